@@ -1,0 +1,3 @@
+export function hold() {
+  return new Promise((resolve) => setTimeout(resolve, 1e6));
+}

@@ -1,0 +1,3 @@
+export function nothing() {
+  return undefined;
+}

@@ -1,0 +1,39 @@
+// Medians of repeated measurements, taken in turn so that a change of the
+// machine's speed meets all of them alike.
+import { cpus, release, totalmem } from 'node:os';
+
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)];
+}
+
+/** Milliseconds of each named async function, a median over the rounds. */
+export async function inTurn(rounds, actions) {
+  const times = Object.fromEntries(Object.keys(actions).map((k) => [k, []]));
+  for (let round = -1; round < rounds; round++) {
+    for (const [name, action] of Object.entries(actions)) {
+      const start = performance.now();
+      await action();
+      // The first round warms up.
+      if (round >= 0) times[name].push(performance.now() - start);
+    }
+  }
+  return Object.fromEntries(
+    Object.entries(times).map(([name, all]) => [name, median(all)]),
+  );
+}
+
+export function table(title, head, rows) {
+  const lines = [head, head.map(() => '---'), ...rows];
+  console.log(`\n### ${title}\n`);
+  for (const line of lines) console.log(`| ${line.join(' | ')} |`);
+}
+
+export function machine() {
+  const [cpu] = cpus();
+  const gib = Math.round(totalmem() / 2 ** 30);
+  return (
+    `Node ${process.version}, ${process.platform} ${release()}, ` +
+    `${cpus().length} × ${cpu?.model ?? 'unknown CPU'}, ${gib} GiB`
+  );
+}

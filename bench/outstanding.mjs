@@ -1,0 +1,73 @@
+// Does the completion of a job depend on how many others are outstanding? The
+// workers are small programs here, so that a thousand of them fit.
+import { native, check } from '../dist/binding.js';
+import { initialControls } from '../dist/controls.js';
+import { Jobserver } from '../dist/jobserver.js';
+import { launchers } from '../dist/launch/index.js';
+import { Resources } from '../dist/resources.js';
+import { SlotPipe } from '../dist/slots.js';
+import { nothing } from './jobs.mjs';
+import { median, table } from './measure.mjs';
+
+const rounds = 300;
+let program = 'idle';
+const scripts = {
+  // A frame: kind, length 0; the value does not matter here.
+  quick: "printf '\\000\\000\\000\\000\\000\\000\\000\\000\\000' >&4",
+  idle: 'exec sleep 1000',
+};
+const real = launchers.spawn.launch;
+launchers.spawn.launch = (order, resultWriter, token) => {
+  const { spawn } = native;
+  native.spawn = (_file, _argv, env, cwd, table) =>
+    spawn('/bin/sh', ['sh', '-c', scripts[program]], env, cwd, table);
+  try {
+    return real(order, resultWriter, token);
+  } finally {
+    native.spawn = spawn;
+  }
+};
+
+const js = new Jobserver(
+  new Resources(SlotPipe.open(2000)),
+  initialControls({ context: 'spawn' }),
+);
+check(0, 'start');
+
+async function quickJob() {
+  program = 'quick';
+  const future = await js.submit(nothing);
+  program = 'idle';
+  const start = process.cpuUsage();
+  await future.wait();
+  const { user, system } = process.cpuUsage(start);
+  return user + system;
+}
+
+const rows = [];
+const idle = [];
+for (const outstanding of [10, 1000]) {
+  globalThis.gc();
+  const before = process.memoryUsage();
+  const already = idle.length;
+  while (idle.length < outstanding) idle.push(await js.submit(nothing));
+  globalThis.gc();
+  const after = process.memoryUsage();
+  const grown =
+    after.heapUsed + after.external - before.heapUsed - before.external;
+  const costs = [];
+  for (let i = 0; i < rounds; i++) costs.push(await quickJob());
+  rows.push([
+    outstanding,
+    `${median(costs)} µs`,
+    `${Math.round(grown / (outstanding - already))} bytes`,
+  ]);
+}
+for (const future of idle) future.kill('SIGKILL');
+await js.close();
+
+table(
+  'Completion of one job beside others',
+  ['outstanding', 'CPU of the parent, median', 'memory of each future'],
+  rows,
+);

@@ -1,0 +1,10 @@
+'use strict';
+
+// The tests are compiled by tsc first: the processes they start must find the
+// same JavaScript that jest runs.
+module.exports = {
+  testEnvironment: 'node',
+  transform: {},
+  roots: ['<rootDir>/dist-test'],
+  reporters: ['default', '<rootDir>/scripts/summary-reporter.cjs'],
+};

@@ -1,0 +1,171 @@
+// One job, in its own process: imports the function, calls it, sends one frame
+// and leaves. Whatever happens on the way, the submitter gets that frame or the
+// end of the pipe.
+import { constants } from 'node:os';
+import { native, pollEvents } from '../binding.js';
+import { type FrameKind, writeFrame } from '../frame.js';
+import { describeFunction, importFunction } from '../funcref.js';
+import type { Body } from '../order.js';
+import { trace } from '../trace.js';
+import { decode, encode, encodeThrown } from '../wire/value.js';
+import { workerState } from '../worker-state.js';
+
+export interface InheritedSlots {
+  readonly reader: number;
+  readonly writer: number;
+  readonly count: number | undefined;
+}
+
+export interface WorkerOrder {
+  readonly body: Body;
+  /** The byte of the slot that this job holds, or -1. */
+  readonly token: number;
+  readonly resultFd: number;
+  /** The first is that of the Jobserver which runs this job. */
+  readonly slotPipes: readonly InheritedSlots[];
+}
+
+type Callee = (...args: unknown[]) => unknown;
+
+export async function run(order: WorkerOrder): Promise<void> {
+  const { head } = order.body;
+  const answer = new Answer(order.resultFd);
+  enterWorker(order);
+  reportEndings(answer);
+  try {
+    const value = await call(order.body, order.slotPipes);
+    answer.send('value', encode(value, 'result'));
+  } catch (error) {
+    answer.send('error', encodeThrown(error));
+  }
+  trace('job %s answered', describeFunction(head.fn));
+  // Its own jobs must give back their slots before it can go.
+  for (const leave of workerState.leaving) await leave();
+  if (answer.isOrphan()) giveBack(order);
+  process.exit();
+}
+
+function enterWorker({ body, token, resultFd, slotPipes }: WorkerOrder): void {
+  const { context, orphanSignal } = body.head;
+  const [slots] = slotPipes;
+  workerState.isWorker = true;
+  workerState.ambient = slots && {
+    reader: slots.reader,
+    writer: slots.writer,
+    slots: slots.count,
+    context,
+  };
+  // Node opens its inspector on SIGUSR1; a job dies of it as of other signals.
+  native.resetSignal(constants.signals.SIGUSR1);
+  if (slots !== undefined && token >= 0 && orphanSignal > 0) {
+    native.guardToken(orphanSignal, resultFd, slots.writer, token);
+  }
+}
+
+/** The one frame that this process may send. */
+class Answer {
+  readonly #fd: number;
+  #isSent = false;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  get isSent(): boolean {
+    return this.#isSent;
+  }
+
+  send(kind: FrameKind, bytes: Buffer): void {
+    if (this.#isSent) return;
+    this.#isSent = true;
+    // Without a reader there is nobody to tell; the job ends all the same.
+    writeFrame(this.#fd, kind, bytes);
+  }
+
+  /** True when the submitter is gone: it keeps its end open while it lives. */
+  isOrphan(): boolean {
+    const { error } = pollEvents;
+    const fds = Int32Array.of(this.#fd, 0);
+    return native.poll(fds, 1, 0) > 0 && ((fds[1]! >> 16) & error) !== 0;
+  }
+}
+
+/** A living submitter gives the slot back itself; nobody else would. */
+function giveBack({ token, slotPipes: [slots] }: WorkerOrder): void {
+  if (token < 0 || slots === undefined) return;
+  native.write(slots.writer, Uint8Array.of(token), 0, 1);
+}
+
+async function call(
+  { head, args, preexecArgs }: Body,
+  slotPipes: readonly InheritedSlots[],
+): Promise<unknown> {
+  workerState.isImporting = true;
+  const fn = (await importFunction(head.fn)) as Callee;
+  const preexec =
+    head.preexec && ((await importFunction(head.preexec)) as Callee);
+  const imports: unknown[] = [];
+  for (const ref of head.imports) imports.push(await importFunction(ref));
+  workerState.isImporting = false;
+
+  const revive = (data: unknown): object =>
+    reviveHandle(data, slotPipes, imports);
+  const release = await prepare(preexec, decode(preexecArgs, revive));
+  try {
+    const given = decode(args, revive) as unknown[];
+    if (!head.isMapped) return await fn(...given);
+    const values: unknown[] = [];
+    for (const each of given as unknown[][]) values.push(await fn(...each));
+    return values;
+  } finally {
+    await release?.();
+  }
+}
+
+/** Runs preexec; returns what releases the Disposable that it returned. */
+async function prepare(
+  preexec: Callee | undefined,
+  args: unknown,
+): Promise<(() => unknown) | undefined> {
+  const guard: unknown = await preexec?.(...(args as unknown[]));
+  if (guard === undefined || guard === null) return undefined;
+  const disposable = guard as Partial<AsyncDisposable & Disposable>;
+  const dispose = disposable[Symbol.asyncDispose] ?? disposable[Symbol.dispose];
+  if (typeof dispose === 'function') return () => dispose.call(guard as never);
+  throw new TypeError(
+    'Expected preexec to return nothing or a Disposable, ' +
+      `got ${typeof guard}`,
+  );
+}
+
+// The top of the library is loaded only where an argument asks for it.
+function reviveHandle(
+  data: unknown,
+  slotPipes: readonly InheritedSlots[],
+  imports: readonly unknown[],
+): object {
+  const { reviveJobserver } =
+    require('../jobserver.js') as typeof import('../jobserver.js');
+  return reviveJobserver(data, slotPipes, imports);
+}
+
+/** Tells the submitter why the process ends, where Node lets us know. */
+function reportEndings(answer: Answer): void {
+  let isIdle = false;
+  process.on('beforeExit', () => {
+    isIdle = true;
+  });
+  process.on('uncaughtExceptionMonitor', (error) => {
+    // A handler of the job's own decides what becomes of the process.
+    if (process.listenerCount('uncaughtException') > 0) return;
+    if (process.hasUncaughtExceptionCaptureCallback()) return;
+    answer.send('lost', encodeThrown(error));
+  });
+  process.on('exit', (code) => {
+    if (answer.isSent) return;
+    const message = isIdle
+      ? 'The promise of the job never settled, and nothing was left to do'
+      : `process.exit(${code}) was called before the job had a result`;
+    answer.send('lost', encodeThrown(new Error(message)));
+  });
+}

@@ -1,0 +1,152 @@
+// What a handle adds to the calls that it submits, and how a call becomes an
+// order. Controls are never changed, only replaced by those of a derived handle.
+import { type Context, checkContext, defaultContext } from './context.js';
+import { type EnvRevision, environmentOfJob } from './environment.js';
+import { invalidArgument } from './errors.js';
+import { type FunctionRef, nameFunction } from './funcref.js';
+import { workerExecArgv } from './launch/exec-argv.js';
+import type { Order } from './launch/launcher.js';
+import { packBody } from './order.js';
+import { type Signal, signalNumber } from './signals.js';
+import type { SlotPipe } from './slots.js';
+import type { SleepGate } from './submission.js';
+import { decode, encode, sendable } from './wire/value.js';
+import { workerState } from './worker-state.js';
+
+export interface Controls {
+  readonly context: Context;
+  readonly orphanSignal: number;
+  readonly env: EnvRevision;
+  readonly preexec: Preexec | undefined;
+  readonly gate: SleepGate;
+}
+
+export interface Preexec {
+  readonly fn: FunctionRef;
+  readonly args: readonly unknown[];
+}
+
+const admitAlways: SleepGate = () => undefined;
+
+export function initialControls(options: {
+  readonly context?: Context | undefined;
+  readonly orphanSignal?: Signal | null | undefined;
+}): Controls {
+  const { orphanSignal = 'SIGTERM' } = options;
+  const context = options.context ?? workerState.ambient?.context;
+  return {
+    context: checkContext(context ?? defaultContext),
+    orphanSignal:
+      orphanSignal === null ? 0 : signalNumber(orphanSignal, 'orphanSignal'),
+    env: new Map(),
+    preexec: undefined,
+    gate: admitAlways,
+  };
+}
+
+/** A call as the user gave it, checked. */
+export interface Call {
+  readonly fn: FunctionRef;
+  /** Or, when it is mapped, a list of such. */
+  readonly args: readonly unknown[];
+  readonly isMapped: boolean;
+}
+
+/** What goes along with an order beside its bytes. */
+export interface Passage {
+  readonly slotPipes: SlotPipe[];
+  readonly imports: FunctionRef[];
+}
+
+/** An object that travels as plain data and what it puts into the passage. */
+interface Traveller {
+  [sendable](passage: Passage): unknown;
+}
+
+/** Captures the call with everything that may change until it starts. */
+export function orderOf(
+  call: Call,
+  controls: Controls,
+  slots: SlotPipe,
+): Order {
+  const { context, orphanSignal, preexec } = controls;
+  const passage: Passage = { slotPipes: [slots], imports: [] };
+  const send = sender(passage);
+  const args = encode(call.args, 'args', send);
+  const preexecArgs = encode(preexec?.args ?? [], 'preexec args', send);
+  const head = {
+    fn: call.fn,
+    isMapped: call.isMapped,
+    preexec: preexec?.fn,
+    imports: passage.imports,
+    slots: passage.slotPipes.map((pipe) => pipe.count),
+    context,
+    orphanSignal,
+  };
+  return {
+    body: packBody({ head, args, preexecArgs }),
+    env: environmentOfJob(controls.env),
+    cwd: process.cwd(),
+    execArgv: workerExecArgv(process.execArgv),
+    orphanSignal,
+    slotPipes: passage.slotPipes,
+  };
+}
+
+function sender(passage: Passage): (handle: object) => unknown {
+  return (handle) => (handle as Traveller)[sendable](passage);
+}
+
+interface SentControls {
+  readonly context: Context;
+  readonly orphanSignal: number;
+  readonly env: readonly (readonly [string, string | null])[];
+  readonly preexec: FunctionRef | undefined;
+  readonly preexecArgs: Uint8Array;
+  /** Index of the gate among the imports, -1 for none. */
+  readonly gate: number;
+}
+
+/** A gate that only this process knows is an error, like any such function. */
+export function sendControls(
+  controls: Controls,
+  passage: Passage,
+): SentControls {
+  const { context, orphanSignal, env, preexec, gate } = controls;
+  const hasGate = gate !== admitAlways;
+  if (hasGate) passage.imports.push(nameFunction(gate, 'the sleep gate'));
+  const args = preexec?.args ?? [];
+  return {
+    context,
+    orphanSignal,
+    env: [...env],
+    preexec: preexec?.fn,
+    preexecArgs: encode(args, 'preexec args', sender(passage)),
+    gate: hasGate ? passage.imports.length - 1 : -1,
+  };
+}
+
+export function receiveControls(
+  sent: SentControls,
+  imports: readonly unknown[],
+  revive: (data: unknown) => object,
+): Controls {
+  const args = decode(sent.preexecArgs, revive) as unknown[];
+  return {
+    context: sent.context,
+    orphanSignal: sent.orphanSignal,
+    env: new Map(sent.env),
+    preexec: sent.preexec && { fn: sent.preexec, args },
+    gate: sent.gate < 0 ? admitAlways : (imports[sent.gate] as SleepGate),
+  };
+}
+
+/** The arguments of a call, copied. */
+export function checkArgs(args: unknown, name = 'args'): unknown[] {
+  if (args === undefined) return [];
+  // A string is iterable too, and would be spread into its characters.
+  if (typeof args === 'object' && args !== null && Symbol.iterator in args) {
+    if (!(args instanceof Map)) return [...(args as Iterable<unknown>)];
+  }
+  throw invalidArgument(name, 'an array', args);
+}

@@ -1,0 +1,156 @@
+// Every error class and code that a user can see. Nothing here acquires or
+// releases anything; messages that need facts take them as arguments.
+
+/** No slot, no admission or no result within the time given. */
+export class Blocked extends Error {
+  override readonly name = 'Blocked';
+  readonly code = 'ERR_JOBSERVER_BLOCKED';
+
+  constructor(message = 'Not available within the time given') {
+    super(message);
+  }
+}
+
+/** How a process ended, as far as its parent could learn it. */
+export interface Ending {
+  readonly pid: number;
+  /** Null when a signal ended it, or when nobody could tell. */
+  readonly exitCode: number | null;
+  /** Null when it exited, or when nobody could tell. */
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** The job ended without sending a result. */
+export class LostResult extends Error implements Ending {
+  override readonly name = 'LostResult';
+  readonly code = 'ERR_JOBSERVER_LOST_RESULT';
+  readonly pid: number;
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+
+  /** `cause` is what the job could still say before it ended, if anything. */
+  constructor(ending: Ending, options?: ErrorOptions) {
+    super(`Job ${ending.pid} ended without a result: ${how(ending)}`, options);
+    this.pid = ending.pid;
+    this.exitCode = ending.exitCode;
+    this.signal = ending.signal;
+  }
+}
+
+function how({ exitCode, signal }: Ending): string {
+  if (signal !== null) return `killed by ${signal}`;
+  if (exitCode !== null) return `exit code ${exitCode}`;
+  return 'nobody could tell how';
+}
+
+/**
+ * A whenDone callback threw; `cause` is what it threw. Calling the same method
+ * again goes on with the remaining callbacks.
+ */
+export class CallbackRaised extends Error {
+  override readonly name = 'CallbackRaised';
+  readonly code = 'ERR_JOBSERVER_CALLBACK_RAISED';
+  /** The number that whenDone returned for the callback. */
+  readonly seqno: number;
+
+  constructor(seqno: number, options?: ErrorOptions) {
+    if (!Number.isSafeInteger(seqno) || seqno < 0) {
+      throw invalidArgument('seqno', 'a non-negative integer', seqno);
+    }
+    super(`CallbackRaised(seqno=${seqno})`, options);
+    this.seqno = seqno;
+  }
+}
+
+/** The outcome of work that an AbortSignal ended; the shape Node itself uses. */
+export class AbortError extends Error {
+  override readonly name = 'AbortError';
+  readonly code = 'ABORT_ERR';
+
+  constructor(reason: unknown) {
+    super('The operation was aborted', { cause: reason });
+  }
+}
+
+/** Codes of the plain errors that this library throws beside its classes. */
+export type JobserverErrorCode =
+  | 'ERR_JOBSERVER_CLOSED'
+  | 'ERR_JOBSERVER_FUNCTION'
+  | 'ERR_JOBSERVER_IMPORTING'
+  | 'ERR_JOBSERVER_NO_BINARY'
+  | 'ERR_JOBSERVER_NOT_SERIALIZABLE'
+  | 'ERR_JOBSERVER_NOT_RECONSTRUCTABLE';
+
+export function codedError(
+  code: JobserverErrorCode,
+  message: string,
+  options?: ErrorOptions,
+): Error {
+  return Object.assign(new Error(message, options), { code });
+}
+
+export function codedTypeError(
+  code: JobserverErrorCode,
+  message: string,
+  options?: ErrorOptions,
+): TypeError {
+  return Object.assign(new TypeError(message, options), { code });
+}
+
+/** A value of the wrong type. */
+export function invalidArgument(
+  name: string,
+  expected: string,
+  actual: unknown,
+): TypeError {
+  return Object.assign(
+    new TypeError(
+      `Expected \`${name}\` to be ${expected}, got ${show(actual)}`,
+    ),
+    { code: 'ERR_INVALID_ARG_TYPE' },
+  );
+}
+
+/** A value of the right type that is malformed. */
+export function invalidValue(
+  name: string,
+  expected: string,
+  actual: unknown,
+): TypeError {
+  return Object.assign(
+    new TypeError(
+      `Expected \`${name}\` to be ${expected}, got ${show(actual)}`,
+    ),
+    { code: 'ERR_INVALID_ARG_VALUE' },
+  );
+}
+
+/** A number outside of its range. */
+export function outOfRange(
+  name: string,
+  expected: string,
+  actual: unknown,
+): RangeError {
+  return Object.assign(
+    new RangeError(
+      `Expected \`${name}\` to be ${expected}, got ${show(actual)}`,
+    ),
+    { code: 'ERR_OUT_OF_RANGE' },
+  );
+}
+
+function show(value: unknown): string {
+  if (value === null || value === undefined) return `\`${String(value)}\``;
+  switch (typeof value) {
+    case 'string':
+      return `\`${JSON.stringify(value.slice(0, 60))}\` (string)`;
+    case 'function':
+      return `\`${value.name}\` (function)`;
+    case 'object':
+      return `an instance of ${value.constructor?.name ?? 'Object'}`;
+    case 'bigint':
+      return `\`${value}n\` (bigint)`;
+    default:
+      return `\`${String(value)}\` (${typeof value})`;
+  }
+}

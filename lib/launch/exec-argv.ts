@@ -1,0 +1,19 @@
+// The options of this node that its workers get: loaders and V8 flags keep
+// working, what makes sense in one process only is left out.
+
+const once =
+  /^(-[epc]|-pe|-i|--(eval|print|check|interactive|run|inspect.*|debug.*|test.*|watch.*|input-type|env-file.*|title|build-snapshot.*))(=.*)?$/;
+
+// These take their value from the next argument when it is not behind a `=`.
+const takesValue =
+  /^(-[ep]|-pe|--(eval|print|run|inspect-port|debug-port|test-(name-pattern|skip-pattern|reporter|reporter-destination|shard|concurrency|timeout)|watch-path|input-type|env-file|env-file-if-exists|title))$/;
+
+export function workerExecArgv(execArgv: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < execArgv.length; i++) {
+    const option = execArgv[i]!;
+    if (!once.test(option)) kept.push(option);
+    else if (takesValue.test(option)) i += 1;
+  }
+  return kept;
+}

@@ -1,0 +1,287 @@
+// What all handles of one Jobserver share in this process: the slots, the calls
+// that wait for one in the order they came, the running jobs, and what their
+// callbacks threw. It starts jobs and finishes them; a slot goes back after the
+// worker is gone and before anybody hears of it.
+import { constants } from 'node:os';
+import { setTimeout } from 'node:timers';
+import { onAbort } from './abort.js';
+import type { Deadline } from './deadline.js';
+import { type CallbackRaised, type Ending, codedError } from './errors.js';
+import { type Fd, openPipe } from './fd.js';
+import { type Frame, prepareReader } from './frame.js';
+import { type Future, type FutureOwner, futureControl } from './future.js';
+import { Job } from './job.js';
+import type { Worker } from './launch/launcher.js';
+import { selector } from './selector.js';
+import type { SlotPipe, Token } from './slots.js';
+import {
+  type Plan,
+  type Settled,
+  type SlotQueue,
+  Submission,
+} from './submission.js';
+import { trace } from './trace.js';
+import { workerState } from './worker-state.js';
+
+// Time to go after SIGTERM for a job whose AbortSignal fired, then SIGKILL.
+const graceMs = 5000;
+const { SIGTERM, SIGKILL } = constants.signals;
+
+export class Resources implements SlotQueue, FutureOwner {
+  readonly slots: SlotPipe;
+  /** Jobs started here and not yet finished. */
+  running = 0;
+  isClosed = false;
+  /** Every unsettled submission, asleep or in line. */
+  readonly #pending = new Set<Submission>();
+  /** Those in line for a slot, the oldest first. */
+  readonly #line = new Set<Submission>();
+  readonly #raised = new Set<Future<unknown>>();
+  #drained: (() => void)[] = [];
+
+  constructor(slots: SlotPipe) {
+    this.slots = slots;
+  }
+
+  submit(
+    plan: Plan,
+    deadline: Deadline,
+    onSettled: (settled: Settled) => void,
+  ): Submission {
+    const submission = this.#admit(plan, deadline, onSettled);
+    submission.start();
+    return submission;
+  }
+
+  submitSync(plan: Plan, deadline: Deadline): Future<unknown> {
+    let outcome: Settled | undefined;
+    this.#admit(plan, deadline, (settled) => (outcome = settled)).startSync();
+    if ('future' in outcome!) return outcome.future;
+    throw outcome!.error;
+  }
+
+  #admit(
+    plan: Plan,
+    deadline: Deadline,
+    onSettled: (settled: Settled) => void,
+  ): Submission {
+    const submission: Submission = new Submission(
+      this,
+      plan,
+      deadline,
+      (settled) => {
+        this.#pending.delete(submission);
+        this.#rest();
+        onSettled(settled);
+      },
+    );
+    this.#wake();
+    this.#pending.add(submission);
+    return submission;
+  }
+
+  tryTake(submission: Submission): Token | undefined {
+    const [first] = this.#line;
+    if (first !== undefined && first !== submission) return undefined;
+    const token = this.slots.tryTake();
+    if (token !== undefined || this.running === 0) return token;
+    // A finished job may hold it whose end nobody has looked at yet.
+    if (first === undefined) selector.turn(0);
+    return this.#line.size === 0 ? this.slots.tryTake() : undefined;
+  }
+
+  wait(submission: Submission): void {
+    if (this.#line.size === 0) {
+      selector.add(this.slots.reader, () => {
+        this.#serveLine();
+      });
+    }
+    this.#line.add(submission);
+  }
+
+  leave(submission: Submission): void {
+    if (!this.#line.delete(submission)) return;
+    if (this.#line.size === 0) selector.remove(this.slots.reader);
+  }
+
+  #serveLine(): void {
+    for (const submission of this.#line) {
+      submission.attempt();
+      // Still in line: there was no slot, so there is none for the others.
+      if (this.#line.has(submission)) return;
+    }
+  }
+
+  launch(plan: Plan, token: Token | undefined): Future<unknown> {
+    const future = futureControl.create(this);
+    const started = startWorker(plan, token, () => {
+      job.advance();
+    });
+    const { worker, reader } = started;
+    const job: Job = new Job(worker, reader, (frame, ending) => {
+      token?.give();
+      this.#finish(future, frame, ending);
+      offAbort();
+    });
+    const offAbort = onAbort(plan.signal, () => {
+      futureControl.abort(future, plan.signal?.reason);
+      endJob(job);
+    });
+    futureControl.start(future, job);
+    this.#wake();
+    this.running += 1;
+    trace('job %d started', worker.pid);
+    return future;
+  }
+
+  #finish(
+    future: Future<unknown>,
+    frame: Frame | undefined,
+    ending: Ending,
+  ): void {
+    trace(
+      'job %d finished: %s, exit code %s, signal %s',
+      ending.pid,
+      frame?.kind ?? 'no result',
+      ending.exitCode,
+      ending.signal,
+    );
+    this.running -= 1;
+    this.#rest();
+    futureControl.settle(future, frame, ending);
+    if (this.running > 0) return;
+    // After the callbacks of the last future, which may submit again.
+    selector.later(() => {
+      selector.later(() => {
+        this.#tellDrained();
+      });
+    });
+  }
+
+  #tellDrained(): void {
+    if (this.running > 0) return;
+    const drained = this.#drained;
+    this.#drained = [];
+    for (const tell of drained) tell();
+  }
+
+  keepRaised(future: Future<unknown>): void {
+    const [submission] = this.#pending;
+    if (submission !== undefined) {
+      submission.fail(futureControl.takeRaised(future));
+    } else {
+      this.#raised.add(future);
+    }
+  }
+
+  forgetRaised(future: Future<unknown>): void {
+    this.#raised.delete(future);
+  }
+
+  /** Hands over what a callback threw and nobody has fetched. */
+  throwRaised(): void {
+    const raised = this.#takeRaised();
+    if (raised !== undefined) throw raised;
+  }
+
+  #takeRaised(): CallbackRaised | undefined {
+    const [future] = this.#raised;
+    return future && futureControl.takeRaised(future);
+  }
+
+  /** Looks once at what is ready, here and elsewhere in this thread. */
+  reclaim(): void {
+    selector.turn(0);
+  }
+
+  checkOpen(): void {
+    if (this.isClosed) throw closedError();
+  }
+
+  /** Refuses new work, and that which still waits for a slot. */
+  refuse(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    for (const submission of this.#pending) submission.fail(closedError());
+    this.slots.close();
+  }
+
+  /** Resolves when no job of this process runs here any more. */
+  drain(): Promise<void> {
+    if (this.running === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#drained.push(resolve));
+  }
+
+  /** Issues what callbacks are left; the first failure is thrown, the others become warnings. */
+  reportRaised(): void {
+    const first = this.#takeRaised();
+    for (let next; (next = this.#takeRaised()) !== undefined;) {
+      process.emitWarning(`${next.message}: ${String(next.cause)}`, {
+        type: 'JobserverWarning',
+        code: next.code,
+      });
+    }
+    if (first !== undefined) throw first;
+  }
+
+  readonly #leaving = (): Promise<void> => {
+    this.refuse();
+    return this.drain();
+  };
+  #isAwake = false;
+
+  #wake(): void {
+    if (this.#isAwake) return;
+    this.#isAwake = true;
+    selector.hold();
+    workerState.leaving.add(this.#leaving);
+  }
+
+  #rest(): void {
+    if (!this.#isAwake || this.running > 0 || this.#pending.size > 0) return;
+    this.#isAwake = false;
+    selector.release();
+    workerState.leaving.delete(this.#leaving);
+  }
+}
+
+interface StartedWorker {
+  readonly worker: Worker;
+  readonly reader: Fd;
+}
+
+function startWorker(
+  { launcher, order }: Plan,
+  token: Token | undefined,
+  onReadable: () => void,
+): StartedWorker {
+  let reader: Fd | undefined;
+  let writer: Fd | undefined;
+  try {
+    ({ reader, writer } = openPipe('result pipe'));
+    prepareReader(reader.number);
+    // Before the start, since nothing may fail after it.
+    selector.add(reader.number, onReadable);
+    const byte = token?.byte ?? -1;
+    return { worker: launcher.launch(order, writer.number, byte), reader };
+  } catch (error) {
+    if (reader !== undefined) selector.remove(reader.number);
+    reader?.close();
+    token?.give();
+    throw error;
+  } finally {
+    writer?.close();
+  }
+}
+
+function endJob(job: Job): void {
+  job.kill(SIGTERM);
+  const timer = setTimeout(() => {
+    job.kill(SIGKILL);
+  }, graceMs);
+  timer.unref();
+}
+
+function closedError(): Error {
+  return codedError('ERR_JOBSERVER_CLOSED', 'Jobserver is closed');
+}

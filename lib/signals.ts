@@ -1,0 +1,34 @@
+// Names of signals <-> their numbers on this system.
+import { constants } from 'node:os';
+import { invalidArgument, outOfRange } from './errors.js';
+
+export type Signal = NodeJS.Signals | number;
+
+const numbers = constants.signals as Partial<Record<string, number>>;
+const names = new Map(
+  Object.entries(constants.signals).map(([name, number]) => [number, name]),
+);
+
+/** The number of a signal given by the user; 0 probes without signalling. */
+export function signalNumber(signal: unknown, argument: string): number {
+  if (typeof signal === 'string') {
+    const number = numbers[signal];
+    if (number !== undefined) return number;
+    throw Object.assign(
+      invalidArgument(argument, 'the name of a signal', signal),
+      { code: 'ERR_UNKNOWN_SIGNAL' },
+    );
+  }
+  if (typeof signal !== 'number') {
+    throw invalidArgument(argument, 'the name or number of a signal', signal);
+  }
+  if (!Number.isInteger(signal) || signal < 0 || signal > 64) {
+    throw outOfRange(argument, 'a signal number', signal);
+  }
+  return signal;
+}
+
+export function signalName(number: number): NodeJS.Signals {
+  // Real-time signals have no name in Node; their number still tells.
+  return (names.get(number) ?? `SIG${number}`) as NodeJS.Signals;
+}

@@ -1,0 +1,213 @@
+// An error <-> the name of a known class and plain fields. No constructor of
+// user code is called: an error of a class that is not known arrives as the
+// nearest class that is, with its own name.
+
+import { inspect, types } from 'node:util';
+import { AbortError, Blocked, CallbackRaised, LostResult } from '../errors.js';
+
+/** A property of an error: its key, whether it is enumerable, its value. */
+export type Field = [key: string, isEnumerable: boolean, value: unknown];
+
+/** A class by name; a DOMException takes its name and message at birth. */
+export type ErrorHead = string | [name: string, message: string];
+
+// Beside the enumerable ones, the properties that make an error.
+const standardKeys = [
+  'name',
+  'message',
+  'stack',
+  'cause',
+  'errors', // of AggregateError
+  'error', // of SuppressedError
+  'suppressed', // of SuppressedError
+];
+
+const builtinNames = [
+  'Error',
+  'AggregateError',
+  'EvalError',
+  'RangeError',
+  'ReferenceError',
+  'SuppressedError',
+  'SyntaxError',
+  'TypeError',
+  'URIError',
+];
+const webAssemblyNames = ['CompileError', 'LinkError', 'RuntimeError'];
+
+type Namespace = Record<string, { prototype: object } | undefined>;
+
+const prototypes = new Map<string, object>();
+addClasses(builtinNames, globalThis as unknown as Namespace);
+addClasses(['DOMException'], globalThis as unknown as Namespace);
+addClasses(
+  webAssemblyNames,
+  ((globalThis as Record<string, unknown>)['WebAssembly'] ?? {}) as Namespace,
+);
+addClasses(['AbortError', 'Blocked', 'CallbackRaised', 'LostResult'], {
+  AbortError,
+  Blocked,
+  CallbackRaised,
+  LostResult,
+});
+const names = new Map([...prototypes].map(([name, proto]) => [proto, name]));
+
+function addClasses(list: readonly string[], namespace: Namespace): void {
+  for (const name of list) {
+    const prototype = namespace[name]?.prototype;
+    if (prototype !== undefined) prototypes.set(name, prototype);
+  }
+}
+
+/** The nearest known class among a prototype and those above it. */
+export function knownErrorClass(prototype: object | null): string | undefined {
+  let link = prototype;
+  while (link !== null && !types.isProxy(link)) {
+    const name = names.get(link) ?? nameInOtherRealm(link);
+    if (name !== undefined) return name;
+    link = Object.getPrototypeOf(link) as object | null;
+  }
+  return undefined;
+}
+
+function nameInOtherRealm(prototype: object): string | undefined {
+  const own = Object.getOwnPropertyDescriptor(prototype, 'constructor');
+  const constructor: unknown = own?.value;
+  if (!isBuiltinFunction(constructor)) return undefined;
+  const { name } = constructor;
+  const isKnown =
+    builtinNames.includes(name) || webAssemblyNames.includes(name);
+  return isKnown ? name : undefined;
+}
+
+export function isBuiltinFunction(value: unknown): value is { name: string } {
+  return (
+    typeof value === 'function' &&
+    Function.prototype.toString.call(value).endsWith('{ [native code] }')
+  );
+}
+
+/** What an error is made of; what cannot be read is left out or said so. */
+export function takeApart(error: object): { head: ErrorHead; fields: Field[] } {
+  const name =
+    knownErrorClass(Object.getPrototypeOf(error) as object) ?? 'Error';
+  const isDom = name === 'DOMException';
+  const fields: Field[] = [];
+  for (const key of standardKeys) {
+    if (isDom && (key === 'name' || key === 'message')) continue;
+    const field = standardField(error, key, prototypes.get(name));
+    if (field !== undefined) fields.push(field);
+  }
+  for (const key of Object.keys(error)) {
+    if (standardKeys.includes(key)) continue;
+    try {
+      fields.push([key, true, read(error, key)]);
+    } catch {
+      // A getter that throws costs its property, not the error.
+    }
+  }
+  const head: ErrorHead = isDom
+    ? [textOf(error, 'name', 'Error'), textOf(error, 'message', '')]
+    : name;
+  return { head, fields };
+}
+
+function standardField(
+  error: object,
+  key: string,
+  prototype: object | undefined,
+): Field | undefined {
+  const own = Object.getOwnPropertyDescriptor(error, key);
+  const isEnumerable = own?.enumerable ?? false;
+  try {
+    const value = read(error, key);
+    if (key === 'stack' && value !== undefined && typeof value !== 'string') {
+      return [key, isEnumerable, headline(error)];
+    }
+    if (own === undefined && value === (prototype && read(prototype, key))) {
+      return undefined;
+    }
+    return [key, isEnumerable, value];
+  } catch (thrown) {
+    if (key === 'stack') return [key, isEnumerable, headline(error)];
+    if (key !== 'message') return undefined;
+    return [key, isEnumerable, unreadable(thrown)];
+  }
+}
+
+function read(target: object, key: string): unknown {
+  return (target as Record<string, unknown>)[key];
+}
+
+function textOf(error: object, key: string, otherwise: string): string {
+  try {
+    const value = read(error, key);
+    return typeof value === 'string' ? value : otherwise;
+  } catch (thrown) {
+    return key === 'message' ? unreadable(thrown) : otherwise;
+  }
+}
+
+function headline(error: object): string {
+  return `${textOf(error, 'name', 'Error')}: ${textOf(error, 'message', '')}`;
+}
+
+function unreadable(thrown: unknown): string {
+  return `The message of this error could not be read: ${describe(thrown)}`;
+}
+
+/** A value as text for a message; never throws. */
+export function describe(value: unknown): string {
+  try {
+    if (types.isNativeError(value)) return value.message;
+    const text = inspect(value, { depth: 2, breakLength: Infinity });
+    return text.length > 2000 ? `${text.slice(0, 2000)}…` : text;
+  } catch {
+    // Its own inspect function threw, and nobody else can say what it is.
+    return 'a value that cannot be shown';
+  }
+}
+
+/** An error of the given class that waits for `fill`; throws on nonsense. */
+export function blankError(head: ErrorHead): object {
+  return withoutTrace(() => {
+    if (typeof head !== 'string') return blankDomException(head);
+    const prototype = prototypes.get(head);
+    if (prototype === undefined) throw new Error(`No class is named ${head}`);
+    return Object.setPrototypeOf(new Error(), prototype) as Error;
+  });
+}
+
+function blankDomException([name, message]: [string, string]): object {
+  if (prototypes.has('DOMException')) return new DOMException(message, name);
+  return fill(new Error(), [
+    ['name', false, name],
+    ['message', false, message],
+  ]);
+}
+
+// A trace of the decoder would keep alive what the decoder ran on.
+function withoutTrace(make: () => object): object {
+  const limit = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit');
+  Reflect.set(Error, 'stackTraceLimit', 0);
+  try {
+    const error = make();
+    Reflect.deleteProperty(error, 'stack');
+    return error;
+  } finally {
+    if (limit === undefined) Reflect.deleteProperty(Error, 'stackTraceLimit');
+    else Reflect.set(Error, 'stackTraceLimit', limit.value);
+  }
+}
+
+export function fill<T extends object>(error: T, fields: readonly Field[]): T {
+  for (const [key, enumerable, value] of fields) {
+    Object.defineProperty(error, key, {
+      value,
+      enumerable,
+      writable: true,
+      configurable: true,
+    });
+  }
+  return error;
+}

@@ -1,0 +1,137 @@
+// What a value is to the wire encoding. Values may come from another realm
+// (jest runs this file in a vm context), and their traps and getters may throw:
+// internal slots are asked before prototypes, and identity before names.
+
+import { inspect, types } from 'node:util';
+import { isBuiltinFunction, knownErrorClass } from './error.js';
+
+/** Marks a class whose instances travel as handles; see `encode`. */
+export const sendable: unique symbol = Symbol.for('jobserver.sendable');
+
+/**
+ * Marks a class whose instances never travel; its value says why, as in
+ * "a Future belongs to the process that submitted the job".
+ */
+export const unsendable: unique symbol = Symbol.for('jobserver.unsendable');
+
+/** A leaf is left to V8, which takes it as it is or refuses it. */
+export type Kind =
+  | 'array'
+  | 'map'
+  | 'set'
+  | 'object'
+  | 'error'
+  | 'handle'
+  | 'unsendable'
+  | 'proxy'
+  | 'leaf';
+
+export function kindOf(value: object): Kind {
+  if (types.isProxy(value)) return 'proxy';
+  try {
+    return kindOfTarget(value);
+  } catch {
+    // A Proxy among its prototypes threw; V8 asks no prototype.
+    return 'leaf';
+  }
+}
+
+export function isSpecial(kind: Kind): boolean {
+  return kind === 'error' || kind === 'handle' || kind === 'unsendable';
+}
+
+function kindOfTarget(value: object): Kind {
+  if (unsendable in value) return 'unsendable';
+  if (sendable in value) return 'handle';
+  const family = familyOf(Object.getPrototypeOf(value) as object | null);
+  if (types.isNativeError(value) || family === 'error') return 'error';
+  if (Array.isArray(value)) return 'array';
+  if (types.isMap(value)) return 'map';
+  if (types.isSet(value)) return 'set';
+  if (family === 'builtin' || hasOddSlots(value)) return 'leaf';
+  return 'object';
+}
+
+// Builtins that V8 does not clone as plain objects, whatever their prototype.
+function hasOddSlots(value: object): boolean {
+  return (
+    ArrayBuffer.isView(value) ||
+    types.isAnyArrayBuffer(value) ||
+    types.isBoxedPrimitive(value) ||
+    types.isDate(value) ||
+    types.isRegExp(value) ||
+    types.isArgumentsObject(value) ||
+    types.isModuleNamespaceObject(value)
+  );
+}
+
+/** What the prototypes of an object say about it. */
+export type Family = 'plain' | 'error' | 'builtin';
+
+const families = new WeakMap<object, Family>();
+
+export function familyOf(prototype: object | null): Family {
+  if (prototype === null) return 'plain';
+  let family = families.get(prototype);
+  if (family === undefined) {
+    family = familyByChain(prototype);
+    families.set(prototype, family);
+  }
+  return family;
+}
+
+function familyByChain(prototype: object): Family {
+  if (knownErrorClass(prototype) !== undefined) return 'error';
+  let link: object | null = prototype;
+  while (link !== null && !types.isProxy(link)) {
+    const next = Object.getPrototypeOf(link) as object | null;
+    // The last link is the Object.prototype of some realm.
+    if (next !== null && isBuiltinPrototype(link)) return 'builtin';
+    link = next;
+  }
+  return 'plain';
+}
+
+function isBuiltinPrototype(prototype: object): boolean {
+  const own = Object.getOwnPropertyDescriptor(prototype, 'constructor');
+  return isBuiltinFunction(own?.value);
+}
+
+/** The class of an object for a message; asks no getter and no trap. */
+export function className(value: object): string {
+  let link: object | null = value;
+  while (link !== null && !types.isProxy(link)) {
+    const own = Object.getOwnPropertyDescriptor(link, 'constructor');
+    const constructor: unknown = own?.value;
+    if (typeof constructor === 'function') {
+      const name = Object.getOwnPropertyDescriptor(constructor, 'name');
+      if (typeof name?.value === 'string' && name.value !== '') {
+        return name.value;
+      }
+    }
+    link = Object.getPrototypeOf(link) as object | null;
+  }
+  return 'Object';
+}
+
+const namesOnly = {
+  breakLength: Infinity,
+  colors: false,
+  compact: 3,
+  customInspect: false,
+  depth: 0,
+  getters: false,
+  maxArrayLength: 0,
+  showHidden: false,
+};
+
+/**
+ * Whether an array without holes has properties beside its elements. Listing
+ * the keys of a long array costs more than encoding it, so `inspect` is asked:
+ * it lists them natively. A text that it does not know is taken for a yes.
+ */
+export function hasNamedProperties(array: readonly unknown[]): boolean {
+  const { length } = array;
+  if (length < 16) return Object.keys(array).length !== length;
+  return inspect(array, namesOnly) !== `[ ... ${length} more items ]`;
+}

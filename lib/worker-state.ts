@@ -1,0 +1,44 @@
+// What a process that runs a job knows of itself. It is kept on the global
+// object, so that two copies of this package in one process agree.
+import type { Context } from './context.js';
+import { codedError } from './errors.js';
+
+/** The slot pipe and the habits of the Jobserver that runs this job. */
+export interface Ambient {
+  readonly reader: number;
+  readonly writer: number;
+  readonly slots: number | undefined;
+  readonly context: Context;
+}
+
+interface WorkerState {
+  isWorker: boolean;
+  /** True until the job's modules are loaded. */
+  isImporting: boolean;
+  ambient: Ambient | undefined;
+  /** Refuse new work and wait for what runs: before the process leaves. */
+  readonly leaving: Set<() => Promise<void>>;
+}
+
+const key = Symbol.for('jobserver.workerState');
+const globals = globalThis as typeof globalThis & { [key]?: WorkerState };
+
+export const workerState: WorkerState = (globals[key] ??= {
+  isWorker: false,
+  isImporting: false,
+  ambient: undefined,
+  leaving: new Set(),
+});
+
+/** A module that starts work while a job imports it would do so in every job. */
+export function checkNotImporting(): void {
+  if (!workerState.isImporting) return;
+  throw codedError(
+    'ERR_JOBSERVER_IMPORTING',
+    'A Jobserver was used while a job imports its module, which would start ' +
+      'work again in every job. Guard the main part of the program: in an ES ' +
+      "module `import { isWorker } from 'jobserver'` and " +
+      '`if (!isWorker) { … }` (or `if (import.meta.main) { … }`), in CommonJS ' +
+      '`if (require.main === module) { … }`',
+  );
+}

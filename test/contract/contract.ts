@@ -1,0 +1,32 @@
+import type { Context } from '../../dist/context.js';
+import { Jobserver } from '../../dist/index.js';
+import { identity } from '../fixtures/jobs.js';
+import { checkSlots } from '../helpers/jobserver.js';
+import { checkLeaks } from '../helpers/leaks.js';
+import { deathContract } from './death.js';
+import { lifeContract } from './life.js';
+import { mapContract } from './map.js';
+import { nestingContract } from './nesting.js';
+import { resultContract } from './results.js';
+import { slotContract } from './slots.js';
+import { waitingContract } from './waiting.js';
+
+/** Every promise about jobs, for one way to start them. */
+export function contract(context: Context): void {
+  describe(`context ${context}`, () => {
+    checkLeaks(async () => {
+      const js = new Jobserver({ context, slots: 1 });
+      await js.run(identity, 1);
+      await js.close();
+    });
+    checkSlots();
+
+    describe('results', () => resultContract(context));
+    describe('death', () => deathContract(context));
+    describe('slots', () => slotContract(context));
+    describe('waiting and callbacks', () => waitingContract(context));
+    describe('map', () => mapContract(context));
+    describe('nesting', () => nestingContract(context));
+    describe('life of a handle', () => lifeContract(context));
+  });
+}
