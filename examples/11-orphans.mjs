@@ -24,6 +24,7 @@ async function killParent(mode, path, afterwards = () => {}) {
   const argv = [fileURLToPath(import.meta.url), mode, path];
   const parent = spawn(process.execPath, argv, {
     stdio: ['ignore', 'pipe', 'inherit'],
+    timeout: 10_000,
   });
   const exited = once(parent, 'exit');
   const printed = [];

@@ -6,6 +6,11 @@ import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { codedError } from './errors.js';
 
+/** An fd watched on the environment's event loop. */
+export interface Watch {
+  readonly __watch: never;
+}
+
 /** A bare fd or pid is borrowed for the call; bytes go into arrays the caller brings. */
 export interface Native {
   /** Fills [reader, writer], both close-on-exec. */
@@ -33,10 +38,10 @@ export interface Native {
   selectorRemove(selector: number, fd: number): number;
   /** Waits for at least one ready fd, then fills `ready` with as many as fit. Returns their number, 0 when the time is up. timeoutMs < 0: for ever. */
   selectorWait(selector: number, ready: Int32Array, timeoutMs: number): number;
-  /** Calls back from the event loop whenever fd is readable, until unwatch. Holds the loop open unless refWatch(…, false). Returns a handle above 0. */
-  watch(fd: number, onReadable: () => void): number;
-  unwatch(watch: number): void;
-  refWatch(watch: number, on: boolean): void;
+  /** Calls back from the event loop whenever fd is readable, until unwatch. Holds the loop open unless refWatch(…, false). A number is an error. */
+  watch(fd: number, onReadable: () => void): Watch | number;
+  unwatch(watch: Watch): void;
+  refWatch(watch: Watch, on: boolean): void;
 
   /**
    * Starts a program; returns its pid, or the errno of the step that failed, exec included. env is 'NAME=value' strings, cwd a path.

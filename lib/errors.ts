@@ -140,17 +140,22 @@ export function outOfRange(
 }
 
 function show(value: unknown): string {
-  if (value === null || value === undefined) return `\`${String(value)}\``;
   switch (typeof value) {
+    case 'undefined':
+      return '`undefined`';
     case 'string':
       return `\`${JSON.stringify(value.slice(0, 60))}\` (string)`;
     case 'function':
       return `\`${value.name}\` (function)`;
     case 'object':
+      if (value === null) return '`null`';
       return `an instance of ${value.constructor?.name ?? 'Object'}`;
     case 'bigint':
       return `\`${value}n\` (bigint)`;
-    default:
-      return `\`${String(value)}\` (${typeof value})`;
+    case 'symbol':
+      return `\`${value.toString()}\` (symbol)`;
+    case 'number':
+    case 'boolean':
+      return `\`${value}\` (${typeof value})`;
   }
 }

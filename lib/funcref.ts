@@ -4,52 +4,19 @@ import { fileURLToPath } from 'node:url';
 import { codedTypeError, invalidArgument } from './errors.js';
 import { chooseFunction, type Choice } from './function-choice.js';
 import { findName, loadOf } from './function-naming.js';
-import { nameOf, nodeModule, type Path } from './function-search.js';
-import { advice, isUrl, parseExportName, shortUrl } from './function-url.js';
+import { nameOf, nodeModule } from './function-search.js';
+import {
+  advice,
+  isUrl,
+  parseExportName,
+  shortUrl,
+  type FunctionRef,
+} from './function-url.js';
 
 export type Callable<A extends unknown[], R> =
   ((...args: A) => R) | URL | string;
 
-/** What `path` starts from: module.exports, or the namespace of import(). */
-export type Load = 'require' | 'import';
-
-interface GlobalRef {
-  readonly kind: 'global';
-  readonly path: Path;
-}
-
-interface BuiltinRef {
-  readonly kind: 'builtin';
-  readonly module: string;
-  readonly path: Path;
-}
-
-export interface ExportRef {
-  readonly kind: 'export';
-  readonly url: string;
-  readonly load: Load;
-  readonly path: Path;
-  /** Absent when the user gave the path: then any function will do. */
-  readonly print?: string;
-}
-
-/** A function of a module whose exports the parent cannot see. */
-export interface PlaceRef {
-  readonly kind: 'place';
-  readonly url: string;
-  readonly load: Load;
-  readonly name: string;
-  readonly print: string;
-  readonly line: number;
-  readonly column: number;
-  /** The only paths that count, when its text may stand for many functions. */
-  readonly paths?: readonly Path[];
-  /** The parent runs a rewritten text (jest): the name has to do. */
-  readonly isRewritten: boolean;
-}
-
-/** The name of a function, as plain data. */
-export type FunctionRef = GlobalRef | BuiltinRef | ExportRef | PlaceRef;
+export type { FunctionRef };
 
 const names = new WeakMap<Function, FunctionRef>();
 

@@ -1,10 +1,15 @@
 // The worker's side of funcref: chooses the function that a name means among
 // the exports of a module that has been loaded.
 import { codedTypeError } from './errors.js';
-import type { ExportRef, FunctionRef, PlaceRef } from './funcref.js';
 import { locate, type Place } from './function-location.js';
 import { at, fingerprint, functionsIn, type Path } from './function-search.js';
-import { advice, shortUrl } from './function-url.js';
+import {
+  advice,
+  shortUrl,
+  type ExportRef,
+  type FunctionRef,
+  type PlaceRef,
+} from './function-url.js';
 
 /** A function with the shortest way to find it again. */
 export interface Choice {

@@ -2,7 +2,6 @@
 // no other process can import it.
 import { pathToFileURL } from 'node:url';
 import { isModuleNamespaceObject } from 'node:util/types';
-import type { ExportRef, FunctionRef, Load, PlaceRef } from './funcref.js';
 import { locate, mainGlobal, type Place } from './function-location.js';
 import {
   builtinExporting,
@@ -16,7 +15,15 @@ import {
   textOf,
   type Path,
 } from './function-search.js';
-import { fileOf, isFile, shortUrl } from './function-url.js';
+import {
+  fileOf,
+  isFile,
+  shortUrl,
+  type ExportRef,
+  type FunctionRef,
+  type Load,
+  type PlaceRef,
+} from './function-url.js';
 
 /** Makes the error; `why` continues a sentence that begins with the function. */
 export type Refuse = (why: string, options?: ErrorOptions) => TypeError;

@@ -152,7 +152,7 @@ export function moduleExporting(
   const name = nameOf(fn);
   const modules = Object.values(nodeModule()._cache ?? {}).reverse();
   for (const module of modules) {
-    if (module === undefined || !isObject(module.exports)) continue;
+    if (!module?.filename || !isObject(module.exports)) continue;
     if (module.exports === fn) return { module, path: [] };
     const own = Object.getOwnPropertyDescriptor(module.exports, name);
     if (own?.value === fn) return { module, path: [name] };

@@ -1,11 +1,53 @@
-// The explicit name of a function: a URL or string 'module#export'. Takes it
-// apart and checks what the parent can check; the module is not loaded.
+// What the name of a function consists of, and the name that users write: a URL
+// or string 'module#export'. It is taken apart and checked as far as the parent
+// can; the module is not loaded.
 import Module from 'node:module';
 import { statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { codedTypeError, invalidValue } from './errors.js';
 import { nodeModule, type Path } from './function-search.js';
+
+/** What `path` starts from: module.exports, or the namespace of import(). */
+export type Load = 'require' | 'import';
+
+interface GlobalRef {
+  readonly kind: 'global';
+  readonly path: Path;
+}
+
+interface BuiltinRef {
+  readonly kind: 'builtin';
+  readonly module: string;
+  readonly path: Path;
+}
+
+export interface ExportRef {
+  readonly kind: 'export';
+  readonly url: string;
+  readonly load: Load;
+  readonly path: Path;
+  /** Absent when the user gave the path: then any function will do. */
+  readonly print?: string;
+}
+
+/** A function of a module whose exports the parent cannot see. */
+export interface PlaceRef {
+  readonly kind: 'place';
+  readonly url: string;
+  readonly load: Load;
+  readonly name: string;
+  readonly print: string;
+  readonly line: number;
+  readonly column: number;
+  /** The only paths that count, when its text may stand for many functions. */
+  readonly paths?: readonly Path[];
+  /** The parent runs a rewritten text (jest): the name has to do. */
+  readonly isRewritten: boolean;
+}
+
+/** The name of a function, as plain data. */
+export type FunctionRef = GlobalRef | BuiltinRef | ExportRef | PlaceRef;
 
 /** A module and the path of an export in it. */
 export interface ExportName {

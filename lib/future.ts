@@ -148,7 +148,6 @@ export class Future<T> {
    * @throws CallbackRaised when a whenDone callback has thrown; TypeError or
    * RangeError for a timeout or signal that is none.
    */
-  // eslint-disable-next-line @typescript-eslint/require-await -- rejects
   async wait(options: WaitOptions = {}): Promise<boolean> {
     const deadline = this.#begin(options);
     this.#observe();
@@ -292,6 +291,8 @@ export class Future<T> {
       }
       this.#leave(first);
       first.reject(this.#takeRaised()!);
+      // Its caller is to hear of it before the next callback runs.
+      if (this.#waiters?.size === 0) return;
     }
     for (const waiter of this.#waiters ?? []) {
       this.#leave(waiter);

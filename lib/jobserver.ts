@@ -145,7 +145,6 @@ export class Jobserver implements Disposable, AsyncDisposable {
    * CallbackRaised when a whenDone callback of another future has thrown; a
    * system error when no process can be started.
    */
-  // eslint-disable-next-line @typescript-eslint/require-await -- rejects
   async submit<A extends unknown[], R>(
     fn: Callable<A, R>,
     args?: A,
@@ -155,7 +154,6 @@ export class Jobserver implements Disposable, AsyncDisposable {
     return new Promise((resolve, reject) => {
       this.#resources.submit(plan, deadline, (settled) => {
         if ('future' in settled) resolve(settled.future as never);
-        // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a gate may throw anything
         else reject(settled.error);
       });
     });

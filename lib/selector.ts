@@ -2,8 +2,8 @@
 // and by the event loop alike. A turn handles what is ready, and only then runs
 // what those handlers put off with `later`: user code sees finished steps only.
 // The cost of a turn is that of the ready fds, however many are in the set.
-import { check, native } from './binding.js';
-import { type Timer, at, now } from './deadline.js';
+import { type Watch, check, native, systemError } from './binding.js';
+import { at, now } from './deadline.js';
 import { Fd } from './fd.js';
 
 // How often to ask where no fd tells: at the end of a process, on a kernel that
@@ -12,12 +12,11 @@ const pollMs = 5;
 
 class Selector {
   #fd = new Fd(-1);
-  /** 0: none yet. */
-  #watch = 0;
+  #watch: Watch | undefined;
   readonly #handlers = new Map<number, () => void>();
   #later: (() => void)[] = [];
   readonly #polled = new Set<() => void>();
-  #pollTimer: Timer | undefined;
+  #isPollArmed = false;
   #holds = 0;
 
   /** Calls `onReady` while fd is readable, at its end or broken. */
@@ -43,8 +42,10 @@ class Selector {
   /** Calls `onPoll` every few milliseconds, for what no fd tells. */
   poll(onPoll: () => void): void {
     this.#polled.add(onPoll);
-    this.#pollTimer ??= at(now() + pollMs, () => {
-      this.#pollTimer = undefined;
+    if (this.#isPollArmed) return;
+    this.#isPollArmed = true;
+    at(now() + pollMs, () => {
+      this.#isPollArmed = false;
       this.#runPolled();
       this.flush();
     });
@@ -96,10 +97,11 @@ class Selector {
   /** In a forked child: the parent's set, loop and steps are not ours. */
   reset(): void {
     this.#fd.close();
-    this.#watch = 0;
+    this.#watch = undefined;
     this.#handlers.clear();
     this.#later = [];
     this.#polled.clear();
+    this.#isPollArmed = false;
     this.#holds = 0;
   }
 
@@ -118,9 +120,9 @@ class Selector {
     if (this.#fd.number >= 0) return;
     const fd = new Fd(check(native.selectorOpen(), 'open a selector'));
     const watch = native.watch(fd.number, () => this.turn(0));
-    if (watch < 0) {
+    if (typeof watch === 'number') {
       fd.close();
-      check(watch, 'watch the selector');
+      throw systemError(watch, 'watch the selector');
     }
     this.#fd = fd;
     this.#watch = watch;
@@ -128,7 +130,7 @@ class Selector {
   }
 
   #ref(on: boolean): void {
-    if (this.#watch > 0) native.refWatch(this.#watch, on);
+    if (this.#watch !== undefined) native.refWatch(this.#watch, on);
   }
 }
 

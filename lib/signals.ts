@@ -6,7 +6,10 @@ export type Signal = NodeJS.Signals | number;
 
 const numbers = constants.signals as Partial<Record<string, number>>;
 const names = new Map(
-  Object.entries(constants.signals).map(([name, number]) => [number, name]),
+  // Of two names for one number the first is the usual one.
+  Object.entries(constants.signals)
+    .map(([name, number]) => [number, name] as const)
+    .reverse(),
 );
 
 /** The number of a signal given by the user; 0 probes without signalling. */

@@ -2,7 +2,7 @@
 // that works under the Jobserver. It neither knows who opened its two ends nor
 // what a token is used for.
 import { check, errno, native, systemError } from './binding.js';
-import { Fd, openPipe } from './fd.js';
+import { type Fd, openPipe } from './fd.js';
 
 /** The pipe must take all tokens at once; PIPE_BUF on Linux. */
 export const maxSlots = 4096;

@@ -1,200 +1,188 @@
-// The border: converts arguments, calls one verb of posix.h, converts its
-// result. No verb throws; lib/binding.ts gives them their types.
-#include <errno.h>
+// The border: each verb reads its arguments, makes one call of posix.h and
+// hands on the number. What a verb means is written in lib/binding.ts.
 #include <napi.h>
 #include <unistd.h>
 
 #include "args.h"
 #include "posix.h"
+#include "strings.h"
 #include "watcher.h"
 
-namespace jobserver {
 namespace {
 
-using Info = const Napi::CallbackInfo&;
+int Pipe(const Args& args) { return posix::Pipe(args.IntsAt(0, 2).data); }
 
-template <typename T>
-Napi::Value Number(Info info, T value) {
-  return Napi::Number::New(info.Env(), static_cast<double>(value));
+int SocketPair(const Args& args) {
+  return posix::SocketPair(args.IntsAt(0, 2).data, args.Bool(1));
 }
 
-Watchers* WatchersOf(Info info) {
-  return info.Env().GetInstanceData<Watchers>();
+int Duplicate(const Args& args) { return posix::Duplicate(args.Int(0)); }
+
+int Close(const Args& args) { return posix::Close(args.Int(0)); }
+
+int SetCloseOnExec(const Args& args) {
+  return posix::SetCloseOnExec(args.Int(0), args.Bool(1));
 }
 
-Napi::Value PipeVerb(Info info) {
-  return Number(info, Pipe(IntsArg(info, 0, 2)));
+int SetNonBlocking(const Args& args) {
+  return posix::SetNonBlocking(args.Int(0), args.Bool(1));
 }
 
-Napi::Value SocketPairVerb(Info info) {
-  return Number(info, SocketPair(IntsArg(info, 0, 2), BoolArg(info, 1)));
+int Read(const Args& args) {
+  const Bytes bytes = args.BytesAt(1);
+  return posix::Read(args.Int(0), bytes.data, bytes.length);
 }
 
-Napi::Value DupVerb(Info info) { return Number(info, Dup(IntArg(info, 0))); }
-
-Napi::Value CloseVerb(Info info) {
-  return Number(info, Close(IntArg(info, 0)));
+int Write(const Args& args) {
+  const Bytes bytes = args.BytesAt(1);
+  return posix::Write(args.Int(0), bytes.data, bytes.length);
 }
 
-Napi::Value SetCloseOnExecVerb(Info info) {
-  return Number(info, SetCloseOnExec(IntArg(info, 0), BoolArg(info, 1)));
+int AnonymousFile(const Args&) { return posix::AnonymousFile(); }
+
+// JavaScript writes struct pollfd itself: an fd, then events in the low half
+// of the second number and revents in its high half.
+static_assert(sizeof(struct pollfd) == 2 * sizeof(int32_t), "pairs of int32");
+static_assert(offsetof(struct pollfd, revents) == 6,
+              "revents is the high half");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "low half is first");
+
+int Poll(const Args& args) {
+  const int count = args.Int(1);
+  args.Assert(count >= 0, 1, "not negative");
+  const Ints fds = args.IntsAt(0, 2 * static_cast<size_t>(count));
+  return posix::Poll(reinterpret_cast<struct pollfd*>(fds.data),
+                     static_cast<size_t>(count), args.Double(2));
 }
 
-Napi::Value SetNonBlockingVerb(Info info) {
-  return Number(info, SetNonBlocking(IntArg(info, 0), BoolArg(info, 1)));
+int SelectorOpen(const Args&) { return posix::SelectorOpen(); }
+
+int SelectorAdd(const Args& args) {
+  return posix::SelectorAdd(args.Int(0), args.Int(1));
 }
 
-Napi::Value ReadVerb(Info info) {
-  size_t length = 0;
-  uint8_t* bytes = BytesArg(info, 1, &length);
-  return Number(info, Read(IntArg(info, 0), bytes, length));
+int SelectorRemove(const Args& args) {
+  return posix::SelectorRemove(args.Int(0), args.Int(1));
 }
 
-Napi::Value WriteVerb(Info info) {
-  size_t length = 0;
-  const uint8_t* bytes = BytesArg(info, 1, &length);
-  return Number(info, Write(IntArg(info, 0), bytes, length));
+int SelectorWait(const Args& args) {
+  const Ints ready = args.IntsAt(1, 1);
+  return posix::SelectorWait(args.Int(0), ready.data, ready.count,
+                             args.Double(2));
 }
 
-Napi::Value AnonymousFileVerb(Info info) {
-  return Number(info, AnonymousFile());
+// The start moves fds about in its table, so it gets a copy.
+class FdTable {
+ public:
+  explicit FdTable(const Ints& ints)
+      : count_((ints.count - 1) / 2),
+        pairs_(static_cast<posix::FdPair*>(
+            malloc((count_ + 1) * sizeof(posix::FdPair)))) {
+    if (pairs_ != nullptr) {
+      memcpy(pairs_, ints.data + 1, count_ * sizeof(posix::FdPair));
+    }
+  }
+  ~FdTable() { free(pairs_); }
+  FdTable(const FdTable&) = delete;
+  FdTable& operator=(const FdTable&) = delete;
+
+  posix::FdPair* pairs() const { return pairs_; }
+  size_t count() const { return count_; }
+
+ private:
+  const size_t count_;
+  posix::FdPair* const pairs_;
+};
+
+int Spawn(const Args& args) {
+  const Strings file(args, 0);
+  const Strings argv(args, 1);
+  const Strings env(args, 2);
+  const Strings cwd(args, 3);
+  const Ints table = args.IntsAt(4, 1);
+  args.Assert(table.count % 2 == 1, 4, "a signal and pairs");
+  const FdTable fds(table);
+  for (const Strings* strings : {&file, &argv, &env, &cwd}) {
+    if (strings->error() < 0) return strings->error();
+  }
+  if (fds.pairs() == nullptr) return -ENOMEM;
+  return posix::Spawn({file.first(), argv.list(), env.list(), cwd.first(),
+                       table.data[0], fds.pairs(), fds.count()});
 }
 
-// Pairs of fd and events become pollfds in place of them, and back.
-Napi::Value PollVerb(Info info) {
-  int count = IntArg(info, 1);
-  ADDON_ASSERT(count >= 0);
-  int32_t* pairs = IntsArg(info, 0, 2 * static_cast<size_t>(count));
-  auto* fds = reinterpret_cast<PollFd*>(pairs);
-  return Number(info,
-                Poll(fds, static_cast<size_t>(count), DoubleArg(info, 2)));
+int WaitPid(const Args& args) {
+  const Ints ints = args.IntsAt(1, 2);
+  posix::Status status = {};
+  const int result = posix::WaitPid(args.Int(0), &status);
+  if (result > 0) {
+    ints.data[0] = status.exit_code;
+    ints.data[1] = status.signal;
+  }
+  return result;
 }
 
-Napi::Value SelectorOpenVerb(Info info) { return Number(info, SelectorOpen()); }
+int ExitFd(const Args& args) { return posix::ExitFd(args.Int(0)); }
 
-Napi::Value SelectorAddVerb(Info info) {
-  return Number(info, SelectorAdd(IntArg(info, 0), IntArg(info, 1)));
+int Kill(const Args& args) {
+  return posix::Kill(args.Int(0), args.Int(1), args.Int(2));
 }
 
-Napi::Value SelectorRemoveVerb(Info info) {
-  return Number(info, SelectorRemove(IntArg(info, 0), IntArg(info, 1)));
+int SetDeathSignal(const Args& args) {
+  return posix::SetDeathSignal(args.Int(0), args.Int(1));
 }
 
-Napi::Value SelectorWaitVerb(Info info) {
-  size_t capacity = 0;
-  int32_t* ready = IntsArg(info, 1, 1, &capacity);
-  return Number(
-      info, SelectorWait(IntArg(info, 0), ready, capacity, DoubleArg(info, 2)));
+int GuardToken(const Args& args) {
+  const int token = args.Int(3);
+  args.Assert(token >= 0 && token <= UINT8_MAX, 3, "a byte");
+  return posix::GuardToken(args.Int(0), args.Int(1), args.Int(2),
+                           static_cast<uint8_t>(token));
 }
 
-Napi::Value WatchVerb(Info info) {
-  auto on_readable = info[1].As<Napi::Function>();
-  return Number(info, WatchersOf(info)->Watch(IntArg(info, 0), on_readable));
+int ResetSignal(const Args& args) { return posix::ResetSignal(args.Int(0)); }
+
+int ExitNow(const Args& args) { _exit(args.Int(0)); }
+
+template <int (*verb)(const Args&)>
+Napi::Value Call(const Napi::CallbackInfo& info) {
+  napi_value result = nullptr;
+  napi_create_int32(info.Env(), verb(Args(info)), &result);
+  return Napi::Value(info.Env(), result);
 }
 
-Napi::Value UnwatchVerb(Info info) {
-  WatchersOf(info)->Unwatch(IntArg(info, 0));
-  return Number(info, 0);
+template <int (*verb)(const Args&)>
+void Export(Napi::Object exports, const char* name) {
+  exports.Set(name, Napi::Function::New<Call<verb>>(exports.Env(), name));
 }
-
-Napi::Value RefWatchVerb(Info info) {
-  WatchersOf(info)->Ref(IntArg(info, 0), BoolArg(info, 1));
-  return Number(info, 0);
-}
-
-Napi::Value SpawnVerb(Info info) {
-  const std::string file = StringArg(info[0]);
-  const StringsArg argv(info[1]);
-  const StringsArg env(info[2]);
-  const std::string cwd = StringArg(info[3]);
-  size_t length = 0;
-  const int32_t* table = IntsArg(info, 4, 1, &length);
-  Program program = {};
-  program.file = file.c_str();
-  program.argv = argv.pointers();
-  program.env = env.pointers();
-  program.cwd = cwd.c_str();
-  program.death_signal = table[0];
-  program.fds = reinterpret_cast<const FdPair*>(table + 1);
-  program.fd_count = (length - 1) / 2;
-  return Number(info, Spawn(program));
-}
-
-Napi::Value WaitPidVerb(Info info) {
-  auto* status = reinterpret_cast<Status*>(IntsArg(info, 1, 2));
-  return Number(info, WaitPid(IntArg(info, 0), status));
-}
-
-Napi::Value ExitFdVerb(Info info) {
-  return Number(info, ExitFd(IntArg(info, 0)));
-}
-
-Napi::Value KillVerb(Info info) {
-  return Number(info, Kill(IntArg(info, 0), IntArg(info, 1), IntArg(info, 2)));
-}
-
-Napi::Value SetDeathSignalVerb(Info info) {
-  return Number(info, SetDeathSignal(IntArg(info, 0), IntArg(info, 1)));
-}
-
-Napi::Value ResetSignalVerb(Info info) {
-  return Number(info, ResetSignal(IntArg(info, 0)));
-}
-
-Napi::Value GuardTokenVerb(Info info) {
-  auto token = static_cast<uint8_t>(IntArg(info, 3));
-  return Number(info, GuardToken(IntArg(info, 0), IntArg(info, 1),
-                                 IntArg(info, 2), token));
-}
-
-Napi::Value ExitNowVerb(Info info) { _exit(IntArg(info, 0)); }
-
-// Watchers delete themselves once the event loop has closed their handles.
-void KeepWatchers(Napi::Env, Watchers*) {}
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
-  env.SetInstanceData<Watchers, KeepWatchers>(new Watchers(env));
-  const struct {
-    const char* name;
-    Napi::Value (*verb)(Info);
-  } verbs[] = {
-      {"pipe", PipeVerb},
-      {"socketpair", SocketPairVerb},
-      {"dup", DupVerb},
-      {"close", CloseVerb},
-      {"setCloseOnExec", SetCloseOnExecVerb},
-      {"setNonBlocking", SetNonBlockingVerb},
-      {"read", ReadVerb},
-      {"write", WriteVerb},
-      {"anonymousFile", AnonymousFileVerb},
-      {"poll", PollVerb},
-      {"selectorOpen", SelectorOpenVerb},
-      {"selectorAdd", SelectorAddVerb},
-      {"selectorRemove", SelectorRemoveVerb},
-      {"selectorWait", SelectorWaitVerb},
-      {"watch", WatchVerb},
-      {"unwatch", UnwatchVerb},
-      {"refWatch", RefWatchVerb},
-      {"spawn", SpawnVerb},
-      {"waitpid", WaitPidVerb},
-      {"exitFd", ExitFdVerb},
-      {"kill", KillVerb},
-      {"setDeathSignal", SetDeathSignalVerb},
-      {"resetSignal", ResetSignalVerb},
-      {"guardToken", GuardTokenVerb},
-      {"exitNow", ExitNowVerb},
-  };
-  for (const auto& each : verbs) {
-    exports.Set(each.name, Napi::Function::New(env, each.verb, each.name));
-  }
+  Export<Pipe>(exports, "pipe");
+  Export<SocketPair>(exports, "socketpair");
+  Export<Duplicate>(exports, "dup");
+  Export<Close>(exports, "close");
+  Export<SetCloseOnExec>(exports, "setCloseOnExec");
+  Export<SetNonBlocking>(exports, "setNonBlocking");
+  Export<Read>(exports, "read");
+  Export<Write>(exports, "write");
+  Export<AnonymousFile>(exports, "anonymousFile");
+  Export<Poll>(exports, "poll");
+  Export<SelectorOpen>(exports, "selectorOpen");
+  Export<SelectorAdd>(exports, "selectorAdd");
+  Export<SelectorRemove>(exports, "selectorRemove");
+  Export<SelectorWait>(exports, "selectorWait");
+  exports.Set("watch", Napi::Function::New<Watch>(env, "watch"));
+  exports.Set("unwatch", Napi::Function::New<Unwatch>(env, "unwatch"));
+  exports.Set("refWatch", Napi::Function::New<RefWatch>(env, "refWatch"));
+  Export<Spawn>(exports, "spawn");
+  Export<WaitPid>(exports, "waitpid");
+  Export<ExitFd>(exports, "exitFd");
+  Export<Kill>(exports, "kill");
+  Export<SetDeathSignal>(exports, "setDeathSignal");
+  Export<GuardToken>(exports, "guardToken");
+  Export<ResetSignal>(exports, "resetSignal");
+  Export<ExitNow>(exports, "exitNow");
   return exports;
 }
 
 }  // namespace
-}  // namespace jobserver
 
-static Napi::Object InitAddon(Napi::Env env, Napi::Object exports) {
-  return jobserver::Init(env, exports);
-}
-
-NODE_API_MODULE(addon, InitAddon)
+NODE_API_MODULE(addon, Init)

@@ -1,96 +1,96 @@
-// Typed reading of arguments. JavaScript has checked what users give, so a
-// failed conversion is a bug of ours and ends the process with its place.
+// Typed reading of a call's arguments. JavaScript has checked them, so one that
+// does not convert is our bug: it ends the process and names the line that
+// asked for it.
 #pragma once
 #include <napi.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
 
-#include <string>
-#include <vector>
-
-#define ADDON_ASSERT(condition)                                   \
-  do {                                                            \
-    if (!(condition)) {                                           \
-      napi_fatal_error(__FILE__, sizeof __FILE__ - 1, #condition, \
-                       sizeof #condition - 1);                    \
-    }                                                             \
-  } while (0)
-
-namespace jobserver {
-
-inline int32_t IntArg(const Napi::CallbackInfo& info, size_t i) {
-  int32_t value = 0;
-  ADDON_ASSERT(napi_get_value_int32(info.Env(), info[i], &value) == napi_ok);
-  return value;
-}
-
-inline double DoubleArg(const Napi::CallbackInfo& info, size_t i) {
-  double value = 0;
-  ADDON_ASSERT(napi_get_value_double(info.Env(), info[i], &value) == napi_ok);
-  return value;
-}
-
-inline bool BoolArg(const Napi::CallbackInfo& info, size_t i) {
-  bool value = false;
-  ADDON_ASSERT(napi_get_value_bool(info.Env(), info[i], &value) == napi_ok);
-  return value;
-}
-
-inline std::string StringArg(Napi::Value value) {
-  ADDON_ASSERT(value.IsString());
-  return value.As<Napi::String>().Utf8Value();
-}
-
-// The elements of a typed array, which must have room for `least` of them.
-template <typename T>
-T* ArrayArg(const Napi::CallbackInfo& info, size_t i, napi_typedarray_type type,
-            size_t least, size_t* length = nullptr) {
-  napi_typedarray_type actual;
-  size_t count = 0;
-  void* data = nullptr;
-  ADDON_ASSERT(napi_get_typedarray_info(info.Env(), info[i], &actual, &count,
-                                        &data, nullptr, nullptr) == napi_ok);
-  ADDON_ASSERT(actual == type && count >= least);
-  if (length != nullptr) *length = count;
-  return static_cast<T*>(data);
-}
-
-inline int32_t* IntsArg(const Napi::CallbackInfo& info, size_t i, size_t least,
-                        size_t* length = nullptr) {
-  return ArrayArg<int32_t>(info, i, napi_int32_array, least, length);
-}
-
-// The bytes [offset, offset + length) of a Uint8Array, named by three
-// arguments from i on.
-inline uint8_t* BytesArg(const Napi::CallbackInfo& info, size_t i,
-                         size_t* length) {
-  double offset = DoubleArg(info, i + 1);
-  double count = DoubleArg(info, i + 2);
-  ADDON_ASSERT(offset >= 0 && count >= 0);
-  *length = static_cast<size_t>(count);
-  size_t start = static_cast<size_t>(offset);
-  return ArrayArg<uint8_t>(info, i, napi_uint8_array, start + *length) + start;
-}
-
-// An array of strings, as execve takes it.
-class StringsArg {
- public:
-  explicit StringsArg(Napi::Value value) {
-    ADDON_ASSERT(value.IsArray());
-    auto array = value.As<Napi::Array>();
-    uint32_t length = array.Length();
-    strings_.reserve(length);
-    for (uint32_t i = 0; i < length; i++) {
-      strings_.push_back(StringArg(array.Get(i)));
-    }
-    pointers_.reserve(length + 1);
-    for (std::string& string : strings_) pointers_.push_back(string.data());
-    pointers_.push_back(nullptr);
-  }
-
-  char* const* pointers() const { return pointers_.data(); }
-
- private:
-  std::vector<std::string> strings_;
-  std::vector<char*> pointers_;
+struct Bytes {
+  uint8_t* data;
+  size_t length;
 };
 
-}  // namespace jobserver
+struct Ints {
+  int32_t* data;
+  size_t count;
+};
+
+class Args {
+ public:
+  explicit Args(const Napi::CallbackInfo& info) : info_(info) {}
+
+  Napi::Env Env() const { return info_.Env(); }
+  napi_value At(size_t index) const { return info_[index]; }
+
+  double Double(size_t index, int line = __builtin_LINE()) const {
+    double value = 0;
+    Assert(napi_get_value_double(Env(), At(index), &value) == napi_ok &&
+               value == value,
+           index, "a number", line);
+    return value;
+  }
+
+  int Int(size_t index, int line = __builtin_LINE()) const {
+    const double value = Double(index, line);
+    // The range is checked first: outside of it the conversion is undefined.
+    Assert(value >= INT32_MIN && value <= INT32_MAX &&
+               value == static_cast<int32_t>(value),
+           index, "an int32", line);
+    return static_cast<int>(value);
+  }
+
+  bool Bool(size_t index, int line = __builtin_LINE()) const {
+    bool value = false;
+    Assert(napi_get_value_bool(Env(), At(index), &value) == napi_ok, index,
+           "a boolean", line);
+    return value;
+  }
+
+  // Three arguments: a Uint8Array, an offset into it and a length.
+  Bytes BytesAt(size_t index, int line = __builtin_LINE()) const {
+    const Bytes all = View<Bytes>(index, napi_uint8_array, line);
+    const double size = static_cast<double>(all.length);
+    const double offset = Double(index + 1, line);
+    const double length = Double(index + 2, line);
+    Assert(offset >= 0 && offset <= size, index + 1, "within the bytes", line);
+    Assert(length >= 0 && length <= size - offset, index + 2,
+           "within the bytes", line);
+    return {all.data + static_cast<size_t>(offset),
+            static_cast<size_t>(length)};
+  }
+
+  Ints IntsAt(size_t index, size_t at_least,
+              int line = __builtin_LINE()) const {
+    const Ints ints = View<Ints>(index, napi_int32_array, line);
+    Assert(ints.count >= at_least, index, "a longer array", line);
+    return ints;
+  }
+
+  void Assert(bool is_so, size_t index, const char* expected,
+              int line = __builtin_LINE()) const {
+    if (is_so) return;
+    char place[64];
+    char message[96];
+    snprintf(place, sizeof place, "native/addon.cc:%d", line);
+    snprintf(message, sizeof message, "Assertion: argument %d is %s",
+             static_cast<int>(index), expected);
+    Napi::Error::Fatal(place, message);
+  }
+
+ private:
+  template <typename T>
+  T View(size_t index, napi_typedarray_type wanted, int line) const {
+    napi_typedarray_type type = wanted;
+    size_t length = 0;
+    void* data = nullptr;
+    Assert(napi_get_typedarray_info(Env(), At(index), &type, &length, &data,
+                                    nullptr, nullptr) == napi_ok &&
+               type == wanted,
+           index, "the right typed array", line);
+    return {static_cast<decltype(T::data)>(data), length};
+  }
+
+  const Napi::CallbackInfo& info_;
+};

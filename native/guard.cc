@@ -1,5 +1,5 @@
-// What a worker does about signals: it has one job, so the state of the process
-// is the right place.
+// A worker's last act when its submitter is gone and a signal ends it: the
+// token goes back to the slot pipe, where other processes still wait for it.
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -7,48 +7,67 @@
 
 #include "posix.h"
 
-namespace jobserver {
+namespace posix {
 namespace {
 
-struct {
-  int result_fd;
-  int slot_fd;
-  uint8_t token;
-} guarded;
+// Written only while no guard is installed, read by the handler.
+int guarded_result_fd = -1;
+int guarded_slot_fd = -1;
+uint8_t guarded_token = 0;
 
-// The writer of a pipe sees an error once the reader is gone.
-bool SubmitterIsGone() {
-  struct pollfd result = {guarded.result_fd, 0, 0};
-  return poll(&result, 1, 0) > 0 && (result.revents & POLLERR) != 0;
+// The signals that have our handler.
+constexpr int kSignals = 65;
+bool is_guarded[kSignals];
+
+bool IsReaderGone(int writer) {
+  // Linux says error and macOS hang-up; neither has to be asked for.
+  struct pollfd end = {writer, 0, 0};
+  return poll(&end, 1, 0) == 1 && (end.revents & (POLLERR | POLLHUP)) != 0;
 }
 
+// Every signal is blocked in here, so that no second one gives a second token.
 void GiveBackAndDie(int signal) {
-  if (SubmitterIsGone()) {
-    // Nobody is left to tell of a failure.
-    ssize_t ignored = write(guarded.slot_fd, &guarded.token, 1);
-    (void)ignored;
+  if (IsReaderGone(guarded_result_fd)) {
+    // A signal cannot interrupt it, and nobody is left to be told of an error.
+    const ssize_t ignored = write(guarded_slot_fd, &guarded_token, 1);
+    static_cast<void>(ignored);
   }
   ResetSignal(signal);
-  // Blocked while this handler runs; kills on return.
+  // It takes effect when the handler returns and its signal is unblocked.
   raise(signal);
+}
+
+int RemoveGuards() {
+  for (int signal = 1; signal < kSignals; signal++) {
+    if (!is_guarded[signal]) continue;
+    is_guarded[signal] = false;
+    const int result = ResetSignal(signal);
+    if (result < 0) return result;
+  }
+  return 0;
 }
 
 }  // namespace
 
-int ResetSignal(int signal) {
-  struct sigaction action = {};
-  action.sa_handler = SIG_DFL;
-  sigemptyset(&action.sa_mask);
-  return sigaction(signal, &action, nullptr) < 0 ? -errno : 0;
-}
-
 int GuardToken(int signal, int result_fd, int slot_fd, uint8_t token) {
-  guarded = {result_fd, slot_fd, token};
+  if (signal == 0) return RemoveGuards();
+  if (signal < 0 || signal >= kSignals) return -EINVAL;
+  guarded_result_fd = result_fd;
+  guarded_slot_fd = slot_fd;
+  guarded_token = token;
   struct sigaction action = {};
   action.sa_handler = GiveBackAndDie;
   action.sa_flags = SA_RESTART;
   sigfillset(&action.sa_mask);
-  return sigaction(signal, &action, nullptr) < 0 ? -errno : 0;
+  if (sigaction(signal, &action, nullptr) != 0) return -errno;
+  is_guarded[signal] = true;
+  return 0;
 }
 
-}  // namespace jobserver
+int ResetSignal(int signal) {
+  struct sigaction action = {};
+  action.sa_handler = SIG_DFL;
+  return sigaction(signal, &action, nullptr) == 0 ? 0 : -errno;
+}
+
+}  // namespace posix

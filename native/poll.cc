@@ -1,26 +1,36 @@
-// Waiting for a few fds with a deadline.
+// The waits, made of single looks and a deadline. EINTR takes another look even
+// after the deadline: an fd that is ready by then is not missed.
 #include <errno.h>
-#include <poll.h>
 
-#include "clock.h"
-#include "platform.h"
+#include "deadline.h"
 #include "posix.h"
 
-namespace jobserver {
+namespace posix {
+namespace {
 
-static_assert(sizeof(PollFd) == sizeof(struct pollfd), "read in place");
-
-int Poll(PollFd* fds, size_t count, double timeout_ms) {
-  const Countdown countdown(timeout_ms);
-  auto* polled = reinterpret_cast<struct pollfd*>(fds);
+template <typename Look>
+int Wait(double timeout_ms, Look look) {
+  const Deadline deadline(timeout_ms);
   for (;;) {
-    struct timespec left = countdown.Left();
-    int ready =
-        PollOnce(polled, count, countdown.is_endless() ? nullptr : &left);
-    if (ready > 0) return ready;
-    if (ready < 0 && errno != EINTR) return -errno;
-    if (countdown.HasPassed()) return 0;
+    timespec left;
+    const int count = look(deadline.Left(&left));
+    if (count > 0 || (count < 0 && count != -EINTR)) return count;
+    if (count == 0 && deadline.HasPassed()) return 0;
   }
 }
 
-}  // namespace jobserver
+}  // namespace
+
+int Poll(struct pollfd* fds, size_t count, double timeout_ms) {
+  return Wait(timeout_ms,
+              [=](const timespec* left) { return PollOnce(fds, count, left); });
+}
+
+int SelectorWait(int selector, int32_t* ready, size_t room, double timeout_ms) {
+  const size_t most = room < kMostReady ? room : kMostReady;
+  return Wait(timeout_ms, [=](const timespec* left) {
+    return SelectorWaitOnce(selector, ready, most, left);
+  });
+}
+
+}  // namespace posix

@@ -1,70 +1,80 @@
-// The verbs that the addon is made of, as plain POSIX: no JavaScript here.
-// Each returns a value >= 0, or -errno; each retries EINTR itself. A bare fd or
-// pid is borrowed for the call.
+// The seam between JavaScript and the kernel: every verb of the addon, without
+// a trace of JavaScript. A verb returns a value >= 0, or -errno, and nothing
+// throws. EINTR is retried inside each verb, so no caller ever sees it. Fds are
+// borrowed for the call, and those that a verb opens are born close-on-exec.
+// `linux/` and `darwin/` hold the verbs that the platforms do differently.
 #pragma once
-#include <signal.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
+#include <time.h>
 
-namespace jobserver {
+namespace posix {
 
-// pipe.cc
+// ends becomes [reader, writer].
 int Pipe(int ends[2]);
+// packets: SOCK_SEQPACKET, which macOS refuses.
 int SocketPair(int ends[2], bool packets);
-int Dup(int fd);
+// At 3 or above, out of the way of the standard fds.
+int Duplicate(int fd);
 int Close(int fd);
 int SetCloseOnExec(int fd, bool on);
 int SetNonBlocking(int fd, bool on);
-ssize_t Read(int fd, void* bytes, size_t length);
-ssize_t Write(int fd, const void* bytes, size_t length);
+int Read(int fd, void* bytes, size_t length);
+// SIGPIPE is ignored by Node, so a vanished reader is -EPIPE.
+int Write(int fd, const void* bytes, size_t length);
 int AnonymousFile();
+// The means of AnonymousFile where the kernel has nothing better.
+int TemporaryFile();
 
-// poll.cc; a negative timeout waits for ever, and none ends early.
-struct PollFd {
-  int32_t fd;
-  int16_t events;
-  int16_t revents;
-};
-int Poll(PollFd* fds, size_t count, double timeout_ms);
+// timeout_ms < 0 is for ever, and a fraction of a millisecond counts. 0 is
+// never returned before the time is up.
+int Poll(struct pollfd* fds, size_t count, double timeout_ms);
+// One look, which EINTR may end; left == nullptr is for ever.
+int PollOnce(struct pollfd* fds, size_t count, const timespec* left);
 
-// linux.cc, darwin.cc: a set of fds whose cost is that of the ready ones.
 int SelectorOpen();
 int SelectorAdd(int selector, int fd);
 int SelectorRemove(int selector, int fd);
-int SelectorWait(int selector, int32_t* ready, size_t capacity,
-                 double timeout_ms);
+// Fills at most kMostReady of ready; the others are there the next time.
+int SelectorWait(int selector, int32_t* ready, size_t room, double timeout_ms);
+int SelectorWaitOnce(int selector, int32_t* ready, size_t room,
+                     const timespec* left);
+constexpr size_t kMostReady = 256;
 
-// spawn.cc
 struct FdPair {
-  int32_t source;
-  int32_t target;
+  int source;
+  int target;
 };
+
+// All of it must be in place before, since a child may not allocate.
 struct Program {
   const char* file;
   char* const* argv;
   char* const* env;
   const char* cwd;
-  const FdPair* fds;
+  int death_signal;  // 0: none; macOS has none.
+  FdPair* fds;       // Overwritten by the start; targets are distinct.
   size_t fd_count;
-  int death_signal;
 };
-pid_t Spawn(const Program& program);
 
-// reap.cc
+// The pid, or the -errno of the step that failed in parent or child.
+int Spawn(const Program& program);
+
 struct Status {
-  int32_t exit_code;  // -1: none
-  int32_t signal;     // 0: none
+  int exit_code;  // -1 when a signal ended it
+  int signal;     // 0 when it exited
 };
-pid_t WaitPid(pid_t pid, Status* status);
 
-// linux.cc, darwin.cc
-int ExitFd(pid_t pid);
-int Kill(pid_t pid, int exit_fd, int signal);
-int SetDeathSignal(int signal, pid_t parent);
+// Never blocks: pid when it was reaped, 0 while it runs.
+int WaitPid(int pid, Status* status);
+int ExitFd(int pid);
+// exit_fd -1: by pid.
+int Kill(int pid, int exit_fd, int signal);
+int SetDeathSignal(int signal, int parent_pid);
 
-// guard.cc
-int ResetSignal(int signal);
+// Process-global, since a worker has one token; signal 0 takes the guards away.
 int GuardToken(int signal, int result_fd, int slot_fd, uint8_t token);
+int ResetSignal(int signal);
 
-}  // namespace jobserver
+}  // namespace posix

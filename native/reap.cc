@@ -1,22 +1,25 @@
-// Learning how one child of ours has ended; never any child.
+// Reaps one child that is named by its pid, and never any other: those belong
+// to the program we are a guest of.
 #include <errno.h>
 #include <sys/wait.h>
 
 #include "posix.h"
 
-namespace jobserver {
+namespace posix {
 
-pid_t WaitPid(pid_t pid, Status* status) {
+int WaitPid(int pid, Status* status) {
+  // 0 and below would stand for a group, or for any child.
+  if (pid <= 0) return -ECHILD;
   int raw = 0;
-  pid_t result;
+  pid_t reaped;
   do {
-    result = waitpid(pid, &raw, WNOHANG);
-  } while (result < 0 && errno == EINTR);
-  if (result < 0) return -errno;
-  if (result == 0) return 0;
+    reaped = waitpid(pid, &raw, WNOHANG);
+  } while (reaped < 0 && errno == EINTR);
+  if (reaped < 0) return -errno;
+  if (reaped == 0) return 0;
   status->exit_code = WIFEXITED(raw) ? WEXITSTATUS(raw) : -1;
   status->signal = WIFSIGNALED(raw) ? WTERMSIG(raw) : 0;
-  return result;
+  return reaped;
 }
 
-}  // namespace jobserver
+}  // namespace posix

@@ -1,113 +1,174 @@
+// A watcher has two owners: the loop, until its handle is closed, and
+// JavaScript, until the value that stands for it is collected. Collecting that
+// value does not end the watch; the end of the environment does.
 #include "watcher.h"
 
+#include <fcntl.h>
 #include <uv.h>
 
-namespace jobserver {
+#include "args.h"
+#include "posix.h"
 
-// Deletes itself once the event loop has let go of its handle.
+namespace {
+
 class Watcher {
  public:
-  Watcher(Watchers* owner, Napi::Env env, Napi::Function on_readable)
-      : owner_(owner),
-        env_(env),
-        on_readable_(Napi::Persistent(on_readable)),
-        context_(env, "jobserver.watch") {}
+  // The value that stands for a new watcher, or a negative errno.
+  static Napi::Value Start(Napi::Env env, int fd, Napi::Function on_readable);
 
-  int Start(uv_loop_t* loop, int fd) {
-    poll_.data = this;
-    int result = uv_poll_init(loop, &poll_, fd);
-    if (result < 0) {
-      delete this;
-      return result;
-    }
-    result = uv_poll_start(&poll_, UV_READABLE, OnReadable);
-    if (result < 0) Stop();
-    return result;
-  }
-
-  void Stop() {
-    owner_->closing_ += 1;
-    uv_close(reinterpret_cast<uv_handle_t*>(&poll_), [](uv_handle_t* handle) {
-      auto* self = static_cast<Watcher*>(handle->data);
-      Watchers* owner = self->owner_;
-      delete self;
-      owner->Closed();
-    });
-  }
-
-  void Ref(bool on) {
-    auto* handle = reinterpret_cast<uv_handle_t*>(&poll_);
-    if (on) {
-      uv_ref(handle);
-    } else {
-      uv_unref(handle);
-    }
-  }
+  void Close();
+  void Ref(bool on);
 
  private:
-  static void OnReadable(uv_poll_t* poll, int, int) {
-    auto* self = static_cast<Watcher*>(poll->data);
-    Napi::Env env = self->env_;
-    Napi::HandleScope scope(env);
-    // The callback may stop this watcher, which keeps its memory until the
-    // loop has closed it.
-    self->on_readable_.MakeCallback(env.Global(), {}, self->context_);
-    if (!env.IsExceptionPending()) return;
-    Napi::Error error = env.GetAndClearPendingException();
-    napi_fatal_exception(env, error.Value());
-  }
+  Watcher(Napi::Env env, Napi::Function on_readable);
 
-  Watchers* owner_;
+  int Open(int fd);
+  int Listen();
+  void Call();
+  void DropReferences();
+  void Release();
+
+  static void OnReadable(uv_poll_t* poll, int status, int events);
+  static void OnClosed(uv_handle_t* poll);
+  static void OnEnvironmentEnd(napi_async_cleanup_hook_handle, void* watcher);
+  static void OnCollected(napi_env, void* watcher, void*);
+
   Napi::Env env_;
   Napi::FunctionReference on_readable_;
   Napi::AsyncContext context_;
-  uv_poll_t poll_;
+  napi_async_cleanup_hook_handle cleanup_ = nullptr;
+  uv_poll_t poll_ = {};
+  int owners_ = 0;
 };
 
-Watchers::Watchers(Napi::Env env) : env_(env) {
-  // Asynchronous, since the loop has to run before its handles are closed.
-  napi_add_async_cleanup_hook(env, CloseAll, this, &hook_);
+Watcher::Watcher(Napi::Env env, Napi::Function on_readable)
+    : env_(env),
+      on_readable_(Napi::Persistent(on_readable)),
+      context_(env, "jobserver.watch") {
+  poll_.data = this;
 }
 
-int Watchers::Watch(int fd, Napi::Function on_readable) {
+Napi::Value Watcher::Start(Napi::Env env, int fd, Napi::Function on_readable) {
+  Watcher* watcher = new Watcher(env, on_readable);
+  int result = watcher->Open(fd);
+  if (result < 0) {
+    delete watcher;
+    return Napi::Number::New(env, result);
+  }
+  watcher->owners_ = 1;
+  napi_add_async_cleanup_hook(env, OnEnvironmentEnd, watcher,
+                              &watcher->cleanup_);
+  result = watcher->Listen();
+  if (result < 0) {
+    watcher->Close();
+    return Napi::Number::New(env, result);
+  }
+  watcher->owners_ = 2;
+  napi_value handle = nullptr;
+  napi_create_external(env, watcher, OnCollected, nullptr, &handle);
+  return Napi::Value(env, handle);
+}
+
+int Watcher::Open(int fd) {
   uv_loop_t* loop = nullptr;
-  if (napi_get_uv_event_loop(env_, &loop) != napi_ok) return UV_ENOSYS;
-  auto* watcher = new Watcher(this, env_, on_readable);
-  int result = watcher->Start(loop, fd);
-  if (result < 0) return result;
-  watchers_[++last_handle_] = watcher;
-  return last_handle_;
+  napi_get_uv_event_loop(env_, &loop);
+  const int flags = fcntl(fd, F_GETFL);
+  const int result = uv_poll_init(loop, &poll_, fd);
+  // libuv makes the description non-blocking, and others may share it.
+  if (result == 0 && (flags & O_NONBLOCK) == 0) {
+    posix::SetNonBlocking(fd, false);
+  }
+  return result;
 }
 
-void Watchers::Unwatch(int handle) {
-  auto found = watchers_.find(handle);
-  if (found == watchers_.end()) return;
-  found->second->Stop();
-  watchers_.erase(found);
+int Watcher::Listen() { return uv_poll_start(&poll_, UV_READABLE, OnReadable); }
+
+void Watcher::OnReadable(uv_poll_t* poll, int status, int) {
+  Watcher* watcher = static_cast<Watcher*>(poll->data);
+  // libuv stops at an fd in error, but we are to call until Unwatch.
+  if (status < 0) watcher->Listen();
+  watcher->Call();
 }
 
-void Watchers::Ref(int handle, bool on) {
-  auto found = watchers_.find(handle);
-  if (found != watchers_.end()) found->second->Ref(on);
+void Watcher::Call() {
+  const Napi::Env env = env_;
+  Napi::HandleScope scope(env);
+  on_readable_.MakeCallback(env.Global(), 0, nullptr, context_);
+  if (!env.IsExceptionPending()) return;
+  // Nobody is below us on the stack: it is uncaught, as in any callback.
+  napi_value error = nullptr;
+  if (napi_get_and_clear_last_exception(env, &error) == napi_ok) {
+    napi_fatal_exception(env, error);
+  }
 }
 
-void Watchers::CloseAll(napi_async_cleanup_hook_handle, void* data) {
-  auto* self = static_cast<Watchers*>(data);
-  for (auto& entry : self->watchers_) entry.second->Stop();
-  self->watchers_.clear();
-  self->is_ending_ = true;
-  self->FinishWhenClosed();
+void Watcher::Ref(bool on) {
+  uv_handle_t* handle = reinterpret_cast<uv_handle_t*>(&poll_);
+  if (uv_is_closing(handle)) return;
+  if (on) {
+    uv_ref(handle);
+  } else {
+    uv_unref(handle);
+  }
 }
 
-void Watchers::Closed() {
-  closing_ -= 1;
-  FinishWhenClosed();
+void Watcher::Close() {
+  uv_handle_t* handle = reinterpret_cast<uv_handle_t*>(&poll_);
+  if (uv_is_closing(handle)) return;
+  // At once: the fd is the caller's to close when this returns.
+  uv_poll_stop(&poll_);
+  uv_close(handle, OnClosed);
 }
 
-void Watchers::FinishWhenClosed() {
-  if (!is_ending_ || closing_ > 0) return;
-  napi_remove_async_cleanup_hook(hook_);
-  delete this;
+void Watcher::OnClosed(uv_handle_t* poll) {
+  Watcher* watcher = static_cast<Watcher*>(poll->data);
+  // Only here, because Close may be called under MakeCallback.
+  watcher->DropReferences();
+  // Last, because it may free the environment.
+  napi_remove_async_cleanup_hook(watcher->cleanup_);
+  watcher->Release();
 }
 
-}  // namespace jobserver
+void Watcher::DropReferences() {
+  Napi::HandleScope scope(env_);
+  on_readable_.Reset();
+  const Napi::AsyncContext ended(std::move(context_));
+}
+
+void Watcher::OnEnvironmentEnd(napi_async_cleanup_hook_handle, void* watcher) {
+  static_cast<Watcher*>(watcher)->Close();
+}
+
+void Watcher::OnCollected(napi_env, void* watcher, void*) {
+  static_cast<Watcher*>(watcher)->Release();
+}
+
+void Watcher::Release() {
+  owners_ -= 1;
+  if (owners_ == 0) delete this;
+}
+
+Watcher* WatcherAt(const Args& args, size_t index, int line) {
+  void* watcher = nullptr;
+  const napi_status status =
+      napi_get_value_external(args.Env(), args.At(index), &watcher);
+  args.Assert(status == napi_ok, index, "a watch", line);
+  return static_cast<Watcher*>(watcher);
+}
+
+}  // namespace
+
+Napi::Value Watch(const Napi::CallbackInfo& info) {
+  const Args args(info);
+  args.Assert(info[1].IsFunction(), 1, "a function");
+  return Watcher::Start(info.Env(), args.Int(0), info[1].As<Napi::Function>());
+}
+
+void Unwatch(const Napi::CallbackInfo& info) {
+  WatcherAt(Args(info), 0, __LINE__)->Close();
+}
+
+void RefWatch(const Napi::CallbackInfo& info) {
+  const Args args(info);
+  WatcherAt(args, 0, __LINE__)->Ref(args.Bool(1));
+}

@@ -18,7 +18,7 @@ if (isPrebuild) {
 }
 
 function isUpToDate() {
-  const built = join(root, 'build', 'Release', 'jobserver.node');
+  const built = join(root, 'build', 'Release', 'addon.node');
   if (!existsSync(built)) return false;
   const sources = readdirSync(join(root, 'native')).map((name) =>
     join(root, 'native', name),

@@ -427,6 +427,18 @@ describe('a URL or string', () => {
 });
 
 describe('inside the sandbox of jest', () => {
+  test('a text that a transform has rewritten is known by its name', () => {
+    const { ref } = nameAll(join(fixtures, 'tasks.mjs'))['double']!;
+    const other = { ...ref, print: '1:0' } as FunctionRef;
+    const rewritten = { ...other, isRewritten: true } as FunctionRef;
+    const called = callAll([
+      ['other', other, 5],
+      ['rewritten', rewritten, 5],
+    ]);
+    expect(called['other']?.error).toEqual(refusal('the file has changed'));
+    expect(called['rewritten']?.value).toBe(10);
+  });
+
   test('a function of CommonJS is named', () => {
     const { submitted } = require(join(fixtures, 'tasks.cjs')) as {
       submitted: Map<string, unknown>;

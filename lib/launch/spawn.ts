@@ -1,6 +1,9 @@
-// The spawn context: a fresh node per job. The order lies in an anonymous file,
-// whole before the process starts, so that no pipe has to be fed and a worker
-// that dies while it reads cannot hold up anybody.
+// The spawn context: a fresh node per job, which has the null device as its
+// input. The order lies in an anonymous file, whole before the process starts,
+// so that no pipe has to be fed and a worker that dies while it reads cannot
+// hold up anybody.
+import { openSync } from 'node:fs';
+import { devNull } from 'node:os';
 import { join } from 'node:path';
 import { check, errno, native } from '../binding.js';
 import type { Ending } from '../errors.js';
@@ -11,35 +14,32 @@ import type { Launcher, Order, Worker } from './launcher.js';
 
 const entry = join(__dirname, '..', 'child', 'main.js');
 
-// child/main finds its descriptors here; the slot pipes follow.
-const orderFd = 3;
-const resultFd = 4;
-
 export const spawnLauncher: Launcher = {
   launch(order, resultWriter, token) {
-    const file = writeOrder(order.body, token);
+    const nothing = new Fd(openSync(devNull, 'r'));
+    let file: Fd | undefined;
     try {
+      file = writeOrder(order.body, token);
       const pid = native.spawn(
         process.execPath,
         [process.execPath, ...order.execArgv, entry],
         order.env,
         order.cwd,
-        fdTable(order, file.number, resultWriter),
+        fdTable(order, [nothing.number, 1, 2, file.number, resultWriter]),
       );
       return new SpawnedWorker(check(pid, `spawn ${process.execPath}`));
     } finally {
-      file.close();
+      nothing.close();
+      file?.close();
     }
   },
 };
 
-function fdTable(order: Order, file: number, resultWriter: number): Int32Array {
-  const table = [order.orphanSignal, file, orderFd, resultWriter, resultFd];
-  let target = resultFd;
-  for (const pipe of order.slotPipes) {
-    table.push(pipe.reader, ++target, pipe.writer, ++target);
-  }
-  return Int32Array.from(table);
+/** `first` are those at 0, 1, 2, and so on; the slot pipes follow. */
+function fdTable(order: Order, first: readonly number[]): Int32Array {
+  const pipes = order.slotPipes.flatMap((pipe) => [pipe.reader, pipe.writer]);
+  const pairs = [...first, ...pipes].flatMap((fd, target) => [fd, target]);
+  return Int32Array.of(order.orphanSignal, ...pairs);
 }
 
 function writeOrder(body: readonly Buffer[], token: number): Fd {

@@ -12,6 +12,9 @@ import type { Message } from './stream.js';
 // V8 gives up long before; a getter that makes objects without end does not.
 const maxDepth = 100_000;
 
+// V8 ends the process when an array grows beyond what it can hold.
+const maxElements = 80_000_000;
+
 /** Thrown by `copyMessage` before V8 would. */
 export class TooDeep extends Error {}
 
@@ -132,6 +135,7 @@ function copyElements(
       copyProperties(source, Object.keys(source), copy, copyOf);
       return;
     }
+    if (i > maxElements) throw new Error('An array is too long to be copied');
     copy.push(copyProperty(source, i, copyOf));
   }
   if (!hasNamedProperties(source)) return;

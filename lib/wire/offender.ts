@@ -21,7 +21,7 @@ interface Place {
 }
 
 // A getter may make objects without end.
-const maxVisits = 2_000_000;
+const maxVisits = 1_000_000;
 const maxPathLength = 200;
 
 export function findOffender(
@@ -158,7 +158,8 @@ function pushParts(
 ): Offender | undefined {
   const push = (step: string, value: unknown): void => {
     const isPart = isObject(value) || isRefused(value);
-    if (isPart) places.push({ value, step, from });
+    if (isPart && places.length <= maxVisits)
+      places.push({ value, step, from });
   };
   switch (kindOf(whole)) {
     case 'map': {
@@ -180,11 +181,11 @@ function pushParts(
     }
     case 'array':
     case 'object':
-      for (const key of Object.keys(whole)) {
+      for (const key of keysOf(whole)) {
         const step = stepTo(key, Array.isArray(whole));
         let value: unknown;
         try {
-          value = (whole as Record<string, unknown>)[key];
+          value = (whole as Record<string | number, unknown>)[key];
         } catch (thrown) {
           return offender(
             { value: undefined, step, from },
@@ -204,8 +205,19 @@ function isRefused(value: unknown): boolean {
   return typeof value === 'function' || typeof value === 'symbol';
 }
 
-function stepTo(key: string, isArray: boolean): string {
-  if (isArray && /^\d+$/.test(key)) return `[${key}]`;
+// The keys of a long array are more than fit into memory.
+function* keysOf(whole: object): Generator<string | number> {
+  let i = 0;
+  if (Array.isArray(whole)) {
+    while (Object.hasOwn(whole, i) && i < maxVisits) yield i++;
+  }
+  if (i < maxVisits) yield* Object.keys(whole).slice(i);
+}
+
+function stepTo(key: string | number, isArray: boolean): string {
+  if (typeof key === 'number' || (isArray && /^\d+$/.test(key))) {
+    return `[${key}]`;
+  }
   if (/^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(key)) return `.${key}`;
   return `[${JSON.stringify(key)}]`;
 }

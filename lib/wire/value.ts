@@ -26,8 +26,8 @@ export function encode(value: unknown, root: string, send?: Send): Buffer {
   if (!isSpecialOnTop(value)) {
     try {
       const bytes = write(value);
-      // An object that stands in a message takes more than 16 bytes mostly.
-      const budget = 64 + bytes.length / 16;
+      // A tree has hardly more objects than this.
+      const budget = 64 + bytes.length / 6;
       if (!isObject(value) || !hasSpecials(value, budget)) return bytes;
     } catch (error) {
       refusal = error;

@@ -1,0 +1,65 @@
+// What any fd can do, on both platforms alike.
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <unistd.h>
+
+#include "posix.h"
+
+namespace posix {
+namespace {
+
+// macOS refuses more in one call; Linux stops a page below by itself.
+constexpr size_t kMostBytes = INT_MAX;
+
+size_t AtMost(size_t length) {
+  return length < kMostBytes ? length : kMostBytes;
+}
+
+int SetFlag(int fd, int get, int set, int flag, bool on) {
+  const int flags = fcntl(fd, get);
+  if (flags < 0) return -errno;
+  const int wanted = on ? flags | flag : flags & ~flag;
+  if (wanted == flags) return 0;
+  return fcntl(fd, set, wanted) < 0 ? -errno : 0;
+}
+
+}  // namespace
+
+int Duplicate(int fd) {
+  const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  return copy < 0 ? -errno : copy;
+}
+
+int Close(int fd) {
+  // After EINTR the number is free and may be another thread's fd already: a
+  // second close would hit that one.
+  if (close(fd) == 0 || errno == EINTR) return 0;
+  return -errno;
+}
+
+int SetCloseOnExec(int fd, bool on) {
+  return SetFlag(fd, F_GETFD, F_SETFD, FD_CLOEXEC, on);
+}
+
+int SetNonBlocking(int fd, bool on) {
+  return SetFlag(fd, F_GETFL, F_SETFL, O_NONBLOCK, on);
+}
+
+int Read(int fd, void* bytes, size_t length) {
+  for (;;) {
+    const ssize_t count = read(fd, bytes, AtMost(length));
+    if (count >= 0) return static_cast<int>(count);
+    if (errno != EINTR) return -errno;
+  }
+}
+
+int Write(int fd, const void* bytes, size_t length) {
+  for (;;) {
+    const ssize_t count = write(fd, bytes, AtMost(length));
+    if (count >= 0) return static_cast<int>(count);
+    if (errno != EINTR) return -errno;
+  }
+}
+
+}  // namespace posix

@@ -1,0 +1,39 @@
+// Fds that are close-on-exec at birth, and one look at several of them.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../posix.h"
+
+namespace posix {
+namespace {
+
+constexpr unsigned kMemfdCloseOnExec = 1;
+
+}  // namespace
+
+int Pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC) == 0 ? 0 : -errno; }
+
+int SocketPair(int ends[2], bool packets) {
+  const int type = packets ? SOCK_SEQPACKET : SOCK_STREAM;
+  return socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) == 0 ? 0 : -errno;
+}
+
+int AnonymousFile() {
+  // Not by name, which only glibc 2.27 has.
+  const long fd = syscall(SYS_memfd_create, "jobserver", kMemfdCloseOnExec);
+  if (fd >= 0) return static_cast<int>(fd);
+  // EPERM is how an old seccomp filter answers.
+  if (errno == ENOSYS || errno == EPERM) return TemporaryFile();
+  return -errno;
+}
+
+int PollOnce(struct pollfd* fds, size_t count, const timespec* left) {
+  const int ready = ppoll(fds, count, left, nullptr);
+  return ready < 0 ? -errno : ready;
+}
+
+}  // namespace posix

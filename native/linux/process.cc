@@ -1,0 +1,45 @@
+// Pidfds and the death signal. The calls are made by number, since glibc 2.17
+// and musl do not have their names.
+#include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../posix.h"
+
+// The same on every architecture; older headers lack them.
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+
+namespace posix {
+
+int ExitFd(int pid) {
+  const long fd = syscall(SYS_pidfd_open, pid, 0);
+  if (fd >= 0) return static_cast<int>(fd);
+  // Only a seccomp filter that does not know the call answers EPERM.
+  return errno == EPERM ? -ENOSYS : -errno;
+}
+
+int Kill(int pid, int exit_fd, int signal) {
+  if (exit_fd >= 0) {
+    if (syscall(SYS_pidfd_send_signal, exit_fd, signal, nullptr, 0) == 0) {
+      return 0;
+    }
+    if (errno != ENOSYS) return -errno;
+  }
+  return kill(pid, signal) == 0 ? 0 : -errno;
+}
+
+int SetDeathSignal(int signal, int parent_pid) {
+  if (prctl(PR_SET_PDEATHSIG, signal) != 0) return -errno;
+  // A parent that died before the request would never be noticed.
+  if (signal != 0 && getppid() != parent_pid) return -ESRCH;
+  return 0;
+}
+
+}  // namespace posix

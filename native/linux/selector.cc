@@ -1,0 +1,52 @@
+// A selector is an epoll set.
+#include <errno.h>
+#include <poll.h>
+#include <sys/epoll.h>
+
+#include "../posix.h"
+
+namespace posix {
+namespace {
+
+int ReadyNow(int selector, int32_t* ready, size_t room) {
+  struct epoll_event events[kMostReady];
+  const int count = epoll_wait(selector, events, static_cast<int>(room), 0);
+  if (count < 0) return -errno;
+  for (int i = 0; i < count; i++) ready[i] = events[i].data.fd;
+  return count;
+}
+
+bool IsZero(const timespec* left) {
+  return left != nullptr && left->tv_sec == 0 && left->tv_nsec == 0;
+}
+
+}  // namespace
+
+int SelectorOpen() {
+  const int selector = epoll_create1(EPOLL_CLOEXEC);
+  return selector < 0 ? -errno : selector;
+}
+
+int SelectorAdd(int selector, int fd) {
+  // Hang-up and error are reported without being asked for.
+  struct epoll_event event = {};
+  event.events = EPOLLIN;
+  event.data.fd = fd;
+  return epoll_ctl(selector, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+}
+
+int SelectorRemove(int selector, int fd) {
+  return epoll_ctl(selector, EPOLL_CTL_DEL, fd, nullptr) == 0 ? 0 : -errno;
+}
+
+int SelectorWaitOnce(int selector, int32_t* ready, size_t room,
+                     const timespec* left) {
+  const int count = ReadyNow(selector, ready, room);
+  if (count != 0 || IsZero(left)) return count;
+  // epoll_wait knows whole milliseconds only; poll is exact.
+  struct pollfd set = {selector, POLLIN, 0};
+  const int woken = PollOnce(&set, 1, left);
+  return woken > 0 ? ReadyNow(selector, ready, room) : woken;
+}
+
+}  // namespace posix

@@ -1,0 +1,143 @@
+// Starts a program by vfork and exec. The child runs on the parent's memory
+// while the calling thread waits: it allocates nothing, calls only what a
+// signal handler may call, and leaves the errno of a failed step in the plan.
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../posix.h"
+
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+
+namespace posix {
+namespace {
+
+constexpr unsigned kCloseRangeCloseOnExec = 4;
+constexpr int kSignals = 64;
+constexpr int kFailed = 127;
+
+using Mask = uint64_t;  // of the kernel; sigset_t is larger
+constexpr Mask kAllSignals = ~Mask{0};
+constexpr Mask kNoSignals = 0;
+
+struct Plan {
+  const Program* program;
+  pid_t parent;
+  volatile int error;  // set by the child
+};
+
+// Not sigprocmask, which spares the signals that libc uses itself: a handler
+// must not run in the child, on the memory of the parent.
+void SetMask(const Mask* mask, Mask* old) {
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, mask, old, sizeof *mask);
+}
+
+void ResetSignals() {
+  // Those that have no other action, or belong to libc, stay as they are.
+  for (int signal = 1; signal <= kSignals; signal++) ResetSignal(signal);
+}
+
+int HighestTarget(const Program& program) {
+  int highest = -1;
+  for (size_t i = 0; i < program.fd_count; i++) {
+    if (program.fds[i].target > highest) highest = program.fds[i].target;
+  }
+  return highest;
+}
+
+bool IsTarget(const Program& program, int fd) {
+  for (size_t i = 0; i < program.fd_count; i++) {
+    if (program.fds[i].target == fd) return true;
+  }
+  return false;
+}
+
+void CloseAtExecFrom(int first) {
+  if (syscall(SYS_close_range, first, ~0U, kCloseRangeCloseOnExec) == 0) return;
+  // Before Linux 5.11. Descriptors grow from below, so the limit of the process
+  // is not searched to its end when it is in the millions.
+  struct rlimit limit;
+  int end = 65536;
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+      limit.rlim_cur < static_cast<rlim_t>(end)) {
+    end = static_cast<int>(limit.rlim_cur);
+  }
+  for (int fd = first; fd < end; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+int ArrangeFds(const Program& program) {
+  const int highest = HighestTarget(program);
+  // Sources move out of the way first, or 3 to 4 would overwrite what 4 to 3
+  // is about to copy.
+  for (size_t i = 0; i < program.fd_count; i++) {
+    FdPair& pair = program.fds[i];
+    if (pair.source == pair.target || pair.source > highest) continue;
+    const int moved = fcntl(pair.source, F_DUPFD_CLOEXEC, highest + 1);
+    if (moved < 0) return -errno;
+    pair.source = moved;
+  }
+  for (size_t i = 0; i < program.fd_count; i++) {
+    const FdPair& pair = program.fds[i];
+    // dup2 to itself would leave it close-on-exec.
+    const int result = pair.source == pair.target
+                           ? fcntl(pair.target, F_SETFD, 0)
+                           : dup2(pair.source, pair.target);
+    if (result < 0) return -errno;
+  }
+  for (int fd = 0; fd < highest; fd++) {
+    if (!IsTarget(program, fd)) fcntl(fd, F_SETFD, FD_CLOEXEC);
+  }
+  CloseAtExecFrom(highest + 1);
+  return 0;
+}
+
+// Returns only when a step failed.
+int Become(const Program& program, pid_t parent) {
+  ResetSignals();
+  if (program.death_signal != 0) {
+    const int result = SetDeathSignal(program.death_signal, parent);
+    if (result < 0) return result;
+  }
+  if (chdir(program.cwd) != 0) return -errno;
+  const int result = ArrangeFds(program);
+  if (result < 0) return result;
+  SetMask(&kNoSignals, nullptr);
+  execve(program.file, program.argv, program.env);
+  return -errno;
+}
+
+// A function of its own, so that the child writes into no frame but this one
+// and those above it.
+__attribute__((noinline)) pid_t StartChild(Plan* plan) {
+  const pid_t pid = vfork();
+  if (pid == 0) {
+    plan->error = Become(*plan->program, plan->parent);
+    _exit(kFailed);
+  }
+  return pid < 0 ? -errno : pid;
+}
+
+void Reap(pid_t pid) {
+  while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) continue;
+}
+
+}  // namespace
+
+int Spawn(const Program& program) {
+  Plan plan = {&program, getpid(), 0};
+  Mask old;
+  SetMask(&kAllSignals, &old);
+  const pid_t pid = StartChild(&plan);
+  SetMask(&old, nullptr);
+  if (pid < 0 || plan.error == 0) return pid;
+  Reap(pid);
+  return plan.error;
+}
+
+}  // namespace posix
