@@ -9,6 +9,8 @@
       "native/watcher.cc",
       "native/deadline.cc",
       "native/fds.cc",
+      "native/forking.cc",
+      "native/passing.cc",
       "native/guard.cc",
       "native/poll.cc",
       "native/reap.cc",
@@ -34,6 +36,8 @@
       [ "OS=='linux'", {
         "sources": [
           "native/linux/fds.cc",
+          "native/linux/fork.cc",
+          "native/linux/zygote.cc",
           "native/linux/process.cc",
           "native/linux/selector.cc",
           "native/linux/spawn.cc"
@@ -50,6 +54,7 @@
       [ "OS=='mac'", {
         "sources": [
           "native/darwin/fds.cc",
+          "native/darwin/fork.cc",
           "native/darwin/process.cc",
           "native/darwin/selector.cc",
           "native/darwin/spawn.cc"

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "args.h"
+#include "forking.h"
 #include "posix.h"
 #include "strings.h"
 #include "watcher.h"
@@ -180,6 +181,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<GuardToken>(exports, "guardToken");
   Export<ResetSignal>(exports, "resetSignal");
   Export<ExitNow>(exports, "exitNow");
+  InitForking(env, exports);
   return exports;
 }
 

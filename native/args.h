@@ -48,6 +48,20 @@ class Args {
     return value;
   }
 
+  // All of a typed array.
+  template <typename T>
+  T View(size_t index, napi_typedarray_type wanted,
+         int line = __builtin_LINE()) const {
+    napi_typedarray_type type = wanted;
+    size_t length = 0;
+    void* data = nullptr;
+    Assert(napi_get_typedarray_info(Env(), At(index), &type, &length, &data,
+                                    nullptr, nullptr) == napi_ok &&
+               type == wanted,
+           index, "the right typed array", line);
+    return {static_cast<decltype(T::data)>(data), length};
+  }
+
   // Three arguments: a Uint8Array, an offset into it and a length.
   Bytes BytesAt(size_t index, int line = __builtin_LINE()) const {
     const Bytes all = View<Bytes>(index, napi_uint8_array, line);
@@ -80,17 +94,6 @@ class Args {
   }
 
  private:
-  template <typename T>
-  T View(size_t index, napi_typedarray_type wanted, int line) const {
-    napi_typedarray_type type = wanted;
-    size_t length = 0;
-    void* data = nullptr;
-    Assert(napi_get_typedarray_info(Env(), At(index), &type, &length, &data,
-                                    nullptr, nullptr) == napi_ok &&
-               type == wanted,
-           index, "the right typed array", line);
-    return {static_cast<decltype(T::data)>(data), length};
-  }
-
+ private:
   const Napi::CallbackInfo& info_;
 };

@@ -1,61 +1,145 @@
 // Builds the addon for this machine, unless a build is newer than its sources:
 //   node scripts/build-native.mjs [--prebuild]
-// With --prebuild the stripped binary goes to prebuilds/ instead.
+// With --prebuild the stripped binary goes to prebuilds/ instead. Runs in a
+// user's node_modules too, where npx brings what a build needs.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
+import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const script = fileURLToPath(import.meta.url);
+const root = join(dirname(script), '..');
+const release = join(root, 'build', 'Release');
+const binary = join(release, 'addon.node');
+// Says for which machine the last build was and, by its time, of what sources.
+const label = join(release, 'built-for');
+const target = `${process.platform}-${process.arch}`;
 const isPrebuild = process.argv.includes('--prebuild');
 
-if (isPrebuild) {
-  run(bin('prebuildify'), ['--napi', '--strip', '--name', 'jobserver']);
-} else if (!isUpToDate()) {
-  const [command, ...args] = nodeGyp();
-  run(command, [...args, 'rebuild', '--loglevel=warn']);
+const tools = ['node-gyp/bin/node-gyp.js', 'node-addon-api'];
+if (isPrebuild) tools.push('prebuildify/bin.js');
+
+if (isPrebuild || !isUpToDate()) build();
+
+function build() {
+  const require = createRequire(script);
+  const found = tools.map((tool) => locate(require, tool));
+  if (found.includes(undefined)) return buildWithNpx();
+  const [nodeGyp, , prebuildify] = found;
+  if (isPrebuild) {
+    node(prebuildify, '--napi', '--strip');
+    return;
+  }
+  // Only a configuration made here names this machine's paths.
+  const isConfigured =
+    readLabel() === target &&
+    isNewer(join(root, 'build', 'Makefile'), join(root, 'binding.gyp'));
+  const steps = isConfigured ? ['build'] : ['configure', 'build'];
+  const start = new Date();
+  node(nodeGyp, '--loglevel=warn', ...steps);
+  writeFileSync(label, target);
+  // A source that was saved during the build counts as newer.
+  utimesSync(label, start, start);
 }
 
 function isUpToDate() {
-  const built = join(root, 'build', 'Release', 'addon.node');
-  if (!existsSync(built)) return false;
-  const sources = readdirSync(join(root, 'native')).map((name) =>
-    join(root, 'native', name),
-  );
-  const { mtimeMs } = statSync(built);
-  return [...sources, join(root, 'binding.gyp')].every(
-    (source) => statSync(source).mtimeMs <= mtimeMs,
-  );
+  if (readLabel() !== target || !existsSync(binary)) return false;
+  return sources().every((source) => isNewer(label, source));
 }
 
-/** Ours, or else the one that npx finds: this may run in a user's project. */
-function nodeGyp() {
+function sources() {
+  const names = readdirSync(join(root, 'native'), { recursive: true });
+  const files = names.map((name) => join(root, 'native', name));
+  return [...files, join(root, 'binding.gyp')];
+}
+
+function isNewer(product, source) {
+  if (!existsSync(product)) return false;
+  return statSync(product).mtimeMs >= statSync(source).mtimeMs;
+}
+
+function readLabel() {
+  return existsSync(label) ? readFileSync(label, 'utf8') : undefined;
+}
+
+function locate(require, tool) {
+  // npx tells where it has put its packages by PATH alone.
+  const places = (process.env.PATH ?? '')
+    .split(delimiter)
+    .filter((place) => place.endsWith(join('node_modules', '.bin')))
+    .map((place) => dirname(place));
   try {
-    const require = createRequire(import.meta.url);
-    return [process.execPath, require.resolve('node-gyp/bin/node-gyp.js')];
+    return require.resolve(tool, { paths: [root, ...places] });
   } catch {
-    return ['npx', '--yes', 'node-gyp'];
+    // The caller knows what to do without it.
+    return undefined;
   }
 }
 
-function bin(name) {
-  return join(root, 'node_modules', '.bin', name);
-}
-
-function run(command, args) {
-  const { status, error } = spawnSync(command, args, {
-    cwd: root,
-    stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...headersOfThisNode(), ...process.env },
+/** This script once more, where npx has put the packages into PATH. */
+function buildWithNpx() {
+  if (process.env.JOBSERVER_BUILD_WITH_NPX !== undefined) {
+    fail(`npx has not brought ${tools.join(', ')}`);
+  }
+  const { devDependencies } = JSON.parse(
+    readFileSync(join(root, 'package.json'), 'utf8'),
+  );
+  const packages = tools
+    .map((tool) => tool.split('/')[0])
+    .map((name) => `--package=${name}@${devDependencies[name]}`);
+  const again = [process.execPath, script, ...process.argv.slice(2)];
+  run('npx', ['--yes', ...packages, '--', ...again], {
+    JOBSERVER_BUILD_WITH_NPX: '1',
   });
-  if (error) console.error(error.message);
-  if (status !== 0) process.exit(1);
 }
 
-/** Without them node-gyp downloads headers, from beyond the npm registry. */
+function node(program, ...args) {
+  // Where binding.gyp finds node-addon-api when it is not one of ours.
+  const headers = dirname(
+    dirname(locate(createRequire(script), 'node-addon-api/package.json')),
+  );
+  run(process.execPath, [program, ...args], {
+    NODE_PATH: headers,
+    ...headersOfThisNode(),
+  });
+}
+
+/** Without them node-gyp downloads headers. */
 function headersOfThisNode() {
   const prefix = resolve(process.execPath, '..', '..');
   const isHere = existsSync(join(prefix, 'include', 'node', 'node_api.h'));
-  return isHere ? { npm_config_nodedir: prefix } : {};
+  const nodedir = process.env.npm_config_nodedir ?? (isHere ? prefix : '');
+  return nodedir === '' ? {} : { npm_config_nodedir: nodedir };
+}
+
+function run(command, args, variables) {
+  const { status, signal, error, stdout, stderr } = spawnSync(command, args, {
+    cwd: root,
+    env: { ...process.env, ...variables },
+    encoding: 'utf8',
+    maxBuffer: Infinity,
+  });
+  const output = `${stdout ?? ''}${stderr ?? ''}`;
+  // Warnings of the compiler; what make says of its steps is not news.
+  if (status === 0) process.stderr.write(stderr);
+  else {
+    console.error(output);
+    fail(error?.message ?? `${command} ended with ${signal ?? status}`);
+  }
+}
+
+function fail(reason) {
+  console.error(
+    `The addon could not be built for ${target}: ${reason}. A build needs ` +
+      'Python 3, make and a C++17 compiler.',
+  );
+  process.exit(1);
 }

@@ -38,9 +38,10 @@ function* filesBelow(folder) {
   }
 }
 
-// A process takes some milliseconds to start, so small files share one.
+// Starting a process takes tens of milliseconds, so small files share one: each
+// group is work for about a second or a part of it.
 export function* groupFiles(files, quality) {
-  const enough = quality >= 10 ? 256 * 1024 : 2048 * 1024;
+  const enough = (quality >= 10 ? 1 : 4) * 1024 * 1024;
   const sizeOfOpening = 8 * 1024;
   let group = { paths: [], size: 0 };
   for (const { path, size } of files) {

@@ -20,7 +20,10 @@ export class TooDeep extends Error {}
 
 export type Send = (handle: object) => unknown;
 
-/** A message that V8 may still refuse. */
+/**
+ * A message that V8 may still refuse. Long, since all its parts share what is
+ * copied and what is still to be filled.
+ */
 export function copyMessage(value: unknown, send: Send | undefined): Message {
   const message: Message = {
     root: undefined,

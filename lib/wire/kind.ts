@@ -97,8 +97,21 @@ function isBuiltinPrototype(prototype: object): boolean {
   return isBuiltinFunction(own?.value);
 }
 
-/** The class of an object for a message; asks no getter and no trap. */
+/** The class of an object for a message; never throws. */
 export function className(value: object): string {
+  const name = constructorName(value);
+  if (name !== 'Object') return name;
+  try {
+    // Iterators and the arguments of a function have no class of their own.
+    return Object.prototype.toString.call(value).slice(8, -1);
+  } catch {
+    // A getter of its tag threw, and the name is good enough.
+    return name;
+  }
+}
+
+// Asks no getter and no trap.
+function constructorName(value: object): string {
   let link: object | null = value;
   while (link !== null && !types.isProxy(link)) {
     const own = Object.getOwnPropertyDescriptor(link, 'constructor');

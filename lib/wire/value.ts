@@ -15,8 +15,9 @@ export { sendable, unsendable } from './kind.js';
 
 /**
  * A value as bytes. `root` names the value in messages ("args", "result").
- * `send` turns a handle, an object that has [sendable], into plain data; without
- * it handles are refused. The value's getters may be called more than once.
+ * `send` turns a handle, an instance of a class that is marked by [sendable],
+ * into plain data; without it handles are refused. Getters of the value may be
+ * called more than once.
  *
  * Throws a TypeError with code ERR_JOBSERVER_NOT_SERIALIZABLE that names the
  * path to the part that cannot be sent; its cause is the original error.
@@ -80,10 +81,10 @@ function isOverflow(refusal: unknown): boolean {
 }
 
 /**
- * The value that `encode` or `encodeThrown` made bytes of. Views in it may share
- * the memory of `bytes`: give them away. `revive` turns the plain data of a
- * handle back into the handle, once per handle. Plain objects are made in the
- * main realm, errors in the realm of this module.
+ * The value that `encode` or `encodeThrown` made bytes of. Views in it may
+ * share the memory of `bytes`, which are given away. `revive` turns the plain
+ * data of a handle back into the handle, once per handle. Plain objects are
+ * made in the main realm, errors in the realm of this module.
  *
  * Throws an Error with code ERR_JOBSERVER_NOT_RECONSTRUCTABLE, whatever the
  * bytes are; its cause is the original error.

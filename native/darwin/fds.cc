@@ -1,0 +1,55 @@
+// Fds that become close-on-exec right after birth: macOS has no call for both.
+// What another thread forks in between inherits them, unless it asks for
+// POSIX_SPAWN_CLOEXEC_DEFAULT as we and libuv do.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../posix.h"
+
+namespace posix {
+namespace {
+
+constexpr int kLongestWaitMs = 1 << 30;
+
+int CloseBothOnExec(int ends[2]) {
+  for (int i = 0; i < 2; i++) {
+    const int result = SetCloseOnExec(ends[i], true);
+    if (result == 0) continue;
+    close(ends[0]);
+    close(ends[1]);
+    return result;
+  }
+  return 0;
+}
+
+// Rounded up, so that it does not end before the time is up.
+int Milliseconds(const timespec* left) {
+  if (left == nullptr) return -1;
+  if (left->tv_sec >= kLongestWaitMs / 1000) return kLongestWaitMs;
+  return static_cast<int>(left->tv_sec * 1000 +
+                          (left->tv_nsec + 999999) / 1000000);
+}
+
+}  // namespace
+
+int Pipe(int ends[2]) {
+  return pipe(ends) == 0 ? CloseBothOnExec(ends) : -errno;
+}
+
+int SocketPair(int ends[2], bool packets) {
+  const int type = packets ? SOCK_SEQPACKET : SOCK_STREAM;
+  if (socketpair(AF_UNIX, type, 0, ends) != 0) return -errno;
+  return CloseBothOnExec(ends);
+}
+
+int AnonymousFile() { return TemporaryFile(); }
+
+int PollOnce(struct pollfd* fds, size_t count, const timespec* left) {
+  const int ready = poll(fds, static_cast<nfds_t>(count), Milliseconds(left));
+  return ready < 0 ? -errno : ready;
+}
+
+}  // namespace posix

@@ -1,0 +1,18 @@
+#include "../fork.h"
+
+#include <errno.h>
+
+// V8's heap does not survive a fork here, and nothing can be done about it.
+namespace posix {
+
+int PrepareFork() { return -ENOSYS; }
+
+int Fork() { return -ENOSYS; }
+
+int IsQuiet() { return -ENOSYS; }
+
+int Zygote::Serve() { return -ENOSYS; }
+
+size_t Zygote::TakeJob(int*) { return 0; }
+
+}  // namespace posix

@@ -1,0 +1,29 @@
+// The end of a process as an fd: a kqueue whose one event stays pending.
+#include <errno.h>
+#include <signal.h>
+#include <sys/event.h>
+#include <unistd.h>
+
+#include "../posix.h"
+
+namespace posix {
+
+int ExitFd(int pid) {
+  const int queue = SelectorOpen();
+  if (queue < 0) return queue;
+  struct kevent change;
+  // A zombie has no exit to come: ESRCH.
+  EV_SET(&change, pid, EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, nullptr);
+  if (kevent(queue, &change, 1, nullptr, 0, nullptr) == 0) return queue;
+  const int error = errno;
+  close(queue);
+  return -error;
+}
+
+int Kill(int pid, int, int signal) {
+  return kill(pid, signal) == 0 ? 0 : -errno;
+}
+
+int SetDeathSignal(int, int) { return -ENOSYS; }
+
+}  // namespace posix

@@ -1,0 +1,82 @@
+// Forking a process that runs JavaScript: Linux only, -ENOSYS elsewhere.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+namespace posix {
+
+// V8 keeps its heap out of forks; a fork of a process that has run JavaScript
+// since has to be prepared anew.
+int PrepareFork();
+
+// Prepares and forks; 0 in the child, where no other thread lives.
+int Fork();
+
+// 1 when every other thread of this process sleeps, so that none of them can
+// hold a lock that a child would wait for.
+int IsQuiet();
+
+// What the submitter sends, with these fds in this order: the report socket,
+// then those that only JavaScript knows.
+struct ForkRequest {
+  int orphan_signal;
+};
+
+// What the submitter hears on its report socket.
+enum ReportKind : int {
+  kStarted = 1,  // value: pid; with a pidfd
+  kEnded = 2,    // value: exit code or -1, signal or 0
+  kRefused = 3,  // value: errno
+};
+struct Report {
+  int kind;
+  int value;
+  int signal;
+};
+
+// The forkserver. `Serve` returns in a child only, which is a spare until it
+// takes the job of some request; the process of the caller ends in it, when
+// nobody is left who could ask.
+class Zygote {
+ public:
+  // Forks `spares` children ahead of the requests that arrive on request_fd.
+  Zygote(int request_fd, int spares)
+      : request_fd_(request_fd), wanted_spares_(spares) {}
+
+  // 0 in a child, or what kept it from serving at all.
+  int Serve();
+
+  // In a child: waits for a request, then tells its submitter and the zygote.
+  // The fds of the request but for the report socket, and their number.
+  size_t TakeJob(int* fds);
+
+ private:
+  struct Child;
+
+  int Open();
+  int ForkMissing();
+  int ForkChild();
+  void Watch(int fd, uint32_t events, Child* child, unsigned tag);
+  void HandleEvents(int timeout_ms);
+  void OnRequest(uint32_t events);
+  void OnTaken();
+  void OnEnded(Child* child);
+  void OnSubmitterGone(Child* child);
+  void RefuseOne(int error);
+  Child* Unlink(int pid);
+  void FreeForgotten();
+
+  const int request_fd_;
+  const int wanted_spares_;
+  int epoll_ = -1;
+  int taken_reader_ = -1;
+  int taken_writer_ = -1;
+  Child* spares_ = nullptr;
+  Child* forgotten_ = nullptr;
+  int spare_count_ = 0;
+  int child_count_ = 0;
+  bool has_request_ = false;
+  bool is_ending_ = false;
+};
+
+}  // namespace posix

@@ -1,0 +1,165 @@
+#include "forking.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "args.h"
+#include "fork.h"
+#include "passing.h"
+#include "posix.h"
+
+namespace {
+
+int32_t SendFds(const Args& args) {
+  const Bytes bytes = args.View<Bytes>(1, napi_uint8_array);
+  const Ints fds = args.IntsAt(2, 0);
+  return posix::SendFds(args.Int(0),
+                        {bytes.data, bytes.length, fds.data, fds.count});
+}
+
+// Fills what is left of the fds with -1.
+int32_t ReceiveFds(const Args& args) {
+  const Bytes bytes = args.View<Bytes>(1, napi_uint8_array);
+  const Ints fds = args.IntsAt(2, 0);
+  posix::Message message = {bytes.data, bytes.length, fds.data, fds.count};
+  const int result = posix::ReceiveFds(args.Int(0), &message, false);
+  const size_t received = result < 0 ? 0 : message.fd_count;
+  for (size_t i = received; i < fds.count; i++) fds.data[i] = -1;
+  return result;
+}
+
+uv_loop_t* LoopOf(napi_env env) {
+  uv_loop_t* loop = nullptr;
+  napi_get_uv_event_loop(env, &loop);
+  return loop;
+}
+
+int32_t Fork(const Args& args) {
+  const int pid = posix::Fork();
+  // The child shares the kernel's half of the loop with its parent until this.
+  if (pid == 0) uv_loop_fork(LoopOf(args.Env()));
+  return pid;
+}
+
+int32_t IsQuiet(const Args&) { return posix::IsQuiet(); }
+
+// The zygote of this process: it has one, for its whole life.
+struct Serving {
+  Serving(const Args& args)
+      : env(args.Env()),
+        zygote(args.Int(0), args.Int(1)),
+        on_spare(Function(args, 2)),
+        on_job(Function(args, 3)),
+        on_idle(Function(args, 4)),
+        on_end(Function(args, 5)),
+        context(env, "jobserver.job") {}
+
+  static Napi::FunctionReference Function(const Args& args, size_t index) {
+    const Napi::Value value(args.Env(), args.At(index));
+    return Napi::Persistent(value.As<Napi::Function>());
+  }
+
+  void Call(const Napi::FunctionReference& function, size_t count = 0,
+            const napi_value* values = nullptr) {
+    function.MakeCallback(env.Global(), count, values, context);
+    napi_value error = nullptr;
+    if (!env.IsExceptionPending()) return;
+    if (napi_get_and_clear_last_exception(env, &error) == napi_ok) {
+      napi_fatal_exception(env, error);
+    }
+  }
+
+  Napi::Env env;
+  posix::Zygote zygote;
+  Napi::FunctionReference on_spare;
+  Napi::FunctionReference on_job;
+  Napi::FunctionReference on_idle;
+  Napi::FunctionReference on_end;
+  Napi::AsyncContext context;
+  uv_idle_t idle = {};
+};
+
+// V8's tasks arrive through a handle that does not keep the loop alive.
+void RunLoop(uv_loop_t* loop) {
+  uv_run(loop, UV_RUN_DEFAULT);
+  for (int turn = 0; turn < 8; turn++) {
+    struct pollfd backend = {uv_backend_fd(loop), POLLIN, 0};
+    if (posix::Poll(&backend, 1, 0) <= 0) return;
+    uv_run(loop, UV_RUN_NOWAIT);
+  }
+}
+
+// Node must not get back its loop, at whose end it would wait for threads that
+// a child does not have: the whole life of the child is in here.
+void LiveAsJob(Serving* serving) {
+  uv_loop_t* loop = LoopOf(serving->env);
+  uv_loop_fork(loop);
+  Napi::HandleScope scope(serving->env);
+  serving->Call(serving->on_spare);
+
+  int fds[posix::kMostPassed];
+  const size_t count = serving->zygote.TakeJob(fds);
+  Napi::Array numbers = Napi::Array::New(serving->env, count);
+  for (size_t i = 0; i < count; i++) {
+    numbers.Set(static_cast<uint32_t>(i),
+                Napi::Number::New(serving->env, fds[i]));
+  }
+  const napi_value values[] = {numbers};
+  serving->Call(serving->on_job, 1, values);
+  do {
+    RunLoop(loop);
+    serving->Call(serving->on_idle);
+  } while (uv_loop_alive(loop) != 0);
+  serving->Call(serving->on_end);
+  _exit(0);
+}
+
+// Of the V8 pool one thread may still be busy with what has run before.
+void AwaitQuiet() {
+  for (int look = 0; look < 100 && posix::IsQuiet() == 0; look++) {
+    posix::Poll(nullptr, 0, 1);
+  }
+}
+
+// With no JavaScript on the stack below.
+void Serve(uv_idle_t* idle) {
+  auto* serving = static_cast<Serving*>(idle->data);
+  uv_idle_stop(idle);
+  AwaitQuiet();
+  if (serving->zygote.Serve() < 0) _exit(1);
+  LiveAsJob(serving);
+}
+
+int32_t ServeForks(const Args& args) {
+  auto* serving = new Serving(args);
+  uv_idle_init(LoopOf(args.Env()), &serving->idle);
+  serving->idle.data = serving;
+  return uv_idle_start(&serving->idle, Serve);
+}
+
+int32_t DuplicateTo(const Args& args) {
+  return dup2(args.Int(0), args.Int(1)) < 0 ? -errno : 0;
+}
+
+template <int32_t (*verb)(const Args&)>
+Napi::Value Call(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), verb(Args(info)));
+}
+
+template <int32_t (*verb)(const Args&)>
+void Export(Napi::Object exports, const char* name) {
+  exports.Set(name, Napi::Function::New<Call<verb>>(exports.Env(), name));
+}
+
+}  // namespace
+
+void InitForking(Napi::Env, Napi::Object exports) {
+  Export<SendFds>(exports, "sendFds");
+  Export<ReceiveFds>(exports, "receiveFds");
+  Export<Fork>(exports, "fork");
+  Export<IsQuiet>(exports, "isQuiet");
+  Export<ServeForks>(exports, "serveForks");
+  Export<DuplicateTo>(exports, "dupTo");
+}

@@ -1,0 +1,83 @@
+#include "../fork.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef MADV_DOFORK
+#define MADV_DOFORK 11
+#endif
+
+namespace posix {
+namespace {
+
+// The state is the letter after the name, which stands in parentheses and may
+// contain any.
+bool Sleeps(int tasks, const char* tid) {
+  char path[64];
+  char stat[512];
+  snprintf(path, sizeof path, "%s/stat", tid);
+  const int fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return true;  // ended meanwhile
+  const ssize_t length = read(fd, stat, sizeof stat - 1);
+  close(fd);
+  if (length <= 0) return true;
+  stat[length] = '\0';
+  const char* name_end = strrchr(stat, ')');
+  return name_end == nullptr || name_end[2] == 'S';
+}
+
+}  // namespace
+
+// V8 marks its heap MADV_DONTFORK, since Node forks only to execute. These are
+// private anonymous mappings: no inode and no name.
+int PrepareFork() {
+  FILE* maps = fopen("/proc/self/maps", "re");
+  if (maps == nullptr) return -errno;
+  char line[512];
+  while (fgets(line, sizeof line, maps) != nullptr) {
+    uintptr_t start = 0;
+    uintptr_t end = 0;
+    char mode[5] = "";
+    unsigned long inode = 1;
+    int name = 0;
+    if (sscanf(line, "%lx-%lx %4s %*s %*s %lu %n", &start, &end, mode, &inode,
+               &name) < 4) {
+      continue;
+    }
+    if (inode != 0 || mode[3] != 'p' || line[name] != '\0') continue;
+    // A mapping that has gone meanwhile is no loss.
+    madvise(reinterpret_cast<void*>(start), end - start, MADV_DOFORK);
+  }
+  fclose(maps);
+  return 0;
+}
+
+int Fork() {
+  const int result = PrepareFork();
+  if (result < 0) return result;
+  const pid_t pid = fork();
+  return pid < 0 ? -errno : pid;
+}
+
+int IsQuiet() {
+  DIR* tasks = opendir("/proc/self/task");
+  if (tasks == nullptr) return -errno;
+  const long self = syscall(SYS_gettid);
+  bool is_quiet = true;
+  while (const struct dirent* entry = readdir(tasks)) {
+    if (entry->d_name[0] == '.' || atol(entry->d_name) == self) continue;
+    is_quiet = is_quiet && Sleeps(dirfd(tasks), entry->d_name);
+  }
+  closedir(tasks);
+  return is_quiet ? 1 : 0;
+}
+
+}  // namespace posix

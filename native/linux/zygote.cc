@@ -1,0 +1,254 @@
+// The loop of the forkserver. It never runs JavaScript: a warm heap is forked
+// as it is. A spare is a child that waits for a request itself, so that the
+// kernel hands each request to exactly one; it tells the zygote that it was
+// taken, and hands over its report socket, since only the zygote can learn how
+// it ends.
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../fork.h"
+#include "../passing.h"
+#include "../posix.h"
+
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+
+namespace posix {
+namespace {
+
+// Descriptors that a child has no business with lie from here on, so that it
+// closes them at one stroke.
+constexpr int kPrivateFrom = 64;
+
+// How often to try again where no process is to be had.
+constexpr int kRetryMs = 10;
+
+constexpr int kIsChild = 1;
+
+int MovePrivate(int fd) {
+  if (fd < 0) return fd;
+  const int moved = fcntl(fd, F_DUPFD_CLOEXEC, kPrivateFrom);
+  const int result = moved < 0 ? -errno : moved;
+  close(fd);
+  return result;
+}
+
+// From a spare to the zygote, together with its report socket.
+struct Taken {
+  int pid;
+  int orphan_signal;
+};
+
+// What an event is about, in the low bits of the pointer to whom.
+enum Tag : unsigned { kRequest = 0, kTaken = 1, kExit = 2, kReport = 3 };
+
+}  // namespace
+
+struct Zygote::Child {
+  int pid;
+  int exit_fd;
+  int report = -1;  // -1: a spare, or its submitter is gone
+  int orphan_signal = 0;
+  Child* next = nullptr;
+};
+
+int Zygote::Open() {
+  int ends[2];
+  int result = SocketPair(ends, true);
+  if (result < 0) return result;
+  taken_reader_ = MovePrivate(ends[0]);
+  taken_writer_ = ends[1];
+  epoll_ = MovePrivate(epoll_create1(EPOLL_CLOEXEC));
+  if (taken_reader_ < 0) return taken_reader_;
+  if (epoll_ < 0) return epoll_;
+  // With spares, only the end of all clients is of interest here.
+  Watch(request_fd_, wanted_spares_ > 0 ? 0 : EPOLLIN, nullptr, kRequest);
+  Watch(taken_reader_, EPOLLIN, nullptr, kTaken);
+  // Once: no JavaScript runs in here, so no heap grows between two forks.
+  return PrepareFork();
+}
+
+void Zygote::Watch(int fd, uint32_t events, Child* child, unsigned tag) {
+  struct epoll_event event = {};
+  event.events = events;
+  event.data.u64 = reinterpret_cast<uintptr_t>(child) | tag;
+  epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
+}
+
+int Zygote::Serve() {
+  const int result = Open();
+  if (result < 0) return result;
+  for (;;) {
+    const int missing = ForkMissing();
+    if (missing == kIsChild) return 0;
+    // No process to be had: who has waited longest is refused, not forgotten.
+    if (missing < 0 && spare_count_ == 0) RefuseOne(missing);
+    if (is_ending_ && child_count_ == 0) _exit(0);
+    // Nothing tells that there are processes again.
+    HandleEvents(missing < 0 ? kRetryMs : -1);
+    FreeForgotten();
+  }
+}
+
+int Zygote::ForkMissing() {
+  const int wanted = has_request_ ? 1 : wanted_spares_;
+  while (!is_ending_ && spare_count_ < wanted) {
+    const int pid = ForkChild();
+    if (pid == 0) return kIsChild;
+    if (pid < 0) return pid;
+  }
+  return 0;
+}
+
+int Zygote::ForkChild() {
+  const int pid = fork();
+  if (pid == 0) {
+    if (syscall(SYS_close_range, kPrivateFrom, ~0U, 0) < 0) {
+      const int end = static_cast<int>(sysconf(_SC_OPEN_MAX));
+      for (int fd = kPrivateFrom; fd < end; fd++) close(fd);
+    }
+    return 0;
+  }
+  if (pid < 0) return -errno;
+  auto* child = new Child();
+  child->pid = pid;
+  child->exit_fd = MovePrivate(ExitFd(pid));
+  child->next = spares_;
+  spares_ = child;
+  spare_count_ += 1;
+  child_count_ += 1;
+  if (child->exit_fd >= 0) {
+    Watch(child->exit_fd, EPOLLIN, child, kExit);
+    return pid;
+  }
+  // Without an fd nobody would learn of its end, so it must not take a job.
+  kill(pid, SIGKILL);
+  while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) continue;
+  const int error = child->exit_fd;
+  OnEnded(child);
+  return error;
+}
+
+size_t Zygote::TakeJob(int* fds) {
+  ForkRequest request = {};
+  int received[kMostPassed];
+  Message message = {&request, sizeof request, received, kMostPassed};
+  const int length = ReceiveFds(request_fd_, &message, true);
+  // The end: nobody is left who could ask for a job.
+  if (length <= 0 || message.fd_count == 0) _exit(0);
+  close(request_fd_);
+
+  const int report = received[0];
+  Taken taken = {getpid(), request.orphan_signal};
+  SendFds(taken_writer_, {&taken, sizeof taken, received, 1});
+  close(taken_writer_);
+  int self = ExitFd(taken.pid);
+  Report started = {kStarted, taken.pid, 0};
+  SendFds(report, {&started, sizeof started, &self, self < 0 ? 0U : 1U});
+  if (self >= 0) close(self);
+  close(report);
+
+  for (size_t i = 1; i < message.fd_count; i++) fds[i - 1] = received[i];
+  return message.fd_count - 1;
+}
+
+void Zygote::HandleEvents(int timeout_ms) {
+  struct epoll_event events[64];
+  const int count = epoll_wait(epoll_, events, 64, timeout_ms);
+  if (count < 0 && errno != EINTR) _exit(1);
+  has_request_ = false;
+  // Before the ends: a job may be over before we have heard of its start.
+  OnTaken();
+  for (int i = 0; i < count; i++) {
+    const uintptr_t data = events[i].data.u64;
+    auto* child = reinterpret_cast<Child*>(data & ~uintptr_t{3});
+    if ((data & 3) == kRequest) OnRequest(events[i].events);
+    if ((data & 3) == kExit) OnEnded(child);
+    if ((data & 3) == kReport) OnSubmitterGone(child);
+  }
+}
+
+void Zygote::OnRequest(uint32_t events) {
+  has_request_ = (events & EPOLLIN) != 0;
+  is_ending_ = (events & (EPOLLHUP | EPOLLERR)) != 0;
+  if (is_ending_) epoll_ctl(epoll_, EPOLL_CTL_DEL, request_fd_, nullptr);
+}
+
+void Zygote::OnTaken() {
+  for (;;) {
+    Taken taken = {};
+    int report = -1;
+    Message message = {&taken, sizeof taken, &report, 1};
+    if (ReceiveFds(taken_reader_, &message, false) <= 0) return;
+    Child* child = Unlink(taken.pid);
+    child->orphan_signal = taken.orphan_signal;
+    child->report = MovePrivate(report);
+    if (child->report >= 0) Watch(child->report, 0, child, kReport);
+  }
+}
+
+// Takes a child out of the spares; nullptr for one that has a job.
+Zygote::Child* Zygote::Unlink(int pid) {
+  Child** link = &spares_;
+  while (*link != nullptr && (*link)->pid != pid) link = &(*link)->next;
+  Child* child = *link;
+  if (child == nullptr) return nullptr;
+  *link = child->next;
+  spare_count_ -= 1;
+  return child;
+}
+
+void Zygote::OnEnded(Child* child) {
+  Status status = {};
+  if (WaitPid(child->pid, &status) == 0) return;
+  if (child->report >= 0) {
+    Report ended = {kEnded, status.exit_code, status.signal};
+    SendFds(child->report, {&ended, sizeof ended, nullptr, 0});
+    close(child->report);
+    child->report = -1;
+  }
+  Unlink(child->pid);
+  child_count_ -= 1;
+  close(child->exit_fd);
+  // Another event of this turn may point to it.
+  child->next = forgotten_;
+  forgotten_ = child;
+}
+
+void Zygote::OnSubmitterGone(Child* child) {
+  if (child->report < 0) return;
+  // Ours and not reaped, so the pid is nobody else's.
+  if (child->orphan_signal > 0) kill(child->pid, child->orphan_signal);
+  close(child->report);
+  child->report = -1;
+}
+
+void Zygote::RefuseOne(int error) {
+  ForkRequest request = {};
+  int fds[kMostPassed];
+  Message message = {&request, sizeof request, fds, kMostPassed};
+  if (ReceiveFds(request_fd_, &message, false) <= 0) return;
+  Report refused = {kRefused, -error, 0};
+  if (message.fd_count > 0) {
+    SendFds(fds[0], {&refused, sizeof refused, nullptr, 0});
+  }
+  for (size_t i = 0; i < message.fd_count; i++) close(fds[i]);
+}
+
+void Zygote::FreeForgotten() {
+  while (forgotten_ != nullptr) {
+    Child* child = forgotten_;
+    forgotten_ = child->next;
+    delete child;
+  }
+}
+
+}  // namespace posix
