@@ -74,6 +74,30 @@ export interface Native {
   ): number;
   /** Gives a signal its default action again. */
   resetSignal(signal: number): number;
+  /** One message with these fds over a Unix socket, or -EAGAIN where there is no room. */
+  sendFds(socket: number, bytes: Uint8Array, fds: Int32Array): number;
+  /** The next message, 0 at the end; its fds, close-on-exec, then -1. Never waits. */
+  receiveFds(socket: number, bytes: Uint8Array, fds: Int32Array): number;
+  dupTo(fd: number, target: number): number;
+  /** Node keeps the pid that it had before a fork. */
+  getpid(): number;
+  /** Forks this process, heap and all: 0 in the child, where no other thread lives (Linux). */
+  fork(): number;
+  /** 1 when every other thread of this process sleeps: only then a fork is safe. */
+  isQuiet(): number;
+  /**
+   * Turns this process into a zygote once its event loop has the turn, for good: it forks a child for each request that arrives
+   * on the socket, `spares` of them ahead. In a child, onSpare is called before it has a request, onJob with the request's fds,
+   * onIdle whenever its event loop has run empty, and at last onEnd, which has to end the process.
+   */
+  serveForks(
+    requestFd: number,
+    spares: number,
+    onSpare: () => void,
+    onJob: (fds: number[]) => void,
+    onIdle: () => void,
+    onEnd: () => void,
+  ): number;
   /** Ends the process at once: no exit handlers, no destructors. */
   exitNow(code: number): never;
 }

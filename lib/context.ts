@@ -1,12 +1,13 @@
 // The ways to start a job's process: their names, and which is the default.
 import { invalidArgument, invalidValue } from './errors.js';
 
-export const contexts = ['spawn'] as const;
+export const contexts = ['forkserver', 'spawn'] as const;
 
 /** How a job's process starts. */
 export type Context = (typeof contexts)[number];
 
-export const defaultContext: Context = 'spawn';
+export const defaultContext: Context =
+  process.platform === 'linux' ? 'forkserver' : 'spawn';
 
 export function checkContext(context: unknown): Context {
   const known = contexts.find((name) => name === context);

@@ -4,6 +4,7 @@ import { type Context, checkContext, defaultContext } from './context.js';
 import { type EnvRevision, environmentOfJob } from './environment.js';
 import { invalidArgument } from './errors.js';
 import { type FunctionRef, nameFunction } from './funcref.js';
+import { isUrl, parseExportName } from './function-url.js';
 import { workerExecArgv } from './launch/exec-argv.js';
 import type { Order } from './launch/launcher.js';
 import { packBody } from './order.js';
@@ -15,6 +16,7 @@ import { workerState } from './worker-state.js';
 
 export interface Controls {
   readonly context: Context;
+  readonly preload: readonly string[];
   readonly orphanSignal: number;
   readonly env: EnvRevision;
   readonly preexec: Preexec | undefined;
@@ -31,17 +33,38 @@ const admitAlways: SleepGate = () => undefined;
 export function initialControls(options: {
   readonly context?: Context | undefined;
   readonly orphanSignal?: Signal | null | undefined;
+  readonly preload?: Iterable<string | URL> | undefined;
 }): Controls {
-  const { orphanSignal = 'SIGTERM' } = options;
-  const context = options.context ?? workerState.ambient?.context;
+  const { orphanSignal = 'SIGTERM', preload } = options;
+  const { ambient } = workerState;
+  const context = options.context ?? ambient?.context;
   return {
     context: checkContext(context ?? defaultContext),
+    preload:
+      preload === undefined ? (ambient?.preload ?? []) : moduleUrls(preload),
     orphanSignal:
       orphanSignal === null ? 0 : signalNumber(orphanSignal, 'orphanSignal'),
     env: new Map(),
     preexec: undefined,
     gate: admitAlways,
   };
+}
+
+function moduleUrls(preload: unknown): string[] {
+  const expected = 'an iterable of module URLs, paths or names';
+  if (
+    typeof preload !== 'object' ||
+    preload === null ||
+    !(Symbol.iterator in preload)
+  ) {
+    throw invalidArgument('preload', expected, preload);
+  }
+  return [...(preload as Iterable<unknown>)].map((module, i) => {
+    if (typeof module === 'string' || isUrl(module)) {
+      return parseExportName(module, `preload[${i}]`).url;
+    }
+    throw invalidArgument(`preload[${i}]`, 'a URL or string', module);
+  });
 }
 
 /** A call as the user gave it, checked. */
@@ -69,7 +92,7 @@ export function orderOf(
   controls: Controls,
   slots: SlotPipe,
 ): Order {
-  const { context, orphanSignal, preexec } = controls;
+  const { context, preload, orphanSignal, preexec } = controls;
   const passage: Passage = { slotPipes: [slots], imports: [] };
   const send = sender(passage);
   const args = encode(call.args, 'args', send);
@@ -81,6 +104,7 @@ export function orderOf(
     imports: passage.imports,
     slots: passage.slotPipes.map((pipe) => pipe.count),
     context,
+    preload,
     orphanSignal,
   };
   return {
@@ -88,6 +112,7 @@ export function orderOf(
     env: environmentOfJob(controls.env),
     cwd: process.cwd(),
     execArgv: workerExecArgv(process.execArgv),
+    preload,
     orphanSignal,
     slotPipes: passage.slotPipes,
   };
@@ -99,6 +124,7 @@ function sender(passage: Passage): (handle: object) => unknown {
 
 interface SentControls {
   readonly context: Context;
+  readonly preload: readonly string[];
   readonly orphanSignal: number;
   readonly env: readonly (readonly [string, string | null])[];
   readonly preexec: FunctionRef | undefined;
@@ -112,12 +138,13 @@ export function sendControls(
   controls: Controls,
   passage: Passage,
 ): SentControls {
-  const { context, orphanSignal, env, preexec, gate } = controls;
+  const { context, preload, orphanSignal, env, preexec, gate } = controls;
   const hasGate = gate !== admitAlways;
   if (hasGate) passage.imports.push(nameFunction(gate, 'the sleep gate'));
   const args = preexec?.args ?? [];
   return {
     context,
+    preload,
     orphanSignal,
     env: [...env],
     preexec: preexec?.fn,
@@ -134,6 +161,7 @@ export function receiveControls(
   const args = decode(sent.preexecArgs, revive) as unknown[];
   return {
     context: sent.context,
+    preload: sent.preload,
     orphanSignal: sent.orphanSignal,
     env: new Map(sent.env),
     preexec: sent.preexec && { fn: sent.preexec, args },

@@ -18,6 +18,8 @@ export interface Ending {
   readonly exitCode: number | null;
   /** Null when it exited, or when nobody could tell. */
   readonly signal: NodeJS.Signals | null;
+  /** Why it never began, where that is known. */
+  readonly refusal?: Error;
 }
 
 /** The job ended without sending a result. */
@@ -78,6 +80,7 @@ export type JobserverErrorCode =
   | 'ERR_JOBSERVER_FUNCTION'
   | 'ERR_JOBSERVER_IMPORTING'
   | 'ERR_JOBSERVER_NO_BINARY'
+  | 'ERR_JOBSERVER_PRELOAD'
   | 'ERR_JOBSERVER_NOT_SERIALIZABLE'
   | 'ERR_JOBSERVER_NOT_RECONSTRUCTABLE';
 

@@ -90,7 +90,6 @@ export class Future<T> {
       create: (owner) => new Future(constructorKey, owner),
       start: (future, job) => {
         future.#job = job;
-        future.#pid = job.pid;
       },
       settle: (future, frame, ending) => {
         future.#settle(frame, ending);
@@ -104,7 +103,6 @@ export class Future<T> {
 
   readonly #owner: FutureOwner;
   #job: Job | undefined;
-  #pid: number | undefined;
   #isDone = false;
   /** Undefined once decoded, and while the job runs. */
   #frame: Frame | undefined;
@@ -128,7 +126,7 @@ export class Future<T> {
 
   /** Process id of the worker; undefined once the job has finished. */
   get pid(): number | undefined {
-    return this.#pid;
+    return this.#job?.pid;
   }
 
   /**
@@ -247,7 +245,7 @@ export class Future<T> {
     const state = this.#isDone ? 'done' : 'running';
     return (
       `Future(${state}, callbacks=${this.#callbacks.length}, ` +
-      `pid=${this.#pid ?? null})`
+      `pid=${this.pid ?? null})`
     );
   }
 
@@ -271,7 +269,6 @@ export class Future<T> {
 
   #settle(frame: Frame | undefined, ending: Ending): void {
     this.#job = undefined;
-    this.#pid = undefined;
     this.#frame = frame;
     this.#ending = ending;
     this.#isDone = true;
@@ -356,15 +353,16 @@ export class Future<T> {
     if (this.#aborted !== undefined) {
       return { isError: true, error: this.#aborted };
     }
+    const ending = this.#ending!;
     if (frame === undefined) {
-      return { isError: true, error: new LostResult(this.#ending!) };
+      return { isError: true, error: ending.refusal ?? new LostResult(ending) };
     }
     try {
       const decoded = decode(frame.bytes);
       if (frame.kind === 'value') return { isError: false, value: decoded };
       if (frame.kind === 'error') return { isError: true, error: decoded };
-      const options = { cause: decoded };
-      return { isError: true, error: new LostResult(this.#ending!, options) };
+      const lost = new LostResult(ending, { cause: decoded });
+      return { isError: true, error: lost };
     } catch (error) {
       return { isError: true, error };
     }

@@ -9,7 +9,6 @@ import type { Worker } from './launch/launcher.js';
 import { selector } from './selector.js';
 
 export class Job {
-  readonly pid: number;
   readonly #worker: Worker;
   /** Open until the worker is reaped: a worker takes a closed one for the death of its submitter. */
   readonly #reader: Fd;
@@ -17,6 +16,8 @@ export class Job {
   #frames: FrameReader | undefined;
   #outcome: Frame | 'end' | undefined;
   #isGone = false;
+  /** In the selector; undefined before the end is waited for. */
+  #exitFd: number | undefined;
 
   /** Owns `reader`, which its launcher has put into the selector. */
   constructor(
@@ -24,10 +25,13 @@ export class Job {
     reader: Fd,
     onGone: (frame: Frame | undefined, ending: Ending) => void,
   ) {
-    this.pid = worker.pid;
     this.#worker = worker;
     this.#reader = reader;
     this.#onGone = onGone;
+  }
+
+  get pid(): number {
+    return this.#worker.pid;
   }
 
   /** Reads and reaps what there is; never waits. */
@@ -39,13 +43,14 @@ export class Job {
       if (this.#outcome === undefined) return;
       this.#frames = undefined;
       selector.remove(this.#reader.number);
-      this.#awaitExit();
     }
     const ending = this.#worker.reap();
-    if (ending === undefined) return;
+    if (ending === undefined) {
+      this.#awaitExit();
+      return;
+    }
     this.#isGone = true;
-    selector.remove(this.#worker.exitFd);
-    selector.stopPolling(this.#poll);
+    this.#stopAwaiting();
     this.#worker.close();
     this.#reader.close();
     const outcome = this.#outcome;
@@ -58,7 +63,15 @@ export class Job {
 
   #awaitExit(): void {
     const fd = this.#worker.exitFd;
+    if (fd === this.#exitFd) return;
+    this.#stopAwaiting();
+    this.#exitFd = fd;
     if (fd < 0 || !selector.tryAdd(fd, this.#poll)) selector.poll(this.#poll);
+  }
+
+  #stopAwaiting(): void {
+    if (this.#exitFd !== undefined) selector.remove(this.#exitFd);
+    selector.stopPolling(this.#poll);
   }
 
   readonly #poll = (): void => this.advance();

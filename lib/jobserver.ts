@@ -44,8 +44,13 @@ export interface JobserverOptions {
    * is a job of; otherwise JOBSERVER_SLOTS, or os.availableParallelism().
    */
   slots?: number | undefined;
-  /** How a job's process starts. Default: 'spawn'. */
+  /** How a job's process starts. Default: 'forkserver' on Linux, 'spawn' on macOS. */
   context?: Context | undefined;
+  /**
+   * forkserver: modules to import once, before any job is forked; the other
+   * contexts take no notice.
+   */
+  preload?: Iterable<string | URL> | undefined;
   /**
    * Signal that a job gets when the process that submitted it dies (Linux).
    * Default 'SIGTERM'; null leaves orphans running.

@@ -1,7 +1,7 @@
 // The encoded form of a submitted call: what the submitter writes and child/run
 // reads. Three parts: the head as plain data, the arguments, and the arguments
 // of preexec, so that a large argument is never copied to join the others.
-import { serialize, deserialize } from 'node:v8';
+import { deserialize, serialize } from 'node:v8';
 import type { Context } from './context.js';
 import type { FunctionRef } from './funcref.js';
 
@@ -15,11 +15,10 @@ export interface Head {
   /** Slots of each inherited slot pipe, where known. */
   readonly slots: readonly (number | undefined)[];
   readonly context: Context;
+  /** Of the forkserver: what it has loaded. */
+  readonly preload: readonly string[];
   readonly orphanSignal: number;
 }
-
-const parts = 3;
-const headerBytes = 2 + 8 * parts;
 
 export interface Body {
   readonly head: Head;
@@ -33,22 +32,69 @@ export function packBody(body: Body): Buffer[] {
   );
 }
 
-/** What precedes the parts: the byte of the slot that the job holds, or -1. */
-export function packHeader(token: number, body: readonly Buffer[]): Buffer {
-  const header = Buffer.alloc(headerBytes);
-  header.writeInt16LE(token);
-  body.forEach((part, i) => header.writeDoubleLE(part.length, 2 + 8 * i));
+/** An order as it lies in its file. */
+export interface ReceivedOrder {
+  /** The byte of the slot that the job holds, or -1. */
+  readonly token: number;
+  readonly body: Body;
+  /** What a worker that is no fresh process has to become first. */
+  readonly surroundings: Surroundings | undefined;
+}
+
+export interface Surroundings {
+  readonly cwd: string;
+  /** `NAME=value` each. */
+  readonly env: readonly string[];
+}
+
+/** Surroundings as one part; neither paths nor variables contain NUL. */
+export function packSurroundings({ cwd, env }: Surroundings): Buffer {
+  return Buffer.from([cwd, ...env].join('\0'));
+}
+
+// A number of parts, the token, then the length of each part.
+const countBytes = 2;
+const tokenBytes = 2;
+const lengthBytes = 8;
+
+/** What precedes the parts of an order in its file. */
+export function packHeader(token: number, parts: readonly Buffer[]): Buffer {
+  const header = Buffer.alloc(
+    countBytes + tokenBytes + lengthBytes * parts.length,
+  );
+  let offset = header.writeInt16LE(parts.length);
+  offset = header.writeInt16LE(token, offset);
+  for (const { length } of parts) {
+    offset = header.writeDoubleLE(length, offset);
+  }
   return header;
 }
 
-export function unpackOrder(bytes: Buffer): { token: number; body: Body } {
-  const token = bytes.readInt16LE();
-  let end = headerBytes;
-  const next = (i: number): Buffer => {
-    const start = end;
-    end += bytes.readDoubleLE(2 + 8 * i);
-    return bytes.subarray(start, end);
+export function unpackOrder(bytes: Buffer): ReceivedOrder {
+  const count = bytes.readInt16LE();
+  const token = bytes.readInt16LE(countBytes);
+  const lengthsAt = countBytes + tokenBytes;
+  const parts: Buffer[] = [];
+  let start = lengthsAt + lengthBytes * count;
+  for (let i = 0; i < count; i++) {
+    const end = start + bytes.readDoubleLE(lengthsAt + lengthBytes * i);
+    parts.push(bytes.subarray(start, end));
+    start = end;
+  }
+  const [head, args, preexecArgs, surroundings] = parts;
+  const body = {
+    head: deserialize(head!) as Head,
+    args: args!,
+    preexecArgs: preexecArgs!,
   };
-  const head = deserialize(next(0)) as Head;
-  return { token, body: { head, args: next(1), preexecArgs: next(2) } };
+  return {
+    token,
+    body,
+    surroundings: surroundings && unpackSurroundings(surroundings),
+  };
+}
+
+function unpackSurroundings(bytes: Buffer): Surroundings {
+  const [cwd, ...env] = bytes.toString().split('\0');
+  return { cwd: cwd!, env };
 }

@@ -130,7 +130,7 @@ export class Resources implements SlotQueue, FutureOwner {
     futureControl.start(future, job);
     this.#wake();
     this.running += 1;
-    trace('job %d started', worker.pid);
+    if (trace.enabled) trace('job %d started', worker.pid);
     return future;
   }
 

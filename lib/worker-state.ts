@@ -9,6 +9,9 @@ export interface Ambient {
   readonly writer: number;
   readonly slots: number | undefined;
   readonly context: Context;
+  readonly preload: readonly string[];
+  /** Where to ask the forkserver that this job comes from, or -1. */
+  readonly forkserverFd: number;
 }
 
 interface WorkerState {

@@ -57,6 +57,7 @@ class Zygote {
   int ForkMissing();
   int ForkChild();
   void Watch(int fd, uint32_t events, Child* child, unsigned tag);
+  void Unwatch(int* fd);
   void HandleEvents(int timeout_ms);
   void OnRequest(uint32_t events);
   void OnTaken();

@@ -139,6 +139,8 @@ int32_t ServeForks(const Args& args) {
   return uv_idle_start(&serving->idle, Serve);
 }
 
+int32_t GetPid(const Args&) { return getpid(); }
+
 int32_t DuplicateTo(const Args& args) {
   return dup2(args.Int(0), args.Int(1)) < 0 ? -errno : 0;
 }
@@ -162,4 +164,5 @@ void InitForking(Napi::Env, Napi::Object exports) {
   Export<IsQuiet>(exports, "isQuiet");
   Export<ServeForks>(exports, "serveForks");
   Export<DuplicateTo>(exports, "dupTo");
+  Export<GetPid>(exports, "getpid");
 }

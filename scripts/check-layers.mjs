@@ -21,6 +21,7 @@ const layers = [
   { level: 4, files: ['job'] },
   { level: 3, files: ['launch/*'] },
   { level: 2.5, files: ['child/*'], sealed: true },
+  { level: 2.45, files: ['order-file'] },
   { level: 2.4, files: ['order', 'slot-count'] },
   { level: 2.3, files: ['funcref'] },
   { level: 2.2, files: ['function-choice', 'function-naming'] },

@@ -4,14 +4,7 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 // About a minute of work for two slots, if nothing else is asked for.
-const DEFAULT_PACKAGES = [
-  '@babel',
-  '@types',
-  '@typescript-eslint',
-  'eslint',
-  'prettier',
-  'typescript',
-];
+const DEFAULT_PACKAGES = ['@babel', 'eslint', 'prettier', 'typescript'];
 
 // Biggest first: whatever is started last should not take long.
 export function listFiles(folder) {

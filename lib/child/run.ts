@@ -1,11 +1,13 @@
 // One job, in its own process: imports the function, calls it, sends one frame
 // and leaves. Whatever happens on the way, the submitter gets that frame or the
 // end of the pipe.
+import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
+import { inspect } from 'node:util';
 import { native, pollEvents } from '../binding.js';
 import { type FrameKind, writeFrame } from '../frame.js';
 import { describeFunction, importFunction } from '../funcref.js';
-import type { Body } from '../order.js';
+import type { Body, Head } from '../order.js';
 import { trace } from '../trace.js';
 import { decode, encode, encodeThrown } from '../wire/value.js';
 import { workerState } from '../worker-state.js';
@@ -23,30 +25,53 @@ export interface WorkerOrder {
   readonly resultFd: number;
   /** The first is that of the Jobserver which runs this job. */
   readonly slotPipes: readonly InheritedSlots[];
+  /** Where to ask the forkserver that this process comes from, or -1. */
+  readonly forkserverFd: number;
 }
 
 type Callee = (...args: unknown[]) => unknown;
 
+/** Runs the job and ends the process. */
 export async function run(order: WorkerOrder): Promise<void> {
-  const { head } = order.body;
   const answer = new Answer(order.resultFd);
   enterWorker(order);
-  reportEndings(answer);
-  try {
-    const value = await call(order.body, order.slotPipes);
-    answer.send('value', encode(value, 'result'));
-  } catch (error) {
-    answer.send('error', encodeThrown(error));
-  }
-  trace('job %s answered', describeFunction(head.fn));
+  reportEndings(answer, order.forkserverFd >= 0);
+  await perform(order, answer);
+  trace('job %s answered', describeFunction(order.body.head.fn));
   // Its own jobs must give back their slots before it can go.
   for (const leave of workerState.leaving) await leave();
   if (answer.isOrphan()) giveBack(order);
   process.exit();
 }
 
-function enterWorker({ body, token, resultFd, slotPipes }: WorkerOrder): void {
-  const { context, orphanSignal } = body.head;
+/** Makes the call and answers with its outcome. */
+export async function perform(
+  { body, slotPipes }: Pick<WorkerOrder, 'body' | 'slotPipes'>,
+  answer: Answer,
+): Promise<void> {
+  try {
+    const value = await call(body, slotPipes);
+    answer.send('value', encode(value, 'result'));
+  } catch (error) {
+    answer.send('error', encodeThrown(error));
+  }
+}
+
+/** Pairs the fds of the slot pipes that came along, reader before writer. */
+export function inheritedSlots(
+  { slots }: Head,
+  fds: readonly number[],
+): InheritedSlots[] {
+  return slots.map((count, i) => ({
+    reader: fds[2 * i]!,
+    writer: fds[2 * i + 1]!,
+    count,
+  }));
+}
+
+function enterWorker(order: WorkerOrder): void {
+  const { body, token, resultFd, slotPipes, forkserverFd } = order;
+  const { context, orphanSignal, preload } = body.head;
   const [slots] = slotPipes;
   workerState.isWorker = true;
   workerState.ambient = slots && {
@@ -54,6 +79,8 @@ function enterWorker({ body, token, resultFd, slotPipes }: WorkerOrder): void {
     writer: slots.writer,
     slots: slots.count,
     context,
+    preload,
+    forkserverFd,
   };
   // Node opens its inspector on SIGUSR1; a job dies of it as of other signals.
   native.resetSignal(constants.signals.SIGUSR1);
@@ -63,7 +90,7 @@ function enterWorker({ body, token, resultFd, slotPipes }: WorkerOrder): void {
 }
 
 /** The one frame that this process may send. */
-class Answer {
+export class Answer {
   readonly #fd: number;
   #isSent = false;
 
@@ -150,22 +177,37 @@ function reviveHandle(
 }
 
 /** Tells the submitter why the process ends, where Node lets us know. */
-function reportEndings(answer: Answer): void {
+function reportEndings(answer: Answer, isForked: boolean): void {
   let isIdle = false;
   process.on('beforeExit', () => {
     isIdle = true;
   });
-  process.on('uncaughtExceptionMonitor', (error) => {
-    // A handler of the job's own decides what becomes of the process.
-    if (process.listenerCount('uncaughtException') > 0) return;
-    if (process.hasUncaughtExceptionCaptureCallback()) return;
-    answer.send('lost', encodeThrown(error));
-  });
+  if (isForked) endOnUncaught(answer);
+  else reportUncaught(answer);
   process.on('exit', (code) => {
     if (answer.isSent) return;
     const message = isIdle
       ? 'The promise of the job never settled, and nothing was left to do'
       : `process.exit(${code}) was called before the job had a result`;
     answer.send('lost', encodeThrown(new Error(message)));
+  });
+}
+
+function reportUncaught(answer: Answer): void {
+  process.on('uncaughtExceptionMonitor', (error) => {
+    // A handler of the job's own decides what becomes of the process.
+    if (process.listenerCount('uncaughtException') > 0) return;
+    if (process.hasUncaughtExceptionCaptureCallback()) return;
+    answer.send('lost', encodeThrown(error));
+  });
+}
+
+// Node's own way out ends in threads that a forked child does not have.
+function endOnUncaught(answer: Answer): void {
+  process.on('uncaughtException', (error) => {
+    if (process.listenerCount('uncaughtException') > 1) return;
+    answer.send('lost', encodeThrown(error));
+    writeSync(2, `Uncaught ${inspect(error)}\n\nNode.js ${process.version}\n`);
+    process.exit(1);
   });
 }

@@ -1,8 +1,10 @@
 // The launcher of each context.
 import type { Context } from '../context.js';
+import { forkserverLauncher } from './forkserver.js';
 import type { Launcher } from './launcher.js';
 import { spawnLauncher } from './spawn.js';
 
 export const launchers: Readonly<Record<Context, Launcher>> = {
+  forkserver: forkserverLauncher,
   spawn: spawnLauncher,
 };

@@ -10,6 +10,8 @@ export interface Order {
   readonly env: readonly string[];
   readonly cwd: string;
   readonly execArgv: readonly string[];
+  /** Modules that a forkserver has to have loaded. */
+  readonly preload: readonly string[];
   /** 0: the job outlives its submitter. */
   readonly orphanSignal: number;
   /** Slot pipes the worker inherits; the first is the one that it runs under. */
@@ -19,7 +21,7 @@ export interface Order {
 /** The process of one job; reaped once, and never signalled afterwards. */
 export interface Worker {
   readonly pid: number;
-  /** Borrowed: readable when the process has ended; -1 where nothing tells. */
+  /** Borrowed: readable when there is news of its end; -1 where nothing tells. It may change by a `reap`. */
   readonly exitFd: number;
   /** How it ended, undefined while it runs. Never waits. */
   reap(): Ending | undefined;

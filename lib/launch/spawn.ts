@@ -1,14 +1,12 @@
 // The spawn context: a fresh node per job, which has the null device as its
-// input. The order lies in an anonymous file, whole before the process starts,
-// so that no pipe has to be fed and a worker that dies while it reads cannot
-// hold up anybody.
+// input and finds its descriptors at fixed places.
 import { openSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
 import { check, errno, native } from '../binding.js';
 import type { Ending } from '../errors.js';
 import { Fd } from '../fd.js';
-import { packHeader } from '../order.js';
+import { writeOrder } from '../order-file.js';
 import { signalName } from '../signals.js';
 import type { Launcher, Order, Worker } from './launcher.js';
 
@@ -16,48 +14,40 @@ const entry = join(__dirname, '..', 'child', 'main.js');
 
 export const spawnLauncher: Launcher = {
   launch(order, resultWriter, token) {
-    const nothing = new Fd(openSync(devNull, 'r'));
-    let file: Fd | undefined;
+    const file = writeOrder(token, order.body);
     try {
-      file = writeOrder(order.body, token);
-      const pid = native.spawn(
-        process.execPath,
-        [process.execPath, ...order.execArgv, entry],
-        order.env,
-        order.cwd,
-        fdTable(order, [nothing.number, 1, 2, file.number, resultWriter]),
-      );
-      return new SpawnedWorker(check(pid, `spawn ${process.execPath}`));
+      const pipes = order.slotPipes.flatMap((pipe) => [
+        pipe.reader,
+        pipe.writer,
+      ]);
+      const fds = [1, 2, file.number, resultWriter, ...pipes];
+      const argv = [...order.execArgv, entry];
+      return new SpawnedWorker(startNode(argv, order, order.orphanSignal, fds));
     } finally {
-      nothing.close();
-      file?.close();
+      file.close();
     }
   },
 };
 
-/** `first` are those at 0, 1, 2, and so on; the slot pipes follow. */
-function fdTable(order: Order, first: readonly number[]): Int32Array {
-  const pipes = order.slotPipes.flatMap((pipe) => [pipe.reader, pipe.writer]);
-  const pairs = [...first, ...pipes].flatMap((fd, target) => [fd, target]);
-  return Int32Array.of(order.orphanSignal, ...pairs);
-}
-
-function writeOrder(body: readonly Buffer[], token: number): Fd {
-  const file = new Fd(check(native.anonymousFile(), 'open the order'));
+/** Starts a node whose fds from 1 on are these; the pid. */
+export function startNode(
+  argv: readonly string[],
+  { env, cwd }: Pick<Order, 'env' | 'cwd'>,
+  deathSignal: number,
+  fds: readonly number[],
+): number {
+  const nothing = new Fd(openSync(devNull, 'r'));
   try {
-    writeAll(file.number, packHeader(token, body));
-    for (const part of body) writeAll(file.number, part);
-    return file;
-  } catch (error) {
-    file.close();
-    throw error;
-  }
-}
-
-function writeAll(fd: number, bytes: Buffer): void {
-  for (let offset = 0; offset < bytes.length;) {
-    const length = bytes.length - offset;
-    offset += check(native.write(fd, bytes, offset, length), 'write the order');
+    const pairs = [nothing.number, ...fds].flatMap((fd, i) => [fd, i]);
+    const { execPath } = process;
+    const table = Int32Array.of(deathSignal, ...pairs);
+    const all = [execPath, ...argv];
+    return check(
+      native.spawn(execPath, all, env, cwd, table),
+      `spawn ${execPath}`,
+    );
+  } finally {
+    nothing.close();
   }
 }
 

@@ -70,7 +70,8 @@ int Zygote::Open() {
   if (taken_reader_ < 0) return taken_reader_;
   if (epoll_ < 0) return epoll_;
   // With spares, only the end of all clients is of interest here.
-  Watch(request_fd_, wanted_spares_ > 0 ? 0 : EPOLLIN, nullptr, kRequest);
+  const uint32_t wanted = EPOLLIN;
+  Watch(request_fd_, wanted_spares_ > 0 ? 0 : wanted, nullptr, kRequest);
   Watch(taken_reader_, EPOLLIN, nullptr, kTaken);
   // Once: no JavaScript runs in here, so no heap grows between two forks.
   return PrepareFork();
@@ -135,6 +136,15 @@ int Zygote::ForkChild() {
   const int error = child->exit_fd;
   OnEnded(child);
   return error;
+}
+
+// Not by closing alone: a child that was forked this moment has the fd as well,
+// and the event would come for a child that is forgotten.
+void Zygote::Unwatch(int* fd) {
+  if (*fd < 0) return;
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, *fd, nullptr);
+  close(*fd);
+  *fd = -1;
 }
 
 size_t Zygote::TakeJob(int* fds) {
@@ -212,12 +222,11 @@ void Zygote::OnEnded(Child* child) {
   if (child->report >= 0) {
     Report ended = {kEnded, status.exit_code, status.signal};
     SendFds(child->report, {&ended, sizeof ended, nullptr, 0});
-    close(child->report);
-    child->report = -1;
+    Unwatch(&child->report);
   }
   Unlink(child->pid);
   child_count_ -= 1;
-  close(child->exit_fd);
+  Unwatch(&child->exit_fd);
   // Another event of this turn may point to it.
   child->next = forgotten_;
   forgotten_ = child;
@@ -227,8 +236,7 @@ void Zygote::OnSubmitterGone(Child* child) {
   if (child->report < 0) return;
   // Ours and not reaped, so the pid is nobody else's.
   if (child->orphan_signal > 0) kill(child->pid, child->orphan_signal);
-  close(child->report);
-  child->report = -1;
+  Unwatch(&child->report);
 }
 
 void Zygote::RefuseOne(int error) {

@@ -1,0 +1,204 @@
+// Entry of the forkserver: loads what jobs will need, runs a job of no effect
+// so that everything is compiled, and forks itself from then on. What a fork
+// must not share with its siblings is renewed in the spare, before it is used.
+import { openSync, readdirSync } from 'node:fs';
+import { devNull } from 'node:os';
+import { native, pollEvents } from '../binding.js';
+import { environmentOfJob } from '../environment.js';
+import { codedError } from '../errors.js';
+import { writeFrame } from '../frame.js';
+import { nameFunction } from '../funcref.js';
+import { type Surroundings, packBody, packSurroundings } from '../order.js';
+import { readOrder, writeOrder } from '../order-file.js';
+import { encode, encodeThrown } from '../wire/value.js';
+import { workerState } from '../worker-state.js';
+import { forgetSeed, replaceMathRandom } from './random.js';
+import { Answer, inheritedSlots, perform, run } from './run.js';
+
+const requestFd = 3;
+// Forked ahead: one for each of two jobs that start at once.
+const spares = 2;
+
+const preload = process.argv.slice(2);
+const environment = new Map(Object.entries(process.env));
+const nothing = openSync(devNull, 'w');
+
+void main();
+
+async function main(): Promise<void> {
+  process.title = 'jobserver-zygote';
+  native.setCloseOnExec(requestFd, true);
+  hideOwnFlags();
+  replaceMathRandom();
+  workerState.isWorker = true;
+  try {
+    await load();
+  } catch (error) {
+    refuseAll(error);
+    return;
+  }
+  for (let i = 0; i < 3; i++) await exercise();
+  native.serveForks(requestFd, spares, becomeSpare, becomeJob, idle, end);
+}
+
+// The programs that a job starts are to be threaded as usual.
+function hideOwnFlags(): void {
+  const own = /^--(single-threaded|v8-pool-size=1|use-largepages=on)$/;
+  process.execArgv = process.execArgv.filter((flag) => !own.test(flag));
+}
+
+async function load(): Promise<void> {
+  const threadsBefore = countThreads();
+  workerState.isImporting = true;
+  for (const url of preload) await import(url);
+  workerState.isImporting = false;
+  // Most jobs that submit jobs themselves would load it.
+  require('../jobserver.js');
+  // Those of libuv's pool sleep, and a fork makes new ones.
+  const poolSize = Number(process.env['UV_THREADPOOL_SIZE'] ?? 4);
+  if (countThreads() > threadsBefore + poolSize) {
+    throw refusal('threads running, which no fork would have');
+  }
+  // The end of an import is still on its way while this runs.
+  await new Promise((resolve) => setImmediate(resolve));
+  const open = process
+    .getActiveResourcesInfo()
+    .filter((kind) => kind !== 'TTYWrap' && kind !== 'PipeWrap');
+  if (open.length === 0) return;
+  throw refusal(`open handles (${open.join(', ')}), which forks would share`);
+}
+
+function countThreads(): number {
+  return readdirSync('/proc/self/task').length;
+}
+
+function refusal(what: string): Error {
+  return codedError(
+    'ERR_JOBSERVER_PRELOAD',
+    `The modules to preload (${preload.join(', ')}) have left ${what}`,
+  );
+}
+
+/** Every job asked for fails with this error, until nobody asks any more. */
+function refuseAll(error: unknown): void {
+  const bytes = encodeThrown(error);
+  const request = new Uint8Array(4);
+  const fds = new Int32Array(128);
+  for (;;) {
+    native.poll(Int32Array.of(requestFd, pollEvents.in), 1, -1);
+    const length = native.receiveFds(requestFd, request, fds);
+    if (length === 0) process.exit();
+    if (length < 0) continue;
+    const [report, , result] = fds as unknown as [number, number, number];
+    // A small frame always fits into an empty pipe.
+    writeFrame(result, 'error', bytes);
+    const ended = Int32Array.of(2, 0, 0);
+    const message = new Uint8Array(ended.buffer);
+    native.sendFds(report, message, new Int32Array(0));
+    for (const fd of fds) if (fd >= 0) native.close(fd);
+  }
+}
+
+/** A whole job but for its function: what it touches is compiled and mapped. */
+async function exercise(): Promise<void> {
+  const head = {
+    fn: nameFunction(Math.hypot, 'fn'),
+    isMapped: false,
+    preexec: undefined,
+    imports: [],
+    slots: [1],
+    context: 'forkserver',
+    preload,
+    orphanSignal: 0,
+  } as const;
+  const args = encode([3, { four: 4 }, 'five'], 'args');
+  const preexecArgs = encode([], 'args');
+  const parts = packBody({ head, args, preexecArgs });
+  const surroundings = packSurroundings({
+    cwd: process.cwd(),
+    env: environmentOfJob(new Map()),
+  });
+  const file = writeOrder(-1, [...parts, surroundings]);
+  const order = readOrder(file.number);
+  become(order.surroundings!);
+  const slotPipes = inheritedSlots(order.body.head, [-1, -1]);
+  await perform({ body: order.body, slotPipes }, new Answer(nothing));
+}
+
+/** Not on the way of any job: the spare waits for one when this is done. */
+function becomeSpare(): void {
+  Object.defineProperty(process, 'pid', {
+    value: native.getpid(),
+    enumerable: true,
+    configurable: true,
+    writable: false,
+  });
+  process.title = 'jobserver-worker';
+  // Node's own way to exit waits for threads that only the zygote has.
+  const ways = process as unknown as { reallyExit(code?: number): never };
+  ways.reallyExit = (code) => native.exitNow(code ?? 0);
+  renewRandomness();
+  void exercise();
+}
+
+// A fork has its sibling's generators, and what they have drawn ahead.
+function renewRandomness(): void {
+  forgetSeed();
+  if (!isCryptoLoaded()) return;
+  const { randomInt, randomUUID } = require('node:crypto') as Crypto;
+  // As many as its caches hold: what they refill with is this process's own.
+  for (let i = 0; i < cachedUuids; i++) randomUUID();
+  for (let i = 0; i < cachedInts; i++) randomInt(2);
+}
+
+type Crypto = typeof import('node:crypto');
+
+// lib/internal/crypto/random.js of Node: kBatchSize, and randomCache with six
+// bytes for each integer.
+const cachedUuids = 128;
+const cachedInts = 1024;
+
+function isCryptoLoaded(): boolean {
+  const { moduleLoadList } = process as unknown as { moduleLoadList: string[] };
+  return moduleLoadList.includes('NativeModule internal/crypto/random');
+}
+
+function becomeJob(fds: readonly number[]): void {
+  const [orderFd, resultFd, stdout, stderr, forkserverFd, ...slotFds] = fds as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    ...number[],
+  ];
+  native.dupTo(stdout, 1);
+  native.close(stdout);
+  native.dupTo(stderr, 2);
+  native.close(stderr);
+  const { token, body, surroundings } = readOrder(orderFd);
+  become(surroundings!);
+  const slotPipes = inheritedSlots(body.head, slotFds);
+  void run({ body, token, resultFd, slotPipes, forkserverFd });
+}
+
+function become({ cwd, env }: Surroundings): void {
+  process.chdir(cwd);
+  const surplus = new Set(environment.keys());
+  for (const variable of env) {
+    const end = variable.indexOf('=');
+    const name = variable.slice(0, end);
+    const value = variable.slice(end + 1);
+    surplus.delete(name);
+    if (environment.get(name) !== value) process.env[name] = value;
+  }
+  for (const name of surplus) delete process.env[name];
+}
+
+function idle(): void {
+  process.emit('beforeExit', Number(process.exitCode ?? 0));
+}
+
+function end(): void {
+  process.exit();
+}

@@ -1,0 +1,169 @@
+import { readFileSync } from 'node:fs';
+import { native } from '../../dist/binding.js';
+import { checkLeaks } from '../helpers/leaks.js';
+import { close, errno, onLinux, openPipe, own, read, write } from './verbs.js';
+
+// A number that no test opens.
+const noFd = 1_000_000;
+
+function hasCloseOnExec(fd: number): boolean {
+  const flags = /^flags:\s*(\d+)/m.exec(
+    readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'),
+  );
+  return (parseInt(flags![1]!, 8) & 0o2000000) !== 0;
+}
+
+describe('a pipe', () => {
+  checkLeaks();
+
+  test('carries bytes from writer to reader', () => {
+    const [reader, writer] = openPipe();
+    expect(write(writer, 'bytes')).toBe(5);
+    expect(read(reader)).toBe('bytes');
+  });
+
+  test('gives -EAGAIN when it is empty and non-blocking', () => {
+    const [reader] = openPipe();
+    expect(native.setNonBlocking(reader, true)).toBe(0);
+    expect(read(reader)).toBe(-errno.EAGAIN);
+  });
+
+  test('gives 0 at its end, after the bytes that are left', () => {
+    const [reader, writer] = openPipe();
+    write(writer, 'last');
+    close(writer);
+    expect(read(reader)).toBe('last');
+    expect(read(reader)).toBe(0);
+  });
+
+  test('gives -EPIPE when its reader is gone', () => {
+    const [reader, writer] = openPipe();
+    close(reader);
+    expect(write(writer, 'x')).toBe(-errno.EPIPE);
+  });
+
+  test('takes what fits when it is non-blocking, then gives -EAGAIN', () => {
+    const [, writer] = openPipe();
+    native.setNonBlocking(writer, true);
+    const bytes = new Uint8Array(1 << 22);
+    const count = native.write(writer, bytes, 0, bytes.length);
+    expect(count).toBeGreaterThan(0);
+    expect(count).toBeLessThan(bytes.length);
+    expect(native.write(writer, bytes, 0, 1)).toBe(-errno.EAGAIN);
+  });
+
+  test('reads and writes the part of the bytes that is asked for', () => {
+    const [reader, writer] = openPipe();
+    expect(native.write(writer, Buffer.from('abcdef'), 2, 3)).toBe(3);
+    const bytes = Buffer.from('......');
+    expect(native.read(reader, bytes, 1, 2)).toBe(2);
+    expect(bytes.toString()).toBe('.cd...');
+    expect(native.read(reader, bytes, 6, 0)).toBe(0);
+  });
+
+  test('is made blocking again', () => {
+    const [reader, writer] = openPipe();
+    native.setNonBlocking(reader, true);
+    expect(native.setNonBlocking(reader, false)).toBe(0);
+    write(writer, 'x');
+    expect(read(reader)).toBe('x');
+  });
+});
+
+describe('a socket pair', () => {
+  checkLeaks();
+
+  function openSockets(packets: boolean): [number, number] {
+    const ends = new Int32Array(2);
+    expect(native.socketpair(ends, packets)).toBe(0);
+    return [own(ends[0]!), own(ends[1]!)];
+  }
+
+  test('carries bytes both ways', () => {
+    const [left, right] = openSockets(false);
+    write(left, 'there');
+    expect(read(right)).toBe('there');
+    write(right, 'back');
+    expect(read(left)).toBe('back');
+  });
+
+  onLinux('keeps packets apart', () => {
+    const [left, right] = openSockets(true);
+    write(left, 'one');
+    write(left, 'two');
+    expect(read(right)).toBe('one');
+    expect(read(right)).toBe('two');
+    close(left);
+    expect(read(right)).toBe(0);
+  });
+});
+
+describe('an fd', () => {
+  checkLeaks();
+
+  test('is duplicated at 3 or above', () => {
+    const [reader, writer] = openPipe();
+    const copy = own(native.dup(writer));
+    expect(copy).toBeGreaterThanOrEqual(3);
+    close(writer);
+    write(copy, 'x');
+    expect(read(reader)).toBe('x');
+  });
+
+  test('that is not open gives -EBADF to every verb', () => {
+    const bytes = new Uint8Array(1);
+    expect([
+      native.read(noFd, bytes, 0, 1),
+      native.write(noFd, bytes, 0, 1),
+      native.close(noFd),
+      native.dup(noFd),
+      native.setCloseOnExec(noFd, true),
+      native.setNonBlocking(noFd, true),
+      native.read(-1, bytes, 0, 1),
+    ]).toEqual(Array(7).fill(-errno.EBADF));
+  });
+
+  onLinux('is close-on-exec at birth, whatever opens it', () => {
+    const sockets = new Int32Array(2);
+    native.socketpair(sockets, false);
+    const [reader, writer] = openPipe();
+    const fds = [
+      reader,
+      writer,
+      own(sockets[0]!),
+      own(sockets[1]!),
+      own(native.dup(reader)),
+      own(native.anonymousFile()),
+      own(native.selectorOpen()),
+      own(native.exitFd(process.pid)),
+    ];
+    expect(fds.map(hasCloseOnExec)).toEqual(fds.map(() => true));
+  });
+
+  onLinux('loses and regains close-on-exec', () => {
+    const [reader] = openPipe();
+    expect(native.setCloseOnExec(reader, false)).toBe(0);
+    expect(hasCloseOnExec(reader)).toBe(false);
+    expect(native.setCloseOnExec(reader, true)).toBe(0);
+    expect(hasCloseOnExec(reader)).toBe(true);
+  });
+});
+
+describe('an anonymous file', () => {
+  checkLeaks();
+
+  test('is empty at first and keeps what is written', () => {
+    const file = own(native.anonymousFile());
+    expect(read(file)).toBe(0);
+    expect(write(file, 'kept')).toBe(4);
+    expect(readFileSync(`/dev/fd/${file}`, 'utf8')).toMatch(/^(kept)?$/);
+  });
+
+  onLinux('has no name and is shared by its duplicates', () => {
+    const file = own(native.anonymousFile());
+    write(file, 'kept');
+    const copy = own(native.dup(file));
+    // Opened anew, so that it has an offset of its own.
+    expect(readFileSync(`/proc/self/fd/${copy}`, 'utf8')).toBe('kept');
+  });
+});

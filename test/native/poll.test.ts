@@ -1,0 +1,250 @@
+import { native, pollEvents } from '../../dist/binding.js';
+import { checkLeaks } from '../helpers/leaks.js';
+import {
+  close,
+  errno,
+  isReadable,
+  limitMs,
+  onLinux,
+  openPipe,
+  own,
+  read,
+  runProgram,
+  write,
+} from './verbs.js';
+
+const timeouts = [0.2, 1, 1.7, 10];
+
+// How late the quickest of some waits may be on a busy machine.
+const slackMs = 20;
+
+/** How long each of some waits takes beyond its timeout. */
+function lateness(wait: (timeoutMs: number) => number): number[] {
+  return timeouts.flatMap((timeoutMs) =>
+    Array.from({ length: 20 }, () => {
+      const start = performance.now();
+      expect(wait(timeoutMs)).toBe(0);
+      return performance.now() - start - timeoutMs;
+    }),
+  );
+}
+
+/**
+ * A program that waits 300 ms under a stream of signals that it handles, and
+ * prints the result, the time and the number of signals.
+ */
+function underSignals(wait: string): Promise<string> {
+  const source = `
+    const { spawn } = require('node:child_process');
+    const ends = new Int32Array(2);
+    native.pipe(ends);
+    const selector = native.selectorOpen();
+    native.selectorAdd(selector, ends[0]);
+    const ready = new Int32Array(4);
+    let count = 0;
+    process.once('SIGUSR2', () => {
+      process.on('SIGUSR2', () => { count += 1; });
+      const start = performance.now();
+      const result = ${wait};
+      const elapsed = performance.now() - start;
+      sender.kill('SIGKILL');
+      sender.on('exit', () => setImmediate(() => {
+        console.log(JSON.stringify({ result, elapsed, count }));
+        process.exit();
+      }));
+    });
+    const script = 'while kill -USR2 ' + process.pid + '; do :; done';
+    const sender = spawn('/bin/sh', ['-c', script], { stdio: 'ignore' });
+  `;
+  return runProgram(source).then(({ stdout }) => stdout);
+}
+
+describe('poll', () => {
+  checkLeaks();
+
+  test('tells which of several fds are ready', () => {
+    const [first, firstWriter] = openPipe();
+    const [second] = openPipe();
+    write(firstWriter, 'x');
+    const { in: input, out } = pollEvents;
+    const fds = Int32Array.of(first, input, second, input, firstWriter, out);
+    expect(native.poll(fds, 3, limitMs)).toBe(2);
+    expect(Array.from(fds)).toEqual([
+      first,
+      input | (input << 16),
+      second,
+      input,
+      firstWriter,
+      out | (out << 16),
+    ]);
+  });
+
+  test('looks at the first `count` pairs only', () => {
+    const [reader, writer] = openPipe();
+    write(writer, 'x');
+    const fds = Int32Array.of(-1, 0, reader, pollEvents.in);
+    expect(native.poll(fds, 1, 0)).toBe(0);
+    expect(native.poll(fds, 2, 0)).toBe(1);
+  });
+
+  test('tells of the end of a pipe', () => {
+    const [reader, writer] = openPipe();
+    close(writer);
+    const fds = Int32Array.of(reader, pollEvents.in);
+    expect(native.poll(fds, 1, limitMs)).toBe(1);
+    expect((fds[1]! >> 16) & pollEvents.hangUp).toBe(pollEvents.hangUp);
+  });
+
+  test('tells of a reader that is gone without being asked', () => {
+    const [reader, writer] = openPipe();
+    const fds = Int32Array.of(writer, 0);
+    expect(native.poll(fds, 1, 0)).toBe(0);
+    close(reader);
+    expect(native.poll(fds, 1, limitMs)).toBe(1);
+    const { error, hangUp } = pollEvents;
+    expect((fds[1]! >> 16) & (error | hangUp)).not.toBe(0);
+  });
+
+  test('gives 0 after its timeout, never before and soon after', () => {
+    const [reader] = openPipe();
+    const fds = Int32Array.of(reader, pollEvents.in);
+    const late = lateness((timeoutMs) => native.poll(fds, 1, timeoutMs));
+    expect(Math.min(...late)).toBeGreaterThanOrEqual(0);
+    expect(Math.min(...late)).toBeLessThan(slackMs);
+  });
+
+  test('sleeps without any fd', () => {
+    const late = lateness((ms) => native.poll(new Int32Array(0), 0, ms));
+    expect(Math.min(...late)).toBeGreaterThanOrEqual(0);
+  });
+
+  test('waits for ever when the timeout is negative', async () => {
+    await runProgram(`
+      const ends = new Int32Array(2);
+      native.pipe(ends);
+      const argv = ['/bin/sh', '-c', 'sleep 0.1; echo x'];
+      const table = Int32Array.of(0, ends[1], 1);
+      native.spawn('/bin/sh', argv, ['PATH=/bin:/usr/bin'], '/', table);
+      const result = native.poll(Int32Array.of(ends[0], 1), 1, -1);
+      process.exit(result === 1 ? 0 : 1);
+    `);
+  });
+
+  test('keeps its deadline under a stream of signals', async () => {
+    const answer = JSON.parse(
+      await underSignals('native.poll(Int32Array.of(ends[0], 1), 1, 300)'),
+    );
+    expect(answer.result).toBe(0);
+    expect(answer.elapsed).toBeGreaterThanOrEqual(300);
+    expect(answer.elapsed).toBeLessThan(5000);
+    expect(answer.count).toBeGreaterThan(5);
+  });
+});
+
+describe('a selector', () => {
+  checkLeaks();
+
+  function openSelector(...fds: number[]): number {
+    const selector = own(native.selectorOpen());
+    for (const fd of fds) expect(native.selectorAdd(selector, fd)).toBe(0);
+    return selector;
+  }
+
+  function readyOf(selector: number, room = 8, timeoutMs = limitMs): number[] {
+    const ready = new Int32Array(room);
+    const count = native.selectorWait(selector, ready, timeoutMs);
+    expect(count).toBeGreaterThanOrEqual(0);
+    return Array.from(ready.subarray(0, count)).sort((a, b) => a - b);
+  }
+
+  test('tells which of its fds are readable, for as long as they are', () => {
+    const [first, firstWriter] = openPipe();
+    const [second, secondWriter] = openPipe();
+    const [third] = openPipe();
+    const selector = openSelector(first, second, third);
+    write(firstWriter, 'x');
+    write(secondWriter, 'x');
+    const both = [first, second].sort((a, b) => a - b);
+    expect(readyOf(selector)).toEqual(both);
+    expect(readyOf(selector)).toEqual(both);
+    read(first);
+    expect(readyOf(selector)).toEqual([second]);
+  });
+
+  test('tells of the end of a pipe and of a reader that is gone', () => {
+    const [reader, writer] = openPipe();
+    const [otherReader, otherWriter] = openPipe();
+    close(writer);
+    close(otherReader);
+    expect(readyOf(openSelector(reader))).toEqual([reader]);
+    expect(readyOf(openSelector(otherWriter))).toEqual([otherWriter]);
+  });
+
+  test('gives as many as fit, and the others next time', () => {
+    const pipes = Array.from({ length: 5 }, openPipe);
+    for (const [, writer] of pipes) write(writer, 'x');
+    const selector = openSelector(...pipes.map(([reader]) => reader));
+    const seen = new Set<number>();
+    for (let i = 0; i < 10; i++) {
+      const ready = readyOf(selector, 2);
+      expect(ready).toHaveLength(2);
+      for (const fd of ready) seen.add(fd);
+    }
+    expect(seen.size).toBe(5);
+  });
+
+  test('tells nothing of an fd that was removed', () => {
+    const [reader, writer] = openPipe();
+    const selector = openSelector(reader);
+    write(writer, 'x');
+    expect(native.selectorRemove(selector, reader)).toBe(0);
+    expect(readyOf(selector, 8, 0)).toEqual([]);
+  });
+
+  test('gives -ENOENT for an fd that it does not have', () => {
+    const [reader] = openPipe();
+    const selector = openSelector();
+    expect(native.selectorRemove(selector, reader)).toBe(-errno.ENOENT);
+  });
+
+  test('gives -EBADF for an fd that is not open', () => {
+    const selector = openSelector();
+    expect(native.selectorAdd(selector, 1_000_000)).toBe(-errno.EBADF);
+    const ready = new Int32Array(1);
+    expect(native.selectorWait(1_000_000, ready, 0)).toBe(-errno.EBADF);
+  });
+
+  onLinux('refuses a file, which is always readable', () => {
+    const file = own(native.anonymousFile());
+    expect(native.selectorAdd(openSelector(), file)).toBe(-errno.EPERM);
+  });
+
+  test('is readable itself while one of its fds is', () => {
+    const [reader, writer] = openPipe();
+    const selector = openSelector(reader);
+    expect(isReadable(selector, 0)).toBe(false);
+    write(writer, 'x');
+    expect(isReadable(selector)).toBe(true);
+    read(reader);
+    expect(isReadable(selector, 0)).toBe(false);
+  });
+
+  test('gives 0 after its timeout, never before and soon after', () => {
+    const [reader] = openPipe();
+    const selector = openSelector(reader);
+    const ready = new Int32Array(4);
+    const late = lateness((ms) => native.selectorWait(selector, ready, ms));
+    expect(Math.min(...late)).toBeGreaterThanOrEqual(0);
+    expect(Math.min(...late)).toBeLessThan(slackMs);
+  });
+
+  test('keeps its deadline under a stream of signals', async () => {
+    const answer = JSON.parse(
+      await underSignals('native.selectorWait(selector, ready, 300)'),
+    );
+    expect(answer.result).toBe(0);
+    expect(answer.elapsed).toBeGreaterThanOrEqual(300);
+    expect(answer.elapsed).toBeLessThan(5000);
+    expect(answer.count).toBeGreaterThan(5);
+  });
+});

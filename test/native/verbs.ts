@@ -1,0 +1,140 @@
+// What the tests of several verbs need: pipes that close themselves, children
+// that cannot outlive their test, and programs that have the addon.
+import { constants } from 'node:os';
+import { check, native, pollEvents } from '../../dist/binding.js';
+import { type Ended, runNode } from '../helpers/program.js';
+import { timeoutFactor } from '../helpers/until.js';
+
+export const { errno, signals } = constants;
+export const limitMs = 10_000 * timeoutFactor;
+export const onLinux = process.platform === 'linux' ? test : test.skip;
+
+/** For children that are node programs; theirs must find what ours has found. */
+export const environment = Object.entries(process.env).map(
+  ([name, value]) => `${name}=${value}`,
+);
+
+const owned: number[] = [];
+
+afterEach(() => {
+  for (const fd of owned.splice(0)) native.close(fd);
+});
+
+/** Closed after the test, unless `close` was quicker. */
+export function own(fd: number): number {
+  owned.push(check(fd, 'open'));
+  return fd;
+}
+
+export function close(fd: number): void {
+  owned.splice(owned.indexOf(fd), 1);
+  check(native.close(fd), 'close');
+}
+
+export function openPipe(): [reader: number, writer: number] {
+  const ends = new Int32Array(2);
+  check(native.pipe(ends), 'pipe');
+  return [own(ends[0]!), own(ends[1]!)];
+}
+
+export function write(fd: number, text: string): number {
+  const bytes = Buffer.from(text);
+  return native.write(fd, bytes, 0, bytes.length);
+}
+
+/** What one read gives: text, or the number when there is none. */
+export function read(fd: number): string | number {
+  const bytes = Buffer.alloc(65_536);
+  const count = native.read(fd, bytes, 0, bytes.length);
+  return count > 0 ? bytes.toString('utf8', 0, count) : count;
+}
+
+export function isReadable(fd: number, timeoutMs = limitMs): boolean {
+  return native.poll(Int32Array.of(fd, pollEvents.in), 1, timeoutMs) === 1;
+}
+
+/** All of it; fails when nothing comes for too long. */
+export function readToEnd(fd: number): string {
+  let text = '';
+  for (;;) {
+    if (!isReadable(fd)) throw new Error(`Timed out reading after: ${text}`);
+    const part = read(fd);
+    if (typeof part === 'number') {
+      check(part, 'read');
+      return text;
+    }
+    text += part;
+  }
+}
+
+interface Start {
+  argv: string[];
+  file?: string;
+  env?: string[];
+  cwd?: string;
+  deathSignal?: number;
+  fds?: [source: number, target: number][];
+}
+
+/** A pid, or a negative errno. */
+export function start(program: Start): number {
+  const { argv, file = argv[0]!, env = [], cwd = '/', fds = [] } = program;
+  const table = [program.deathSignal ?? 0, ...fds.flat()];
+  return native.spawn(file, argv, env, cwd, Int32Array.from(table));
+}
+
+export function startNode(source: string, fds: Start['fds'] = []): number {
+  const argv = [process.execPath, '-e', withAddon(source)];
+  return check(start({ argv, env: environment, fds }), 'spawn');
+}
+
+/** What the program writes to fd 1; `fds` come in addition. */
+export function outputOf(program: Start): string {
+  const [reader, writer] = openPipe();
+  const fds = [...(program.fds ?? []), [writer, 1]] as Start['fds'];
+  const pid = check(start({ ...program, fds }), 'spawn');
+  close(writer);
+  const output = readToEnd(reader);
+  reap(pid);
+  return output;
+}
+
+/** [exit code or -1, signal or 0] of a child, which is killed when it hangs. */
+export function reap(pid: number): [exitCode: number, signal: number] {
+  const exit = own(native.exitFd(pid));
+  const hasEnded = isReadable(exit);
+  if (!hasEnded) native.kill(pid, exit, signals.SIGKILL);
+  isReadable(exit);
+  close(exit);
+  const status = new Int32Array(2);
+  expect(native.waitpid(pid, status)).toBe(pid);
+  if (!hasEnded) throw new Error(`Child ${pid} hung`);
+  return [status[0]!, status[1]!];
+}
+
+/** Runs a program that has `native` and `signals`; it must end with code 0. */
+export async function runProgram(
+  source: string,
+  args: string[] = [],
+): Promise<Ended> {
+  const ended = await runProgramToAnyEnd(source, args);
+  if (ended.code !== 0) throw new Error(JSON.stringify(ended, null, 1));
+  return ended;
+}
+
+export function runProgramToAnyEnd(
+  source: string,
+  args: string[] = [],
+): Promise<Ended> {
+  return runNode([...args, '-e', withAddon(source)], { limitMs });
+}
+
+function withAddon(source: string): string {
+  const binding = JSON.stringify(require.resolve('../../dist/binding.js'));
+  return `
+    const binding = ${binding};
+    const { native } = require(binding);
+    const { signals } = require('node:os').constants;
+    ${source}
+  `;
+}
