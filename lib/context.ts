@@ -1,7 +1,7 @@
 // The ways to start a job's process: their names, and which is the default.
 import { invalidArgument, invalidValue } from './errors.js';
 
-export const contexts = ['forkserver', 'spawn'] as const;
+export const contexts = ['forkserver', 'spawn', 'fork'] as const;
 
 /** How a job's process starts. */
 export type Context = (typeof contexts)[number];

@@ -2,12 +2,13 @@
 // order. Controls are never changed, only replaced by those of a derived handle.
 import { type Context, checkContext, defaultContext } from './context.js';
 import { type EnvRevision, environmentOfJob } from './environment.js';
-import { invalidArgument } from './errors.js';
-import { type FunctionRef, nameFunction } from './funcref.js';
+import { codedTypeError, invalidArgument } from './errors.js';
+import { type FunctionRef, importFunction, nameFunction } from './funcref.js';
 import { isUrl, parseExportName } from './function-url.js';
 import { workerExecArgv } from './launch/exec-argv.js';
+import { checkForkable } from './launch/fork.js';
 import type { Order } from './launch/launcher.js';
-import { packBody } from './order.js';
+import { type Callee, type LocalCall, packBody } from './order.js';
 import { type Signal, signalNumber } from './signals.js';
 import type { SlotPipe } from './slots.js';
 import type { SleepGate } from './submission.js';
@@ -24,7 +25,8 @@ export interface Controls {
 }
 
 export interface Preexec {
-  readonly fn: FunctionRef;
+  /** As it was given: the context decides what becomes of it. */
+  readonly fn: unknown;
   readonly args: readonly unknown[];
 }
 
@@ -37,9 +39,12 @@ export function initialControls(options: {
 }): Controls {
   const { orphanSignal = 'SIGTERM', preload } = options;
   const { ambient } = workerState;
-  const context = options.context ?? ambient?.context;
+  const context = checkContext(
+    options.context ?? ambient?.context ?? defaultContext,
+  );
+  if (context === 'fork') checkForkable();
   return {
-    context: checkContext(context ?? defaultContext),
+    context,
     preload:
       preload === undefined ? (ambient?.preload ?? []) : moduleUrls(preload),
     orphanSignal:
@@ -69,7 +74,7 @@ function moduleUrls(preload: unknown): string[] {
 
 /** A call as the user gave it, checked. */
 export interface Call {
-  readonly fn: FunctionRef;
+  readonly fn: unknown;
   /** Or, when it is mapped, a list of such. */
   readonly args: readonly unknown[];
   readonly isMapped: boolean;
@@ -86,36 +91,76 @@ interface Traveller {
   [sendable](passage: Passage): unknown;
 }
 
+/** Throws when the jobs of a handle cannot call this. */
+export function checkCallable(fn: unknown, { context }: Controls): void {
+  if (context !== 'fork') nameFunction(fn, 'fn');
+  else localFunction(fn, 'fn');
+}
+
 /** Captures the call with everything that may change until it starts. */
 export function orderOf(
   call: Call,
   controls: Controls,
   slots: SlotPipe,
 ): Order {
-  const { context, preload, orphanSignal, preexec } = controls;
+  const { context, preload, orphanSignal, env } = controls;
+  const encoded =
+    context === 'fork'
+      ? { body: [], local: localCall(call, controls), slotPipes: [slots] }
+      : { ...encodeCall(call, controls, slots), local: undefined };
+  return {
+    ...encoded,
+    env: environmentOfJob(env),
+    cwd: process.cwd(),
+    execArgv: workerExecArgv(process.execArgv),
+    preload,
+    orphanSignal,
+  };
+}
+
+function encodeCall(
+  call: Call,
+  { context, preload, orphanSignal, preexec }: Controls,
+  slots: SlotPipe,
+): Pick<Order, 'body' | 'slotPipes'> {
   const passage: Passage = { slotPipes: [slots], imports: [] };
   const send = sender(passage);
   const args = encode(call.args, 'args', send);
   const preexecArgs = encode(preexec?.args ?? [], 'preexec args', send);
   const head = {
-    fn: call.fn,
+    fn: nameFunction(call.fn, 'fn'),
     isMapped: call.isMapped,
-    preexec: preexec?.fn,
+    preexec: preexec && nameFunction(preexec.fn, 'preexec'),
     imports: passage.imports,
     slots: passage.slotPipes.map((pipe) => pipe.count),
     context,
     preload,
     orphanSignal,
   };
+  const body = packBody({ head, args, preexecArgs });
+  return { body, slotPipes: passage.slotPipes };
+}
+
+function localCall(call: Call, { preexec }: Controls): LocalCall {
   return {
-    body: packBody({ head, args, preexecArgs }),
-    env: environmentOfJob(controls.env),
-    cwd: process.cwd(),
-    execArgv: workerExecArgv(process.execArgv),
-    preload,
-    orphanSignal,
-    slotPipes: passage.slotPipes,
+    fn: localFunction(call.fn, 'fn'),
+    args: call.args,
+    isMapped: call.isMapped,
+    preexec: preexec && localFunction(preexec.fn, 'preexec'),
+    preexecArgs: preexec?.args ?? [],
   };
+}
+
+/** A function itself, or one that a URL names and that can be had at once. */
+function localFunction(fn: unknown, argument: string): Callee {
+  if (typeof fn === 'function') return fn as Callee;
+  const imported = importFunction(nameFunction(fn, argument));
+  if (typeof imported === 'function') return imported as Callee;
+  throw codedTypeError(
+    'ERR_JOBSERVER_FUNCTION',
+    `Expected \`${argument}\` to be a function, because the fork context ` +
+      'cannot wait for an ES module: import it first',
+  );
 }
 
 function sender(passage: Passage): (handle: object) => unknown {
@@ -147,7 +192,7 @@ export function sendControls(
     preload,
     orphanSignal,
     env: [...env],
-    preexec: preexec?.fn,
+    preexec: preexec && nameFunction(preexec.fn, 'preexec'),
     preexecArgs: encode(args, 'preexec args', sender(passage)),
     gate: hasGate ? passage.imports.length - 1 : -1,
   };

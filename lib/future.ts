@@ -25,6 +25,7 @@ import type { Job } from './job.js';
 import { selector } from './selector.js';
 import { type Signal, signalNumber } from './signals.js';
 import { decode, unsendable } from './wire/value.js';
+import { workerState } from './worker-state.js';
 
 /** Who else hands over what callbacks threw: the Jobserver of the future. */
 export interface FutureOwner {
@@ -102,6 +103,7 @@ export class Future<T> {
   }
 
   readonly #owner: FutureOwner;
+  readonly #generation = workerState.generation;
   #job: Job | undefined;
   #isDone = false;
   /** Undefined once decoded, and while the job runs. */
@@ -206,6 +208,7 @@ export class Future<T> {
    */
   kill(signal: Signal = 'SIGTERM'): boolean {
     const number = signalNumber(signal, 'signal');
+    this.#checkOwner();
     if (this.#job === undefined) return false;
     this.#job.kill(number);
     return true;
@@ -222,6 +225,7 @@ export class Future<T> {
     if (typeof fn !== 'function') {
       throw invalidArgument('fn', 'a function', fn);
     }
+    this.#checkOwner();
     const seqno = this.#seqno++;
     const resource = new AsyncResource('jobserver.whenDone');
     this.#callbacks.push({
@@ -252,6 +256,7 @@ export class Future<T> {
   #begin(options: WaitOptions): number {
     const { timeout, killSignal } = checkOptions(options);
     const deadline = deadlineAfter(timeout);
+    this.#checkOwner();
     if (killSignal !== undefined && killSignal !== null) {
       const number = signalNumber(killSignal, 'killSignal');
       this.#job?.kill(number);
@@ -259,7 +264,14 @@ export class Future<T> {
     return deadline;
   }
 
+  // In a fork, the job is its parent's to wait for and to signal.
+  #checkOwner(): void {
+    if (this.#generation === workerState.generation) return;
+    throw new Error('A Future belongs to the process that submitted the job');
+  }
+
   #observe(): void {
+    this.#checkOwner();
     this.#job?.advance();
     selector.flush();
     if (!this.#isDone) return;

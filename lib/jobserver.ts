@@ -9,6 +9,7 @@ import {
   type Controls,
   type Passage,
   checkArgs,
+  checkCallable,
   initialControls,
   orderOf,
   receiveControls,
@@ -18,7 +19,7 @@ import { type Deadline, deadlineAfter } from './deadline.js';
 import { type EnvAdditions, revise } from './environment.js';
 import { invalidArgument, outOfRange } from './errors.js';
 import { duplicate } from './fd.js';
-import { type Callable, nameFunction } from './funcref.js';
+import type { Callable } from './funcref.js';
 import type { Future } from './future.js';
 import { launchers } from './launch/index.js';
 import {
@@ -244,7 +245,8 @@ export class Jobserver implements Disposable, AsyncDisposable {
     fn: Callable<A, unknown>,
     ...args: A
   ): Jobserver {
-    return this.#derive({ preexec: { fn: nameFunction(fn, 'fn'), args } });
+    checkCallable(fn, this.#controls);
+    return this.#derive({ preexec: { fn, args } });
   }
 
   /**
@@ -333,11 +335,8 @@ export class Jobserver implements Disposable, AsyncDisposable {
     options: SubmitOptions,
   ): { plan: Plan; deadline: Deadline } {
     checkNotImporting();
-    const call = {
-      fn: nameFunction(fn, 'fn'),
-      args: checkArgs(args),
-      isMapped: false,
-    };
+    checkCallable(fn, this.#controls);
+    const call = { fn, args: checkArgs(args), isMapped: false };
     checkOptions(options);
     this.#resources.checkOpen();
     const deadline = deadlineAfter(options.timeout);
@@ -389,7 +388,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
     options: MapOptions,
   ): { plan: MapPlan; chunkSize: number } {
     checkNotImporting();
-    const ref = nameFunction(fn, 'fn');
+    checkCallable(fn, this.#controls);
     checkOptions(options);
     this.#resources.checkOpen();
     const deadline = deadlineAfter(options.timeout);
@@ -402,7 +401,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
       submit: (argses, onSettled) => {
         this.#resources.checkOpen();
         throwIfAborted(signal);
-        const call = { fn: ref, args: argses, isMapped: true };
+        const call = { fn, args: argses, isMapped: true };
         const job = this.#plan(call, 1, signal);
         return this.#resources.submit(job, deadline, onSettled);
       },

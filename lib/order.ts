@@ -32,6 +32,18 @@ export function packBody(body: Body): Buffer[] {
   );
 }
 
+/** What a fork of this process runs: nothing of it is encoded. */
+export interface LocalCall {
+  readonly fn: Callee;
+  /** Or, when it is mapped, a list of such. */
+  readonly args: readonly unknown[];
+  readonly isMapped: boolean;
+  readonly preexec: Callee | undefined;
+  readonly preexecArgs: readonly unknown[];
+}
+
+export type Callee = (...args: unknown[]) => unknown;
+
 /** An order as it lies in its file. */
 export interface ReceivedOrder {
   /** The byte of the slot that the job holds, or -1. */

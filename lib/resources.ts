@@ -21,16 +21,15 @@ import {
   Submission,
 } from './submission.js';
 import { trace } from './trace.js';
-import { workerState } from './worker-state.js';
+import { type Busy, workerState } from './worker-state.js';
 
 // Time to go after SIGTERM for a job whose AbortSignal fired, then SIGKILL.
 const graceMs = 5000;
 const { SIGTERM, SIGKILL } = constants.signals;
 
-export class Resources implements SlotQueue, FutureOwner {
+export class Resources implements SlotQueue, FutureOwner, Busy {
   readonly slots: SlotPipe;
-  /** Jobs started here and not yet finished. */
-  running = 0;
+  #running = 0;
   isClosed = false;
   /** Every unsettled submission, asleep or in line. */
   readonly #pending = new Set<Submission>();
@@ -39,8 +38,28 @@ export class Resources implements SlotQueue, FutureOwner {
   readonly #raised = new Set<Future<unknown>>();
   #drained: (() => void)[] = [];
 
+  #generation = workerState.generation;
+
   constructor(slots: SlotPipe) {
     this.slots = slots;
+  }
+
+  /** Jobs started here and not yet finished. */
+  get running(): number {
+    this.#forgetParent();
+    return this.#running;
+  }
+
+  // In a fork, what runs and waits here is its parent's.
+  #forgetParent(): void {
+    if (this.#generation === workerState.generation) return;
+    this.#generation = workerState.generation;
+    this.#running = 0;
+    this.#pending.clear();
+    this.#line.clear();
+    this.#raised.clear();
+    this.#drained = [];
+    this.#isAwake = false;
   }
 
   submit(
@@ -65,6 +84,7 @@ export class Resources implements SlotQueue, FutureOwner {
     deadline: Deadline,
     onSettled: (settled: Settled) => void,
   ): Submission {
+    this.#forgetParent();
     const submission: Submission = new Submission(
       this,
       plan,
@@ -84,7 +104,7 @@ export class Resources implements SlotQueue, FutureOwner {
     const [first] = this.#line;
     if (first !== undefined && first !== submission) return undefined;
     const token = this.slots.tryTake();
-    if (token !== undefined || this.running === 0) return token;
+    if (token !== undefined || this.#running === 0) return token;
     // A finished job may hold it whose end nobody has looked at yet.
     if (first === undefined) selector.turn(0);
     return this.#line.size === 0 ? this.slots.tryTake() : undefined;
@@ -129,7 +149,7 @@ export class Resources implements SlotQueue, FutureOwner {
     });
     futureControl.start(future, job);
     this.#wake();
-    this.running += 1;
+    this.#running += 1;
     if (trace.enabled) trace('job %d started', worker.pid);
     return future;
   }
@@ -146,10 +166,10 @@ export class Resources implements SlotQueue, FutureOwner {
       ending.exitCode,
       ending.signal,
     );
-    this.running -= 1;
+    this.#running -= 1;
     this.#rest();
     futureControl.settle(future, frame, ending);
-    if (this.running > 0) return;
+    if (this.#running > 0) return;
     // After the callbacks of the last future, which may submit again.
     selector.later(() => {
       selector.later(() => {
@@ -159,7 +179,7 @@ export class Resources implements SlotQueue, FutureOwner {
   }
 
   #tellDrained(): void {
-    if (this.running > 0) return;
+    if (this.#running > 0) return;
     const drained = this.#drained;
     this.#drained = [];
     for (const tell of drained) tell();
@@ -180,6 +200,7 @@ export class Resources implements SlotQueue, FutureOwner {
 
   /** Hands over what a callback threw and nobody has fetched. */
   throwRaised(): void {
+    this.#forgetParent();
     const raised = this.#takeRaised();
     if (raised !== undefined) throw raised;
   }
@@ -191,6 +212,7 @@ export class Resources implements SlotQueue, FutureOwner {
 
   /** Looks once at what is ready, here and elsewhere in this thread. */
   reclaim(): void {
+    this.#forgetParent();
     selector.turn(0);
   }
 
@@ -200,6 +222,7 @@ export class Resources implements SlotQueue, FutureOwner {
 
   /** Refuses new work, and that which still waits for a slot. */
   refuse(): void {
+    this.#forgetParent();
     if (this.isClosed) return;
     this.isClosed = true;
     for (const submission of this.#pending) submission.fail(closedError());
@@ -208,7 +231,7 @@ export class Resources implements SlotQueue, FutureOwner {
 
   /** Resolves when no job of this process runs here any more. */
   drain(): Promise<void> {
-    if (this.running === 0) return Promise.resolve();
+    if (this.#running === 0) return Promise.resolve();
     return new Promise((resolve) => this.#drained.push(resolve));
   }
 
@@ -224,24 +247,20 @@ export class Resources implements SlotQueue, FutureOwner {
     if (first !== undefined) throw first;
   }
 
-  readonly #leaving = (): Promise<void> => {
-    this.refuse();
-    return this.drain();
-  };
   #isAwake = false;
 
   #wake(): void {
     if (this.#isAwake) return;
     this.#isAwake = true;
     selector.hold();
-    workerState.leaving.add(this.#leaving);
+    workerState.busy.add(this);
   }
 
   #rest(): void {
-    if (!this.#isAwake || this.running > 0 || this.#pending.size > 0) return;
+    if (!this.#isAwake || this.#running > 0 || this.#pending.size > 0) return;
     this.#isAwake = false;
     selector.release();
-    workerState.leaving.delete(this.#leaving);
+    workerState.busy.delete(this);
   }
 }
 

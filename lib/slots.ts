@@ -52,8 +52,8 @@ export class SlotPipe {
 
   /** Owns both ends from here on. */
   constructor(reader: Fd, writer: Fd, count: number | undefined) {
-    this.#reader = reader;
-    this.#writer = writer;
+    this.#reader = reader.keepInForks();
+    this.#writer = writer.keepInForks();
     this.count = count;
     finalizer.register(this, { reader, writer }, this);
   }

@@ -16,11 +16,22 @@ export interface Ambient {
 
 interface WorkerState {
   isWorker: boolean;
+  /** Forked from a process without threads: it can be forked again. */
+  isForked: boolean;
   /** True until the job's modules are loaded. */
   isImporting: boolean;
   ambient: Ambient | undefined;
-  /** Refuse new work and wait for what runs: before the process leaves. */
-  readonly leaving: Set<() => Promise<void>>;
+  /** What has jobs of its own to see to before the process leaves. */
+  readonly busy: Set<Busy>;
+  /** Counts the forks between the first process and this one. */
+  generation: number;
+}
+
+export interface Busy {
+  readonly running: number;
+  /** No new work from here on. */
+  refuse(): void;
+  drain(): Promise<void>;
 }
 
 const key = Symbol.for('jobserver.workerState');
@@ -28,9 +39,11 @@ const globals = globalThis as typeof globalThis & { [key]?: WorkerState };
 
 export const workerState: WorkerState = (globals[key] ??= {
   isWorker: false,
+  isForked: false,
   isImporting: false,
   ambient: undefined,
-  leaving: new Set(),
+  busy: new Set(),
+  generation: 0,
 });
 
 /** A module that starts work while a job imports it would do so in every job. */

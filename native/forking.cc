@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -38,9 +39,14 @@ uv_loop_t* LoopOf(napi_env env) {
 
 int32_t Fork(const Args& args) {
   const int pid = posix::Fork();
+  if (pid != 0) return pid;
   // The child shares the kernel's half of the loop with its parent until this.
-  if (pid == 0) uv_loop_fork(LoopOf(args.Env()));
-  return pid;
+  uv_loop_fork(LoopOf(args.Env()));
+  // Handlers of the parent would do their work twice.
+  for (int signal = 1; signal < NSIG; signal++) {
+    if (signal != SIGPIPE) posix::ResetSignal(signal);
+  }
+  return 0;
 }
 
 int32_t IsQuiet(const Args&) { return posix::IsQuiet(); }

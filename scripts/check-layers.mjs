@@ -60,7 +60,7 @@ const layers = [
 const exceptions = [
   {
     from: 'launch/fork',
-    to: 'child/run',
+    to: 'child/fork',
     reason: 'a forked child is already in the process that runs the job',
   },
   {
@@ -68,6 +68,12 @@ const exceptions = [
     to: 'jobserver',
     lazy: true,
     reason: 'only a job that gets a handle pays for loading the top',
+  },
+  {
+    from: 'child/zygote',
+    to: 'jobserver',
+    lazy: true,
+    reason: 'a job that asks for its Jobserver finds it loaded',
   },
 ];
 

@@ -7,7 +7,7 @@ import { inspect } from 'node:util';
 import { native, pollEvents } from '../binding.js';
 import { type FrameKind, writeFrame } from '../frame.js';
 import { describeFunction, importFunction } from '../funcref.js';
-import type { Body, Head } from '../order.js';
+import type { Body, Callee, Head } from '../order.js';
 import { trace } from '../trace.js';
 import { decode, encode, encodeThrown } from '../wire/value.js';
 import { workerState } from '../worker-state.js';
@@ -29,17 +29,18 @@ export interface WorkerOrder {
   readonly forkserverFd: number;
 }
 
-type Callee = (...args: unknown[]) => unknown;
-
 /** Runs the job and ends the process. */
 export async function run(order: WorkerOrder): Promise<void> {
   const answer = new Answer(order.resultFd);
-  enterWorker(order);
+  enterWorker({ ...order, ...order.body.head });
   reportEndings(answer, order.forkserverFd >= 0);
   await perform(order, answer);
   trace('job %s answered', describeFunction(order.body.head.fn));
   // Its own jobs must give back their slots before it can go.
-  for (const leave of workerState.leaving) await leave();
+  for (const busy of workerState.busy) {
+    busy.refuse();
+    await busy.drain();
+  }
   if (answer.isOrphan()) giveBack(order);
   process.exit();
 }
@@ -69,18 +70,21 @@ export function inheritedSlots(
   }));
 }
 
-function enterWorker(order: WorkerOrder): void {
-  const { body, token, resultFd, slotPipes, forkserverFd } = order;
-  const { context, orphanSignal, preload } = body.head;
-  const [slots] = slotPipes;
+type Role = Omit<WorkerOrder, 'body'> &
+  Pick<Head, 'context' | 'preload' | 'orphanSignal'>;
+
+/** Makes this process one that runs a job. */
+export function enterWorker(role: Role): void {
+  const { token, resultFd, orphanSignal } = role;
+  const [slots] = role.slotPipes;
   workerState.isWorker = true;
   workerState.ambient = slots && {
     reader: slots.reader,
     writer: slots.writer,
     slots: slots.count,
-    context,
-    preload,
-    forkserverFd,
+    context: role.context,
+    preload: role.preload,
+    forkserverFd: role.forkserverFd,
   };
   // Node opens its inspector on SIGUSR1; a job dies of it as of other signals.
   native.resetSignal(constants.signals.SIGUSR1);
@@ -118,7 +122,10 @@ export class Answer {
 }
 
 /** A living submitter gives the slot back itself; nobody else would. */
-function giveBack({ token, slotPipes: [slots] }: WorkerOrder): void {
+export function giveBack({
+  token,
+  slotPipes: [slots],
+}: Pick<WorkerOrder, 'token' | 'slotPipes'>): void {
   if (token < 0 || slots === undefined) return;
   native.write(slots.writer, Uint8Array.of(token), 0, 1);
 }

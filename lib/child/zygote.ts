@@ -8,11 +8,12 @@ import { environmentOfJob } from '../environment.js';
 import { codedError } from '../errors.js';
 import { writeFrame } from '../frame.js';
 import { nameFunction } from '../funcref.js';
-import { type Surroundings, packBody, packSurroundings } from '../order.js';
+import { packBody, packSurroundings } from '../order.js';
 import { readOrder, writeOrder } from '../order-file.js';
 import { encode, encodeThrown } from '../wire/value.js';
 import { workerState } from '../worker-state.js';
 import { forgetSeed, replaceMathRandom } from './random.js';
+import { enterSurroundings, leaveThroughKernel, setPid } from './process.js';
 import { Answer, inheritedSlots, perform, run } from './run.js';
 
 const requestFd = 3;
@@ -120,23 +121,16 @@ async function exercise(): Promise<void> {
   });
   const file = writeOrder(-1, [...parts, surroundings]);
   const order = readOrder(file.number);
-  become(order.surroundings!);
+  enterSurroundings(order.surroundings!, environment);
   const slotPipes = inheritedSlots(order.body.head, [-1, -1]);
   await perform({ body: order.body, slotPipes }, new Answer(nothing));
 }
 
 /** Not on the way of any job: the spare waits for one when this is done. */
 function becomeSpare(): void {
-  Object.defineProperty(process, 'pid', {
-    value: native.getpid(),
-    enumerable: true,
-    configurable: true,
-    writable: false,
-  });
+  setPid();
   process.title = 'jobserver-worker';
-  // Node's own way to exit waits for threads that only the zygote has.
-  const ways = process as unknown as { reallyExit(code?: number): never };
-  ways.reallyExit = (code) => native.exitNow(code ?? 0);
+  leaveThroughKernel();
   renewRandomness();
   void exercise();
 }
@@ -177,22 +171,9 @@ function becomeJob(fds: readonly number[]): void {
   native.dupTo(stderr, 2);
   native.close(stderr);
   const { token, body, surroundings } = readOrder(orderFd);
-  become(surroundings!);
+  enterSurroundings(surroundings!, environment);
   const slotPipes = inheritedSlots(body.head, slotFds);
   void run({ body, token, resultFd, slotPipes, forkserverFd });
-}
-
-function become({ cwd, env }: Surroundings): void {
-  process.chdir(cwd);
-  const surplus = new Set(environment.keys());
-  for (const variable of env) {
-    const end = variable.indexOf('=');
-    const name = variable.slice(0, end);
-    const value = variable.slice(end + 1);
-    surplus.delete(name);
-    if (environment.get(name) !== value) process.env[name] = value;
-  }
-  for (const name of surplus) delete process.env[name];
 }
 
 function idle(): void {

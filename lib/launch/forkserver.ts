@@ -79,7 +79,7 @@ class Zygote {
   isGone = false;
 
   constructor(client: Fd) {
-    this.client = client;
+    this.client = client.keepInForks();
   }
 
   send(orphanSignal: number, fds: readonly number[]): void {

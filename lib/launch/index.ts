@@ -1,5 +1,6 @@
 // The launcher of each context.
 import type { Context } from '../context.js';
+import { forkLauncher } from './fork.js';
 import { forkserverLauncher } from './forkserver.js';
 import type { Launcher } from './launcher.js';
 import { spawnLauncher } from './spawn.js';
@@ -7,4 +8,5 @@ import { spawnLauncher } from './spawn.js';
 export const launchers: Readonly<Record<Context, Launcher>> = {
   forkserver: forkserverLauncher,
   spawn: spawnLauncher,
+  fork: forkLauncher,
 };

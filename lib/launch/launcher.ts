@@ -1,11 +1,14 @@
 // The seam between what a job is and how its process comes to be.
 import type { Ending } from '../errors.js';
+import type { LocalCall } from '../order.js';
 import type { SlotPipe } from '../slots.js';
 
 /** A submitted call, captured when it was submitted. */
 export interface Order {
-  /** The encoded call in parts, for child/run. */
+  /** The encoded call in parts, for child/run; none for a local call. */
   readonly body: readonly Buffer[];
+  /** What a fork of this process runs instead: nothing of it is encoded. */
+  readonly local: LocalCall | undefined;
   /** `NAME=value`, all of it. */
   readonly env: readonly string[];
   readonly cwd: string;

@@ -1,0 +1,103 @@
+// A job in a fork of its submitter. The submitter's stack and event loop are
+// both here, and neither may go on: its timers, sockets and `finally` blocks
+// would run twice. So a job is one synchronous call, made right here, and the
+// process ends with it.
+import { check, native } from '../binding.js';
+import { closeInherited } from '../fd.js';
+import type { LocalCall, Surroundings } from '../order.js';
+import { selector } from '../selector.js';
+import { encode, encodeThrown } from '../wire/value.js';
+import { workerState } from '../worker-state.js';
+import { enterSurroundings, leaveThroughKernel, setPid } from './process.js';
+import { forgetSeed, replaceMathRandom } from './random.js';
+import { Answer, type InheritedSlots, enterWorker, giveBack } from './run.js';
+
+export interface ForkOrder {
+  readonly call: LocalCall;
+  readonly surroundings: Surroundings;
+  readonly preload: readonly string[];
+  readonly orphanSignal: number;
+  readonly slotPipes: readonly InheritedSlots[];
+  readonly resultFd: number;
+  readonly token: number;
+  readonly parentPid: number;
+}
+
+export function runInFork(order: ForkOrder): never {
+  const answer = new Answer(order.resultFd);
+  try {
+    cutOff(order, answer);
+    answer.send('value', encode(callAll(order.call), 'result'));
+  } catch (error) {
+    answer.send('error', encodeThrown(error));
+  }
+  try {
+    leave(order, answer);
+  } finally {
+    native.exitNow(0);
+  }
+}
+
+/** From all that is the parent's: its jobs, its way out, its listeners. */
+function cutOff(order: ForkOrder, answer: Answer): void {
+  const { orphanSignal, parentPid, surroundings } = order;
+  setPid();
+  leaveThroughKernel();
+  workerState.generation += 1;
+  workerState.busy.clear();
+  selector.reset();
+  closeInherited(order.resultFd);
+  process.removeAllListeners('exit');
+  process.removeAllListeners('beforeExit');
+  process.on('exit', (code) => {
+    const message = `process.exit(${code}) was called in the job`;
+    answer.send('lost', encodeThrown(new Error(message)));
+  });
+  enterWorker({ ...order, context: 'fork', forkserverFd: -1 });
+  if (orphanSignal > 0) {
+    const result = native.setDeathSignal(orphanSignal, parentPid);
+    check(result, 'watch the submitter');
+  }
+  enterSurroundings(surroundings, new Map(Object.entries(process.env)));
+  replaceMathRandom();
+  forgetSeed();
+}
+
+function callAll(call: LocalCall): unknown {
+  const { fn, args, isMapped, preexec, preexecArgs } = call;
+  const release = prepare(preexec?.(...preexecArgs));
+  try {
+    if (!isMapped) return checkSync(fn(...args), 'The job');
+    const argses = args as readonly (readonly unknown[])[];
+    return argses.map((each) => checkSync(fn(...each), 'The job'));
+  } finally {
+    release?.();
+  }
+}
+
+function prepare(guard: unknown): (() => void) | undefined {
+  if (guard === undefined || guard === null) return undefined;
+  checkSync(guard, 'preexec');
+  const dispose = (guard as Partial<Disposable>)[Symbol.dispose];
+  if (typeof dispose === 'function') return () => dispose.call(guard as never);
+  throw new TypeError(
+    `Expected preexec to return nothing or a Disposable, got ${typeof guard}`,
+  );
+}
+
+function checkSync(value: unknown, who: string): unknown {
+  const { then } = (value ?? {}) as { then?: unknown };
+  if (typeof then !== 'function') return value;
+  throw new TypeError(
+    `${who} returned a promise, but a fork of its submitter has no event ` +
+      'loop: make it synchronous, or use the forkserver context',
+  );
+}
+
+function leave(order: ForkOrder, answer: Answer): void {
+  for (const busy of workerState.busy) {
+    busy.refuse();
+    while (busy.running > 0) selector.turn(-1);
+  }
+  if (answer.isOrphan()) giveBack(order);
+}

@@ -1,0 +1,39 @@
+// What a forked process has to change in itself to pass for a process of its
+// own.
+import { native } from '../binding.js';
+import type { Surroundings } from '../order.js';
+import { workerState } from '../worker-state.js';
+
+/** Node keeps the pid that the process had before the fork. */
+export function setPid(): void {
+  Object.defineProperty(process, 'pid', {
+    value: native.getpid(),
+    enumerable: true,
+    configurable: true,
+    writable: false,
+  });
+}
+
+/** Node's own way to exit waits for threads that only the parent has. */
+export function leaveThroughKernel(): void {
+  const ways = process as unknown as { reallyExit(code?: number): never };
+  ways.reallyExit = (code) => native.exitNow(code ?? 0);
+  workerState.isForked = true;
+}
+
+/** `present` is the environment that this process has. */
+export function enterSurroundings(
+  { cwd, env }: Surroundings,
+  present: ReadonlyMap<string, string | undefined>,
+): void {
+  process.chdir(cwd);
+  const surplus = new Set(present.keys());
+  for (const variable of env) {
+    const end = variable.indexOf('=');
+    const name = variable.slice(0, end);
+    const value = variable.slice(end + 1);
+    surplus.delete(name);
+    if (present.get(name) !== value) process.env[name] = value;
+  }
+  for (const name of surplus) delete process.env[name];
+}

@@ -1,0 +1,51 @@
+// A worker that is a child of this process, which alone may reap it.
+import { check, errno, native } from '../binding.js';
+import type { Ending } from '../errors.js';
+import { Fd } from '../fd.js';
+import { signalName } from '../signals.js';
+import type { Worker } from './launcher.js';
+
+export class ChildWorker implements Worker {
+  readonly pid: number;
+  readonly #exit: Fd;
+  #isReaped = false;
+
+  constructor(pid: number) {
+    this.pid = pid;
+    // Before it is reaped nobody else can have this pid. Where the kernel has
+    // no such fd, or none is left, `reap` alone has to tell.
+    this.#exit = new Fd(Math.max(-1, native.exitFd(pid)));
+  }
+
+  get exitFd(): number {
+    return this.#exit.number;
+  }
+
+  reap(): Ending | undefined {
+    const status = new Int32Array(2);
+    const result = native.waitpid(this.pid, status);
+    if (result === 0) return undefined;
+    this.#isReaped = true;
+    // Somebody else has reaped it: gone, and nobody can tell how.
+    if (result === -errno.ECHILD) {
+      return { pid: this.pid, exitCode: null, signal: null };
+    }
+    check(result, 'reap a worker');
+    const [code, signal] = status as unknown as [number, number];
+    return {
+      pid: this.pid,
+      exitCode: code < 0 ? null : code,
+      signal: signal === 0 ? null : signalName(signal),
+    };
+  }
+
+  kill(signal: number): void {
+    if (this.#isReaped) return;
+    const result = native.kill(this.pid, this.#exit.number, signal);
+    if (result !== -errno.ESRCH) check(result, 'signal a worker');
+  }
+
+  close(): void {
+    this.#exit.close();
+  }
+}
