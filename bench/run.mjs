@@ -11,7 +11,9 @@ const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
 console.log(machine());
 for (const name of names) {
   const file = fileURLToPath(new URL(`${name}.mjs`, import.meta.url));
-  const args = ['--expose-gc', file];
+  // Single-threaded, so that the fork context can be measured as well.
+  const threads = ['--single-threaded', '--v8-pool-size=1'];
+  const args = ['--expose-gc', ...(name === 'start' ? threads : []), file];
   const { status } = spawnSync(process.execPath, args, {
     stdio: 'inherit',
     env,

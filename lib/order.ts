@@ -50,7 +50,7 @@ export interface ReceivedOrder {
   readonly token: number;
   readonly body: Body;
   /** What a worker that is no fresh process has to become first. */
-  readonly surroundings: Surroundings | undefined;
+  readonly surroundings: PackedSurroundings | undefined;
 }
 
 export interface Surroundings {
@@ -59,9 +59,15 @@ export interface Surroundings {
   readonly env: readonly string[];
 }
 
+/** As they lie in the file: most variables are those that the worker has. */
+export interface PackedSurroundings {
+  readonly cwd: string;
+  readonly env: Buffer;
+}
+
 /** Surroundings as one part; neither paths nor variables contain NUL. */
 export function packSurroundings({ cwd, env }: Surroundings): Buffer {
-  return Buffer.from([cwd, ...env].join('\0'));
+  return Buffer.concat([Buffer.from(`${cwd}\0`), packEnv(env)]);
 }
 
 // A number of parts, the token, then the length of each part.
@@ -106,7 +112,18 @@ export function unpackOrder(bytes: Buffer): ReceivedOrder {
   };
 }
 
-function unpackSurroundings(bytes: Buffer): Surroundings {
-  const [cwd, ...env] = bytes.toString().split('\0');
-  return { cwd: cwd!, env };
+function unpackSurroundings(bytes: Buffer): PackedSurroundings {
+  const cwdEnd = bytes.indexOf(0);
+  return {
+    cwd: bytes.toString('utf8', 0, cwdEnd),
+    env: bytes.subarray(cwdEnd + 1),
+  };
+}
+
+export function packEnv(env: readonly string[]): Buffer {
+  return Buffer.from(env.join('\0'));
+}
+
+export function unpackEnv(bytes: Buffer): string[] {
+  return bytes.toString().split('\0');
 }

@@ -8,7 +8,7 @@ import type { LocalCall, Surroundings } from '../order.js';
 import { selector } from '../selector.js';
 import { encode, encodeThrown } from '../wire/value.js';
 import { workerState } from '../worker-state.js';
-import { enterSurroundings, leaveThroughKernel, setPid } from './process.js';
+import { changeEnvironment, leaveThroughKernel, setPid } from './process.js';
 import { forgetSeed, replaceMathRandom } from './random.js';
 import { Answer, type InheritedSlots, enterWorker, giveBack } from './run.js';
 
@@ -58,7 +58,9 @@ function cutOff(order: ForkOrder, answer: Answer): void {
     const result = native.setDeathSignal(orphanSignal, parentPid);
     check(result, 'watch the submitter');
   }
-  enterSurroundings(surroundings, new Map(Object.entries(process.env)));
+  process.chdir(surroundings.cwd);
+  const present = new Map(Object.entries(process.env));
+  changeEnvironment(present, surroundings.env);
   replaceMathRandom();
   forgetSeed();
 }

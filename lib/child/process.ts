@@ -1,7 +1,6 @@
 // What a forked process has to change in itself to pass for a process of its
 // own.
 import { native } from '../binding.js';
-import type { Surroundings } from '../order.js';
 import { workerState } from '../worker-state.js';
 
 /** Node keeps the pid that the process had before the fork. */
@@ -21,12 +20,11 @@ export function leaveThroughKernel(): void {
   workerState.isForked = true;
 }
 
-/** `present` is the environment that this process has. */
-export function enterSurroundings(
-  { cwd, env }: Surroundings,
+/** From the environment `present`, which this process has, to another. */
+export function changeEnvironment(
   present: ReadonlyMap<string, string | undefined>,
+  env: readonly string[],
 ): void {
-  process.chdir(cwd);
   const surplus = new Set(present.keys());
   for (const variable of env) {
     const end = variable.indexOf('=');

@@ -8,20 +8,27 @@ import { environmentOfJob } from '../environment.js';
 import { codedError } from '../errors.js';
 import { writeFrame } from '../frame.js';
 import { nameFunction } from '../funcref.js';
-import { packBody, packSurroundings } from '../order.js';
+import {
+  type PackedSurroundings,
+  packBody,
+  packEnv,
+  packSurroundings,
+  unpackEnv,
+} from '../order.js';
 import { readOrder, writeOrder } from '../order-file.js';
 import { encode, encodeThrown } from '../wire/value.js';
 import { workerState } from '../worker-state.js';
 import { forgetSeed, replaceMathRandom } from './random.js';
-import { enterSurroundings, leaveThroughKernel, setPid } from './process.js';
+import { changeEnvironment, leaveThroughKernel, setPid } from './process.js';
 import { Answer, inheritedSlots, perform, run } from './run.js';
 
 const requestFd = 3;
-// Forked ahead: one for each of two jobs that start at once.
-const spares = 2;
+// Forked ahead, off the way of the jobs that take them.
+const spares = Number(process.env['JOBSERVER_SPARES'] ?? 2);
 
 const preload = process.argv.slice(2);
 const environment = new Map(Object.entries(process.env));
+const packedEnvironment = packEnv(environmentOfJob(new Map()));
 const nothing = openSync(devNull, 'w');
 
 void main();
@@ -121,7 +128,7 @@ async function exercise(): Promise<void> {
   });
   const file = writeOrder(-1, [...parts, surroundings]);
   const order = readOrder(file.number);
-  enterSurroundings(order.surroundings!, environment);
+  enter(order.surroundings!);
   const slotPipes = inheritedSlots(order.body.head, [-1, -1]);
   await perform({ body: order.body, slotPipes }, new Answer(nothing));
 }
@@ -171,9 +178,15 @@ function becomeJob(fds: readonly number[]): void {
   native.dupTo(stderr, 2);
   native.close(stderr);
   const { token, body, surroundings } = readOrder(orderFd);
-  enterSurroundings(surroundings!, environment);
+  enter(surroundings!);
   const slotPipes = inheritedSlots(body.head, slotFds);
   void run({ body, token, resultFd, slotPipes, forkserverFd });
+}
+
+function enter({ cwd, env }: PackedSurroundings): void {
+  if (cwd !== process.cwd()) process.chdir(cwd);
+  if (env.equals(packedEnvironment)) return;
+  changeEnvironment(environment, unpackEnv(env));
 }
 
 function idle(): void {

@@ -109,7 +109,8 @@ class Zygote {
 const zygotes = new Map<string, Zygote>();
 
 function zygoteFor(order: Order): Zygote {
-  const key = JSON.stringify([order.execArgv, order.preload]);
+  const { JOBSERVER_SPARES: spares } = process.env;
+  const key = JSON.stringify([order.execArgv, order.preload, spares]);
   const known = zygotes.get(key);
   if (known?.isGone === false) return known;
   const zygote =
