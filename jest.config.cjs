@@ -5,6 +5,8 @@
 module.exports = {
   testEnvironment: 'node',
   transform: {},
+  // Jobs are processes, and machines are slow.
+  testTimeout: 30_000,
   roots: ['<rootDir>/dist-test'],
   reporters: ['default', '<rootDir>/scripts/summary-reporter.cjs'],
 };

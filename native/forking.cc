@@ -87,13 +87,18 @@ struct Serving {
   uv_idle_t idle = {};
 };
 
-// V8's tasks arrive through a handle that does not keep the loop alive.
-void RunLoop(uv_loop_t* loop) {
+// V8's tasks arrive through a handle that does not keep the loop alive; an idle
+// one does, so that the loop looks for them. It looks once in any case, because
+// what a loop watches after a fork is told to the kernel by its next look.
+void RunLoop(uv_loop_t* loop, uv_idle_t* idle) {
+  constexpr int kMostLooks = 8;
+  struct pollfd backend = {uv_backend_fd(loop), POLLIN, 0};
   uv_run(loop, UV_RUN_DEFAULT);
-  for (int turn = 0; turn < 8; turn++) {
-    struct pollfd backend = {uv_backend_fd(loop), POLLIN, 0};
-    if (posix::Poll(&backend, 1, 0) <= 0) return;
+  for (int look = 0; look < kMostLooks; look++) {
+    uv_idle_start(idle, [](uv_idle_t*) {});
     uv_run(loop, UV_RUN_NOWAIT);
+    uv_idle_stop(idle);
+    if (posix::Poll(&backend, 1, 0) <= 0) return;
   }
 }
 
@@ -115,7 +120,7 @@ void LiveAsJob(Serving* serving) {
   const napi_value values[] = {numbers};
   serving->Call(serving->on_job, 1, values);
   do {
-    RunLoop(loop);
+    RunLoop(loop, &serving->idle);
     serving->Call(serving->on_idle);
   } while (uv_loop_alive(loop) != 0);
   serving->Call(serving->on_end);

@@ -1,5 +1,5 @@
 import { Jobserver, type JobserverOptions } from '../../dist/index.js';
-import { initialControls } from '../../dist/controls.js';
+import { type Controls, initialControls } from '../../dist/controls.js';
 import { Resources } from '../../dist/resources.js';
 import { SlotPipe } from '../../dist/slots.js';
 import { until } from './until.js';
@@ -16,12 +16,18 @@ function countFree(slots: SlotPipe): number {
 
 const opened: { js: Jobserver; slots: SlotPipe; count: number }[] = [];
 
+// The constructor of derived handles is no part of the declarations.
+const Derived = Jobserver as unknown as new (
+  resources: Resources,
+  controls: Controls,
+) => Jobserver;
+
 /** A Jobserver whose slots are counted, and which is closed, after the test. */
 export function openJobserver(
   options: JobserverOptions & { slots: number },
 ): Jobserver {
   const slots = SlotPipe.open(options.slots);
-  const js = new Jobserver(new Resources(slots), initialControls(options));
+  const js = new Derived(new Resources(slots), initialControls(options));
   opened.push({ js, slots, count: options.slots });
   return js;
 }

@@ -1,0 +1,267 @@
+import type { Context } from '../../dist/context.js';
+import type { Jobserver } from '../../dist/index.js';
+import { waitAt } from '../fixtures/gate-jobs.js';
+import { identity } from '../fixtures/jobs.js';
+import { useGates } from '../helpers/gate.js';
+import { freeSlots, openJobserver } from '../helpers/jobserver.js';
+import { rejection, thrown } from '../helpers/thrown.js';
+import { until } from '../helpers/until.js';
+
+const blocked = { name: 'Blocked', code: 'ERR_JOBSERVER_BLOCKED' };
+
+/** A gate that gives these answers in turn, the last one for ever. */
+function answering(...answers: unknown[]) {
+  const times: number[] = [];
+  const ask = (): number | undefined => {
+    times.push(performance.now());
+    return answers[Math.min(times.length, answers.length) - 1] as number;
+  };
+  return { ask, times };
+}
+
+/** replaceSleep: who may start a job, and when. */
+export function admissionContract(context: Context): void {
+  const makeGate = useGates();
+  const open = (slots: number): Jobserver => openJobserver({ context, slots });
+
+  test('replaceSleep takes a function only (SLP-01)', () => {
+    const js = open(1);
+    for (const fn of [undefined, null, 5, 'fn', {}] as never[]) {
+      expect(thrown(() => js.replaceSleep(fn))).toMatchObject({
+        name: 'TypeError',
+        code: 'ERR_INVALID_ARG_TYPE',
+      });
+    }
+  });
+
+  test('undefined and null admit the job, and the gate is asked once (SLP-02, SLP-08)', async () => {
+    const js = open(1);
+    for (const answer of [undefined, null]) {
+      for (const consume of [0, 1] as const) {
+        const { ask, times } = answering(answer);
+        const gated = js.replaceSleep(ask);
+        const future = await gated.submit(identity, [1], { consume });
+        expect(await future.result()).toBe(1);
+        expect(times.length).toBe(1);
+      }
+    }
+    const { ask, times } = answering(undefined);
+    const future = js.replaceSleep(ask).submitSync(identity, [1]);
+    expect([future.resultSync(), times.length]).toEqual([1, 1]);
+  });
+
+  test('a number puts the job off for so long, and never for less (SLP-03)', async () => {
+    const js = open(1);
+    const answers = [15.5, 20, undefined];
+    const consume = 0;
+    for (const isSync of [false, true]) {
+      const { ask, times } = answering(...answers);
+      const gated = js.replaceSleep(ask);
+      const future = isSync
+        ? gated.submitSync(identity, [1], { consume })
+        : await gated.submit(identity, [1], { consume });
+      await future.wait();
+      const [first, second, third] = times as [number, number, number];
+      expect(times.length).toBe(3);
+      expect(second - first).toBeGreaterThanOrEqual(15.5);
+      expect(third - second).toBeGreaterThanOrEqual(20);
+    }
+  });
+
+  test('a gate that answers 0 is not asked without a pause (SLP-03)', async () => {
+    const js = open(1).replaceSleep(() => {
+      asked += 1;
+      return 0;
+    });
+    let asked = 0;
+    const timeout = 100;
+    expect(await rejection(js.submit(identity, [1], { timeout }))).toMatchObject(
+      blocked,
+    );
+    expect(asked).toBeGreaterThan(1);
+    expect(asked).toBeLessThanOrEqual(12);
+    asked = 0;
+    expect(thrown(() => js.submitSync(identity, [1], { timeout }))).toMatchObject(
+      blocked,
+    );
+    expect(asked).toBeGreaterThan(1);
+    expect(asked).toBeLessThanOrEqual(12);
+  });
+
+  test('an answer that is no time is an error that shows it, and costs no slot (SLP-04)', async () => {
+    const js = open(1);
+    const bad: [unknown, string][] = [
+      [-1, '-1'],
+      [-0.5, '-0.5'],
+      [NaN, 'NaN'],
+      [-Infinity, '-Infinity'],
+      ['7', '7'],
+      [true, 'true'],
+      [{}, 'Object'],
+      [Promise.resolve(), 'Promise'],
+    ];
+    for (const [answer, text] of bad) {
+      const gated = js.replaceSleep(answering(answer).ask);
+      const error = {
+        name: expect.stringMatching(/^(Type|Range)Error$/),
+        message: expect.stringContaining(text),
+      };
+      expect(await rejection(gated.submit(identity, [1]))).toMatchObject(error);
+      expect(thrown(() => gated.submitSync(identity, [1]))).toMatchObject(error);
+    }
+    expect([js.running, freeSlots(js)]).toEqual([0, 1]);
+  });
+
+  test('an answer that is no time ends a submission that has waited (SLP-04)', async () => {
+    const js = open(1);
+    const gated = js.replaceSleep(answering(1, -1).ask);
+    expect(await rejection(gated.submit(identity, [1]))).toMatchObject({
+      message: expect.stringContaining('-1'),
+    });
+    expect(freeSlots(js)).toBe(1);
+  });
+
+  test.each([Infinity, 1e6])(
+    'an answer of %d ends with Blocked at the deadline, without another question (SLP-05, SLP-06)',
+    async (answer) => {
+      const js = open(1);
+      const timeout = 30;
+      for (const isSync of [false, true]) {
+        const { ask, times } = answering(answer);
+        const gated = js.replaceSleep(ask);
+        const start = performance.now();
+        const error = isSync
+          ? thrown(() => gated.submitSync(identity, [1], { timeout }))
+          : await rejection(gated.submit(identity, [1], { timeout }));
+        expect(performance.now() - start).toBeGreaterThanOrEqual(timeout);
+        expect(error).toMatchObject(blocked);
+        expect(times.length).toBe(1);
+      }
+    },
+  );
+
+  test('an answer of Infinity waits until it is aborted (SLP-05)', async () => {
+    const js = open(1);
+    const { ask, times } = answering(Infinity);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const waiting = js.replaceSleep(ask).submit(identity, [1], { signal });
+    const later = new Promise((resolve) => setTimeout(resolve, 30, 'later'));
+    expect(await Promise.race([waiting, later])).toBe('later');
+    controller.abort();
+    expect(await rejection(waiting)).toMatchObject({ name: 'AbortError' });
+    expect(times.length).toBe(1);
+  });
+
+  test('what the gate throws comes out of submit as it is (SLP-07)', async () => {
+    const js = open(1);
+    const error = new Error('gate is broken');
+    const gated = js.replaceSleep(() => {
+      throw error;
+    });
+    expect(await rejection(gated.submit(identity, [1]))).toBe(error);
+    expect(thrown(() => gated.submitSync(identity, [1]))).toBe(error);
+    expect([js.running, freeSlots(js)]).toEqual([0, 1]);
+  });
+
+  test('a gate that says no leaves the slot to others (SLP-09)', async () => {
+    const js = open(1);
+    let isOpen = false;
+    const gated = js.replaceSleep(() => (isOpen ? undefined : 5));
+    const vetoed = gated.submit(identity, ['vetoed']);
+    expect(freeSlots(js)).toBe(1);
+    for (const value of ['a', 'b']) expect(await js.run(identity, value)).toBe(value);
+    isOpen = true;
+    expect(await (await vetoed).result()).toBe('vetoed');
+  });
+
+  test('a gate that says no does not hold up the line behind it (SLP-09)', async () => {
+    const js = open(1);
+    const gate = makeGate();
+    await js.submit(waitAt, [gate.file]);
+    let isOpen = true;
+    const gated = js.replaceSleep(() => (isOpen ? undefined : 5));
+    const vetoed = gated.submit(identity, ['vetoed']);
+    const behind = js.submit(identity, ['behind']);
+    isOpen = false;
+    gate.open();
+    expect(await (await behind).result()).toBe('behind');
+    isOpen = true;
+    expect(await (await vetoed).result()).toBe('vetoed');
+  });
+
+  test('a gate is asked again when a slot has come (SLP-09)', async () => {
+    const js = open(1);
+    const gate = makeGate();
+    await js.submit(waitAt, [gate.file]);
+    const { ask, times } = answering(undefined);
+    const waiting = js.replaceSleep(ask).submit(identity, [1]);
+    expect(times.length).toBe(1);
+    gate.open();
+    await (await waiting).wait();
+    expect(times.length).toBeGreaterThan(1);
+  });
+
+  test('a gate that says no with timeout 0 is Blocked after one question (SLP-10)', async () => {
+    const js = open(1);
+    const timeout = 0;
+    for (const answer of [0, 5, Infinity]) {
+      const { ask, times } = answering(answer);
+      const gated = js.replaceSleep(ask);
+      expect(
+        await rejection(gated.submit(identity, [1], { timeout })),
+      ).toMatchObject(blocked);
+      expect(
+        thrown(() => gated.submitSync(identity, [1], { timeout })),
+      ).toMatchObject(blocked);
+      expect(times.length).toBe(2);
+    }
+    expect(freeSlots(js)).toBe(1);
+  });
+
+  test('jobs finish and their callbacks run while the gate makes others wait (SLP-11, XC-24)', async () => {
+    const js = open(2);
+    for (const isSync of [false, true]) {
+      let isFinished = false;
+      const first = await js.submit(identity, [1]);
+      first.whenDone(() => (isFinished = true));
+      const gated = js.replaceSleep(() => (isFinished ? undefined : 5));
+      const second = isSync
+        ? gated.submitSync(identity, [2])
+        : await gated.submit(identity, [2]);
+      expect(isFinished).toBe(true);
+      expect(await second.result()).toBe(2);
+    }
+  });
+
+  test('a later gate replaces an earlier one, on the derived handle only (SLP-12, CON-14)', async () => {
+    const js = open(1);
+    const never = answering(Infinity);
+    const gated = js.replaceSleep(never.ask);
+    const admitted = gated.replaceSleep(() => undefined);
+    for (const handle of [js, admitted]) {
+      expect(await handle.run(identity, 1)).toBe(1);
+    }
+    expect(never.times.length).toBe(0);
+  });
+
+  test('the gate applies to each job of map (SLP-12, MAP-23)', async () => {
+    const js = open(2);
+    const { ask, times } = answering(undefined);
+    const gated = js.replaceSleep(ask);
+    const options = { chunkSize: 2 };
+    const values = [...gated.mapSync(identity, [1, 2, 3], options)];
+    expect(values).toEqual([1, 2, 3]);
+    expect(times.length).toBeGreaterThanOrEqual(2);
+
+    const refused = js.replaceSleep(answering(Infinity).ask);
+    const error = await rejection(
+      refused.map(identity, [1], { timeout: 20 }).next(),
+    );
+    expect(error).toMatchObject(blocked);
+    expect(() =>
+      refused.mapSync(identity, [1], { timeout: 20 }).next(),
+    ).toThrow(expect.objectContaining(blocked));
+    await until('no job to run', () => js.running === 0);
+  });
+}

@@ -1,0 +1,142 @@
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { Context } from '../../dist/context.js';
+import { Jobserver, type JobserverOptions } from '../../dist/index.js';
+import { identity } from '../fixtures/jobs.js';
+import { freeSlots, openJobserver } from '../helpers/jobserver.js';
+import { thrown } from '../helpers/thrown.js';
+
+const typeError = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
+const rangeError = { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' };
+const valueError = { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' };
+const signalError = { name: 'TypeError', code: 'ERR_UNKNOWN_SIGNAL' };
+
+const index = join(__dirname, '..', '..', 'dist', 'index.js');
+const canPin = spawnSync('taskset', ['--version']).status === 0;
+
+const invalid: readonly [name: string, values: unknown[], error: object][] = [
+  ['slots', [true, '2', 2n, {}, [2], null, Symbol('2')], typeError],
+  ['slots', [0, -1, 2.5, NaN, Infinity, -Infinity, 4097, 1e9], rangeError],
+  ['context', ['thread', '', 'SPAWN'], valueError],
+  ['context', [1, true, {}, ['spawn']], typeError],
+  ['orphanSignal', ['SIGNOPE', 'sigterm', ''], signalError],
+  ['orphanSignal', [true, {}, 15n], typeError],
+  ['orphanSignal', [-1, 1.5, 65, NaN], rangeError],
+  ['preload', ['node:fs', 5, {}, null, true], typeError],
+  ['preload[1]', [5, null, {}], typeError],
+];
+
+/** What `new Jobserver()` accepts, and what it takes. */
+export function constructionContract(context: Context): void {
+  const { JOBSERVER_SLOTS } = process.env;
+  afterEach(() => {
+    delete process.env['JOBSERVER_SLOTS'];
+    if (JOBSERVER_SLOTS !== undefined)
+      process.env = { ...process.env, JOBSERVER_SLOTS };
+  });
+
+  test.each(invalid)(
+    'invalid %s throws and opens nothing (CON-03, CON-04, CON-05, CON-08, CON-10, LIFE-10)',
+    (name, values, error) => {
+      const fds = readdirSync('/dev/fd').length;
+      for (const value of values) {
+        const options =
+          name === 'preload[1]'
+            ? { context, preload: ['node:fs', value] }
+            : { context, slots: 1, [name]: value };
+        expect({
+          value,
+          thrown: thrown(() => new Jobserver(options as JobserverOptions)),
+        }).toMatchObject({
+          value,
+          thrown: { ...error, message: expect.stringContaining(name) },
+        });
+      }
+      expect(readdirSync('/dev/fd').length).toBe(fds);
+    },
+  );
+
+  test('options that are no object throw (CON-08)', () => {
+    for (const options of [5, 'spawn', true, null]) {
+      expect(thrown(() => new Jobserver(options as never))).toMatchObject(
+        typeError,
+      );
+    }
+  });
+
+  test('too many slots name the limit and the request (CON-06)', () => {
+    expect(thrown(() => new Jobserver({ context, slots: 1e9 }))).toMatchObject({
+      message: expect.stringMatching(/4096.*1000000000/),
+    });
+  });
+
+  test('an unknown context names the legal ones (CON-10)', () => {
+    const options = { slots: 1, context: 'thread' };
+    expect(thrown(() => new Jobserver(options as never))).toMatchObject({
+      message: expect.stringMatching(/'forkserver', 'spawn'.*thread/),
+    });
+  });
+
+  test('4096 slots are there at once, and run work (CON-07)', async () => {
+    const js = openJobserver({ context, slots: 4096 });
+    expect(freeSlots(js)).toBe(4096);
+    expect(await js.run(identity, 1)).toBe(1);
+    expect(freeSlots(js)).toBe(4096);
+  });
+
+  test('without slots there is one for each processor that may be used (CON-01)', async () => {
+    const js = new Jobserver({ context });
+    expect(js.slots).toBe(availableParallelism());
+    await js.close();
+  });
+
+  (canPin ? test : test.skip)(
+    'a process on one processor gets one slot (CON-01)',
+    () => {
+      const program = `console.log(new (require(process.argv[1]).Jobserver)().slots)`;
+      const node = [process.execPath, '-e', program, index];
+      const { stdout } = spawnSync('taskset', ['-c', '0', ...node]);
+      expect(String(stdout)).toBe('1\n');
+    },
+  );
+
+  test('JOBSERVER_SLOTS is the number of slots when none is given', async () => {
+    process.env['JOBSERVER_SLOTS'] = '3';
+    const byDefault = new Jobserver({ context });
+    const given = new Jobserver({ context, slots: 2 });
+    process.env['JOBSERVER_SLOTS'] = '';
+    const byMachine = new Jobserver({ context });
+    expect([byDefault.slots, given.slots, byMachine.slots]).toEqual([
+      3,
+      2,
+      availableParallelism(),
+    ]);
+    for (const js of [byDefault, given, byMachine]) await js.close();
+  });
+
+  test('a JOBSERVER_SLOTS that is no number of slots throws', () => {
+    for (const text of ['0', '-1', '4097', '1.5', 'two', ' 2', '1e2']) {
+      process.env['JOBSERVER_SLOTS'] = text;
+      expect(thrown(() => new Jobserver({ context }))).toMatchObject({
+        ...rangeError,
+        message: expect.stringMatching(/JOBSERVER_SLOTS.*4096/),
+      });
+    }
+  });
+
+  test('context, slots and running jobs can be read from every handle (CON-11, CON-14, CON-17)', async () => {
+    const js = openJobserver({ context, slots: 3 });
+    const derived = js.reviseEnv({ A: '1' }).replaceSleep(() => undefined);
+    for (const handle of [js, derived]) {
+      expect(handle.context).toBe(context);
+      expect(handle.slots).toBe(3);
+      expect(handle.running).toBe(0);
+    }
+    const future = await derived.submit(identity, [1]);
+    expect([js.running, derived.running]).toEqual([1, 1]);
+    await future.wait();
+    expect([js.running, derived.running]).toEqual([0, 0]);
+  });
+}

@@ -1,0 +1,199 @@
+import { getEventListeners } from 'node:events';
+import { join } from 'node:path';
+import type { Context } from '../../dist/context.js';
+import type { Jobserver } from '../../dist/index.js';
+import { waitAt } from '../fixtures/gate-jobs.js';
+import { identity } from '../fixtures/jobs.js';
+import {
+  die,
+  fail,
+  pidOf,
+  returnBytes,
+  returnFunction,
+} from '../fixtures/slot-jobs.js';
+import { useGates } from '../helpers/gate.js';
+import { freeSlots, openJobserver } from '../helpers/jobserver.js';
+import { runNode } from '../helpers/program.js';
+import { rejection, thrown } from '../helpers/thrown.js';
+import { until } from '../helpers/until.js';
+
+const aborted = { name: 'AbortError', code: 'ABORT_ERR' };
+const blocked = { code: 'ERR_JOBSERVER_BLOCKED' };
+const programs = join(__dirname, '..', 'fixtures', 'slot-programs.js');
+
+/** Every way in which a slot comes back. */
+export function recoveryContract(context: Context): void {
+  const makeGate = useGates();
+  const open = (slots: number): Jobserver => openJobserver({ context, slots });
+
+  const endings: Record<string, (js: Jobserver) => Promise<unknown>> = {
+    value: (js) => js.run(identity, 1),
+    error: (js) => rejection(js.run(fail, 'on purpose')),
+    death: (js) => rejection(js.run(die)),
+    'result that cannot be sent': (js) => rejection(js.run(returnFunction)),
+    'unread result': (js) => js.submit(returnBytes, [1 << 20]),
+    'result that was waited for too shortly': async (js) => {
+      const gate = makeGate();
+      const future = await js.submit(waitAt, [gate.file]);
+      const error = await rejection(future.result({ timeout: 1 }));
+      expect(error).toMatchObject(blocked);
+      gate.open();
+    },
+    kill: async (js) => {
+      const future = await js.submit(waitAt, [makeGate().file]);
+      await future.wait({ killSignal: 'SIGKILL' });
+    },
+    abort: async (js) => {
+      const controller = new AbortController();
+      const { signal } = controller;
+      const future = await js.submit(waitAt, [makeGate().file], { signal });
+      controller.abort();
+      expect(await rejection(future.result())).toMatchObject(aborted);
+    },
+  };
+
+  test.each(Object.entries(endings))(
+    'a slot comes back after a job with a %s (SUB-14, SUB-20, FUT-19)',
+    async (_, end) => {
+      const js = open(1);
+      await end(js);
+      await until('the slot to be back', () => freeSlots(js) === 1);
+      const future = await js.submit(identity, [2], { timeout: 0 });
+      expect(await future.result()).toBe(2);
+    },
+  );
+
+  test('a slot comes back when the Future is dropped (SUB-23, REC-04)', async () => {
+    const js = open(1);
+    void (await js.submit(identity, [1]));
+    await until('the slot to be back', () => freeSlots(js) === 1);
+    js.submitSync(identity, [1]);
+    await until('reclaimResources to give it back', () => {
+      js.reclaimResources();
+      return js.running === 0;
+    });
+    expect(freeSlots(js)).toBe(1);
+  });
+
+  test('reclaimResources looks once, without an event loop, and returns nothing (REC-01, REC-05)', () => {
+    const js = open(2);
+    const small = js.submitSync(pidOf);
+    const large = js.submitSync(returnBytes, [3 << 20]);
+    const pid = small.pid;
+    const called: string[] = [];
+    small.whenDone(() => called.push('small'));
+    large.whenDone(() => called.push('large'));
+    const end = Date.now() + 20_000;
+    while (js.running > 0 && Date.now() < end) {
+      expect(js.reclaimResources()).toBe(undefined);
+    }
+    expect(called.sort()).toEqual(['large', 'small']);
+    expect(freeSlots(js)).toBe(2);
+    expect(small.resultSync()).toBe(pid);
+    expect(large.resultSync().length).toBe(3 << 20);
+  });
+
+  test('submitSync reads the results that running jobs are stuck on (SUB-25, SUB-29)', () => {
+    const js = open(1);
+    const large = js.submitSync(returnBytes, [1 << 20]);
+    expect(js.submitSync(identity, [1]).resultSync()).toBe(1);
+    expect(large.resultSync().length).toBe(1 << 20);
+  });
+
+  test('an aborted signal stops a submission before it takes a slot (NOD-12)', async () => {
+    const js = open(1);
+    const reason = new Error('changed my mind');
+    const options = { signal: AbortSignal.abort(reason) };
+    const error = await rejection(js.submit(identity, [1], options));
+    expect(error).toMatchObject(aborted);
+    expect((error as Error).cause).toBe(reason);
+    expect(thrown(() => js.submitSync(identity, [1], options))).toMatchObject(
+      aborted,
+    );
+    expect([js.running, freeSlots(js)]).toEqual([0, 1]);
+  });
+
+  test('a signal that is none is refused', async () => {
+    const js = open(1);
+    for (const signal of [5, 'abort', {}, true] as never[]) {
+      const error = {
+        code: 'ERR_INVALID_ARG_TYPE',
+        message: expect.stringContaining('signal'),
+      };
+      expect(
+        await rejection(js.submit(identity, [1], { signal })),
+      ).toMatchObject(error);
+    }
+    expect([js.running, freeSlots(js)]).toEqual([0, 1]);
+  });
+
+  test('aborting a submission that waits leaves its place in line (NOD-12)', async () => {
+    const js = open(1);
+    const gate = makeGate();
+    const holder = await js.submit(waitAt, [gate.file]);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const first = rejection(js.submit(identity, [1], { signal }));
+    const second = js.submit(identity, [2]);
+    controller.abort('for a reason');
+    const error = await first;
+    expect(error).toMatchObject(aborted);
+    expect((error as Error).cause).toBe('for a reason');
+    expect([holder.done(), js.running]).toEqual([false, 1]);
+    gate.open();
+    expect(await (await second).result()).toBe(2);
+  });
+
+  test('aborting 50 submissions by one signal rejects them all and leaves no listener (NOD-12)', async () => {
+    const js = open(1);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const holder = await js.submit(waitAt, [makeGate().file], { signal });
+    const waiting = Array.from({ length: 50 }, () =>
+      rejection(js.submit(identity, [1], { signal })),
+    );
+    controller.abort();
+    for (const error of await Promise.all(waiting)) {
+      expect(error).toMatchObject(aborted);
+    }
+    expect(await rejection(holder.result())).toMatchObject(aborted);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  test('a finished job forgets its signal (NOD-12)', async () => {
+    const js = open(1);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const future = await js.submit(identity, [1], { signal });
+    expect(await future.result()).toBe(1);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+    controller.abort();
+    expect(await future.result()).toBe(1);
+  });
+
+  const run = async (name: string, ...args: string[]) => {
+    const { execArgv } = process;
+    const node = [...execArgv, programs, name, context, ...args];
+    const { code, stdout, stderr } = await runNode(node);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    return JSON.parse(stdout);
+  };
+
+  test('50 submissions that share one signal give no warning of a leak', async () => {
+    expect(await run('shareSignal')).toEqual({ aborted: 51 });
+  });
+
+  test('waits of more than 24 days give no warning (GEN-08, SLP-05)', async () => {
+    expect(await run('waitLong')).toEqual({ values: [1, 2, 3, 4] });
+  });
+
+  test('without a descriptor left submit fails with EMFILE and costs no slot (SUB-21, XC-10)', async () => {
+    const found = await run('exhaustFds');
+    expect(found.codes).toContain('EMFILE');
+    expect(found.codes.filter((code: string) => code !== 'EMFILE')).toEqual(
+      found.codes.filter((code: string) => code === 'value'),
+    );
+    expect(found).toMatchObject({ running: 0, together: ['a', 'b'] });
+    expect(found.fdsAfter).toBe(found.fdsBefore);
+  });
+}
