@@ -1,0 +1,141 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { LostResult } from '../dist/index.js';
+import * as jobs from './fixtures/forkserver-jobs.js';
+import { openJobserver } from './helpers/jobserver.js';
+import { checkSlots } from './helpers/jobserver.js';
+import { runNode } from './helpers/program.js';
+import { until } from './helpers/until.js';
+
+const context = 'forkserver';
+const preload = (name: string): string =>
+  resolve('test', 'fixtures', 'preload', `${name}.mjs`);
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'jobserver-'));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+checkSlots();
+
+function isAlive(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return !stat.includes(') Z ');
+  } catch {
+    return false;
+  }
+}
+
+test('all jobs come from one zygote, nested ones too', async () => {
+  const js = openJobserver({ context, slots: 2 });
+  const zygote = await js.run(jobs.parentPid);
+  expect(await js.run(jobs.parentPid)).toBe(zygote);
+  expect(await js.run(jobs.nestedParentPid)).toBe(zygote);
+  expect(zygote).not.toBe(process.pid);
+});
+
+test('a job finds nothing that another has left (CTX-06)', async () => {
+  const js = openJobserver({ context, slots: 1 });
+  expect(await js.run(jobs.countCalls)).toBe(1);
+  expect(await js.run(jobs.countCalls)).toBe(1);
+});
+
+test('environment and cwd are those of the submitter now (CTX-18)', async () => {
+  const js = openJobserver({ context, slots: 1 });
+  await js.run(jobs.surroundings);
+  const cwd = process.cwd();
+  try {
+    process.chdir(folder);
+    process.env['SURROUNDINGS_TEST'] = 'late';
+    expect(await js.run(jobs.surroundings)).toEqual({
+      cwd: process.cwd(),
+      value: 'late',
+    });
+  } finally {
+    delete process.env['SURROUNDINGS_TEST'];
+    process.chdir(cwd);
+  }
+  expect(await js.run(jobs.surroundings)).toEqual({ cwd, value: undefined });
+  const revised = js.reviseEnv({ SURROUNDINGS_TEST: 'revised' });
+  expect(await revised.run(jobs.surroundings)).toMatchObject({
+    value: 'revised',
+  });
+});
+
+test('the flags of the zygote are not those of its jobs', async () => {
+  const js = openJobserver({ context, slots: 1 });
+  expect((await js.run(jobs.flags)).join(' ')).not.toMatch(/single|pool-size/);
+});
+
+test('preloaded modules are loaded once, before any job', async () => {
+  const js = openJobserver({ context, slots: 1, preload: [preload('warm')] });
+  expect(await js.run(jobs.timesWarmed)).toBe(1);
+  expect(await js.run(jobs.timesWarmed)).toBe(1);
+});
+
+test.each([
+  ['leaves-timer', /open handles \(Timeout\)/],
+  ['leaves-threads', /threads running/],
+])('a preload that %s is refused', async (name, message) => {
+  const js = openJobserver({ context, slots: 1, preload: [preload(name)] });
+  for (let i = 0; i < 2; i++) {
+    await expect(js.run(jobs.countCalls)).rejects.toMatchObject({
+      code: 'ERR_JOBSERVER_PRELOAD',
+      message: expect.stringMatching(message) as string,
+    });
+  }
+});
+
+test('the error of a preload is that of every job', async () => {
+  const js = openJobserver({ context, slots: 1, preload: [preload('throws')] });
+  await expect(js.run(jobs.countCalls)).rejects.toThrow('not today');
+  expect(() => js.submitSync(jobs.countCalls).resultSync()).toThrow(RangeError);
+});
+
+test('a preload that does not exist is found at once', () => {
+  const missing = [join(folder, 'missing.mjs')];
+  expect(() => openJobserver({ context, slots: 1, preload: missing })).toThrow(
+    /preload\[0\]/,
+  );
+});
+
+test('a killed zygote loses no running job and no slot (XC-37)', async () => {
+  const js = openJobserver({ context, slots: 2 });
+  const zygote = await js.run(jobs.parentPid);
+  const go = join(folder, 'go');
+  const running = await js.submit(jobs.spinUntilFile, [go]);
+  expect(running.pid).toBeGreaterThan(0);
+  process.kill(zygote, 'SIGKILL');
+  await until('the zygote to be gone', () => !isAlive(zygote));
+  const next = await js.run(jobs.parentPid);
+  expect(next).not.toBe(zygote);
+  writeFileSync(go, '');
+  expect(await running.result()).toBe('done');
+});
+
+test('a job is signalled although its zygote is gone', async () => {
+  const js = openJobserver({ context, slots: 1 });
+  const zygote = await js.run(jobs.parentPid);
+  const running = await js.submit(jobs.spinUntilFile, [join(folder, 'never')]);
+  const { pid } = running;
+  process.kill(zygote, 'SIGKILL');
+  await until('the zygote to be gone', () => !isAlive(zygote));
+  expect(running.kill('SIGKILL')).toBe(true);
+  await expect(running.result()).rejects.toThrow(LostResult);
+  expect(isAlive(pid!)).toBe(false);
+});
+
+test('a killed parent leaves no zygote and no job behind', async () => {
+  const program = resolve('test', 'fixtures', 'killed-parent.mjs');
+  const { signal, stdout } = await runNode([program, folder]);
+  expect(signal).toBe('SIGKILL');
+  const pids = stdout.trim().split(' ').map(Number);
+  expect(pids).toHaveLength(2);
+  for (const pid of pids) {
+    await until(`process ${pid} to be gone`, () => !isAlive(pid));
+  }
+});
