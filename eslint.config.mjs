@@ -18,8 +18,8 @@ const restrictedSyntax = [
   },
   {
     selector:
-      'ImportDeclaration[source.value!=/^node:/] ImportNamespaceSpecifier',
-    message: 'Import names; only node: modules are imported as a namespace.',
+      'ImportDeclaration[source.value!=/^node:|fixtures/] ImportNamespaceSpecifier',
+    message: 'Import names; a namespace is for node: modules and fixtures.',
   },
 ];
 
