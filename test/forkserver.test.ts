@@ -21,6 +21,13 @@ afterEach(() => {
 });
 checkSlots();
 
+/** By its pid as a job sees it. */
+function killZygote(pid: number): Promise<void> {
+  expect(pid).toBeGreaterThan(1);
+  process.kill(pid, 'SIGKILL');
+  return until('the zygote to be gone', () => !isAlive(pid));
+}
+
 function isAlive(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -109,8 +116,7 @@ test('a killed zygote loses no running job and no slot (XC-37)', async () => {
   const go = join(folder, 'go');
   const running = await js.submit(jobs.spinUntilFile, [go]);
   expect(running.pid).toBeGreaterThan(0);
-  process.kill(zygote, 'SIGKILL');
-  await until('the zygote to be gone', () => !isAlive(zygote));
+  await killZygote(zygote);
   const next = await js.run(jobs.parentPid);
   expect(next).not.toBe(zygote);
   writeFileSync(go, '');
@@ -122,8 +128,7 @@ test('a job is signalled although its zygote is gone', async () => {
   const zygote = await js.run(jobs.parentPid);
   const running = await js.submit(jobs.spinUntilFile, [join(folder, 'never')]);
   const { pid } = running;
-  process.kill(zygote, 'SIGKILL');
-  await until('the zygote to be gone', () => !isAlive(zygote));
+  await killZygote(zygote);
   expect(running.kill('SIGKILL')).toBe(true);
   await expect(running.result()).rejects.toThrow(LostResult);
   expect(isAlive(pid!)).toBe(false);

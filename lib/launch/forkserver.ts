@@ -159,9 +159,9 @@ function reapAtEnd(pid: number): void {
 }
 
 // A fork has no threads but one; V8 must not wait for others. Large pages spare
-// each fork the mapping of thousands of small ones (until Node 24).
+// each fork the mapping of thousands of small ones (gone in Node 26).
 const zygoteFlags = ['--single-threaded', '--v8-pool-size=1'];
-if (process.allowedNodeEnvironmentFlags.has('--use-largepages')) {
+if (parseInt(process.versions.node) < 26) {
   zygoteFlags.push('--use-largepages=on');
 }
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -110,8 +111,11 @@ int Zygote::ForkMissing() {
 }
 
 int Zygote::ForkChild() {
+  const int self = getpid();
   const int pid = fork();
   if (pid == 0) {
+    // A spare without its zygote would take a job whose end nobody could tell.
+    if (SetDeathSignal(SIGKILL, self) < 0) _exit(1);
     if (syscall(SYS_close_range, kPrivateFrom, ~0U, 0) < 0) {
       const int end = static_cast<int>(sysconf(_SC_OPEN_MAX));
       for (int fd = kPrivateFrom; fd < end; fd++) close(fd);
@@ -154,6 +158,8 @@ size_t Zygote::TakeJob(int* fds) {
   const int length = ReceiveFds(request_fd_, &message, true);
   // The end: nobody is left who could ask for a job.
   if (length <= 0 || message.fd_count == 0) _exit(0);
+  // The job lives on without its zygote.
+  prctl(PR_SET_PDEATHSIG, 0);
   close(request_fd_);
 
   const int report = received[0];

@@ -16,16 +16,21 @@ const signalError = { name: 'TypeError', code: 'ERR_UNKNOWN_SIGNAL' };
 const index = join(__dirname, '..', '..', 'dist', 'index.js');
 const canPin = spawnSync('taskset', ['--version']).status === 0;
 
-const invalid: readonly [name: string, values: unknown[], error: object][] = [
-  ['slots', [true, '2', 2n, {}, [2], null, Symbol('2')], typeError],
-  ['slots', [0, -1, 2.5, NaN, Infinity, -Infinity, 4097, 1e9], rangeError],
-  ['context', ['thread', '', 'SPAWN'], valueError],
-  ['context', [1, true, {}, ['spawn']], typeError],
-  ['orphanSignal', ['SIGNOPE', 'sigterm', ''], signalError],
-  ['orphanSignal', [true, {}, 15n], typeError],
-  ['orphanSignal', [-1, 1.5, 65, NaN], rangeError],
-  ['preload', ['node:fs', 5, {}, null, true], typeError],
-  ['preload[1]', [5, null, {}], typeError],
+interface Refusal {
+  readonly name: string;
+  readonly code: string;
+}
+
+const invalid: readonly [string, Refusal, unknown[]][] = [
+  ['slots', typeError, [true, '2', 2n, {}, [2], null, Symbol('2')]],
+  ['slots', rangeError, [0, -1, 2.5, NaN, Infinity, -Infinity, 4097, 1e9]],
+  ['context', valueError, ['thread', '', 'SPAWN']],
+  ['context', typeError, [1, true, {}, ['spawn']]],
+  ['orphanSignal', signalError, ['SIGNOPE', 'sigterm', '']],
+  ['orphanSignal', typeError, [true, {}, 15n]],
+  ['orphanSignal', rangeError, [-1, 1.5, 65, NaN]],
+  ['preload', typeError, ['node:fs', 5, {}, null, true]],
+  ['preload[1]', typeError, [5, null, {}]],
 ];
 
 /** What `new Jobserver()` accepts, and what it takes. */
@@ -38,8 +43,8 @@ export function constructionContract(context: Context): void {
   });
 
   test.each(invalid)(
-    'invalid %s throws and opens nothing (CON-03, CON-04, CON-05, CON-08, CON-10, LIFE-10)',
-    (name, values, error) => {
+    'a value that is no %s throws $code and opens nothing (CON-03, CON-04, CON-05, CON-08, CON-10, LIFE-10)',
+    (name, error, values) => {
       const fds = readdirSync('/dev/fd').length;
       for (const value of values) {
         const options =

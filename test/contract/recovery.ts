@@ -10,7 +10,7 @@ import {
   pidOf,
   returnBytes,
   returnFunction,
-} from '../fixtures/slot-jobs.js';
+} from '../fixtures/ending-jobs.js';
 import { useGates } from '../helpers/gate.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { runNode } from '../helpers/program.js';
@@ -27,23 +27,23 @@ export function recoveryContract(context: Context): void {
   const open = (slots: number): Jobserver => openJobserver({ context, slots });
 
   const endings: Record<string, (js: Jobserver) => Promise<unknown>> = {
-    value: (js) => js.run(identity, 1),
-    error: (js) => rejection(js.run(fail, 'on purpose')),
-    death: (js) => rejection(js.run(die)),
-    'result that cannot be sent': (js) => rejection(js.run(returnFunction)),
-    'unread result': (js) => js.submit(returnBytes, [1 << 20]),
-    'result that was waited for too shortly': async (js) => {
+    'a value': (js) => js.run(identity, 1),
+    'an error': (js) => rejection(js.run(fail, 'on purpose')),
+    'a death': (js) => rejection(js.run(die)),
+    'a result that cannot be sent': (js) => rejection(js.run(returnFunction)),
+    'an unread result': (js) => js.submit(returnBytes, [1 << 20]),
+    'a result that came too late': async (js) => {
       const gate = makeGate();
       const future = await js.submit(waitAt, [gate.file]);
       const error = await rejection(future.result({ timeout: 1 }));
       expect(error).toMatchObject(blocked);
       gate.open();
     },
-    kill: async (js) => {
+    'a kill': async (js) => {
       const future = await js.submit(waitAt, [makeGate().file]);
       await future.wait({ killSignal: 'SIGKILL' });
     },
-    abort: async (js) => {
+    'an abort': async (js) => {
       const controller = new AbortController();
       const { signal } = controller;
       const future = await js.submit(waitAt, [makeGate().file], { signal });
@@ -53,7 +53,7 @@ export function recoveryContract(context: Context): void {
   };
 
   test.each(Object.entries(endings))(
-    'a slot comes back after a job with a %s (SUB-14, SUB-20, FUT-19)',
+    'a slot comes back after %s (SUB-14, SUB-20, FUT-19)',
     async (_, end) => {
       const js = open(1);
       await end(js);

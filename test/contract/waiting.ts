@@ -1,0 +1,292 @@
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { serialize } from 'node:v8';
+import type { Context } from '../../dist/context.js';
+import { Future, type Jobserver } from '../../dist/index.js';
+import { die, fail, returnBytes } from '../fixtures/ending-jobs.js';
+import { waitAt } from '../fixtures/gate-jobs.js';
+import { identity } from '../fixtures/jobs.js';
+import { useGates } from '../helpers/gate.js';
+import { freeSlots, openJobserver } from '../helpers/jobserver.js';
+import { runNode } from '../helpers/program.js';
+import { rejection, thrown } from '../helpers/thrown.js';
+import { badTimeouts } from '../helpers/timeouts.js';
+import { timeoutFactor, until } from '../helpers/until.js';
+import { callbackContract } from './callbacks.js';
+import { raisingContract } from './raising.js';
+
+const blocked = { name: 'Blocked', code: 'ERR_JOBSERVER_BLOCKED' };
+const lost = { name: 'LostResult', code: 'ERR_JOBSERVER_LOST_RESULT' };
+const typeError = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
+
+const programs = join(__dirname, '..', 'fixtures', 'waiting-programs.js');
+
+/** Futures: how one waits for a job, and what happens when it is done. */
+export function waitingContract(context: Context): void {
+  jest.setTimeout(30_000 * timeoutFactor);
+  const makeGate = useGates();
+  const open = (slots: number): Jobserver => openJobserver({ context, slots });
+
+  describe('callbacks', () => callbackContract(context));
+  describe('callbacks that throw', () => raisingContract(context));
+
+  test('a job is not done before it has ended, and then it is for ever (FUT-01, FUT-02, FUT-04, FUT-06)', async () => {
+    const js = open(1);
+    const gate = makeGate();
+    const future = await js.submit(waitAt, [gate.file, { big: 1n }]);
+    const zero = { timeout: 0 };
+    expect([future.done(), future.waitSync(zero)]).toEqual([false, false]);
+    expect(await future.wait(zero)).toBe(false);
+    expect(await rejection(future.result(zero))).toMatchObject(blocked);
+    expect(thrown(() => future.resultSync(zero))).toMatchObject(blocked);
+    gate.open();
+    expect([await future.wait(), await future.wait()]).toEqual([true, true]);
+    expect([future.done(), future.waitSync(zero)]).toEqual([true, true]);
+    const value = await future.result(zero);
+    expect(value).toEqual({ big: 1n });
+    expect([await future.result(), future.resultSync(zero)]).toEqual([
+      value,
+      value,
+    ]);
+    expect(future.resultSync()).toBe(value);
+  });
+
+  test('waitSync and resultSync wait without an event loop (FUT-02, FUT-04)', () => {
+    const js = open(1);
+    const future = js.submitSync(returnBytes, [200_000]);
+    expect(future.waitSync()).toBe(true);
+    expect(future.resultSync().length).toBe(200_000);
+    expect(js.submitSync(identity, [1]).resultSync()).toBe(1);
+  });
+
+  test('done never waits, and sees the end by itself (FUT-01, FUT-54)', () => {
+    const js = open(1);
+    const future = js.submitSync(returnBytes, [3 << 20]);
+    const end = Date.now() + 20_000 * timeoutFactor;
+    while (!future.done() && Date.now() < end);
+    expect(future.resultSync({ timeout: 0 }).length).toBe(3 << 20);
+  });
+
+  test('no wait ends early (GEN-11, FUT-03, FUT-05)', async () => {
+    const js = open(1);
+    const future = await js.submit(waitAt, [makeGate().file]);
+    for (const timeout of [0.5, 20.25]) {
+      const waits: [() => unknown, unknown][] = [
+        [() => future.wait({ timeout }), false],
+        [() => future.waitSync({ timeout }), false],
+        [() => rejection(future.result({ timeout })), blocked],
+        [() => thrown(() => future.resultSync({ timeout })), blocked],
+      ];
+      for (const [wait, outcome] of waits) {
+        const start = performance.now();
+        const settled = await wait();
+        expect(performance.now() - start).toBeGreaterThanOrEqual(timeout);
+        if (outcome === false) expect(settled).toBe(false);
+        else expect(settled).toMatchObject(outcome as object);
+      }
+    }
+  });
+
+  test('bad timeouts are refused, and the future takes no harm (GEN-05, GEN-06, GEN-07, FUT-07)', async () => {
+    const js = open(1);
+    const gate = makeGate();
+    const future = await js.submit(waitAt, [gate.file, 7]);
+    for (const [timeout, error] of badTimeouts) {
+      const options = { timeout } as never;
+      expect(await rejection(future.wait(options))).toMatchObject(error);
+      expect(await rejection(future.result(options))).toMatchObject(error);
+      expect(thrown(() => future.waitSync(options))).toMatchObject(error);
+      expect(thrown(() => future.resultSync(options))).toMatchObject(error);
+    }
+    for (const options of [5, null, 'timeout'] as never[]) {
+      expect(await rejection(future.wait(options))).toMatchObject(typeError);
+      expect(await rejection(future.result(options))).toMatchObject(typeError);
+      expect(thrown(() => future.waitSync(options))).toMatchObject(typeError);
+      expect(thrown(() => future.resultSync(options))).toMatchObject(typeError);
+    }
+    gate.open();
+    expect(await future.result({ timeout: null as never })).toBe(7);
+  });
+
+  test('waits of more than 24 days do not end at once (GEN-08)', async () => {
+    const js = open(1);
+    const gate = makeGate();
+    const future = await js.submit(waitAt, [gate.file, 7]);
+    const timeouts = [2 ** 31, 2 ** 53, Number.MAX_VALUE];
+    const waits = timeouts.map((timeout) => future.wait({ timeout }));
+    const results = timeouts.map((timeout) => future.result({ timeout }));
+    const any = Promise.race([...waits, ...results]);
+    const later = new Promise((resolve) => setTimeout(resolve, 20, 'later'));
+    expect(await Promise.race([any, later])).toBe('later');
+    gate.open();
+    for (const timeout of timeouts) {
+      expect(future.waitSync({ timeout })).toBe(true);
+      expect(future.resultSync({ timeout })).toBe(7);
+    }
+    expect(await Promise.all(waits)).toEqual([true, true, true]);
+    expect(await Promise.all(results)).toEqual([7, 7, 7]);
+  });
+
+  test('10,000 waits that time out leave no timer and do not disturb the next (FUT-56)', async () => {
+    const js = open(1);
+    const gate = makeGate();
+    const future = await js.submit(waitAt, [gate.file, 7]);
+    const timers = (): number =>
+      process.getActiveResourcesInfo().filter((it) => it === 'Timeout').length;
+    const before = timers();
+    for (let round = 0; round < 10; round++) {
+      const waits = Array.from({ length: 1000 }, (_, i) =>
+        future.wait({ timeout: i % 2 }),
+      );
+      expect(new Set(await Promise.all(waits))).toEqual(new Set([false]));
+    }
+    expect(timers()).toBe(before);
+    gate.open();
+    expect(await future.result()).toBe(7);
+  });
+
+  test('calls that wait for one future go on in the order they were made (NOD-14, FUT-49)', async () => {
+    const js = open(1);
+    const gate = makeGate();
+    const future = await js.submit(waitAt, [gate.file, 7]);
+    const order: string[] = [];
+    future.whenDone(() => order.push('callback'));
+    const waits = Array.from({ length: 20 }, (_, i) =>
+      future.wait().then(() => order.push(`wait ${i}`)),
+    );
+    gate.open();
+    await Promise.all(waits);
+    expect(order).toEqual([
+      'callback',
+      ...Array.from({ length: 20 }, (_, i) => `wait ${i}`),
+    ]);
+  });
+
+  test('a Sync call while others wait serves them too (NOD-15, FUT-49)', async () => {
+    const js = open(1);
+    const gate = makeGate();
+    const value = { of: 'both' };
+    const future = await js.submit(waitAt, [gate.file, value]);
+    const result = future.result();
+    const wait = future.wait();
+    gate.open();
+    const sync = future.resultSync();
+    expect(sync).toEqual(value);
+    expect(await result).toBe(sync);
+    expect(await wait).toBe(true);
+  });
+
+  test('a Sync call for one future finishes others on the way (SUB-29)', async () => {
+    const js = open(2);
+    const gate = makeGate();
+    const other = js.submitSync(identity, [1]);
+    const future = js.submitSync(waitAt, [gate.file, 2]);
+    let isCalled = false;
+    other.whenDone(() => {
+      isCalled = true;
+      gate.open();
+    });
+    expect(future.resultSync()).toBe(2);
+    expect(isCalled).toBe(true);
+  });
+
+  test('Sync calls work in promise jobs and in timers (NOD-16)', async () => {
+    const js = open(1);
+    const compute = (n: number): number =>
+      js.submitSync(identity, [n]).resultSync();
+    const inJob = Promise.resolve(1).then(compute);
+    expect(await inJob).toBe(1);
+    const inTimer = new Promise((resolve) => {
+      setTimeout(() => resolve(compute(2)), 0);
+    });
+    expect(await inTimer).toBe(2);
+  });
+
+  test('a wait that hangs does not keep another from killing the job (XC-08)', async () => {
+    const js = open(1);
+    const future = await js.submit(waitAt, [makeGate().file]);
+    const hanging = [future.wait(), rejection(future.result())];
+    expect(await future.wait({ killSignal: 'SIGKILL' })).toBe(true);
+    expect((await Promise.all(hanging))[1]).toMatchObject(lost);
+  });
+
+  test('without anybody asking, the event loop finishes jobs and gives their slots back', async () => {
+    const js = open(2);
+    const called: string[] = [];
+    for (const fn of [identity, fail, die] as const) {
+      const future = await js.submit(fn as typeof identity, ['x']);
+      future.whenDone(() => called.push(fn.name));
+    }
+    // Neither `running` nor a look into the slot pipe observes anything.
+    await until('all to be finished', () => js.running === 0);
+    await until('the callbacks', () => called.length === 3);
+    expect(called.sort()).toEqual(['die', 'fail', 'identity']);
+    expect(freeSlots(js)).toBe(2);
+  });
+
+  test('a future has no constructor for others, no copy and no `then` (FUT-44, FUT-51, FUT-53)', async () => {
+    const js = open(1);
+    const future = await js.submit(identity, [1]);
+    expect(future).toBeInstanceOf(Future);
+    expect('then' in future).toBe(false);
+    const Constructor = Future as unknown as new (...args: unknown[]) => unknown;
+    expect(thrown(() => new Constructor())).toMatchObject({
+      name: 'TypeError',
+      message: 'Illegal constructor',
+    });
+    expect(thrown(() => new Constructor(Symbol('constructor'), js))).toMatchObject(
+      { name: 'TypeError' },
+    );
+    expect(thrown(() => structuredClone(future))).toMatchObject({
+      name: 'DataCloneError',
+    });
+    expect(thrown(() => serialize({ deep: [future] }))).toBeDefined();
+    await future.wait();
+    expect(thrown(() => structuredClone(future))).toBeDefined();
+  });
+
+  test('inspecting a future tells its state, callbacks and pid, and changes nothing (FUT-46)', async () => {
+    const js = open(1);
+    const gate = makeGate();
+    const future = await js.submit(waitAt, [gate.file]);
+    const { pid } = future;
+    expect(pid).toBeGreaterThan(0);
+    expect(inspect(future)).toBe(`Future(running, callbacks=0, pid=${pid})`);
+    future.whenDone(() => undefined);
+    future.whenDone(() => undefined);
+    expect(inspect(future)).toBe(`Future(running, callbacks=2, pid=${pid})`);
+    gate.open();
+    await future.wait();
+    expect(inspect([future])).toBe('[ Future(done, callbacks=0, pid=null) ]');
+    expect(future.pid).toBe(undefined);
+  });
+
+  const run = async (
+    name: string,
+    { flags = [] as string[], stderr = '' } = {},
+  ): Promise<unknown> => {
+    const node = [...process.execArgv, ...flags, programs, name, context];
+    const ended = await runNode(node);
+    expect(ended).toMatchObject({ code: 0, stderr });
+    return JSON.parse(ended.stdout);
+  };
+
+  test('a failed future that nobody asks causes no unhandledRejection (NOD-13)', async () => {
+    expect(await run('failUnasked')).toEqual({ called: ['error', 'death'] });
+  });
+
+  test('Sync calls work while the process exits (NOD-16)', async () => {
+    expect(await run('waitInExit')).toEqual({ before: 1, after: 2 });
+  });
+
+  test('a wait that has ended holds no timer (NOD-11)', async () => {
+    expect(await run('waitTooLong')).toEqual({ waited: [true, false] });
+  });
+
+  test('waits that time out need no memory (FUT-56)', async () => {
+    const { bytesPerWait } = (await run('timeOut', {
+      flags: ['--expose-gc'],
+    })) as { bytesPerWait: number };
+    expect(bytesPerWait).toBeLessThan(50);
+  });
+}
