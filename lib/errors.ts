@@ -18,7 +18,9 @@ export interface Ending {
   readonly exitCode: number | null;
   /** Null when it exited, or when nobody could tell. */
   readonly signal: NodeJS.Signals | null;
-  /** Why it never began, where that is known. */
+  /** Nothing of the job has run: it can be started again. */
+  readonly neverBegan?: boolean;
+  /** Why it could not begin. */
   readonly refusal?: Error;
 }
 

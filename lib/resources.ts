@@ -134,24 +134,52 @@ export class Resources implements SlotQueue, FutureOwner, Busy {
 
   launch(plan: Plan, token: Token | undefined): Future<unknown> {
     const future = futureControl.create(this);
-    const started = startWorker(plan, token, () => {
+    this.#start(future, plan, token, 1);
+    this.#wake();
+    this.#running += 1;
+    return future;
+  }
+
+  #start(
+    future: Future<unknown>,
+    plan: Plan,
+    token: Token | undefined,
+    retries: number,
+  ): void {
+    const { worker, reader } = startWorker(plan, token, () => {
       job.advance();
     });
-    const { worker, reader } = started;
     const job: Job = new Job(worker, reader, (frame, ending) => {
-      token?.give();
-      this.#finish(future, frame, ending);
       offAbort();
+      if (ending.neverBegan === true && retries > 0) {
+        this.#startAgain(future, plan, token, retries - 1);
+      } else {
+        token?.give();
+        this.#finish(future, frame, ending);
+      }
     });
     const offAbort = onAbort(plan.signal, () => {
       futureControl.abort(future, plan.signal?.reason);
       endJob(job);
     });
     futureControl.start(future, job);
-    this.#wake();
-    this.#running += 1;
     if (trace.enabled) trace('job %d started', worker.pid);
-    return future;
+  }
+
+  #startAgain(
+    future: Future<unknown>,
+    plan: Plan,
+    token: Token | undefined,
+    retries: number,
+  ): void {
+    try {
+      this.#start(future, plan, token, retries);
+    } catch (error) {
+      // What has failed has given the token back.
+      const refusal = error as Error;
+      const ending = { pid: 0, exitCode: null, signal: null, refusal };
+      this.#finish(future, undefined, ending);
+    }
   }
 
   #finish(

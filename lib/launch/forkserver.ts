@@ -40,7 +40,8 @@ export const forkserverLauncher: Launcher = {
         return send();
       } catch (error) {
         // Killed since it was used last: the next one serves as well.
-        if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
+        const { code } = error as NodeJS.ErrnoException;
+        if (code !== 'EPIPE' && code !== 'ECONNRESET') throw error;
         return send();
       }
     } finally {
@@ -196,7 +197,11 @@ class ForkedWorker implements Worker {
       const exit = Int32Array.of(this.#self.number, pollEvents.in);
       if (native.poll(exit, 1, 0) === 0) return undefined;
     }
-    return { pid: this.#pid ?? 0, exitCode: null, signal: null };
+    const unknown = { exitCode: null, signal: null };
+    // The request was still on its way when the zygote died.
+    if (this.#pid === undefined)
+      return { pid: 0, ...unknown, neverBegan: true };
+    return { pid: this.#pid, ...unknown };
   }
 
   kill(signal: number): void {

@@ -108,7 +108,7 @@ export function callbackContract(context: Context): void {
 
   test('a promise made in a callback resolves (CBK-07, CBK-26)', async () => {
     const js = open(1);
-    const future = await js.submit(identity, [7]);
+    const future = await js.submit(identity<number>, [7]);
     const values: number[] = [];
     future.whenDone(async () => {
       values.push(await future.result());
@@ -161,8 +161,8 @@ export function callbackContract(context: Context): void {
     const values: number[] = [];
     let later: Promise<void> | undefined;
     future.whenDone(() => {
-      values.push(js.submitSync(identity, [2]).resultSync());
-      later = js.submit(identity, [3]).then(async (next) => {
+      values.push(js.submitSync(identity<number>, [2]).resultSync());
+      later = js.submit(identity<number>, [3]).then(async (next) => {
         values.push(await next.result());
       });
     });

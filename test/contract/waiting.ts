@@ -193,7 +193,7 @@ export function waitingContract(context: Context): void {
   test('Sync calls work in promise jobs and in timers (NOD-16)', async () => {
     const js = open(1);
     const compute = (n: number): number =>
-      js.submitSync(identity, [n]).resultSync();
+      js.submitSync(identity<number>, [n]).resultSync();
     const inJob = Promise.resolve(1).then(compute);
     expect(await inJob).toBe(1);
     const inTimer = new Promise((resolve) => {

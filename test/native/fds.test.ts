@@ -1,7 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { native } from '../../dist/binding.js';
-import { checkLeaks } from '../helpers/leaks.js';
-import { close, errno, onLinux, openPipe, own, read, write } from './verbs.js';
+import {
+  close,
+  closeAndCheckLeaks,
+  errno,
+  onLinux,
+  openPipe,
+  own,
+  read,
+  write,
+} from './verbs.js';
 
 // A number that no test opens.
 const noFd = 1_000_000;
@@ -14,7 +22,7 @@ function hasCloseOnExec(fd: number): boolean {
 }
 
 describe('a pipe', () => {
-  checkLeaks();
+  closeAndCheckLeaks();
 
   test('carries bytes from writer to reader', () => {
     const [reader, writer] = openPipe();
@@ -71,7 +79,7 @@ describe('a pipe', () => {
 });
 
 describe('a socket pair', () => {
-  checkLeaks();
+  closeAndCheckLeaks();
 
   function openSockets(packets: boolean): [number, number] {
     const ends = new Int32Array(2);
@@ -99,7 +107,7 @@ describe('a socket pair', () => {
 });
 
 describe('an fd', () => {
-  checkLeaks();
+  closeAndCheckLeaks();
 
   test('is duplicated at 3 or above', () => {
     const [reader, writer] = openPipe();
@@ -150,7 +158,7 @@ describe('an fd', () => {
 });
 
 describe('an anonymous file', () => {
-  checkLeaks();
+  closeAndCheckLeaks();
 
   test('is empty at first and keeps what is written', () => {
     const file = own(native.anonymousFile());

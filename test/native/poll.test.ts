@@ -1,7 +1,7 @@
 import { native, pollEvents } from '../../dist/binding.js';
-import { checkLeaks } from '../helpers/leaks.js';
 import {
   close,
+  closeAndCheckLeaks,
   errno,
   isReadable,
   limitMs,
@@ -60,7 +60,7 @@ function underSignals(wait: string): Promise<string> {
 }
 
 describe('poll', () => {
-  checkLeaks();
+  closeAndCheckLeaks();
 
   test('tells which of several fds are ready', () => {
     const [first, firstWriter] = openPipe();
@@ -142,7 +142,7 @@ describe('poll', () => {
 });
 
 describe('a selector', () => {
-  checkLeaks();
+  closeAndCheckLeaks();
 
   function openSelector(...fds: number[]): number {
     const selector = own(native.selectorOpen());

@@ -2,6 +2,7 @@
 // that cannot outlive their test, and programs that have the addon.
 import { constants } from 'node:os';
 import { check, native, pollEvents } from '../../dist/binding.js';
+import { checkLeaks } from '../helpers/leaks.js';
 import { type Ended, runNode } from '../helpers/program.js';
 import { timeoutFactor } from '../helpers/until.js';
 
@@ -16,9 +17,13 @@ export const environment = Object.entries(process.env).map(
 
 const owned: number[] = [];
 
-afterEach(() => {
-  for (const fd of owned.splice(0)) native.close(fd);
-});
+/** In a describe block: closes what its tests own, then looks for leaks. */
+export function closeAndCheckLeaks(): void {
+  afterEach(() => {
+    for (const fd of owned.splice(0)) native.close(fd);
+  });
+  checkLeaks();
+}
 
 /** Closed after the test, unless `close` was quicker. */
 export function own(fd: number): number {
@@ -73,7 +78,7 @@ interface Start {
   env?: string[];
   cwd?: string;
   deathSignal?: number;
-  fds?: [source: number, target: number][];
+  fds?: [source: number, target: number][] | undefined;
 }
 
 /** A pid, or a negative errno. */
@@ -91,7 +96,7 @@ export function startNode(source: string, fds: Start['fds'] = []): number {
 /** What the program writes to fd 1; `fds` come in addition. */
 export function outputOf(program: Start): string {
   const [reader, writer] = openPipe();
-  const fds = [...(program.fds ?? []), [writer, 1]] as Start['fds'];
+  const fds: Start['fds'] = [...(program.fds ?? []), [writer, 1]];
   const pid = check(start({ ...program, fds }), 'spawn');
   close(writer);
   const output = readToEnd(reader);

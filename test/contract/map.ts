@@ -1,0 +1,684 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Context } from '../../dist/context.js';
+import type { Jobserver, MapOptions } from '../../dist/index.js';
+import { fail, failOnThree, pidOf, sum } from '../fixtures/ending-jobs.js';
+import { visit, waitAt } from '../fixtures/gate-jobs.js';
+import { identity } from '../fixtures/jobs.js';
+import { useGates } from '../helpers/gate.js';
+import { freeSlots, openJobserver } from '../helpers/jobserver.js';
+import { runNode } from '../helpers/program.js';
+import { rejection, thrown } from '../helpers/thrown.js';
+import { badTimeouts } from '../helpers/timeouts.js';
+import { timeoutFactor, until } from '../helpers/until.js';
+
+const blocked = { name: 'Blocked', code: 'ERR_JOBSERVER_BLOCKED' };
+const closed = { code: 'ERR_JOBSERVER_CLOSED' };
+const aborted = { name: 'AbortError', code: 'ABORT_ERR' };
+const typeError = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
+
+const programs = join(__dirname, '..', 'fixtures', 'map-programs.js');
+
+type Name = 'map' | 'mapSync' | 'starmap' | 'starmapSync';
+const names: Name[] = ['map', 'mapSync', 'starmap', 'starmapSync'];
+const plain: Name[] = ['map', 'mapSync'];
+
+type AnyIterator = AsyncGenerator<unknown> | Generator<unknown>;
+
+/** Any of the four, without types. */
+function start(
+  js: Jobserver,
+  name: Name,
+  fn: unknown,
+  items: unknown,
+  options?: MapOptions,
+): AnyIterator {
+  return js[name](fn as never, items as never, options) as never;
+}
+
+async function collect(results: AnyIterator): Promise<unknown[]> {
+  const values: unknown[] = [];
+  for await (const value of results as AsyncGenerator<unknown>) {
+    values.push(value);
+  }
+  return values;
+}
+
+async function next(results: AnyIterator): Promise<unknown> {
+  const { done, value } = await results.next();
+  return done === true ? 'done' : value;
+}
+
+/** The values before an error, and the error. */
+async function collectUntilError(results: AnyIterator): Promise<unknown[]> {
+  const values: unknown[] = [];
+  for (;;) {
+    try {
+      const { done, value } = await results.next();
+      if (done === true) throw new Error(`No error, but ${String(values)}`);
+      values.push(value);
+    } catch (error) {
+      return [...values, error];
+    }
+  }
+}
+
+/** The natural numbers, and how many of them have been read. */
+function counting(stop = Infinity) {
+  const input = {
+    reads: 0,
+    isClosed: false,
+    *[Symbol.iterator]() {
+      try {
+        while (input.reads < stop) {
+          input.reads += 1;
+          yield input.reads;
+        }
+      } finally {
+        input.isClosed = true;
+      }
+    },
+  };
+  return input;
+}
+
+function asAsync<T>(items: Iterable<T>): AsyncIterable<T> {
+  return {
+    async *[Symbol.asyncIterator]() {
+      for (const item of items) {
+        await new Promise((resolve) => setImmediate(resolve));
+        yield item;
+      }
+    },
+  };
+}
+
+/** Many calls, their results in the order of the input. */
+export function mapContract(context: Context): void {
+  jest.setTimeout(30_000 * timeoutFactor);
+  const makeGate = useGates();
+  const open = (slots: number): Jobserver => openJobserver({ context, slots });
+
+  test.each(names)('%s of nothing yields nothing (MAP-01)', async (name) => {
+    const js = open(1);
+    for (const items of [[], new Set(), counting(0)]) {
+      expect(await collect(start(js, name, identity, items))).toEqual([]);
+    }
+    if (name.endsWith('Sync')) return;
+    expect(await collect(start(js, name, identity, asAsync([])))).toEqual([]);
+  });
+
+  test('map gives fn one item, starmap spreads it (MAP-02)', async () => {
+    const js = open(2);
+    const items: [number, number][] = [
+      [1, 2],
+      [3, 4],
+    ];
+    expect(await collect(js.map(identity, items))).toEqual(items);
+    expect([...js.mapSync(identity, new Set(items))]).toEqual(items);
+    expect(await collect(js.starmap(sum, items))).toEqual([3, 7]);
+    expect([...js.starmapSync(sum, new Set(items))]).toEqual([3, 7]);
+    expect(await collect(js.map(identity, asAsync(items)))).toEqual(items);
+    expect(await collect(js.starmap(sum, asAsync(items)))).toEqual([3, 7]);
+  });
+
+  test.each(names)(
+    '%s takes an iterable, but no string and no Map (MAP-06, XC-35)',
+    (name) => {
+      const js = open(1);
+      const bad = ['ab', new Map([[1, 2]]), {}, 5, null, undefined, () => 1];
+      for (const items of bad) {
+        expect(thrown(() => start(js, name, identity, items))).toMatchObject(
+          typeError,
+        );
+      }
+      if (!name.endsWith('Sync')) return;
+      const items = asAsync([1]);
+      expect(thrown(() => start(js, name, identity, items))).toMatchObject(
+        typeError,
+      );
+    },
+  );
+
+  test.each(names)(
+    '%s checks function and options at the call (MAP-10, MAP-14, MAP-25, GEN-05, GEN-06, GEN-07)',
+    (name) => {
+      const js = open(1);
+      const call = (fn: unknown, options: object): unknown =>
+        thrown(() => start(js, name, fn, [], options as MapOptions));
+      for (const fn of [undefined, null, 5, {}]) {
+        expect(call(fn, {})).toMatchObject(typeError);
+      }
+      for (const option of ['chunkSize', 'bufferSize']) {
+        for (const size of [0, -1, 1.5, NaN, Infinity, true, '2', 2n, {}]) {
+          expect(call(identity, { [option]: size })).toMatchObject({
+            name: expect.stringMatching(/^(Type|Range)Error$/),
+            message: expect.stringContaining(option),
+          });
+        }
+      }
+      for (const [timeout, error] of badTimeouts) {
+        expect(call(identity, { timeout })).toMatchObject(error);
+      }
+      expect(call(identity, { signal: 5 })).toMatchObject(typeError);
+      for (const options of [5, null, 'timeout'] as never[]) {
+        expect(call(identity, options)).toMatchObject(typeError);
+      }
+    },
+  );
+
+  test('results come in the order of the input, whatever ends first (MAP-07)', async () => {
+    const js = open(2);
+    for (const isSync of [false, true]) {
+      const [first, opened] = [makeGate(), makeGate()];
+      opened.open();
+      const last = makeGate().file;
+      const argses: [string, string, number][] = [
+        [makeGate().file, last, 0],
+        [makeGate().file, opened.file, 1],
+        [first.file, opened.file, 2],
+        // Lets the first one go.
+        [last, opened.file, 3],
+      ];
+      const values = isSync
+        ? [...js.starmapSync(visit<number>, argses)]
+        : await collect(js.starmap(visit<number>, argses));
+      expect(values).toEqual([0, 1, 2, 3]);
+    }
+  });
+
+  test.each(names)(
+    '%s starts nothing before it is asked for a result (MAP-08)',
+    async (name) => {
+      const js = open(1);
+      const item = name.startsWith('star') ? [1] : 1;
+      const results = start(js, name, identity, [item]);
+      await new Promise((resolve) => setImmediate(resolve));
+      expect([js.running, freeSlots(js)]).toEqual([0, 1]);
+      expect(await next(results)).toBe(1);
+      expect([await next(results), await next(results)]).toEqual([
+        'done',
+        'done',
+      ]);
+    },
+  );
+
+  test.each(plain)(
+    '%s reads its input at the call, once (MAP-12)',
+    async (name) => {
+      const js = open(1);
+      const input = counting(2);
+      const array = [{ n: 1 }];
+      const fromInput = start(js, name, identity, input);
+      const fromArray = start(js, name, identity, array);
+      expect([input.reads, input.isClosed]).toEqual([2, true]);
+      array.push({ n: 2 });
+      expect(await collect(fromInput)).toEqual([1, 2]);
+      expect(await collect(fromArray)).toEqual([{ n: 1 }]);
+      expect(input.reads).toBe(2);
+    },
+  );
+
+  test.each(plain)(
+    '%s makes chunkSize calls in one job (MAP-09)',
+    async (name) => {
+      const js = open(2);
+      const run = async (chunkSize: number): Promise<number[]> => {
+        const items = [1, 2, 3, 4, 5];
+        const pids = await collect(start(js, name, pidOf, items, { chunkSize }));
+        return pids.map((pid) => [...new Set(pids)].indexOf(pid));
+      };
+      expect(await run(1)).toEqual([0, 1, 2, 3, 4]);
+      expect(await run(2)).toEqual([0, 0, 1, 1, 2]);
+      expect(await run(9)).toEqual([0, 0, 0, 0, 0]);
+    },
+  );
+
+  test.each(plain)(
+    '%s throws what fn threw at its place, and is finished then (MAP-18)',
+    async (name) => {
+      const js = open(2);
+      const results = start(js, name, failOnThree, [1, 2, 3, 4]);
+      const found = await collectUntilError(results);
+      expect(found).toEqual([1, 2, expect.any(RangeError)]);
+      expect(found[2]).toMatchObject({ message: 'bad is 3' });
+      expect(await next(results)).toBe('done');
+    },
+  );
+
+  test.each(plain)(
+    'one call that fails fails its whole chunk in %s (MAP-11)',
+    async (name) => {
+      const js = open(2);
+      const items = [1, 2, 5, 3, 4];
+      const options = { chunkSize: 2 };
+      const results = start(js, name, failOnThree, items, options);
+      expect(await collectUntilError(results)).toEqual([
+        1,
+        2,
+        expect.any(RangeError),
+      ]);
+    },
+  );
+
+  test('the first result comes while later calls still wait for a slot (MAP-12, XC-34)', async () => {
+    const js = open(1);
+    for (const name of ['starmap', 'starmapSync'] as const) {
+      const [opened, gate] = [makeGate(), makeGate()];
+      opened.open();
+      const argses = [
+        [opened.file, 'first'],
+        [gate.file, 'second'],
+        [gate.file, 'third'],
+      ];
+      const results = start(js, name, waitAt, argses);
+      expect(await next(results)).toBe('first');
+      gate.open();
+      expect(await collect(results)).toEqual(['second', 'third']);
+    }
+  });
+
+  test('work goes on while the reader is busy (MAP-08)', async () => {
+    const js = open(1);
+    const opened = makeGate();
+    opened.open();
+    const heres = [makeGate(), makeGate(), makeGate()].map((it) => it.file);
+    const argses = heres.map((here) => [here, opened.file, 'value'] as const);
+    const results = js.starmap(visit, argses as never);
+    await results.next();
+    await until('the others to run', () => heres.every((it) => existsSync(it)));
+    expect(await collect(results)).toEqual(['value', 'value']);
+  });
+
+  test.each([
+    [1, 1],
+    [2, 1],
+    [2, 3],
+  ])(
+    'with bufferSize %d and chunkSize %d input is read as it is needed (MAP-13, MAP-22)',
+    async (bufferSize, chunkSize) => {
+      const js = open(2);
+      const options = { bufferSize, chunkSize };
+      for (const isAsync of [false, true]) {
+        const input = counting();
+        const items = isAsync ? asAsync(input) : input;
+        const results = start(js, 'map', identity, items, options);
+        expect(input.reads).toBe(0);
+        for (let chunks = 1; chunks <= 3; chunks++) {
+          for (let i = 1; i <= chunkSize; i++) {
+            expect(await next(results)).toBe((chunks - 1) * chunkSize + i);
+            const most = (bufferSize + chunks) * chunkSize;
+            expect(input.reads).toBeLessThanOrEqual(most);
+          }
+        }
+        // Up to here the buffer is filled without being asked.
+        const reads = (bufferSize + 3) * chunkSize;
+        await until('the buffer to be full', () => input.reads === reads);
+        await until('jobs to finish', () => js.running === 0);
+        expect(input.reads).toBe(reads);
+        await results.return(undefined);
+        await until('the input to be closed', () => input.isClosed);
+      }
+    },
+  );
+
+  test.each([
+    [1, 1],
+    [2, 3],
+  ])(
+    'with bufferSize %d and chunkSize %d mapSync reads input as it is needed (MAP-13, MAP-22)',
+    (bufferSize, chunkSize) => {
+      const js = open(1);
+      const input = counting();
+      const results = js.mapSync(identity, input, { bufferSize, chunkSize });
+      expect(input.reads).toBe(0);
+      let count = 0;
+      for (const value of results) {
+        count += 1;
+        expect(value).toBe(count);
+        const chunks = Math.ceil(count / chunkSize);
+        const most = (bufferSize + chunks) * chunkSize;
+        expect(input.reads).toBeLessThanOrEqual(most);
+        if (count === 2 * chunkSize + 1) break;
+      }
+      expect(input.isClosed).toBe(true);
+    },
+  );
+
+  test('no more than bufferSize jobs are outstanding (MAP-13)', async () => {
+    const js = open(4);
+    const gate = makeGate();
+    const files = Array.from({ length: 6 }, () => gate.file);
+    const results = js.map(waitAt, files as never[], { bufferSize: 2 });
+    const all = collect(results);
+    await until('two jobs to run', () => js.running === 2);
+    expect(freeSlots(js)).toBe(2);
+    gate.open();
+    expect((await all).length).toBe(6);
+  });
+
+  test('an async input is read after the call, and its items as they come (MAP-12, MAP-13)', async () => {
+    const js = open(2);
+    const input = counting(3);
+    const results = js.map(identity, asAsync(input));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(input.reads).toBe(0);
+    expect(await collect(results)).toEqual([1, 2, 3]);
+
+    let send: (n: number) => void = () => undefined;
+    const slow = {
+      async *[Symbol.asyncIterator]() {
+        yield 1;
+        yield await new Promise<number>((resolve) => (send = resolve));
+      },
+    };
+    const late = js.map(identity, slow);
+    expect(await next(late)).toBe(1);
+    send(2);
+    expect(await collect(late)).toEqual([2]);
+  });
+
+  test.each(names)(
+    'the input that fails, fails %s at this place, or at the call (MAP-15, MAP-18)',
+    async (name) => {
+      const js = open(2);
+      const error = new Error('input is broken');
+      const broken = {
+        *[Symbol.iterator]() {
+          yield name.startsWith('star') ? [1] : 1;
+          throw error;
+        },
+      };
+      expect(thrown(() => start(js, name, identity, broken))).toBe(error);
+      const options = { bufferSize: 2 };
+      const lazily = start(js, name, identity, broken, options);
+      expect(await collectUntilError(lazily)).toEqual([1, error]);
+      expect(await next(lazily)).toBe('done');
+      if (name.endsWith('Sync')) return;
+      const async = start(js, name, identity, asAsync(broken));
+      expect(await collectUntilError(async)).toEqual([1, error]);
+    },
+  );
+
+  test.each(['starmap', 'starmapSync'] as const)(
+    '%s names the item that is no list of arguments (MAP-15, MAP-16, XC-35)',
+    async (name) => {
+      const js = open(2);
+      const error = {
+        ...typeError,
+        message: expect.stringContaining('argses[1]'),
+      };
+      for (const bad of ['ab', 5, null, {}, new Map()]) {
+        const argses = [[1], bad];
+        expect(thrown(() => start(js, name, sum, argses))).toMatchObject(error);
+      }
+      const argses = [[1], 'ab'];
+      const lazily = start(js, name, sum, argses, { bufferSize: 1 });
+      const found = await collectUntilError(lazily);
+      expect(found).toMatchObject([1, error]);
+      if (name.endsWith('Sync')) return;
+      const async = start(js, name, sum, asAsync(argses));
+      expect(await collectUntilError(async)).toMatchObject([1, error]);
+    },
+  );
+
+  test.each(plain)(
+    '%s is Blocked when the time is up, never earlier, and finished then (MAP-17, GEN-11)',
+    async (name) => {
+      const js = open(1);
+      const gate = makeGate();
+      const opened = makeGate();
+      opened.open();
+      const files = [opened.file, gate.file, opened.file];
+      // Long enough for one job even on a busy machine.
+      const timeout = 1500 * timeoutFactor;
+      const began = performance.now();
+      const results = start(js, name, waitAt, files, { timeout });
+      expect(await collectUntilError(results)).toEqual([
+        undefined,
+        expect.objectContaining(blocked),
+      ]);
+      expect(performance.now() - began).toBeGreaterThanOrEqual(timeout);
+      expect(await next(results)).toBe('done');
+      gate.open();
+      await until('the jobs to end', () => js.running === 0);
+    },
+  );
+
+  test.each(plain)(
+    'the timeout of %s covers the wait for a slot (MAP-17)',
+    async (name) => {
+      const js = open(1);
+      const gate = makeGate();
+      await js.submit(waitAt, [gate.file]);
+      for (const timeout of [0, 20.5]) {
+        const began = performance.now();
+        const results = start(js, name, identity, [1, 2], { timeout });
+        expect(await collectUntilError(results)).toMatchObject([blocked]);
+        expect(performance.now() - began).toBeGreaterThanOrEqual(timeout);
+      }
+      expect(js.running).toBe(1);
+    },
+  );
+
+  test.each(plain)(
+    'the timeout of %s runs from the call on, also while nobody reads (MAP-17)',
+    async (name) => {
+      const js = open(1);
+      const gate = makeGate();
+      const timeout = 10;
+      const results = start(js, name, waitAt, [gate.file], { timeout });
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      expect(await collectUntilError(results)).toMatchObject([blocked]);
+      gate.open();
+    },
+  );
+
+  test.each(plain)(
+    'a %s that has been read to its end has given all back (MAP-22, MAP-26)',
+    async (name) => {
+      const js = open(2);
+      const items = Array.from({ length: 12 }, (_, i) => i);
+      const options = { chunkSize: 2, bufferSize: 3, timeout: 2 ** 31 };
+      const results = start(js, name, identity, items, options);
+      expect(await collect(results)).toEqual(items);
+      expect([js.running, freeSlots(js)]).toEqual([0, 2]);
+    },
+  );
+
+  test('two maps on one slot both come to their end (MAP-22)', async () => {
+    const js = open(1);
+    const items = [1, 2, 3];
+    const both = [js.map(identity, items), js.map(identity, items)];
+    expect(await Promise.all(both.map(collect))).toEqual([items, items]);
+  });
+
+  test('who leaves early starts no more, and what runs goes on (MAP-19)', async () => {
+    const js = open(2);
+    const opened = makeGate();
+    opened.open();
+    const gate = makeGate();
+    const heres = Array.from({ length: 5 }, () => makeGate().file);
+    const argses = heres.map((here, i) =>
+      [here, i === 0 ? opened.file : gate.file, i] as const,
+    );
+    const seen: unknown[] = [];
+    for await (const value of js.starmap(visit, argses as never)) {
+      seen.push(value);
+      await until('two more to run', () => existsSync(heres[2]!));
+      break;
+    }
+    expect([seen, js.running, freeSlots(js)]).toEqual([[0], 2, 0]);
+    gate.open();
+    await until('the slots to be back', () => freeSlots(js) === 2);
+    expect(heres.map((it) => existsSync(it))).toEqual([
+      ...[true, true, true],
+      ...[false, false],
+    ]);
+  });
+
+  test('who leaves mapSync early starts no more, and what runs goes on (MAP-19)', async () => {
+    const js = open(2);
+    const opened = makeGate();
+    opened.open();
+    const gate = makeGate();
+    const files = [opened.file, gate.file, gate.file, gate.file];
+    for (const _ of js.mapSync(waitAt, files as never[])) break;
+    expect(js.running).toBeGreaterThan(0);
+    const { running } = js;
+    gate.open();
+    await until('the slots to be back', () => freeSlots(js) === 2);
+    expect(running).toBeLessThanOrEqual(2);
+  });
+
+  test.each(plain)(
+    'an error of %s closes a lazy input (MAP-18)',
+    async (name) => {
+      const js = open(1);
+      const input = counting();
+      const options = { bufferSize: 1 };
+      const results = start(js, name, failOnThree, input, options);
+      expect((await collectUntilError(results)).length).toBe(3);
+      await until('the input to be closed', () => input.isClosed);
+      expect(input.reads).toBeLessThanOrEqual(4);
+    },
+  );
+
+  test.each(names)(
+    '%s of a closed Jobserver fails (MAP-24, LIFE-02)',
+    async (name) => {
+      const js = open(1);
+      const item = name.startsWith('star') ? [1] : 1;
+      const early = start(js, name, identity, [item]);
+      await js.close();
+      expect(await collectUntilError(early)).toMatchObject([closed]);
+      const late = async (): Promise<unknown> =>
+        next(start(js, name, identity, [item]));
+      expect(await rejection(late())).toMatchObject(closed);
+    },
+  );
+
+  test('a Jobserver that closes ends its maps, which may be left then (MAP-21, XC-27)', async () => {
+    const js = open(1);
+    const opened = makeGate();
+    opened.open();
+    const gate = makeGate();
+    const files = [opened.file, gate.file, gate.file] as never[];
+    const results = js.map(waitAt, files);
+    await results.next();
+    await until('the second to run', () => js.running === 1);
+    const closing = js.close();
+    gate.open();
+    expect(await collectUntilError(results)).toMatchObject([undefined, closed]);
+    await closing;
+
+    const other = open(1);
+    for await (const _ of other.map(identity, [1, 2])) {
+      other.closeSync();
+      break;
+    }
+  });
+
+  test.each(plain)('%s ends with an aborted signal (NOD-12)', async (name) => {
+    const js = open(1);
+    const options = { signal: AbortSignal.abort() };
+    const run = async (): Promise<unknown> =>
+      next(start(js, name, identity, [1], options));
+    expect(await rejection(run())).toMatchObject(aborted);
+    expect([js.running, freeSlots(js)]).toEqual([0, 1]);
+  });
+
+  test('aborting ends the jobs of map, and those that wait (NOD-12)', async () => {
+    const js = open(1);
+    const opened = makeGate();
+    opened.open();
+    const never = makeGate();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const files = [opened.file, never.file, never.file] as never[];
+    const results = js.map(waitAt, files, { signal });
+    await results.next();
+    await until('the second to run', () => js.running === 1);
+    const pending = collectUntilError(results);
+    controller.abort();
+    expect(await pending).toMatchObject([aborted]);
+    expect(await next(results)).toBe('done');
+    await until('the slot to be back', () => freeSlots(js) === 1);
+    expect(existsSync(never.file)).toBe(false);
+  });
+
+  test('aborting ends a map that waits for its input (NOD-12)', async () => {
+    const js = open(1);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const silent = {
+      async *[Symbol.asyncIterator]() {
+        yield 1;
+        await new Promise(() => undefined);
+      },
+    };
+    const results = js.map(identity, silent, { signal });
+    expect(await next(results)).toBe(1);
+    const pending = rejection(results.next());
+    controller.abort();
+    const later = new Promise((resolve) => {
+      setTimeout(resolve, 5000 * timeoutFactor, 'hangs').unref();
+    });
+    expect(await Promise.race([pending, later])).toMatchObject(aborted);
+  });
+
+  test('the timeout ends a map that waits for its input (MAP-17)', async () => {
+    const js = open(1);
+    const silent = {
+      async *[Symbol.asyncIterator]() {
+        await new Promise(() => undefined);
+        yield 1;
+      },
+    };
+    const results = js.map(identity, silent, { timeout: 20 });
+    expect(await rejection(results.next())).toMatchObject(blocked);
+    expect(await next(results)).toBe('done');
+  });
+
+  test('what a callback of another job throws is not lost in a map (MAP-21, XC-17)', async () => {
+    const js = open(2);
+    const gate = makeGate();
+    const future = await js.submit(waitAt, [gate.file]);
+    future.whenDone(() => {
+      throw new Error('on purpose');
+    });
+    const told: unknown[] = [];
+    try {
+      for await (const _ of js.map(identity, [1, 2, 3])) {
+        gate.open();
+        await until('the job to end', () => js.running === 0);
+        break;
+      }
+    } catch (error) {
+      told.push(error);
+    }
+    try {
+      js.reclaimResources();
+    } catch (error) {
+      told.push(error);
+    }
+    expect(told).toEqual([expect.objectContaining({ name: 'CallbackRaised' })]);
+  });
+
+  test('calls that fail where nobody looks cause no unhandledRejection (MAP-27)', async () => {
+    const node = [...process.execArgv, programs, context];
+    const { code, stdout, stderr } = await runNode(node);
+    expect({ code, stdout, stderr }).toEqual({
+      code: 0,
+      stdout: '["first","Error"]\n',
+      stderr: '',
+    });
+  });
+
+  test('a failing fn fails each call on its own', async () => {
+    const js = open(2);
+    const results = js.map(fail, ['a', 'b']);
+    expect(await rejection(results.next())).toMatchObject({ message: 'a' });
+    await until('the jobs to end', () => js.running === 0);
+  });
+}

@@ -1,0 +1,407 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Context } from '../../dist/context.js';
+import { CallbackRaised, type Future, type Jobserver } from '../../dist/index.js';
+import { waitAt } from '../fixtures/gate-jobs.js';
+import { identity } from '../fixtures/jobs.js';
+import { type Gate, useGates } from '../helpers/gate.js';
+import { freeSlots, openJobserver } from '../helpers/jobserver.js';
+import { rejection, thrown } from '../helpers/thrown.js';
+import { until } from '../helpers/until.js';
+
+const now = { timeout: 0 };
+
+interface Raising {
+  readonly future: Future<unknown>;
+  readonly gate: Gate;
+  /** Numbers of the callbacks that have been called. */
+  readonly called: number[];
+}
+
+type Observe = (js: Jobserver, future: Future<unknown>) => unknown;
+
+const ofFuture: [string, Observe][] = [
+  ['done', (_, future) => future.done()],
+  ['wait', (_, future) => future.wait(now)],
+  ['waitSync', (_, future) => future.waitSync(now)],
+  ['result', (_, future) => future.result(now)],
+  ['resultSync', (_, future) => future.resultSync(now)],
+];
+
+const ofJobserver: [string, Observe][] = [
+  ['submit', (js) => js.submit(identity, [1])],
+  ['submitSync', (js) => js.submitSync(identity, [1])],
+  ['run', (js) => js.run(identity, 1)],
+  ['reclaimResources', (js) => js.reclaimResources()],
+];
+
+const ofClosing: [string, Observe][] = [
+  ['close', (js) => js.close()],
+  ['closeSync', (js) => js.closeSync()],
+];
+
+/** What it throws, now or by its promise. */
+async function failure(observe: () => unknown): Promise<unknown> {
+  return rejection((async () => observe())());
+}
+
+/** whenDone: callbacks that throw, and who hears of it. */
+export function raisingContract(context: Context): void {
+  const makeGate = useGates();
+  const open = (slots: number): Jobserver => openJobserver({ context, slots });
+
+  /** A job whose callbacks throw these, and then one that does not throw. */
+  async function submitRaising(
+    js: Jobserver,
+    ...causes: unknown[]
+  ): Promise<Raising> {
+    const gate = makeGate();
+    const future = await js.submit(waitAt, [gate.file, 'value']);
+    const called: number[] = [];
+    for (const [i, cause] of causes.entries()) {
+      future.whenDone(() => {
+        called.push(i);
+        throw cause;
+      });
+    }
+    future.whenDone(() => called.push(causes.length));
+    return { future, gate, called };
+  }
+
+  test.each([...ofFuture, ...ofJobserver, ...ofClosing])(
+    'what a callback throws while nobody waits comes out of the next %s (CBK-10, CBK-11, SUB-16)',
+    async (name, observe) => {
+      const js = open(1);
+      const cause = new Error('on purpose');
+      const { future, gate, called } = await submitRaising(js, cause);
+      gate.open();
+      await until('the event loop to call back', () => called.length > 0);
+      await sleep(20);
+      expect(called).toEqual([0]);
+
+      const error = await failure(() => observe(js, future));
+      expect(error).toBeInstanceOf(CallbackRaised);
+      expect(error).toMatchObject({ seqno: 0, cause });
+      expect((error as Error).cause).toBe(cause);
+      expect(js.running).toBe(0);
+      await until('the other callbacks', () => called.length > 1);
+      expect(called).toEqual([0, 1]);
+      expect(await future.result()).toBe('value');
+      if (name.startsWith('close')) return;
+      expect(await js.run(identity, 1)).toBe(1);
+    },
+  );
+
+  const blocking = [...ofFuture].filter(([name]) => name !== 'done');
+
+  test.each(blocking)(
+    'what a callback throws comes out of the %s that sees the end of the job (CBK-10, CBK-12)',
+    async (name) => {
+      const js = open(1);
+      const { future, gate, called } = await submitRaising(js, 'on purpose');
+      const observe = (): unknown =>
+        future[name as 'wait' | 'waitSync' | 'result' | 'resultSync']();
+      const pending = name.endsWith('Sync') ? undefined : failure(observe);
+      gate.open();
+      expect(await (pending ?? failure(observe))).toMatchObject({
+        name: 'CallbackRaised',
+        seqno: 0,
+        cause: 'on purpose',
+      });
+      expect(called[0]).toBe(0);
+      expect(await observe()).toBe(name.startsWith('wait') ? true : 'value');
+      expect(called).toEqual([0, 1]);
+    },
+  );
+
+  test.each([...ofFuture, ['reclaimResources', ofJobserver[3]![1]] as const])(
+    'five callbacks that throw need five calls of %s, with no turn of the event loop between (CBK-11, CBK-14, CBK-22)',
+    async (name, observe) => {
+      const js = open(1);
+      const causes = ['a', 'b', 'c', 'd', 'e'];
+      const { future, gate, called } = await submitRaising(js, ...causes);
+      gate.open();
+      await until('the event loop to call back', () => called.length > 0);
+      const isSync = !['wait', 'result'].includes(name);
+      for (const [seqno, cause] of causes.entries()) {
+        const error = isSync
+          ? thrown(() => observe(js, future))
+          : await failure(() => observe(js, future));
+        expect(error).toMatchObject({ name: 'CallbackRaised', seqno, cause });
+        expect(called.length).toBeLessThanOrEqual(seqno + 2);
+      }
+      await observe(js, future);
+      expect(called).toEqual([0, 1, 2, 3, 4, 5]);
+    },
+  );
+
+  test('submit rejects once for each callback that throws, and starts nothing (CBK-22, SUB-16)', async () => {
+    const js = open(1);
+    const { future, gate, called } = await submitRaising(js, 'a', 'b');
+    gate.open();
+    await until('the event loop to call back', () => called.length > 0);
+    for (const [seqno, cause] of ['a', 'b'].entries()) {
+      const error = await rejection(js.submit(identity, [1]));
+      expect(error).toMatchObject({ name: 'CallbackRaised', seqno, cause });
+      expect([js.running, freeSlots(js)]).toEqual([0, 1]);
+    }
+    expect(await js.run(identity, 1)).toBe(1);
+    expect([called, await future.result()]).toEqual([[0, 1, 2], 'value']);
+  });
+
+  test('the cause is what was thrown, whatever it is (CBK-10)', async () => {
+    const js = open(1);
+    const causes = ['text', undefined, null, 42, { an: 'object' }];
+    const { future, gate } = await submitRaising(js, ...causes);
+    gate.open();
+    for (const cause of causes) {
+      const error = await rejection(future.wait());
+      expect(Object.hasOwn(error as object, 'cause')).toBe(true);
+      expect((error as Error).cause).toBe(cause);
+    }
+    expect(await future.wait()).toBe(true);
+  });
+
+  test('of several calls that wait, one rejects for each callback that throws (CBK-24)', async () => {
+    const js = open(1);
+    for (const causes of [['a'], ['a', 'b']]) {
+      const { future, gate, called } = await submitRaising(js, ...causes);
+      const settled = Promise.allSettled([
+        future.wait(),
+        future.result(),
+        future.wait(),
+        future.result(),
+      ]);
+      gate.open();
+      const reasons = (await settled).flatMap((each) =>
+        each.status === 'rejected' ? [each.reason] : [],
+      );
+      expect(reasons.map((reason) => reason.cause)).toEqual(causes);
+      expect(reasons.map((reason) => reason.seqno)).toEqual(
+        causes.map((_, i) => i),
+      );
+      expect(called).toEqual([...causes.keys(), causes.length]);
+    }
+  });
+
+  test('of several submissions that wait, exactly one rejects, and no slot is lost (SUB-16, XC-02)', async () => {
+    const js = open(1);
+    const { gate, called } = await submitRaising(js, 'on purpose');
+    const waiting = [1, 2, 3].map((n) => js.run(identity, n));
+    gate.open();
+    const settled = await Promise.allSettled(waiting);
+    const reasons = settled.flatMap((each) =>
+      each.status === 'rejected' ? [each.reason] : [],
+    );
+    expect(reasons).toEqual([
+      expect.objectContaining({ name: 'CallbackRaised', cause: 'on purpose' }),
+    ]);
+    expect(called).toEqual([0, 1]);
+    await until('the slot to be free', () => freeSlots(js) === 1);
+  });
+
+  test('a submission asleep at its gate rejects, and no slot is lost (XC-02)', async () => {
+    const js = open(2);
+    const { gate } = await submitRaising(js, 'on purpose');
+    const sleepy = js.replaceSleep(() => 5).submit(identity, [1]);
+    gate.open();
+    expect(await rejection(sleepy)).toMatchObject({ cause: 'on purpose' });
+    expect(freeSlots(js)).toBe(2);
+  });
+
+  test('submitSync throws what a callback throws while it waits (SUB-16, SUB-29)', async () => {
+    const js = open(1);
+    const { future, gate, called } = await submitRaising(js, 'on purpose');
+    gate.open();
+    expect(thrown(() => js.submitSync(identity, [1]))).toMatchObject({
+      name: 'CallbackRaised',
+      cause: 'on purpose',
+    });
+    expect([js.running, freeSlots(js)]).toEqual([0, 1]);
+    expect(js.submitSync(identity, [2]).resultSync()).toBe(2);
+    await future.wait();
+    expect(called).toEqual([0, 1]);
+  });
+
+  test('a call for another future does not throw what does not concern it (CBK-10)', async () => {
+    const js = open(2);
+    const { future, gate, called } = await submitRaising(js, 'on purpose');
+    const otherGate = makeGate();
+    const other = await js.submit(waitAt, [otherGate.file, 'other']);
+    other.whenDone(() => called.push(99));
+    gate.open();
+    await until('the event loop to call back', () => called.length > 0);
+    otherGate.open();
+    expect(await other.result()).toBe('other');
+    expect([other.done(), called]).toEqual([true, [0, 99]]);
+    expect(thrown(() => future.done())).toMatchObject({ cause: 'on purpose' });
+    expect(future.done()).toBe(true);
+  });
+
+  test('failures of several futures come out one by one, each once (CBK-22, REC-03)', async () => {
+    const js = open(3);
+    const all = [
+      await submitRaising(js, 'a', 'b'),
+      await submitRaising(js, 'c'),
+      await submitRaising(js, 'd', 'e'),
+    ];
+    for (const { gate } of all) gate.open();
+    await until('all to have ended', () => js.running === 0);
+    const causes: unknown[] = [];
+    for (let calls = 0; calls < 5; calls++) {
+      const error = thrown(() => js.reclaimResources());
+      causes.push((error as Error).cause);
+    }
+    expect(causes.sort()).toEqual(['a', 'b', 'c', 'd', 'e']);
+    expect(js.reclaimResources()).toBe(undefined);
+    expect(all.map(({ called }) => called)).toEqual([
+      [0, 1, 2],
+      [0, 1],
+      [0, 1, 2],
+    ]);
+  });
+
+  test('a callback that throws in whenDone comes out of it, and has a number (CBK-16)', async () => {
+    const js = open(1);
+    const future = await js.submit(identity, [1]);
+    await future.wait();
+    expect(future.whenDone(() => undefined)).toBe(0);
+    const raise = (): never => {
+      throw new TypeError('on purpose');
+    };
+    for (const seqno of [1, 2]) {
+      expect(thrown(() => future.whenDone(raise))).toMatchObject({
+        name: 'CallbackRaised',
+        seqno,
+        cause: { message: 'on purpose' },
+      });
+    }
+    expect(future.whenDone(() => undefined)).toBe(3);
+    expect(await future.result()).toBe(1);
+  });
+
+  test('whenDone tells of an earlier failure, and its own callback runs all the same (CBK-17)', async () => {
+    const js = open(1);
+    const { future, gate, called } = await submitRaising(js, 'earlier');
+    gate.open();
+    await until('the event loop to call back', () => called.length > 0);
+    expect(thrown(() => future.whenDone(() => called.push(2)))).toMatchObject({
+      seqno: 0,
+      cause: 'earlier',
+    });
+    await until('the others', () => called.length > 1);
+    expect(called).toEqual([0, 1, 2]);
+    expect(future.done()).toBe(true);
+  });
+
+  test('a CallbackRaised that leaves a callback is not wrapped again (CBK-18)', async () => {
+    const js = open(2);
+    const inner = await submitRaising(js, 'unseen', 'inner');
+    const outer = await js.submit(identity, ['outer']);
+    let innermost: unknown;
+    outer.whenDone(() => undefined);
+    outer.whenDone(() => {
+      inner.gate.open();
+      expect(thrown(() => inner.future.waitSync())).toMatchObject({ seqno: 0 });
+      try {
+        inner.future.waitSync();
+      } catch (error) {
+        innermost = error;
+        throw error;
+      }
+    });
+    const error = await rejection(outer.wait());
+    expect(error).toMatchObject({ seqno: 1, cause: 'inner' });
+    expect(error).toBe(innermost);
+    expect(await outer.result()).toBe('outer');
+  });
+
+  describe('at close', () => {
+    let emitWarning: jest.SpyInstance<void, unknown[]>;
+    beforeEach(() => {
+      emitWarning = jest.spyOn(process, 'emitWarning').mockReturnValue();
+    });
+    afterEach(() => emitWarning.mockRestore());
+    const warnings = (): string[] =>
+      emitWarning.mock.calls.map(([warning]) => String(warning));
+
+    test.each(ofClosing)(
+      '%s throws the first failure that nobody has fetched, and warns of the others (CBK-23)',
+      async (_, close) => {
+        const js = open(2);
+        const causes = [new Error('a'), new RangeError('b'), 'c'];
+        const first = await submitRaising(js, ...causes);
+        const second = await submitRaising(js, 'd');
+        first.gate.open();
+        await until('the first to have ended', () => first.called.length > 0);
+        second.gate.open();
+        await until('the second to have ended', () => second.called.length > 0);
+        const error = await failure(() => close(js, first.future));
+        expect(error).toMatchObject({ name: 'CallbackRaised', seqno: 0 });
+        expect((error as Error).cause).toBe(causes[0]);
+        expect([first.called, second.called]).toEqual([
+          [0, 1, 2, 3],
+          [0, 1],
+        ]);
+        const texts = warnings().sort();
+        expect(texts.length).toBe(3);
+        for (const text of ['RangeError: b', ': c', ': d']) {
+          expect(texts.filter((warning) => warning.includes(text))).toEqual([
+            expect.stringContaining('CallbackRaised'),
+          ]);
+        }
+        // Everything has been told.
+        await js.close();
+        js.closeSync();
+        expect(await first.future.wait()).toBe(true);
+        expect(warnings().length).toBe(3);
+      },
+    );
+
+    test('close throws what a callback throws while it waits, after all is closed', async () => {
+      const js = open(1);
+      const { future, gate, called } = await submitRaising(js, 'a');
+      const closing = rejection(js.close());
+      gate.open();
+      expect(await closing).toMatchObject({ seqno: 0, cause: 'a' });
+      expect(js.running).toBe(0);
+      await until('the other callbacks', () => called.length > 1);
+      expect(await future.result()).toBe('value');
+      expect(warnings()).toEqual([]);
+    });
+
+    test('a failure that was fetched is not told again', async () => {
+      const js = open(1);
+      const { future, gate } = await submitRaising(js, 'a');
+      gate.open();
+      expect(await rejection(future.wait())).toMatchObject({ cause: 'a' });
+      await js.close();
+      js.closeSync();
+      expect(warnings()).toEqual([]);
+    });
+
+    test('a callback that throws after closeSync is told by its future (CBK-31)', async () => {
+      const js = open(1);
+      const { future, gate, called } = await submitRaising(js, 'a');
+      js.closeSync();
+      gate.open();
+      await until('the event loop to call back', () => called.length > 0);
+      expect(await rejection(future.wait())).toMatchObject({ cause: 'a' });
+      expect(await future.result()).toBe('value');
+      expect(called).toEqual([0, 1]);
+    });
+  });
+
+  test('a CallbackRaised has the number of its callback, and no other kind of number (CBK-15)', () => {
+    const cause = new Error('on purpose');
+    const error = new CallbackRaised(7, { cause });
+    expect(error).toBeInstanceOf(Error);
+    expect(error).toMatchObject({ seqno: 7, cause });
+    expect(error).toMatchObject({ code: 'ERR_JOBSERVER_CALLBACK_RAISED' });
+    expect(String(error)).toContain('CallbackRaised(seqno=7)');
+    for (const seqno of [undefined, '7', -1, 1.5, null] as never[]) {
+      expect(thrown(() => new CallbackRaised(seqno))).toMatchObject({
+        name: 'TypeError',
+      });
+    }
+  });
+}
