@@ -3,7 +3,6 @@
 // registration, then waiting calls go on in the order of theirs. A callback
 // that throws stops this until somebody has taken the CallbackRaised.
 import { AsyncResource } from 'node:async_hooks';
-import { setImmediate } from 'node:timers';
 import { inspect } from 'node:util';
 import {
   type Timer,
@@ -32,6 +31,8 @@ export interface FutureOwner {
   /** Nobody waits on the future itself. */
   keepRaised(future: Future<unknown>): void;
   forgetRaised(future: Future<unknown>): void;
+  /** Callbacks are left behind one that threw: to be issued by the next call, or else by the event loop. */
+  keepStalled(future: Future<unknown>): void;
 }
 
 /** For the library itself: what only the submitter of a future may do. */
@@ -47,6 +48,8 @@ interface FutureControl {
   /** The outcome will be an AbortError, whatever the job still says. */
   abort(future: Future<unknown>, reason: unknown): void;
   takeRaised(future: Future<unknown>): CallbackRaised | undefined;
+  /** Goes on with callbacks and waiting calls. */
+  deliver(future: Future<unknown>): void;
 }
 
 export let futureControl: FutureControl;
@@ -99,6 +102,9 @@ export class Future<T> {
         future.#aborted ??= new AbortError(reason);
       },
       takeRaised: (future) => future.#takeRaised(),
+      deliver: (future) => {
+        future.#deliver();
+      },
     };
   }
 
@@ -348,8 +354,7 @@ export class Future<T> {
     if (raised === undefined) return undefined;
     this.#raised = undefined;
     this.#owner.forgetRaised(this);
-    // The rest is issued by the next call, or else by the event loop.
-    if (this.#callbacks.length > 0) setImmediate(() => this.#deliver());
+    if (this.#callbacks.length > 0) this.#owner.keepStalled(this);
     return raised;
   }
 

@@ -345,7 +345,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
       throw outOfRange('consume', '0 or 1', consume);
     }
     const signal = checkAbortSignal(options.signal);
-    const plan = this.#plan(call, consume, signal);
+    const plan = { ...this.#plan(call, consume, signal), hearsRaised: true };
     throwIfAborted(signal);
     this.#resources.throwRaised();
     return { plan, deadline };
@@ -354,7 +354,8 @@ export class Jobserver implements Disposable, AsyncDisposable {
   #plan(call: Call, consume: 0 | 1, signal: AbortSignal | undefined): Plan {
     const { context, gate } = this.#controls;
     const order = orderOf(call, this.#controls, this.#resources.slots);
-    return { order, launcher: launchers[context], consume, gate, signal };
+    const launcher = launchers[context];
+    return { order, launcher, consume, gate, signal, hearsRaised: false };
   }
 
   #mapAsync<R>(
@@ -398,6 +399,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
     const plan: MapPlan = {
       deadline,
       bufferSize,
+      signal,
       submit: (argses, onSettled) => {
         this.#resources.checkOpen();
         throwIfAborted(signal);

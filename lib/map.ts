@@ -1,6 +1,7 @@
 // Results of many calls in the order of their input: as the input is read,
 // chunks of it are submitted, one at a time and at most `bufferSize` of them
 // ahead of the reader; each is a job.
+import { onAbort } from './abort.js';
 import {
   type Deadline,
   at,
@@ -23,6 +24,7 @@ export interface MapPlan {
   readonly submit: SubmitChunk;
   readonly deadline: Deadline;
   readonly bufferSize: number;
+  readonly signal: AbortSignal | undefined;
   /** Looks at finished jobs once; called when the reader stops. */
   readonly reclaim: () => void;
 }
@@ -79,8 +81,14 @@ class Jobs {
   /** No chunk follows, or none is wanted. */
   isComplete = false;
 
+  readonly #offAbort: () => void;
+
   constructor(plan: MapPlan) {
     this.#plan = plan;
+    const { signal } = plan;
+    this.#offAbort = onAbort(signal, () => {
+      this.push({ error: new AbortError(signal?.reason) });
+    });
   }
 
   /** True when the next chunk may be read. */
@@ -130,6 +138,7 @@ class Jobs {
   }
 
   stop(): void {
+    this.#offAbort();
     this.complete();
     this.submission?.fail(new AbortError('The reader of map has stopped'));
     this.#plan.reclaim();

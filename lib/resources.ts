@@ -3,7 +3,7 @@
 // callbacks threw. It starts jobs and finishes them; a slot goes back after the
 // worker is gone and before anybody hears of it.
 import { constants } from 'node:os';
-import { setTimeout } from 'node:timers';
+import { setImmediate, setTimeout } from 'node:timers';
 import { onAbort } from './abort.js';
 import type { Deadline } from './deadline.js';
 import { type CallbackRaised, type Ending, codedError } from './errors.js';
@@ -36,6 +36,7 @@ export class Resources implements SlotQueue, FutureOwner, Busy {
   /** Those in line for a slot, the oldest first. */
   readonly #line = new Set<Submission>();
   readonly #raised = new Set<Future<unknown>>();
+  readonly #stalled = new Set<Future<unknown>>();
   #drained: (() => void)[] = [];
 
   #generation = workerState.generation;
@@ -58,6 +59,7 @@ export class Resources implements SlotQueue, FutureOwner, Busy {
     this.#pending.clear();
     this.#line.clear();
     this.#raised.clear();
+    this.#stalled.clear();
     this.#drained = [];
     this.#isAwake = false;
   }
@@ -214,12 +216,12 @@ export class Resources implements SlotQueue, FutureOwner, Busy {
   }
 
   keepRaised(future: Future<unknown>): void {
-    const [submission] = this.#pending;
-    if (submission !== undefined) {
+    for (const submission of this.#pending) {
+      if (!submission.hearsRaised) continue;
       submission.fail(futureControl.takeRaised(future));
-    } else {
-      this.#raised.add(future);
+      return;
     }
+    this.#raised.add(future);
   }
 
   forgetRaised(future: Future<unknown>): void {
@@ -233,7 +235,19 @@ export class Resources implements SlotQueue, FutureOwner, Busy {
     if (raised !== undefined) throw raised;
   }
 
+  keepStalled(future: Future<unknown>): void {
+    this.#stalled.add(future);
+    setImmediate(() => {
+      this.#goOn(future);
+    });
+  }
+
+  #goOn(future: Future<unknown>): void {
+    if (this.#stalled.delete(future)) futureControl.deliver(future);
+  }
+
   #takeRaised(): CallbackRaised | undefined {
+    if (this.#raised.size === 0) for (const f of this.#stalled) this.#goOn(f);
     const [future] = this.#raised;
     return future && futureControl.takeRaised(future);
   }

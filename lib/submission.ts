@@ -28,6 +28,8 @@ export interface Plan {
   readonly consume: 0 | 1;
   readonly gate: SleepGate;
   readonly signal: AbortSignal | undefined;
+  /** Somebody waits for this call, who can be told what a callback threw. */
+  readonly hearsRaised: boolean;
 }
 
 /** What a submission waits at: the queue for the slots of its Jobserver. */
@@ -66,6 +68,10 @@ export class Submission {
     this.#plan = plan;
     this.#deadline = deadline;
     this.#onSettled = onSettled;
+  }
+
+  get hearsRaised(): boolean {
+    return this.#plan.hearsRaised;
   }
 
   /** The first attempt; then the event loop drives it if it has to wait. */

@@ -1,0 +1,298 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { serialize } from 'node:v8';
+import type { Context } from '../../dist/context.js';
+import { type Jobserver, isWorker } from '../../dist/index.js';
+import { isWorkerHere } from '../fixtures/controlled-jobs.js';
+import { waitAt } from '../fixtures/gate-jobs.js';
+import { identity } from '../fixtures/jobs.js';
+import { useGates } from '../helpers/gate.js';
+import { openJobserver } from '../helpers/jobserver.js';
+import { runNode } from '../helpers/program.js';
+import { rejection, thrown } from '../helpers/thrown.js';
+import { timeoutFactor, until } from '../helpers/until.js';
+import { environmentContract } from './environment.js';
+import { preexecContract } from './preexec.js';
+
+const closed = {
+  code: 'ERR_JOBSERVER_CLOSED',
+  message: 'Jobserver is closed',
+};
+
+const programs = join(__dirname, '..', 'fixtures', 'life-programs.js');
+
+/** True when a child has ended and nobody has reaped it. */
+function isZombie(pid: number): boolean {
+  const state = execFileSync('ps', ['-o', 'stat=', '-p', String(pid)]);
+  return String(state).startsWith('Z');
+}
+
+/** A handle from its making to its end, and what is derived from it. */
+export function lifeContract(context: Context): void {
+  jest.setTimeout(30_000 * timeoutFactor);
+  const makeGate = useGates();
+  const open = (slots: number): Jobserver => openJobserver({ context, slots });
+
+  describe('reviseEnv', () => environmentContract(context));
+  describe('replacePreexec', () => preexecContract(context));
+
+  /** Every way to ask a handle for work is refused. */
+  async function expectClosed(js: Jobserver): Promise<void> {
+    expect(await rejection(js.submit(identity, [1]))).toMatchObject(closed);
+    expect(await rejection(js.run(identity, 1))).toMatchObject(closed);
+    expect(thrown(() => js.submitSync(identity, [1]))).toMatchObject(closed);
+    expect(thrown(() => js.reclaimResources())).toMatchObject(closed);
+    expect(thrown(() => [...js.mapSync(identity, [1])])).toMatchObject(closed);
+    expect(
+      await rejection((async () => js.map(identity, [1]).next())()),
+    ).toMatchObject(closed);
+    const beside = js.submit(identity, [1], { consume: 0 });
+    expect(await rejection(beside)).toMatchObject(closed);
+  }
+
+  test('close refuses new work at once and waits for what runs (LIFE-02, REC-07)', async () => {
+    const js = open(2);
+    const gate = makeGate();
+    const futures = [
+      await js.submit(waitAt, [gate.file, 'a']),
+      await js.submit(waitAt, [gate.file, 'b'], { consume: 0 }),
+    ];
+    let isClosed = false;
+    const closing = js.close().then(() => (isClosed = true));
+    await expectClosed(js);
+    expect([isClosed, js.running]).toEqual([false, 2]);
+    gate.open();
+    await closing;
+    expect(js.running).toBe(0);
+    expect(futures.map((each) => each.done())).toEqual([true, true]);
+    expect(futures.map((each) => each.resultSync())).toEqual(['a', 'b']);
+    await expectClosed(js);
+  });
+
+  test('close ends after the callbacks of the last job (LIFE-06)', async () => {
+    const js = open(1);
+    const gate = makeGate();
+    const future = await js.submit(waitAt, [gate.file]);
+    const order: string[] = [];
+    const closing = js.close().then(() => order.push('closed'));
+    future.whenDone(() => order.push('callback'));
+    gate.open();
+    await closing;
+    expect(order).toEqual(['callback', 'closed']);
+  });
+
+  test.each(['close', 'closeSync'] as const)(
+    '%s rejects the submissions that wait, whatever they wait for (XC-27)',
+    async (name) => {
+      const js = open(1);
+      const gate = makeGate();
+      const holder = await js.submit(waitAt, [gate.file, 'held']);
+      const wait = holder.wait();
+      const waiting = [
+        js.submit(identity, [1]),
+        js.submit(identity, [1], { timeout: 1e6 }),
+        js.run(identity, 1),
+        js.replaceSleep(() => 1e6).submit(identity, [1]),
+        js.replaceSleep(() => Infinity).submit(identity, [1]),
+      ].map(rejection);
+      const closing = js[name]();
+      for (const error of await Promise.all(waiting)) {
+        expect(error).toMatchObject(closed);
+      }
+      expect(holder.done()).toBe(false);
+      gate.open();
+      expect([await wait, await holder.result()]).toEqual([true, 'held']);
+      await closing;
+    },
+  );
+
+  test('closeSync leaves running jobs to their futures, and gives everything back at their end (FUT-48, XC-06, LIFE-05, LIFE-07)', async () => {
+    const fds = (): number => readdirSync('/dev/fd').length;
+    const before = fds();
+    const js = open(2);
+    const [gate, never] = [makeGate(), makeGate()];
+    const future = await js.submit(waitAt, [gate.file, 'value']);
+    const killed = await js.submit(waitAt, [never.file]);
+    const called: string[] = [];
+    future.whenDone(() => called.push('before'));
+    js.closeSync();
+    await expectClosed(js);
+    expect([js.running, future.done()]).toEqual([2, false]);
+    expect(await future.wait({ timeout: 1 })).toBe(false);
+    future.whenDone(() => called.push('after'));
+    gate.open();
+    expect(await future.result()).toBe('value');
+    expect(called).toEqual(['before', 'after']);
+    expect(killed.waitSync({ killSignal: 'SIGKILL' })).toBe(true);
+    expect(await rejection(killed.result())).toMatchObject({
+      code: 'ERR_JOBSERVER_LOST_RESULT',
+    });
+    expect(js.running).toBe(0);
+    await until('all to be closed', () => fds() === before);
+  });
+
+  // The zygote of a forkserver tells of the end a moment later.
+  (context === 'forkserver' ? test.skip : test)(
+    'closeSync finishes what has ended, without waiting (LIFE-06)',
+    () => {
+      const js = open(2);
+      const gate = makeGate();
+      const ended = js.submitSync(identity, [1]);
+      const running = js.submitSync(waitAt, [gate.file]);
+      const pid = ended.pid!;
+      let isCalled = false;
+      ended.whenDone(() => (isCalled = true));
+      const end = Date.now() + 20_000 * timeoutFactor;
+      while (!isZombie(pid) && Date.now() < end);
+      expect([isCalled, js.running]).toEqual([false, 2]);
+      js.closeSync();
+      expect([isCalled, js.running]).toEqual([true, 1]);
+      expect(ended.resultSync({ timeout: 0 })).toBe(1);
+      gate.open();
+      expect(running.waitSync()).toBe(true);
+    },
+  );
+
+  test('closing may be repeated, in every form (LIFE-03)', async () => {
+    const js = open(1);
+    const gate = makeGate();
+    await js.submit(waitAt, [gate.file]);
+    let done = 0;
+    const closings = [
+      js.close(),
+      js[Symbol.asyncDispose](),
+      js.close(),
+    ].map((each) => each.then(() => (done += 1)));
+    js.closeSync();
+    js[Symbol.dispose]();
+    await new Promise((resolve) => setImmediate(resolve));
+    // Each of them waits.
+    expect(done).toBe(0);
+    gate.open();
+    await Promise.all(closings);
+    await js.close();
+    js.closeSync();
+    js[Symbol.dispose]();
+    await js[Symbol.asyncDispose]();
+    await expectClosed(js);
+  });
+
+  test('disposing is closing (LIFE-01, LIFE-04)', async () => {
+    const sync = open(1);
+    const gate = makeGate();
+    const future = await sync.submit(waitAt, [gate.file, 1]);
+    sync[Symbol.dispose]();
+    await expectClosed(sync);
+    gate.open();
+    expect(await future.result()).toBe(1);
+
+    const async = open(1);
+    const other = await async.submit(identity, [2]);
+    await async[Symbol.asyncDispose]();
+    expect([async.running, other.done()]).toEqual([0, true]);
+    await expectClosed(async);
+  });
+
+  test.each(['close', 'closeSync'] as const)(
+    'handles that share slots are closed together by %s, whichever it is called on (LIFE-04)',
+    async (name) => {
+      const derive = (js: Jobserver): Jobserver[] => {
+        const env = js.reviseEnv({ A: '1' });
+        return [js, env, env.replaceSleep(() => undefined)];
+      };
+      for (let closer = 0; closer < 3; closer++) {
+        const handles = derive(open(1));
+        expect(await handles[(closer + 1) % 3]!.run(identity, 1)).toBe(1);
+        await handles[closer]![name]();
+        for (const handle of handles) await expectClosed(handle);
+      }
+    },
+  );
+
+  test('a closed handle still tells what it is, and gives closed handles (LIFE-12, CON-17)', async () => {
+    const js = open(2);
+    await js.close();
+    expect(inspect(js)).toBe(`Jobserver('${context}', running=0)`);
+    expect([js.context, js.slots, js.running]).toEqual([context, 2, 0]);
+    for (const derived of [
+      js.reviseEnv({}),
+      js.replaceSleep(() => undefined),
+      js.replacePreexec(identity, 1),
+    ]) {
+      await expectClosed(derived);
+    }
+  });
+
+  test('inspecting a handle tells its context and its running jobs (CON-17)', async () => {
+    const js = open(1);
+    const gate = makeGate();
+    expect(inspect(js)).toBe(`Jobserver('${context}', running=0)`);
+    await js.submit(waitAt, [gate.file]);
+    expect(inspect({ js })).toBe(`{ js: Jobserver('${context}', running=1) }`);
+    expect(`${inspect(js.reviseEnv({}))}`).toBe(inspect(js));
+  });
+
+  test('a handle cannot be cloned to nowhere (CON-18)', () => {
+    const js = open(1);
+    expect(thrown(() => structuredClone(js))).toMatchObject({
+      name: 'DataCloneError',
+    });
+    expect(thrown(() => serialize({ deep: [js] }))).toBeDefined();
+    expect('then' in js).toBe(false);
+  });
+
+  test('isWorker is true in a job and false here', async () => {
+    expect(isWorker).toBe(false);
+    expect(await open(1).run(isWorkerHere)).toBe(true);
+  });
+
+  const run = async (
+    name: string,
+    args: readonly string[] = [],
+    { flags = [] as string[], env = process.env } = {},
+  ) => {
+    const node = [...process.execArgv, ...flags, programs, name, context];
+    const ended = await runNode([...node, ...args], { env });
+    expect(ended).toMatchObject({ code: 0, signal: null });
+    return ended;
+  };
+
+  test('a handle that is not used starts nothing and does not keep the process (CON-12, CON-13)', async () => {
+    const { stdout, stderr } = await run('idle');
+    expect({ stdout, stderr }).toEqual({ stdout: '[]\n', stderr: '' });
+  });
+
+  test('a job that runs or waits keeps the process (CTX-08)', async () => {
+    const files = [makeGate().file, makeGate().file];
+    const { stderr } = await run('submitAndEnd', files);
+    expect(stderr).toBe('');
+    expect(files.map((file) => existsSync(file))).toEqual([true, true]);
+  });
+
+  test('a handle that has finished its work does not keep the process (CTX-08)', async () => {
+    const { stdout, stderr } = await run('workAndEnd');
+    expect({ stdout, stderr }).toEqual({ stdout: '[1,2]\n', stderr: '' });
+  });
+
+  test('the fds of a dropped handle are closed with it (CON-13, LIFE-09)', async () => {
+    const flags = ['--expose-gc'];
+    const { stdout, stderr } = await run('drop', [], { flags });
+    expect({ stdout, stderr }).toEqual({ stdout: '{"lost":0}\n', stderr: '' });
+  });
+
+  test('NODE_DEBUG=jobserver tells on stderr what happens, and nothing is told without', async () => {
+    const env = { ...process.env, NODE_DEBUG: 'jobserver' };
+    const { stdout, stderr } = await run('workAndEnd', [], { env });
+    expect(stdout).toBe('[1,2]\n');
+    const lines = stderr.trimEnd().split('\n');
+    expect(lines).toEqual(
+      lines.map(() => expect.stringMatching(/^JOBSERVER \d+: ./)),
+    );
+    const started = lines.filter((line) => /job \d+ started/.test(line));
+    const finished = lines.filter((line) => /job \d+ finished/.test(line));
+    expect([started.length, finished.length]).toEqual([2, 2]);
+    expect(finished[0]).toMatch(/value, exit code 0, signal null/);
+  });
+}
