@@ -72,6 +72,8 @@ export interface Native {
     slotFd: number,
     token: number,
   ): number;
+  /** A spare of the zygote blocks all signals until it has a job. */
+  unblockSignals(): number;
   /** Gives a signal its default action again. */
   resetSignal(signal: number): number;
   /** One message with these fds over a Unix socket, or -EAGAIN where there is no room. */

@@ -22,6 +22,7 @@ import { duplicate } from './fd.js';
 import type { Callable } from './funcref.js';
 import type { Future } from './future.js';
 import { launchers } from './launch/index.js';
+import { joinMake } from './make/client.js';
 import {
   type MapPlan,
   checkCount,
@@ -443,8 +444,13 @@ export function reviveJobserver(
 function slotsFor(slots: unknown): SlotPipe {
   if (slots !== undefined) return SlotPipe.open(checkSlots(slots));
   const { ambient } = workerState;
-  if (ambient === undefined) return SlotPipe.open(defaultSlots());
-  return shareSlots(ambient.reader, ambient.writer, ambient.slots);
+  if (ambient !== undefined) {
+    return shareSlots(ambient.reader, ambient.writer, ambient.slots);
+  }
+  const make = joinMake(process.env['MAKEFLAGS']);
+  if (make === undefined) return SlotPipe.open(defaultSlots());
+  if (make === 1) return SlotPipe.open(make);
+  return new SlotPipe(make.reader, make.writer, undefined, make.ownSlot);
 }
 
 /** Both fds are borrowed. */

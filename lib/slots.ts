@@ -28,9 +28,22 @@ export class Token {
   }
 }
 
+/** A slot beside those of the pipe, which only this process may use. */
+export interface OwnSlot {
+  /** Readable while it is free or the pipe has a token; -1 in a fork. */
+  readonly ready: number;
+  tryTake(): boolean;
+  give(): void;
+  close(): void;
+}
+
+// A job in the own slot has no byte to give back, like one beside the slots.
+const noByte = -1;
+
 export class SlotPipe {
   readonly #reader: Fd;
   readonly #writer: Fd;
+  readonly #ownSlot: OwnSlot | undefined;
   /** Undefined where the owner of the pipe did not tell. */
   readonly count: number | undefined;
   readonly #byte = new Uint8Array(1);
@@ -50,15 +63,27 @@ export class SlotPipe {
     return new SlotPipe(reader, writer, count);
   }
 
-  /** Owns both ends from here on. */
-  constructor(reader: Fd, writer: Fd, count: number | undefined) {
+  /** Owns both ends, and the use of the own slot, from here on. */
+  constructor(
+    reader: Fd,
+    writer: Fd,
+    count: number | undefined,
+    ownSlot?: OwnSlot,
+  ) {
     this.#reader = reader.keepInForks();
     this.#writer = writer.keepInForks();
     this.count = count;
-    finalizer.register(this, { reader, writer }, this);
+    this.#ownSlot = ownSlot;
+    finalizer.register(this, { reader, writer, ownSlot }, this);
   }
 
-  /** Borrowed: readable while a slot is free. */
+  /** Borrowed: readable while a slot is free for this process. */
+  get ready(): number {
+    const ready = this.#ownSlot?.ready ?? -1;
+    return ready < 0 ? this.reader : ready;
+  }
+
+  /** Borrowed: readable while a slot is free for everybody. */
   get reader(): number {
     return this.#reader.number;
   }
@@ -70,6 +95,10 @@ export class SlotPipe {
 
   /** A free slot, or undefined when there is none right now. */
   tryTake(): Token | undefined {
+    if (this.#ownSlot?.tryTake() === true) {
+      this.#taken += 1;
+      return new Token(noByte, () => this.#giveOwn());
+    }
     const count = native.read(this.reader, this.#byte, 0, 1);
     if (count === 1) {
       this.#taken += 1;
@@ -92,18 +121,28 @@ export class SlotPipe {
     this.#closeWhenIdle();
   }
 
+  #giveOwn(): void {
+    this.#ownSlot?.give();
+    this.#taken -= 1;
+    this.#closeWhenIdle();
+  }
+
   #closeWhenIdle(): void {
     if (!this.#isClosed || this.#taken > 0) return;
     finalizer.unregister(this);
+    this.#ownSlot?.close();
     this.#reader.close();
     this.#writer.close();
   }
 }
 
 // A Jobserver that is dropped without being closed has no other end.
-const finalizer = new FinalizationRegistry<{ reader: Fd; writer: Fd }>(
-  ({ reader, writer }) => {
-    reader.close();
-    writer.close();
-  },
-);
+const finalizer = new FinalizationRegistry<{
+  reader: Fd;
+  writer: Fd;
+  ownSlot: OwnSlot | undefined;
+}>(({ reader, writer, ownSlot }) => {
+  ownSlot?.close();
+  reader.close();
+  writer.close();
+});

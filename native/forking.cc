@@ -150,6 +150,12 @@ int32_t ServeForks(const Args& args) {
   return uv_idle_start(&serving->idle, Serve);
 }
 
+int32_t UnblockSignals(const Args&) {
+  sigset_t none;
+  sigemptyset(&none);
+  return sigprocmask(SIG_SETMASK, &none, nullptr) < 0 ? -errno : 0;
+}
+
 int32_t GetPid(const Args&) { return getpid(); }
 
 int32_t DuplicateTo(const Args& args) {
@@ -176,4 +182,5 @@ void InitForking(Napi::Env, Napi::Object exports) {
   Export<ServeForks>(exports, "serveForks");
   Export<DuplicateTo>(exports, "dupTo");
   Export<GetPid>(exports, "getpid");
+  Export<UnblockSignals>(exports, "unblockSignals");
 }

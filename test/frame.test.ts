@@ -14,16 +14,15 @@ import { checkLeaks } from './helpers/leaks.js';
 import { thrown } from './helpers/thrown.js';
 
 jest.setTimeout(20_000);
-checkLeaks();
-
 let pipe: Pipe;
-beforeEach(() => {
-  pipe = openPipe('test pipe');
-  prepareReader(pipe.reader.number);
-});
 afterEach(() => {
   pipe.reader.close();
   pipe.writer.close();
+});
+checkLeaks();
+beforeEach(() => {
+  pipe = openPipe('test pipe');
+  prepareReader(pipe.reader.number);
 });
 
 function send(bytes: Uint8Array): void {
@@ -41,7 +40,11 @@ function header(kind: number, length: bigint): Buffer {
 const kinds: FrameKind[] = ['value', 'error', 'lost'];
 
 test.each(kinds)('a frame of kind %s arrives as it was sent', (kind) => {
-  for (const bytes of [Buffer.alloc(0), Buffer.from('x'), Buffer.alloc(4097, 7)]) {
+  for (const bytes of [
+    Buffer.alloc(0),
+    Buffer.from('x'),
+    Buffer.alloc(4097, 7),
+  ]) {
     expect(writeFrame(pipe.writer.number, kind, bytes)).toBe(true);
     const frame = new FrameReader().read(pipe.reader.number);
     expect(frame).toEqual({ kind, bytes });

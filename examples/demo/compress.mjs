@@ -16,7 +16,7 @@ process, then through a Jobserver. Nothing is written. The default is some of
 the packages in node_modules.
 
 Options:
-  --slots N        jobs that may run at once (default: what the machine has)
+  --slots N        jobs that may run at once (default: the library's)
   --context NAME   ${CONTEXTS.join(', ')} (default: the library's)
   --quality Q      of brotli, 0 to 11 (default: 10)
   --help           show this text`;
@@ -177,6 +177,8 @@ async function main() {
 
 function openJobserver({ slots, context }) {
   return new Jobserver({
+    // Only the forkserver makes use of it: jobs find the module loaded.
+    preload: [new URL('./compress-files.mjs', import.meta.url)],
     ...(slots !== undefined && { slots }),
     ...(context !== undefined && { context }),
   });
@@ -189,6 +191,9 @@ function orUsageError(fn) {
     throw new UsageError(error.message, { cause: error });
   }
 }
+
+// Whoever read the output has gone, as `head` does.
+process.stdout.on('error', () => process.exit(1));
 
 try {
   await main();

@@ -2,7 +2,7 @@
 // both here, and neither may go on: its timers, sockets and `finally` blocks
 // would run twice. So a job is one synchronous call, made right here, and the
 // process ends with it.
-import { check, native } from '../binding.js';
+import { native } from '../binding.js';
 import { closeInherited } from '../fd.js';
 import type { LocalCall, Surroundings } from '../order.js';
 import { selector } from '../selector.js';
@@ -10,7 +10,14 @@ import { encode, encodeThrown } from '../wire/value.js';
 import { workerState } from '../worker-state.js';
 import { changeEnvironment, leaveThroughKernel, setPid } from './process.js';
 import { forgetSeed, replaceMathRandom } from './random.js';
-import { Answer, type InheritedSlots, enterWorker, giveBack } from './run.js';
+import {
+  Answer,
+  type InheritedSlots,
+  enterWorker,
+  followSubmitter,
+  giveBack,
+  outcomeOf,
+} from './run.js';
 
 export interface ForkOrder {
   readonly call: LocalCall;
@@ -20,7 +27,6 @@ export interface ForkOrder {
   readonly slotPipes: readonly InheritedSlots[];
   readonly resultFd: number;
   readonly token: number;
-  readonly parentPid: number;
 }
 
 export function runInFork(order: ForkOrder): never {
@@ -40,7 +46,7 @@ export function runInFork(order: ForkOrder): never {
 
 /** From all that is the parent's: its jobs, its way out, its listeners. */
 function cutOff(order: ForkOrder, answer: Answer): void {
-  const { orphanSignal, parentPid, surroundings } = order;
+  const { surroundings } = order;
   setPid();
   leaveThroughKernel();
   workerState.generation += 1;
@@ -54,10 +60,7 @@ function cutOff(order: ForkOrder, answer: Answer): void {
     answer.send('lost', encodeThrown(new Error(message)));
   });
   enterWorker({ ...order, context: 'fork', forkserverFd: -1 });
-  if (orphanSignal > 0) {
-    const result = native.setDeathSignal(orphanSignal, parentPid);
-    check(result, 'watch the submitter');
-  }
+  followSubmitter(order, answer);
   process.chdir(surroundings.cwd);
   const present = new Map(Object.entries(process.env));
   changeEnvironment(present, surroundings.env);
@@ -68,12 +71,22 @@ function cutOff(order: ForkOrder, answer: Answer): void {
 function callAll(call: LocalCall): unknown {
   const { fn, args, isMapped, preexec, preexecArgs } = call;
   const release = prepare(preexec?.(...preexecArgs));
-  try {
+  const outcome = settle(() => {
     if (!isMapped) return checkSync(fn(...args), 'The job');
     const argses = args as readonly (readonly unknown[])[];
     return argses.map((each) => checkSync(fn(...each), 'The job'));
-  } finally {
-    release?.();
+  });
+  return outcomeOf(
+    outcome,
+    settle(() => release?.()),
+  );
+}
+
+function settle(step: () => unknown): PromiseSettledResult<unknown> {
+  try {
+    return { status: 'fulfilled', value: step() };
+  } catch (reason) {
+    return { status: 'rejected', reason };
   }
 }
 

@@ -3,7 +3,7 @@
 // end of the pipe.
 import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 import { native, pollEvents } from '../binding.js';
 import { type FrameKind, writeFrame } from '../frame.js';
 import { describeFunction, importFunction } from '../funcref.js';
@@ -33,6 +33,8 @@ export interface WorkerOrder {
 export async function run(order: WorkerOrder): Promise<void> {
   const answer = new Answer(order.resultFd);
   enterWorker({ ...order, ...order.body.head });
+  // The zygote does the same for those that it forks.
+  if (order.forkserverFd < 0) followSubmitter(order.body.head, answer);
   reportEndings(answer, order.forkserverFd >= 0);
   await perform(order, answer);
   trace('job %s answered', describeFunction(order.body.head.fn));
@@ -91,6 +93,22 @@ export function enterWorker(role: Role): void {
   if (slots !== undefined && token >= 0 && orphanSignal > 0) {
     native.guardToken(orphanSignal, resultFd, slots.writer, token);
   }
+  // Those that came before the guard was there have waited.
+  native.unblockSignals();
+}
+
+/**
+ * Asks for the orphan signal, only now: earlier, nothing would have given the
+ * slot back. A submitter that died meanwhile is told by the result pipe.
+ */
+export function followSubmitter(
+  { orphanSignal }: Pick<Head, 'orphanSignal'>,
+  answer: Answer,
+): void {
+  if (orphanSignal === 0) return;
+  // Where there is no such signal, orphans live on.
+  native.setDeathSignal(orphanSignal, process.ppid);
+  if (answer.isOrphan()) process.kill(process.pid, orphanSignal);
 }
 
 /** The one frame that this process may send. */
@@ -145,15 +163,35 @@ async function call(
   const revive = (data: unknown): object =>
     reviveHandle(data, slotPipes, imports);
   const release = await prepare(preexec, decode(preexecArgs, revive));
-  try {
+  const outcome = await settle(async () => {
     const given = decode(args, revive) as unknown[];
-    if (!head.isMapped) return await fn(...given);
+    if (!head.isMapped) return fn(...given);
     const values: unknown[] = [];
     for (const each of given as unknown[][]) values.push(await fn(...each));
     return values;
-  } finally {
-    await release?.();
+  });
+  const released = await settle(async () => release?.());
+  return outcomeOf(outcome, released);
+}
+
+type Settled = PromiseSettledResult<unknown>;
+
+async function settle(step: () => Promise<unknown>): Promise<Settled> {
+  const [settled] = await Promise.allSettled([step()]);
+  return settled;
+}
+
+/** The failure of a release counts more, and has that of the call as cause. */
+export function outcomeOf(outcome: Settled, released: Settled): unknown {
+  if (released.status === 'rejected') {
+    const error: unknown = released.reason;
+    const isBare = types.isNativeError(error) && error.cause === undefined;
+    if (outcome.status === 'rejected' && isBare) error.cause = outcome.reason;
+    throw error;
   }
+  // eslint-disable-next-line @typescript-eslint/only-throw-error -- as it was
+  if (outcome.status === 'rejected') throw outcome.reason;
+  return outcome.value;
 }
 
 /** Runs preexec; returns what releases the Disposable that it returned. */

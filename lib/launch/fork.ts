@@ -11,7 +11,6 @@ import type { Launcher } from './launcher.js';
 export const forkLauncher: Launcher = {
   launch(order, resultWriter, token) {
     awaitQuiet();
-    const parentPid = process.pid;
     const pid = check(native.fork(), 'fork');
     if (pid > 0) return new ChildWorker(pid);
     return runInFork({
@@ -22,7 +21,6 @@ export const forkLauncher: Launcher = {
       slotPipes: order.slotPipes,
       resultFd: resultWriter,
       token,
-      parentPid,
     });
   },
 };

@@ -137,7 +137,7 @@ function start(order: Order): Zygote {
     const argv = [...order.execArgv, ...zygoteFlags, entry, ...order.preload];
     const { cwd } = order;
     const env = environmentOfJob(new Map());
-    const pid = startNode(argv, { env, cwd }, 0, [1, 2, server.number]);
+    const pid = startNode(argv, { env, cwd }, [1, 2, server.number]);
     const zygote = new Zygote(client);
     reapAtEnd(pid);
     return zygote;

@@ -21,25 +21,27 @@ export const spawnLauncher: Launcher = {
       ]);
       const fds = [1, 2, file.number, resultWriter, ...pipes];
       const argv = [...order.execArgv, entry];
-      return new ChildWorker(startNode(argv, order, order.orphanSignal, fds));
+      return new ChildWorker(startNode(argv, order, fds));
     } finally {
       file.close();
     }
   },
 };
 
+// A worker asks for it itself: see followSubmitter.
+const noDeathSignal = 0;
+
 /** Starts a node whose fds from 1 on are these; the pid. */
 export function startNode(
   argv: readonly string[],
   { env, cwd }: Pick<Order, 'env' | 'cwd'>,
-  deathSignal: number,
   fds: readonly number[],
 ): number {
   const nothing = new Fd(openSync(devNull, 'r'));
   try {
     const pairs = [nothing.number, ...fds].flatMap((fd, i) => [fd, i]);
     const { execPath } = process;
-    const table = Int32Array.of(deathSignal, ...pairs);
+    const table = Int32Array.of(noDeathSignal, ...pairs);
     const all = [execPath, ...argv];
     return check(
       native.spawn(execPath, all, env, cwd, table),

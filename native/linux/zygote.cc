@@ -114,6 +114,10 @@ int Zygote::ForkChild() {
   const int self = getpid();
   const int pid = fork();
   if (pid == 0) {
+    // Until the job can give its slot back when a signal ends it.
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, nullptr);
     // A spare without its zygote would take a job whose end nobody could tell.
     if (SetDeathSignal(SIGKILL, self) < 0) _exit(1);
     if (syscall(SYS_close_range, kPrivateFrom, ~0U, 0) < 0) {

@@ -75,15 +75,15 @@ export function admissionContract(context: Context): void {
     });
     let asked = 0;
     const timeout = 100;
-    expect(await rejection(js.submit(identity, [1], { timeout }))).toMatchObject(
-      blocked,
-    );
+    expect(
+      await rejection(js.submit(identity, [1], { timeout })),
+    ).toMatchObject(blocked);
     expect(asked).toBeGreaterThan(1);
     expect(asked).toBeLessThanOrEqual(12);
     asked = 0;
-    expect(thrown(() => js.submitSync(identity, [1], { timeout }))).toMatchObject(
-      blocked,
-    );
+    expect(
+      thrown(() => js.submitSync(identity, [1], { timeout })),
+    ).toMatchObject(blocked);
     expect(asked).toBeGreaterThan(1);
     expect(asked).toBeLessThanOrEqual(12);
   });
@@ -107,7 +107,9 @@ export function admissionContract(context: Context): void {
         message: expect.stringContaining(text),
       };
       expect(await rejection(gated.submit(identity, [1]))).toMatchObject(error);
-      expect(thrown(() => gated.submitSync(identity, [1]))).toMatchObject(error);
+      expect(thrown(() => gated.submitSync(identity, [1]))).toMatchObject(
+        error,
+      );
     }
     expect([js.running, freeSlots(js)]).toEqual([0, 1]);
   });
@@ -170,7 +172,8 @@ export function admissionContract(context: Context): void {
     const gated = js.replaceSleep(() => (isOpen ? undefined : 5));
     const vetoed = gated.submit(identity, ['vetoed']);
     expect(freeSlots(js)).toBe(1);
-    for (const value of ['a', 'b']) expect(await js.run(identity, value)).toBe(value);
+    for (const value of ['a', 'b'])
+      expect(await js.run(identity, value)).toBe(value);
     isOpen = true;
     expect(await (await vetoed).result()).toBe('vetoed');
   });

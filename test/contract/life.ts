@@ -160,11 +160,9 @@ export function lifeContract(context: Context): void {
     const gate = makeGate();
     await js.submit(waitAt, [gate.file]);
     let done = 0;
-    const closings = [
-      js.close(),
-      js[Symbol.asyncDispose](),
-      js.close(),
-    ].map((each) => each.then(() => (done += 1)));
+    const closings = [js.close(), js[Symbol.asyncDispose](), js.close()].map(
+      (each) => each.then(() => (done += 1)),
+    );
     js.closeSync();
     js[Symbol.dispose]();
     await new Promise((resolve) => setImmediate(resolve));

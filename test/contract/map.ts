@@ -226,7 +226,9 @@ export function mapContract(context: Context): void {
       const js = open(2);
       const run = async (chunkSize: number): Promise<number[]> => {
         const items = [1, 2, 3, 4, 5];
-        const pids = await collect(start(js, name, pidOf, items, { chunkSize }));
+        const pids = await collect(
+          start(js, name, pidOf, items, { chunkSize }),
+        );
         return pids.map((pid) => [...new Set(pids)].indexOf(pid));
       };
       expect(await run(1)).toEqual([0, 1, 2, 3, 4]);
@@ -500,8 +502,8 @@ export function mapContract(context: Context): void {
     opened.open();
     const gate = makeGate();
     const heres = Array.from({ length: 5 }, () => makeGate().file);
-    const argses = heres.map((here, i) =>
-      [here, i === 0 ? opened.file : gate.file, i] as const,
+    const argses = heres.map(
+      (here, i) => [here, i === 0 ? opened.file : gate.file, i] as const,
     );
     const seen: unknown[] = [];
     for await (const value of js.starmap(visit, argses as never)) {

@@ -108,18 +108,21 @@ export function preexecContract(context: Context): void {
     const js = open(1).replacePreexec(disposable, log.file);
     expect(await js.run(noteAndReturn, log.file, 'fn', 7)).toBe(7);
     expect(log.lines()).toEqual(['enter', 'fn', 'leave']);
-    expect(await rejection(js.run(noteAndThrow, log.file, 'bad'))).toMatchObject(
-      { name: 'RangeError', message: 'bad' },
-    );
+    expect(
+      await rejection(js.run(noteAndThrow, log.file, 'bad')),
+    ).toMatchObject({ name: 'RangeError', message: 'bad' });
     expect(log.lines().slice(3)).toEqual(['enter', 'bad', 'leave']);
   });
 
-  testAsync('an AsyncDisposable is released after fn, and waited for (PRE-03, PRE-06)', async () => {
-    const log = openLog();
-    const js = open(1).replacePreexec(asyncDisposable, log.file);
-    expect(await js.run(noteAndReturn, log.file, 'fn', 7)).toBe(7);
-    expect(log.lines()).toEqual(['enter', 'fn', 'leave']);
-  });
+  testAsync(
+    'an AsyncDisposable is released after fn, and waited for (PRE-03, PRE-06)',
+    async () => {
+      const log = openLog();
+      const js = open(1).replacePreexec(asyncDisposable, log.file);
+      expect(await js.run(noteAndReturn, log.file, 'fn', 7)).toBe(7);
+      expect(log.lines()).toEqual(['enter', 'fn', 'leave']);
+    },
+  );
 
   test('any other value is a TypeError as the outcome, and fn does not run (PRE-08)', async () => {
     const log = openLog();
@@ -146,7 +149,10 @@ export function preexecContract(context: Context): void {
   test('errors of both fn and release are told (PRE-09)', async () => {
     const js = open(1).replacePreexec(brokenDisposable);
     const error = await rejection(js.run(fail, 'fn is broken'));
-    const { cause, suppressed } = error as { cause: unknown; suppressed: unknown };
+    const { cause, suppressed } = error as {
+      cause: unknown;
+      suppressed: unknown;
+    };
     expect(error).toMatchObject({ message: 'leave is broken' });
     expect(cause ?? suppressed).toMatchObject({ message: 'fn is broken' });
   });

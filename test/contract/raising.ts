@@ -1,6 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../../dist/context.js';
-import { CallbackRaised, type Future, type Jobserver } from '../../dist/index.js';
+import {
+  CallbackRaised,
+  type Future,
+  type Jobserver,
+} from '../../dist/index.js';
 import { waitAt } from '../fixtures/gate-jobs.js';
 import { identity } from '../fixtures/jobs.js';
 import { type Gate, useGates } from '../helpers/gate.js';
@@ -316,7 +320,7 @@ export function raisingContract(context: Context): void {
   });
 
   describe('at close', () => {
-    let emitWarning: jest.SpyInstance<void, unknown[]>;
+    let emitWarning: jest.SpyInstance;
     beforeEach(() => {
       emitWarning = jest.spyOn(process, 'emitWarning').mockReturnValue();
     });

@@ -229,14 +229,16 @@ export function waitingContract(context: Context): void {
     const future = await js.submit(identity, [1]);
     expect(future).toBeInstanceOf(Future);
     expect('then' in future).toBe(false);
-    const Constructor = Future as unknown as new (...args: unknown[]) => unknown;
+    const Constructor = Future as unknown as new (
+      ...args: unknown[]
+    ) => unknown;
     expect(thrown(() => new Constructor())).toMatchObject({
       name: 'TypeError',
       message: 'Illegal constructor',
     });
-    expect(thrown(() => new Constructor(Symbol('constructor'), js))).toMatchObject(
-      { name: 'TypeError' },
-    );
+    expect(
+      thrown(() => new Constructor(Symbol('constructor'), js)),
+    ).toMatchObject({ name: 'TypeError' });
     expect(thrown(() => structuredClone(future))).toMatchObject({
       name: 'DataCloneError',
     });

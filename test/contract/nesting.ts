@@ -1,0 +1,124 @@
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Context } from '../../dist/context.js';
+import { Blocked, LostResult } from '../../dist/index.js';
+import * as jobs from '../fixtures/nesting-jobs.js';
+import { freeSlots, openJobserver } from '../helpers/jobserver.js';
+import { runNode } from '../helpers/program.js';
+import { until } from '../helpers/until.js';
+
+/** Work submitted by work shares the slots. */
+export function nestingContract(context: Context): void {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'jobserver-'));
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  test('new Jobserver() in a job is the pool it runs under (decision 6)', async () => {
+    const js = openJobserver({ context, slots: 3 });
+    expect(await js.run(jobs.describePool)).toEqual({ slots: 3, context });
+  });
+
+  test('jobs of jobs run in the same slots', async () => {
+    const js = openJobserver({ context, slots: 3 });
+    const sums = await Promise.all([
+      js.run(jobs.sumOfSquares, [1, 2, 3]),
+      js.run(jobs.sumOfSquares, [4, 5]),
+    ]);
+    expect(sums).toEqual([14, 41]);
+  });
+
+  test('a handle deep in an argument works, as one object (NEST-01, NEST-03)', async () => {
+    const js = openJobserver({ context, slots: 3 });
+    const revised = js.reviseEnv({ NESTED_TEST: 'crossed' });
+    const given = { deep: { handles: [revised, revised] } };
+    expect(await js.run(jobs.useHandle, given)).toEqual([true, 16, 'crossed']);
+  });
+
+  test('a handle of another pool brings its own slots', async () => {
+    const js = openJobserver({ context, slots: 1 });
+    const other = openJobserver({ context, slots: 1 });
+    const given = { deep: { handles: [other, other] } };
+    expect(await js.run(jobs.useHandle, given)).toEqual([true, 16, undefined]);
+  });
+
+  test('recursion goes as deep as there are slots, then is Blocked (NEST-02, NEST-05)', async () => {
+    const js = openJobserver({ context, slots: 3 });
+    expect(await js.run(jobs.goDeeper, 2, 1)).toBe(2);
+    await expect(js.run(jobs.goDeeper, 3, 1)).rejects.toThrow(Blocked);
+    expect(await js.run(jobs.goDeeper, 2, 1)).toBe(2);
+  });
+
+  test('recursion without slots goes to any depth (NEST-06)', async () => {
+    const js = openJobserver({ context, slots: 1 });
+    expect(await js.run(jobs.goDeeper, 4, 0)).toBe(4);
+  });
+
+  test.each([true, false])(
+    'a job that leaves jobs behind loses no slot; fails: %p (XC-03, NEST-09)',
+    async (fails) => {
+      const js = openJobserver({ context, slots: 3 });
+      const outcome = js.run(jobs.leaveJobsBehind, fails);
+      if (fails) await expect(outcome).rejects.toThrow('on purpose');
+      else expect(await outcome).toBe('left');
+      expect(freeSlots(js)).toBe(3);
+    },
+  );
+
+  test.each([null, 'SIGTERM'] as const)(
+    'the death of a job in the middle is noticed, and no slot is lost; orphanSignal %p (XC-01, XC-14)',
+    async (orphanSignal) => {
+      const js = openJobserver({ context, slots: 3 });
+      const go = join(folder, 'go');
+      const started = join(folder, 'started');
+      const args: Parameters<typeof jobs.holdJob> = [go, started, orphanSignal];
+      const middle = await js.submit(jobs.holdJob, args);
+      await until('the inner job to start', () => existsSync(started));
+      middle.kill('SIGKILL');
+      await expect(middle.result({ timeout: 5000 })).rejects.toThrow(
+        LostResult,
+      );
+      writeFileSync(go, '');
+      await until('all slots to be back', () => freeSlots(js) === 3);
+      const inner = Number(readFileSync(started, 'utf8'));
+      await until('the inner job to be gone', () => !isAlive(inner));
+    },
+  );
+
+  test('a program without a guard is told so, and starts no jobs without end (CTX-09)', async () => {
+    const program = join(folder, 'unguarded.mjs');
+    const main = require.resolve('../../dist/index.js');
+    writeFileSync(
+      program,
+      `import { createRequire } from 'node:module';
+       const { Jobserver } = createRequire(import.meta.url)(${JSON.stringify(main)});
+       export function job() { return 1; }
+       const jobserver = new Jobserver({ context: '${context}', slots: 2 });
+       try { await jobserver.run(job); } catch (error) { console.log(error.code); }
+       await jobserver.close();`,
+    );
+    const { stdout, code } = await runNode([program]);
+    expect({ stdout, code }).toEqual({
+      stdout: 'ERR_JOBSERVER_IMPORTING\n',
+      code: 0,
+    });
+  });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+  } catch {
+    return false;
+  }
+}

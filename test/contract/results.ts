@@ -1,0 +1,210 @@
+import { inspect, isDeepStrictEqual, types } from 'node:util';
+import { pathToFileURL } from 'node:url';
+import { brotliCompressSync, brotliDecompressSync } from 'node:zlib';
+import type { Context } from '../../dist/context.js';
+import {
+  Blocked,
+  CallbackRaised,
+  type Jobserver,
+  LostResult,
+} from '../../dist/index.js';
+import { identity } from '../fixtures/jobs.js';
+import * as jobs from '../fixtures/result-jobs.js';
+import { freeSlots, openJobserver } from '../helpers/jobserver.js';
+
+/** What a job gives arrives as it was. */
+export function resultContract(context: Context): void {
+  const open = (slots = 2): Jobserver => openJobserver({ context, slots });
+  const thrownBy = (promise: Promise<unknown>): Promise<unknown> =>
+    promise.then(
+      () => {
+        throw new Error('it resolved');
+      },
+      (error: unknown) => error,
+    );
+
+  test('values of all kinds arrive as they are (FUT-08, FUT-26, FUT-28)', async () => {
+    const got = await open().run(jobs.giveKinds);
+    const twice = got['twice'] as [unknown, unknown];
+    const cyclic = got['cyclic'] as { self: unknown };
+    expect(twice[0]).toBe(twice[1]);
+    expect(cyclic.self).toBe(cyclic);
+    expect(Object.is(got['minusZero'], -0)).toBe(true);
+    expect(Buffer.isBuffer(got['noBytes'])).toBe(true);
+    const expected = jobs.giveKinds();
+    delete got['cyclic'];
+    delete expected['cyclic'];
+    expect(isDeepStrictEqual(inspect(got), inspect(expected))).toBe(true);
+  });
+
+  test.each([undefined, null, 0, -0, NaN, '', false, 3n])(
+    '%p is a result and an argument like any other (FUT-08)',
+    async (value) => {
+      const js = open();
+      const got = await js.run(identity<unknown>, value);
+      expect(Object.is(got, value)).toBe(true);
+    },
+  );
+
+  test('a result is the same object at each call (FUT-04)', async () => {
+    const future = await open().submit(jobs.giveKinds);
+    const first = await future.result();
+    expect(await future.result()).toBe(first);
+    expect(future.resultSync()).toBe(first);
+  });
+
+  test('a thrown error keeps class, fields, cause and stack (FUT-09 to FUT-15)', async () => {
+    const future = await open().submit(jobs.throwRich);
+    const error = (await thrownBy(future.result())) as Error;
+    expect(error).toBeInstanceOf(TypeError);
+    expect(types.isNativeError(error)).toBe(true);
+    expect(error).toMatchObject({
+      name: 'MyError',
+      message: 'outer',
+      code: 'E_MINE',
+      extra: { list: [1, 2] },
+    });
+    expect(error).not.toHaveProperty('socket');
+    expect(error.cause).toBeInstanceOf(RangeError);
+    expect(error.stack).toContain('throwRich');
+    expect(await thrownBy(future.result())).toBe(error);
+    expect(await future.wait()).toBe(true);
+  });
+
+  test('an AggregateError keeps its errors', async () => {
+    const error = await thrownBy(open().run(jobs.throwAggregate));
+    expect(error).toBeInstanceOf(AggregateError);
+    const { errors } = error as AggregateError;
+    expect(errors[0]).toBeInstanceOf(SyntaxError);
+    expect(errors[1]).toMatchObject({ message: 'b' });
+  });
+
+  test.each([42, null, undefined, 'text', { a: 1 }])(
+    'a thrown %p is thrown again (FUT-13)',
+    async (value) => {
+      const js = open();
+      expect(await thrownBy(js.run(jobs.throwThis, value))).toEqual(value);
+    },
+  );
+
+  test('a returned error is a value (FUT-10)', async () => {
+    expect(await open().run(jobs.returnError)).toBeInstanceOf(URIError);
+  });
+
+  test('errors of the library keep their class (R11, XC-22, NEST-05)', async () => {
+    const js = open();
+    const run = (kind: string): Promise<unknown> =>
+      thrownBy(js.run(jobs.throwLibraryError, kind));
+    expect(await run('Blocked')).toBeInstanceOf(Blocked);
+    const raised = await run('CallbackRaised');
+    expect(raised).toBeInstanceOf(CallbackRaised);
+    expect(raised).toMatchObject({ seqno: 7, cause: { message: 'why' } });
+    const lost = await run('LostResult');
+    expect(lost).toBeInstanceOf(LostResult);
+    expect(lost).toMatchObject({ pid: 1, exitCode: 3, signal: null });
+  });
+
+  test.each([
+    ['a function within', jobs.returnFunctionWithin, /deep\[0\]\.fn/],
+    ['too deep a value', jobs.returnTooDeep, /result/],
+    ['a getter that throws', jobs.returnThrowingGetter, /value/],
+  ])(
+    '%s is an error of that one future (FUT-19 to FUT-21)',
+    async (_, job, path) => {
+      const js = open();
+      await expect(js.run(job)).rejects.toMatchObject({
+        code: 'ERR_JOBSERVER_NOT_SERIALIZABLE',
+        message: expect.stringMatching(path),
+      });
+      expect(await js.run(identity, 1)).toBe(1);
+    },
+  );
+
+  test('an argument that cannot be sent costs no slot (CTX-03)', async () => {
+    const js = open(1);
+    await expect(
+      js.submit(identity<unknown>, [{ log: () => 1 }]),
+    ).rejects.toMatchObject({
+      code: 'ERR_JOBSERVER_NOT_SERIALIZABLE',
+      message: expect.stringMatching(/args\[0\]\.log/),
+    });
+    expect(freeSlots(js)).toBe(1);
+    const future = await js.submit(identity, [1]);
+    await expect(js.run(identity<unknown>, future)).rejects.toThrow(TypeError);
+    await future.wait();
+  });
+
+  test('promises and thenables are awaited (NOD-01)', async () => {
+    const js = open();
+    expect(await js.run(jobs.resolveLater, 'late')).toBe('late');
+    expect(await js.run(jobs.thenable)).toBe(8);
+  });
+
+  test('functions travel in all their forms (NOD-09)', async () => {
+    const js = open();
+    expect(await js.run(jobs.Tools.double, 4)).toBe(8);
+    const file = pathToFileURL(require.resolve('../fixtures/result-jobs.js'));
+    const url = new URL('#Tools.double', file);
+    expect(await js.run(url, 5)).toBe(10);
+    expect(await js.run(url.href, 6)).toBe(12);
+    expect(await js.run(Math.hypot, 3, 4)).toBe(5);
+    const zipped = await js.run(brotliCompressSync, Buffer.from('text'));
+    expect(brotliDecompressSync(zipped).toString()).toBe('text');
+  });
+
+  test('functions that no job could find are refused', async () => {
+    const js = open();
+    const refused = { code: 'ERR_JOBSERVER_FUNCTION' };
+    await expect(js.run(jobs.Tools as never)).rejects.toMatchObject(refused);
+    await expect(js.run(identity.bind(null) as never)).rejects.toMatchObject(
+      refused,
+    );
+    await expect(js.run('./no-such-file.js#job')).rejects.toMatchObject(
+      refused,
+    );
+  });
+
+  test('arguments are captured at the call (SUB-05, decision 7)', async () => {
+    const js = open(1);
+    const holder = await js.submit(jobs.resolveLater, ['holds']);
+    const item = { n: 1 };
+    const args: [{ n: number }] = [item];
+    const submitted = js.submit(identity, args);
+    item.n = 2;
+    args.length = 0 as never;
+    expect(await holder.result()).toBe('holds');
+    expect(await (await submitted).result()).toEqual({ n: 1 });
+  });
+
+  test('32 MiB travel both ways (FUT-29)', async () => {
+    const bytes = Buffer.alloc(32 << 20, 9);
+    const got = (await open().run(identity, bytes)) as Buffer;
+    expect(bytes.equals(got)).toBe(true);
+  });
+
+  test('256 MiB travel both ways while the event loop goes on', async () => {
+    const bytes = Buffer.alloc(256 << 20, 9);
+    const js = open();
+    let longest = 0;
+    let last = performance.now();
+    const ticking = setInterval(() => {
+      longest = Math.max(longest, performance.now() - last);
+      last = performance.now();
+    }, 5);
+    const got = (await js.run(identity, bytes)) as Buffer;
+    clearInterval(ticking);
+    expect(got.length).toBe(bytes.length);
+    expect(bytes.equals(got)).toBe(true);
+    // The copies themselves; a pipe of 64 KiB is filled four thousand times.
+    expect(longest).toBeLessThan(5000);
+  }, 120_000);
+
+  test('large results that nobody reads hold up nobody (SUB-25, SUB-29, REC-05)', () => {
+    const js = open(2);
+    const futures = [1, 2, 3, 4, 5].map((n) =>
+      js.submitSync(jobs.giveBytes, [n << 20]),
+    );
+    const lengths = futures.map((future) => future.resultSync().length);
+    expect(lengths).toEqual([1, 2, 3, 4, 5].map((n) => n << 20));
+  });
+}

@@ -1,0 +1,204 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Context } from '../../dist/context.js';
+import type { Jobserver } from '../../dist/index.js';
+import { identity } from '../fixtures/jobs.js';
+import {
+  announceBytes,
+  closeAllFds,
+  delayedBytes,
+  pause,
+} from '../fixtures/stress-jobs.js';
+import { freeSlots, openJobserver } from '../helpers/jobserver.js';
+import { rejection, thrown } from '../helpers/thrown.js';
+import { timeoutFactor, until } from '../helpers/until.js';
+import { isAlive, stateOf } from './processes.js';
+import { withSeed } from './random.js';
+import { useFolder } from './spans.js';
+
+const blocked = { code: 'ERR_JOBSERVER_BLOCKED' };
+const lost = { code: 'ERR_JOBSERVER_LOST_RESULT' };
+const program = resolve('test', 'fixtures', 'stress', 'killed-parent.mjs');
+
+// How late a machine with other things to do may be.
+const slackMs = 1000 * timeoutFactor;
+
+/** Waits without the event loop: nothing of a result is read meanwhile. */
+function untilSync(what: string, isSo: () => boolean): void {
+  const end = Date.now() + 10_000 * timeoutFactor;
+  while (!isSo()) {
+    if (Date.now() > end) throw new Error(`Timed out waiting for ${what}`);
+    pause(1);
+  }
+}
+
+/** Processes that are killed, stopped, or no longer heard of. */
+export function deathStress(context: Context): void {
+  const folder = useFolder();
+  const open = (slots: number): Jobserver => openJobserver({ context, slots });
+
+  test(
+    'of jobs killed at random exactly the killed ones are lost',
+    () =>
+      withSeed(async (random) => {
+        const js = open(4);
+        const plans = Array.from({ length: 60 }, (_, index) => ({
+          index,
+          delayMs: random() * 20,
+          length: Math.floor(random() ** 2 * (1 << 20)),
+          killAfterMs: random() < 0.5 ? random() * 150 : undefined,
+        }));
+        const killed = new Set<number>();
+        const outcomes = await Promise.allSettled(
+          plans.map(async ({ index, delayMs, length, killAfterMs }) => {
+            const args: [number, number, number] = [index, delayMs, length];
+            const future = await js.submit(delayedBytes, args);
+            if (killAfterMs !== undefined) {
+              await sleep(killAfterMs);
+              const { pid } = future;
+              if (pid !== undefined) {
+                killed.add(index);
+                process.kill(pid, 'SIGKILL');
+              }
+            }
+            return future.result();
+          }),
+        );
+        let lostCount = 0;
+        for (const [index, outcome] of outcomes.entries()) {
+          if (outcome.status === 'fulfilled') {
+            expect(outcome.value.index).toBe(index);
+            const { length } = plans[index]!;
+            const bytes = Buffer.alloc(length, index);
+            expect(bytes.equals(outcome.value.bytes)).toBe(true);
+            continue;
+          }
+          lostCount += 1;
+          expect(outcome.reason).toMatchObject({ ...lost, signal: 'SIGKILL' });
+          expect([...killed]).toContain(index);
+        }
+        expect(lostCount).toBeGreaterThan(0);
+        expect([js.running, freeSlots(js)]).toEqual([0, 4]);
+        const again = [1, 2, 3, 4].map((value) => js.run(identity, value));
+        expect(await Promise.all(again)).toEqual([1, 2, 3, 4]);
+      }),
+    60_000 * timeoutFactor,
+  );
+
+  test('a job stopped while it sends a large result makes no wait late, and delivers once it goes on', async () => {
+    const js = open(1);
+    const length = 8 << 20;
+    const file = join(folder(), 'sending');
+    const future = js.submitSync(announceBytes, [file, length]);
+    const pid = future.pid!;
+    const timeout = 30;
+    const waits: (() => unknown)[] = [
+      () => expect(future.waitSync({ timeout })).toBe(false),
+      async () => expect(await future.wait({ timeout })).toBe(false),
+      () =>
+        expect(thrown(() => future.resultSync({ timeout }))).toMatchObject(
+          blocked,
+        ),
+      async () =>
+        expect(await rejection(future.result({ timeout }))).toMatchObject(
+          blocked,
+        ),
+    ];
+    untilSync('the job to send', () => existsSync(file));
+    // The pipe is full long before the result is through: it sleeps in write.
+    untilSync('the pipe to be full', () => stateOf(pid) === 'S');
+    for (const wait of [...waits, ...waits]) {
+      process.kill(pid, 'SIGSTOP');
+      untilSync('the job to stop', () => stateOf(pid) === 'T');
+      const start = performance.now();
+      await wait();
+      const passed = performance.now() - start;
+      expect(passed).toBeGreaterThanOrEqual(timeout);
+      expect(passed).toBeLessThan(timeout + slackMs);
+      expect([future.done(), freeSlots(js)]).toEqual([false, 0]);
+      process.kill(pid, 'SIGCONT');
+      // What is stopped is never read from: each round moves one pipe at most.
+      untilSync('the job to go on', () => stateOf(pid) !== 'T');
+    }
+    const bytes = await future.result();
+    expect(bytes.length).toBe(length);
+    for (let i = 0; i < length; i += 4096) {
+      if (bytes[i] !== (i >> 12) % 251) throw new Error(`Wrong byte at ${i}`);
+    }
+    expect(freeSlots(js)).toBe(1);
+  });
+
+  test.each(['SIGKILL', 'SIGTERM'] as const)(
+    'a job that has closed everything and lives on keeps its slot until %s ends it',
+    async (signal) => {
+      const js = open(1);
+      const file = join(folder(), 'closing');
+      const future = await js.submit(closeAllFds, [file]);
+      const pid = future.pid!;
+      await until('the job to begin', () => existsSync(file));
+      if (process.platform === 'linux') {
+        const fds = `/proc/${pid}/fd`;
+        await until('all to be closed', () => readdirSync(fds).length === 0);
+      }
+      const timeout = 50;
+      for (const wait of [
+        () => future.wait({ timeout }),
+        () => future.waitSync({ timeout }),
+      ]) {
+        const start = performance.now();
+        expect(await wait()).toBe(false);
+        const passed = performance.now() - start;
+        expect(passed).toBeGreaterThanOrEqual(timeout);
+        expect(passed).toBeLessThan(timeout + slackMs);
+      }
+      expect(await rejection(future.result({ timeout }))).toMatchObject(
+        blocked,
+      );
+      const next = js.submit(identity, [1], { timeout });
+      expect(await rejection(next)).toMatchObject(blocked);
+      expect([future.done(), js.running, freeSlots(js)]).toEqual([false, 1, 0]);
+
+      expect(future.kill(signal)).toBe(true);
+      const error = await rejection(future.result({ timeout: 10_000 }));
+      expect(error).toMatchObject({ ...lost, pid, exitCode: null, signal });
+      expect([js.running, freeSlots(js)]).toEqual([0, 1]);
+      expect(await js.run(identity, 2)).toBe(2);
+    },
+  );
+
+  // Elsewhere nobody tells a job that its submitter has died.
+  (process.platform === 'linux' ? test : test.skip)(
+    'a parent killed with 4 jobs, each with jobs two levels deep, leaves nobody behind',
+    async () => {
+      const where = folder();
+      const args = [...process.execArgv, program, context, where];
+      const parent = spawn(process.execPath, args, { stdio: 'ignore' });
+      const exited = once(parent, 'exit');
+      const found = new Set<number>();
+      const watchdog = setTimeout(() => parent.kill('SIGKILL'), 25_000);
+      try {
+        const names = (): string[] =>
+          readdirSync(where).filter((name) => !name.startsWith('.'));
+        await until('12 jobs to run', () => names().length === 12, 20_000);
+        for (const name of names()) {
+          const pids = readFileSync(join(where, name), 'utf8').split(' ');
+          // Of the parents, one may be a forkserver.
+          for (const pid of pids) found.add(Number(pid));
+        }
+        for (const pid of found) expect(isAlive(pid)).toBe(true);
+      } finally {
+        parent.kill('SIGKILL');
+        clearTimeout(watchdog);
+      }
+      expect(await exited).toEqual([null, 'SIGKILL']);
+      for (const pid of found) {
+        await until(`process ${pid} to end`, () => !isAlive(pid));
+      }
+    },
+    40_000 * timeoutFactor,
+  );
+}
+

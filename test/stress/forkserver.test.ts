@@ -1,0 +1,3 @@
+import { stress } from './stress.js';
+
+stress('forkserver');

@@ -1,0 +1,170 @@
+import { getEventListeners } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Context } from '../../dist/context.js';
+import { Jobserver } from '../../dist/index.js';
+import { waitAt } from '../fixtures/gate-jobs.js';
+import { identity } from '../fixtures/jobs.js';
+import { useGates } from '../helpers/gate.js';
+import { freeSlots, openJobserver } from '../helpers/jobserver.js';
+import { timeoutFactor } from '../helpers/until.js';
+import { type Limits, processLimit, runProgram } from './programs.js';
+import { withSeed } from './random.js';
+
+const fixtures = resolve('test', 'fixtures', 'stress');
+
+function openFds(): number {
+  return readdirSync('/dev/fd').length;
+}
+
+function timers(): number {
+  const all = process.getActiveResourcesInfo();
+  return all.filter((kind) => kind === 'Timeout').length;
+}
+
+/** Crowds, and systems that refuse. */
+export function limitStress(context: Context): void {
+  const makeGate = useGates();
+  const open = (slots: number): Jobserver => openJobserver({ context, slots });
+  const run = (name: string, limits: Limits = {}): Promise<unknown> =>
+    runProgram([join(fixtures, `${name}.mjs`), context], limits);
+
+  test(
+    'of 2000 submissions on 2 slots 1900 end while they wait and leave nothing',
+    () =>
+      withSeed(async (random) => {
+        const js = open(2);
+        const gate = makeGate();
+        const fdsBefore = openFds();
+        const holders = [
+          await js.submit(waitAt, [gate.file]),
+          await js.submit(waitAt, [gate.file]),
+        ];
+        const timersBefore = timers();
+        const shared = Array.from({ length: 10 }, () => new AbortController());
+        const own: AbortController[] = [];
+        const names: string[] = [];
+        const kept: Promise<number>[] = [];
+        const ended: Promise<unknown>[] = [];
+        for (let i = 0; i < 1998; i++) {
+          if (i % 20 === 7 && kept.length < 98) {
+            kept.push(js.run(identity, i));
+            continue;
+          }
+          const options: { timeout?: number; signal?: AbortSignal } = {};
+          const kind = random();
+          if (kind < 0.5) options.timeout = random() * 60;
+          if (kind > 0.4 && kind < 0.7) {
+            options.signal = shared[Math.floor(random() * 10)]!.signal;
+          } else if (kind >= 0.7) {
+            const controller = new AbortController();
+            own.push(controller);
+            options.signal = controller.signal;
+          }
+          ended.push(
+            js.submit(identity, [i], options).then(
+              () => names.push('started'),
+              (error: Error) => names.push(error.name),
+            ),
+          );
+        }
+        expect([kept.length, ended.length]).toEqual([98, 1900]);
+        const controllers = [...shared, ...own];
+        for (const controller of controllers) {
+          setTimeout(() => controller.abort(), random() * 60);
+        }
+        await Promise.all(ended);
+        const count = (name: string): number =>
+          names.filter((each) => each === name).length;
+        expect(count('Blocked') + count('AbortError')).toBe(1900);
+        expect(count('Blocked')).toBeGreaterThan(500);
+        expect(count('AbortError')).toBeGreaterThan(500);
+        expect([js.running, freeSlots(js)]).toEqual([2, 0]);
+        for (const { signal } of controllers) {
+          expect(getEventListeners(signal, 'abort')).toEqual([]);
+        }
+        expect(timers()).toBeLessThanOrEqual(timersBefore);
+
+        gate.open();
+        for (const holder of holders) await holder.wait();
+        const values = await Promise.all(kept);
+        expect(values).toEqual(values.map((_, i) => 7 + 20 * i));
+        expect([js.running, freeSlots(js)]).toEqual([0, 2]);
+        expect(openFds()).toBe(fdsBefore);
+      }),
+    60_000 * timeoutFactor,
+  );
+
+  test('200 Jobservers opened and closed leave no descriptor', async () => {
+    const before = openFds();
+    for (let i = 0; i < 200; i++) {
+      const js = new Jobserver({ context, slots: 1 + (i % 7) });
+      // A few have had something to do.
+      if (i % 50 === 10) expect(await js.run(identity, i)).toBe(i);
+      if (i % 50 === 20) js.submitSync(identity, [i]);
+      const derived = js.reviseEnv({ STRESS: String(i) });
+      if (i % 4 === 0) await js.close();
+      else if (i % 4 === 1) js.closeSync();
+      else if (i % 4 === 2) await derived[Symbol.asyncDispose]();
+      else derived[Symbol.dispose]();
+      expect(openFds()).toBe(before);
+    }
+  });
+
+  test(
+    'a process short of descriptors gets errors, loses no slot and goes on',
+    async () => {
+      const found = (await run('few-fds', { openFiles: 40 })) as {
+        outcomes: Record<string, number>;
+        free: number[];
+        fds: number[];
+      };
+      const { EMFILE = 0, value = 0, ...others } = found.outcomes;
+      expect(others).toEqual({});
+      expect(EMFILE).toBeGreaterThan(5);
+      expect(value).toBeGreaterThan(5);
+      expect(found.free).toEqual(found.free.map(() => 4));
+      expect(found.fds).toEqual(found.fds.map(() => found.fds[0]));
+    },
+    60_000 * timeoutFactor,
+  );
+
+  const { reason, user } = processLimit();
+  (reason === undefined ? test : test.skip)(
+    'a process that may start no other gets EAGAIN, loses no slot and goes on' +
+      (reason === undefined ? '' : ` (${reason})`),
+    async () => {
+      const limits = user === undefined ? {} : { user };
+      const found = await run('few-processes', limits);
+      expect(found).toEqual({
+        refused: Array.from({ length: 8 }, () => 'EAGAIN'),
+        running: 0,
+        values: [0, 1, 2, 3],
+        fds: 0,
+      });
+    },
+  );
+
+  test(
+    'signals that interrupt every call change no result and no time',
+    async () => {
+      const found = (await run('signals')) as { signals: number };
+      // It is about those that came while the thread was blocked, too.
+      expect(found).toEqual({
+        signals: expect.any(Number),
+        sync: [0, 1, 2, 3],
+        map: [0, 1, 4, 9, 16, 25],
+        async: [0, 1, 2, 3],
+        asyncMap: [0, 1, 4, 9, 16, 25],
+        large: 4 << 20,
+        blocked: ['ERR_JOBSERVER_BLOCKED', 'ERR_JOBSERVER_BLOCKED'],
+        wasEarly: false,
+        wasLate: false,
+        lost: 'SIGKILL',
+        free: 2,
+      });
+      expect(found.signals).toBeGreaterThan(100);
+    },
+    60_000 * timeoutFactor,
+  );
+}

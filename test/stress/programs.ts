@@ -1,0 +1,58 @@
+// Programs that need a process of their own: with limits, or under fire.
+import { spawn, spawnSync } from 'node:child_process';
+import { resolve } from 'node:path';
+import { timeoutFactor } from '../helpers/until.js';
+
+export interface Limits {
+  readonly openFiles?: number;
+  readonly user?: number;
+}
+
+/** What a node program prints as JSON; one that hangs is killed and fails. */
+export function runProgram(
+  args: readonly string[],
+  { openFiles, user }: Limits,
+  limitMs = 40_000,
+): Promise<unknown> {
+  const limit = openFiles === undefined ? '' : `ulimit -n ${openFiles} && `;
+  const node = [process.execPath, ...process.execArgv, ...args];
+  const shell = ['-c', `${limit}exec "$0" "$@"`, ...node];
+  return new Promise((succeed, fail) => {
+    const child = spawn('/bin/sh', shell, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...(user === undefined ? {} : { uid: user }),
+    });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text));
+    const watchdog = setTimeout(() => {
+      child.kill('SIGKILL');
+      fail(new Error(`${args.join(' ')} hung\n${stdout}\n${stderr}`));
+    }, limitMs * timeoutFactor);
+    child.on('error', fail);
+    child.on('close', (code, signal) => {
+      clearTimeout(watchdog);
+      if (code === 0 && stderr === '') succeed(JSON.parse(stdout));
+      else fail(new Error(`${args.join(' ')}: ${code ?? signal}\n${stderr}`));
+    });
+  });
+}
+
+const nobody = 65534;
+
+/** As whom a limit on processes holds, or the reason why it cannot be tested. */
+export function processLimit(): { reason?: string; user?: number } {
+  if (process.platform !== 'linux') return { reason: 'prlimit is of Linux' };
+  if (spawnSync('prlimit', ['--version']).status !== 0) {
+    return { reason: 'prlimit is not installed' };
+  }
+  if (process.getuid!() !== 0) return {};
+  // The superuser has no such limit.
+  const script = `require(${JSON.stringify(resolve('dist'))})`;
+  const { status } = spawnSync(process.execPath, ['-e', script], {
+    uid: nobody,
+  });
+  if (status !== 0) return { reason: 'another user cannot load the package' };
+  return { user: nobody };
+}

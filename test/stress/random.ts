@@ -1,0 +1,29 @@
+// Numbers that look random and come again with their seed.
+
+export type Random = () => number;
+
+/** From 0 to below 1, by the generator called mulberry32. */
+export function randomFrom(seed: number): Random {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Runs with STRESS_SEED, or a new seed; a failure tells which it was. */
+export async function withSeed(
+  run: (random: Random) => Promise<void>,
+): Promise<void> {
+  const seed = Number(process.env['STRESS_SEED'] ?? Date.now() % 2 ** 32);
+  try {
+    await run(randomFrom(seed));
+  } catch (error) {
+    const cause = error as Error;
+    cause.message = `STRESS_SEED=${seed}: ${cause.message}`;
+    cause.stack = `STRESS_SEED=${seed}: ${cause.stack}`;
+    throw cause;
+  }
+}

@@ -1,0 +1,64 @@
+// From when to when jobs ran, by the records that they appended to a file.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export interface Spans {
+  /** By the name of the job, on the clock of process.hrtime. */
+  readonly starts: ReadonlyMap<string, bigint>;
+  readonly ends: ReadonlyMap<string, bigint>;
+}
+
+/** A folder for each test of a describe block, removed after it. */
+export function useFolder(): () => string {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'stress-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+  return () => folder;
+}
+
+export function openLog(folder: string): string {
+  const log = join(folder, 'spans');
+  writeFileSync(log, '');
+  return log;
+}
+
+export function readSpans(log: string): Spans {
+  const starts = new Map<string, bigint>();
+  const ends = new Map<string, bigint>();
+  for (const line of readFileSync(log, 'utf8').split('\n')) {
+    const [what, name, time] = line.split(' ') as [string, string, string];
+    if (what === 'start') starts.set(name, BigInt(time));
+    if (what === 'end') ends.set(name, BigInt(time));
+  }
+  return { starts, ends };
+}
+
+/**
+ * The most jobs that ran at once. Of a job that was killed from outside, `ends`
+ * tells when it still ran for sure.
+ */
+export function mostAtOnce(
+  spans: Spans,
+  ends: ReadonlyMap<string, bigint> = new Map(),
+): number {
+  const steps: [time: bigint, change: number][] = [];
+  for (const [name, start] of spans.starts) {
+    const end = spans.ends.get(name) ?? ends.get(name);
+    if (end === undefined) throw new Error(`No end of ${name} is known`);
+    // It had hardly begun when it was killed.
+    if (end <= start) continue;
+    steps.push([start, 1], [end, -1]);
+  }
+  // Of two at the same time, the end comes first.
+  steps.sort(([a, x], [b, y]) => (a === b ? x - y : a < b ? -1 : 1));
+  let running = 0;
+  let most = 0;
+  for (const [, change] of steps) {
+    running += change;
+    most = Math.max(most, running);
+  }
+  return most;
+}
