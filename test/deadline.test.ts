@@ -57,11 +57,9 @@ describe('at', () => {
   /** Timers that fire when the test says so. */
   function scripted() {
     const armed: { delay: number; fire: () => void }[] = [];
-    const set = ((fire: () => void, delay: number) => {
+    const set = (fire: () => void, delay: number): number =>
       armed.push({ delay, fire });
-      return armed.length as never;
-    }) as typeof timers.setTimeout;
-    jest.spyOn(timers, 'setTimeout').mockImplementation(set);
+    jest.spyOn(timers, 'setTimeout').mockImplementation(set as never);
     const clear = jest.spyOn(timers, 'clearTimeout').mockReturnValue();
     const clock = jest.spyOn(performance, 'now').mockReturnValue(0);
     return { armed, clear, clock };

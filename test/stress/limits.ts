@@ -44,7 +44,7 @@ export function limitStress(context: Context): void {
         const shared = Array.from({ length: 10 }, () => new AbortController());
         const own: AbortController[] = [];
         const names: string[] = [];
-        const kept: Promise<number>[] = [];
+        const kept: Promise<unknown>[] = [];
         const ended: Promise<unknown>[] = [];
         for (let i = 0; i < 1998; i++) {
           if (i % 20 === 7 && kept.length < 98) {

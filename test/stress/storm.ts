@@ -186,7 +186,7 @@ export function stormStress(context: Context): void {
         const options = { consume: 0 } as const;
         competitors.push(await js.submit(compete, [i, 8, log], options));
       }
-      const mine: Future<number>[] = [];
+      const mine: Future<unknown>[] = [];
       for (let i = 0; i < 8; i++) mine.push(await js.submit(identity, [i]));
       const values = await Promise.all(mine.map((each) => each.result()));
       expect(values).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
