@@ -30,9 +30,9 @@ if (!isWorker) {
     const both = test.reviseEnv([
       ['REGION', 'east'],
       ['REGION', 'west'],
-      ['COLOR', 'blue'],
+      ['SHADE', 'blue'],
     ]);
-    assert.deepEqual(await both.run(variables, 'STAGE', 'REGION', 'COLOR'), [
+    assert.deepEqual(await both.run(variables, 'STAGE', 'REGION', 'SHADE'), [
       'test',
       'west',
       'blue',
@@ -40,7 +40,7 @@ if (!isWorker) {
 
     // Nothing has changed elsewhere; a job sees this process as it is when
     // submit is called.
-    assert.deepEqual(variables('STAGE', 'REGION', 'COLOR'), [
+    assert.deepEqual(variables('STAGE', 'REGION', 'SHADE'), [
       'parent',
       'north',
       null,

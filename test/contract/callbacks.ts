@@ -110,11 +110,13 @@ export function callbackContract(context: Context): void {
     const js = open(1);
     const future = await js.submit(identity<number>, [7]);
     const values: number[] = [];
-    future.whenDone(async () => {
+    const askAgain: () => unknown = async () => {
       values.push(await future.result());
-    });
+    };
+    future.whenDone(askAgain);
     // What a callback returns is not waited for.
-    future.whenDone(() => new Promise(() => undefined));
+    const hang = (): unknown => new Promise(() => undefined);
+    future.whenDone(hang);
     await future.wait();
     await until('the async callback', () => values.length > 0);
     expect(values).toEqual([7]);

@@ -146,7 +146,7 @@ export function mapContract(context: Context): void {
     (name) => {
       const js = open(1);
       const call = (fn: unknown, options: object): unknown =>
-        thrown(() => start(js, name, fn, [], options as MapOptions));
+        thrown(() => start(js, name, fn, [], options));
       for (const fn of [undefined, null, 5, {}]) {
         expect(call(fn, {})).toMatchObject(typeError);
       }

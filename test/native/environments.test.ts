@@ -1,0 +1,107 @@
+import { runProgram } from './verbs.js';
+
+// Runs in threads that differ only in how they end.
+const worker = `
+  const { native } = require(workerData.binding);
+  const ends = new Int32Array(2);
+  native.pipe(ends);
+  const bytes = new Uint8Array(1);
+  let calls = 0;
+  native.watch(ends[0], () => {
+    native.read(ends[0], bytes, 0, 1);
+    calls += 1;
+    if (calls < 3) {
+      native.write(ends[1], bytes, 0, 1);
+    } else {
+      parentPort.postMessage('called');
+      if (workerData.end === 'exit') process.exit(0);
+      if (workerData.end === 'busy') for (;;);
+      if (workerData.end === 'throw') throw new Error('expected');
+    }
+  });
+  native.write(ends[1], bytes, 0, 1);
+`;
+
+const withWorkers = `
+  const { Worker } = require('node:worker_threads');
+  const { once } = require('node:events');
+  const source =
+    "const { parentPort, workerData } = require('node:worker_threads');" +
+    ${JSON.stringify(worker)};
+  async function live(end) {
+    const workerData = { binding, end };
+    const thread = new Worker(source, { eval: true, workerData });
+    const failure = once(thread, 'error').catch(() => undefined);
+    await once(thread, 'message');
+    if (end === 'terminate' || end === 'busy') await thread.terminate();
+    else if (end === 'throw') await failure;
+    else await once(thread, 'exit');
+  }
+`;
+
+describe('the addon', () => {
+  test.each(['exit', 'terminate', 'busy', 'throw'])(
+    'leaves with a thread that still watches (%s)',
+    async (end) => {
+      const { stdout } = await runProgram(`
+        ${withWorkers}
+        (async () => {
+          await live('${end}');
+          await Promise.all([live('${end}'), live('${end}'), live('${end}')]);
+          console.log('all threads have ended');
+        })();
+      `);
+      expect(stdout).toContain('all threads have ended');
+    },
+  );
+
+  test('works in several threads and in the main one at once', async () => {
+    const { stdout } = await runProgram(`
+      ${withWorkers}
+      const ends = new Int32Array(2);
+      native.pipe(ends);
+      const bytes = new Uint8Array(1);
+      let calls = 0;
+      const watch = native.watch(ends[0], () => {
+        native.read(ends[0], bytes, 0, 1);
+        calls += 1;
+      });
+      (async () => {
+        await Promise.all([live('exit'), live('terminate')]);
+        native.write(ends[1], bytes, 0, 1);
+        while (calls === 0) await new Promise(setImmediate);
+        native.unwatch(watch);
+        console.log('called');
+      })();
+    `);
+    expect(stdout).toContain('called');
+  });
+
+  test('ends with a program that still watches', async () => {
+    await runProgram(`
+      const ends = new Int32Array(2);
+      native.pipe(ends);
+      native.watch(ends[0], () => undefined);
+      process.exit(0);
+    `);
+  });
+
+  test('is loaded again by a new module registry', async () => {
+    const { stdout } = await runProgram(`
+      const ends = new Int32Array(2);
+      native.pipe(ends);
+      for (let i = 0; i < 5; i++) {
+        for (const id of Object.keys(require.cache)) delete require.cache[id];
+        const again = require(binding).native;
+        const copy = again.dup(ends[0]);
+        const watch = again.watch(copy, () => {
+          again.unwatch(watch);
+          console.log('call', i, again === native);
+        });
+      }
+      native.write(ends[1], new Uint8Array(1), 0, 1);
+    `);
+    const lines = stdout.trim().split('\n').sort();
+    expect(lines).toEqual([0, 1, 2, 3, 4].map((i) => `call ${i} false`));
+  });
+});

@@ -1,0 +1,169 @@
+import { native } from '../../dist/binding.js';
+import {
+  close,
+  closeAndCheckLeaks,
+  errno,
+  openPipe,
+  read,
+  readToEnd,
+  reap,
+  runProgram,
+  signals,
+  startNode,
+} from './verbs.js';
+
+// Where the worker has its fds.
+const resultTarget = 3;
+const slotTarget = 4;
+const token = '+';
+
+/** Ends a worker by what `source` does; gives its end and the slot pipe. */
+function liveAndDie(
+  source: string,
+  isSubmitterGone: boolean,
+): { status: [number, number]; slots: string } {
+  const [resultReader, resultWriter] = openPipe();
+  const [slotReader, slotWriter] = openPipe();
+  if (isSubmitterGone) close(resultReader);
+  const pid = startNode(
+    `
+      const guard = (signal) => native.guardToken(
+        signal, ${resultTarget}, ${slotTarget}, ${token.charCodeAt(0)});
+      // Long enough to fail when the signal does not end it.
+      const hang = () => native.poll(new Int32Array(0), 0, 60_000);
+      ${source}
+    `,
+    [
+      [resultWriter, resultTarget],
+      [slotWriter, slotTarget],
+    ],
+  );
+  close(resultWriter);
+  close(slotWriter);
+  const slots = readToEnd(slotReader);
+  return { status: reap(pid), slots };
+}
+
+describe('a guarded token', () => {
+  closeAndCheckLeaks();
+
+  const dieOfSignal = `
+    guard(signals.SIGTERM);
+    process.kill(process.pid, 'SIGTERM');
+    hang();
+  `;
+
+  test('is given back when a signal ends an orphan', () => {
+    expect(liveAndDie(dieOfSignal, true)).toEqual({
+      status: [-1, signals.SIGTERM],
+      slots: token,
+    });
+  });
+
+  test('is left to a submitter that lives', () => {
+    expect(liveAndDie(dieOfSignal, false)).toEqual({
+      status: [-1, signals.SIGTERM],
+      slots: '',
+    });
+  });
+
+  test('is given back once when several signals come together', () => {
+    const source = `
+      guard(signals.SIGTERM);
+      guard(signals.SIGINT);
+      guard(signals.SIGHUP);
+      const pid = process.pid;
+      const script = 'kill -TERM $0 && kill -INT $0 && kill -HUP $0';
+      const argv = ['sh', '-c', script, String(pid)];
+      native.spawn('/bin/sh', argv, ['PATH=/bin'], '/', Int32Array.of(0));
+      hang();
+    `;
+    const { status, slots } = liveAndDie(source, true);
+    expect(slots).toBe(token);
+    expect(status[0]).toBe(-1);
+  });
+
+  test('is given back by the signal of the parent’s death', () => {
+    if (process.platform !== 'linux') return;
+    const [slotReader, slotWriter] = openPipe();
+    const worker = `
+      native.guardToken(signals.SIGTERM, 3, 4, ${token.charCodeAt(0)});
+      native.setDeathSignal(signals.SIGTERM, process.ppid);
+      native.write(5, new Uint8Array(1), 0, 1);
+      native.poll(new Int32Array(0), 0, 60_000);
+    `;
+    const pid = startNode(
+      `
+        const [result, ready] = [new Int32Array(2), new Int32Array(2)];
+        native.pipe(result);
+        native.pipe(ready);
+        const source = 'const { native } = require(' +
+          JSON.stringify(binding) + ');' +
+          'const { signals } = require("node:os").constants;' +
+          ${JSON.stringify(worker)};
+        const env = Object.entries(process.env).map((each) => each.join('='));
+        const table = Int32Array.of(0, result[1], 3, 4, 4, ready[1], 5);
+        const argv = [process.execPath, '-e', source];
+        native.spawn(process.execPath, argv, env, '/', table);
+        native.read(ready[0], new Uint8Array(1), 0, 1);
+        process.kill(process.pid, 'SIGKILL');
+      `,
+      [[slotWriter, slotTarget]],
+    );
+    close(slotWriter);
+    expect(readToEnd(slotReader)).toBe(token);
+    expect(reap(pid)).toEqual([-1, signals.SIGKILL]);
+  });
+
+  test.each([
+    ['guardToken with signal 0', 'guard(0);'],
+    ['resetSignal', 'native.resetSignal(signals.SIGTERM);'],
+  ])('is not given back after %s', (_, uninstall) => {
+    const source = `
+      guard(signals.SIGTERM);
+      ${uninstall}
+      process.kill(process.pid, 'SIGTERM');
+      hang();
+    `;
+    expect(liveAndDie(source, true)).toEqual({
+      status: [-1, signals.SIGTERM],
+      slots: '',
+    });
+  });
+
+  test('is not given back when the worker exits', () => {
+    const source = 'guard(signals.SIGTERM); native.exitNow(3);';
+    expect(liveAndDie(source, true)).toEqual({ status: [3, 0], slots: '' });
+  });
+});
+
+describe('signals', () => {
+  closeAndCheckLeaks();
+
+  test('that cannot be caught are refused', async () => {
+    const { stdout } = await runProgram(`
+      console.log(native.guardToken(signals.SIGKILL, 0, 1, 43));
+      console.log(native.guardToken(-1, 0, 1, 43));
+      console.log(native.guardToken(1000, 0, 1, 43));
+      console.log(native.guardToken(0, 0, 1, 43));
+    `);
+    expect(stdout).toBe(`${`${-errno.EINVAL}\n`.repeat(3)}0\n`);
+  });
+
+  test('are reset one by one', () => {
+    expect(native.resetSignal(1000)).toBe(-errno.EINVAL);
+    const [reader, writer] = openPipe();
+    const pid = startNode(
+      `
+        process.on('SIGTERM', () => undefined);
+        native.resetSignal(signals.SIGTERM);
+        process.kill(process.pid, 'SIGTERM');
+        native.poll(new Int32Array(0), 0, 60_000);
+      `,
+      [[writer, 1]],
+    );
+    close(writer);
+    expect(reap(pid)).toEqual([-1, signals.SIGTERM]);
+    expect(read(reader)).toBe(0);
+  });
+});

@@ -1,0 +1,266 @@
+import { native } from '../../dist/binding.js';
+import { until } from '../helpers/until.js';
+import {
+  close,
+  closeAndCheckLeaks,
+  errno,
+  openPipe,
+  read,
+  runProgram,
+  runProgramToAnyEnd,
+  write,
+} from './verbs.js';
+
+// What the programs below begin with: a pipe, and how to use it.
+const withPipe = `
+  const ends = new Int32Array(2);
+  native.pipe(ends);
+  const [reader, writer] = ends;
+  const byte = new Uint8Array(1);
+  const give = () => native.write(writer, byte, 0, 1);
+  const take = () => native.read(reader, byte, 0, 1);
+`;
+
+async function printedBy(source: string, args?: string[]): Promise<string> {
+  const { stdout } = await runProgram(withPipe + source, args);
+  return stdout.trim();
+}
+
+describe('a watch', () => {
+  closeAndCheckLeaks();
+
+  test('calls back while its fd is readable, until unwatch', async () => {
+    const [reader, writer] = openPipe();
+    let calls = 0;
+    const watch = native.watch(reader, () => {
+      calls += 1;
+      if (calls === 3) read(reader);
+    });
+    if (typeof watch === 'number') throw new Error(`watch: ${watch}`);
+    write(writer, 'x');
+    await until('three calls', () => calls === 3);
+    write(writer, 'x');
+    await until('a call for the second byte', () => calls > 3);
+    native.unwatch(watch);
+    const before = calls;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(calls).toBe(before);
+  });
+
+  test('calls back at the end of a pipe', async () => {
+    const [reader, writer] = openPipe();
+    let isCalled = false;
+    const watch = native.watch(reader, () => (isCalled = true));
+    close(writer);
+    await until('a call', () => isCalled);
+    if (typeof watch !== 'number') native.unwatch(watch);
+  });
+
+  test('goes on calling back for an fd in error', async () => {
+    const [reader, writer] = openPipe();
+    let calls = 0;
+    const watch = native.watch(writer, () => (calls += 1));
+    close(reader);
+    await until('some calls', () => calls > 2);
+    if (typeof watch !== 'number') native.unwatch(watch);
+  });
+
+  test('of an fd that is not open or already watched is an error', () => {
+    const [reader] = openPipe();
+    const watch = native.watch(reader, () => undefined);
+    expect(native.watch(1_000_000, () => undefined)).toBe(-errno.EBADF);
+    expect(native.watch(reader, () => undefined)).toBe(-errno.EEXIST);
+    if (typeof watch !== 'number') native.unwatch(watch);
+  });
+
+  test('leaves the mode of its fd alone', async () => {
+    const printed = await printedBy(`
+      const watch = native.watch(reader, () => undefined);
+      // Would be EAGAIN, were the pipe not blocking: the write fills it.
+      const argv = ['/bin/sh', '-c', 'sleep 0.05; echo'];
+      const table = Int32Array.of(0, writer, 1);
+      native.spawn('/bin/sh', argv, ['PATH=/bin:/usr/bin'], '/', table);
+      console.log(take());
+      native.unwatch(watch);
+    `);
+    expect(printed).toBe('1');
+  });
+
+  test('holds the event loop open', async () => {
+    const printed = await printedBy(`
+      const watch = native.watch(reader, () => {
+        take();
+        native.unwatch(watch);
+      });
+      setTimeout(give, 30).unref();
+      // Something else has to wake up the loop, which must still be there.
+      const argv = ['/bin/sh', '-c', 'sleep 0.2; echo'];
+      const table = Int32Array.of(0, writer, 1);
+      native.spawn('/bin/sh', argv, ['PATH=/bin:/usr/bin'], '/', table);
+      process.on('exit', () => console.log(native.poll(ends, 0, 0)));
+    `);
+    expect(printed).toBe('0');
+  });
+
+  test('lets the program end when it is not referenced', async () => {
+    const printed = await printedBy(`
+      const watch = native.watch(reader, () => undefined);
+      native.refWatch(watch, false);
+      console.log('last line');
+    `);
+    expect(printed).toBe('last line');
+  });
+
+  test('holds the loop open again when it is referenced again', async () => {
+    const printed = await printedBy(`
+      const watch = native.watch(reader, () => {
+        native.unwatch(watch);
+        console.log('called');
+      });
+      native.refWatch(watch, false);
+      native.refWatch(watch, true);
+      const argv = ['/bin/sh', '-c', 'sleep 0.1; echo'];
+      const table = Int32Array.of(0, writer, 1);
+      native.spawn('/bin/sh', argv, ['PATH=/bin:/usr/bin'], '/', table);
+    `);
+    expect(printed).toBe('called');
+  });
+
+  test('runs ticks and microtasks after each call', async () => {
+    const printed = await printedBy(`
+      give();
+      let calls = 0;
+      const watch = native.watch(reader, () => {
+        calls += 1;
+        const call = calls;
+        console.log('call', call);
+        process.nextTick(() => console.log('tick', call));
+        Promise.resolve().then(() => console.log('microtask', call));
+        if (calls === 2) native.unwatch(watch);
+      });
+    `);
+    expect(printed.split('\n')).toEqual([
+      'call 1',
+      'tick 1',
+      'microtask 1',
+      'call 2',
+      'tick 2',
+      'microtask 2',
+    ]);
+  });
+
+  test('keeps the async context in which it was opened', async () => {
+    const printed = await printedBy(`
+      const { AsyncLocalStorage } = require('node:async_hooks');
+      const storage = new AsyncLocalStorage();
+      give();
+      storage.run('inside', () => {
+        const watch = native.watch(reader, () => {
+          console.log(storage.getStore());
+          native.unwatch(watch);
+        });
+      });
+    `);
+    expect(printed).toBe('inside');
+  });
+
+  test('may be ended and its fd closed in the callback, twice', async () => {
+    const printed = await printedBy(`
+      give();
+      let calls = 0;
+      const watch = native.watch(reader, () => {
+        calls += 1;
+        native.unwatch(watch);
+        native.unwatch(watch);
+        native.refWatch(watch, true);
+        native.close(reader);
+        process.on('exit', () => console.log(calls));
+      });
+    `);
+    expect(printed).toBe('1');
+  });
+
+  test('can be opened again for the same fd', async () => {
+    const printed = await printedBy(`
+      give();
+      native.unwatch(native.watch(reader, () => console.log('first')));
+      const watch = native.watch(reader, () => {
+        console.log('second');
+        native.unwatch(watch);
+      });
+    `);
+    expect(printed).toBe('second');
+  });
+
+  test('hands what its callback throws to uncaughtException', async () => {
+    const printed = await printedBy(`
+      give();
+      process.on('uncaughtException', ({ message }) => {
+        console.log(message, take());
+      });
+      let calls = 0;
+      const watch = native.watch(reader, () => {
+        calls += 1;
+        if (calls < 2) throw new Error('thrown');
+        native.unwatch(watch);
+      });
+      process.on('uncaughtException', give);
+    `);
+    expect(printed).toBe('thrown 1');
+  });
+
+  test('ends the program by what its callback throws', async () => {
+    const { code, stderr } = await runProgramToAnyEnd(`
+      ${withPipe}
+      give();
+      native.watch(reader, () => { throw new Error('thrown'); });
+    `);
+    expect(code).toBe(1);
+    expect(stderr).toContain('Error: thrown');
+  });
+
+  test('goes on when the value that stands for it is collected', async () => {
+    const printed = await printedBy(
+      `
+        let calls = 0;
+        (() => native.watch(reader, () => {
+          take();
+          calls += 1;
+          console.log('call', calls);
+          if (calls === 3) process.exit();
+          next();
+        }))();
+        function next() {
+          gc();
+          setImmediate(() => { gc(); give(); });
+        }
+        next();
+      `,
+      ['--expose-gc'],
+    );
+    expect(printed.split('\n')).toEqual(['call 1', 'call 2', 'call 3']);
+  });
+
+  test('is freed after unwatch and collection', async () => {
+    const printed = await printedBy(
+      `
+        let rounds = 0;
+        const rss = () => process.memoryUsage.rss();
+        let start;
+        function round() {
+          for (let i = 0; i < 500; i++) {
+            native.unwatch(native.watch(reader, () => undefined));
+          }
+          gc();
+          rounds += 1;
+          if (rounds === 20) start = rss();
+          if (rounds < 60) setImmediate(round);
+          else console.log(rss() - start < 16e6);
+        }
+        round();
+      `,
+      ['--expose-gc'],
+    );
+    expect(printed).toBe('true');
+  });
+});
