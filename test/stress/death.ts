@@ -201,4 +201,3 @@ export function deathStress(context: Context): void {
     40_000 * timeoutFactor,
   );
 }
-

@@ -51,7 +51,9 @@ function expected(end: End, index: number): unknown {
     case 'kill':
       return error({ ...lost, exitCode: null, signal: 'SIGKILL' });
     case 'uncaught': {
-      const cause = expect.objectContaining({ message: `uncaught in ${index}` });
+      const cause = expect.objectContaining({
+        message: `uncaught in ${index}`,
+      });
       return error({ ...lost, exitCode: 1, signal: null, cause });
     }
     case 'never': {
@@ -139,7 +141,9 @@ export function stormStress(context: Context): void {
       expect(new Set(isDone).size).toBe(isDone.length);
       const spans = readSpans(log);
       for (const name of early) expect(spans.starts.has(name)).toBe(false);
-      const abortedAt = new Map([...aborts].map(([name, { at }]) => [name, at]));
+      const abortedAt = new Map(
+        [...aborts].map(([name, { at }]) => [name, at]),
+      );
       expect(mostAtOnce(spans, abortedAt)).toBeLessThanOrEqual(4);
       expect([js.running, freeSlots(js)]).toEqual([0, 4]);
     },
