@@ -93,8 +93,13 @@ void Watcher::OnReadable(uv_poll_t* poll, int status, int) {
 void Watcher::Call() {
   const Napi::Env env = env_;
   Napi::HandleScope scope(env);
-  on_readable_.MakeCallback(env.Global(), 0, nullptr, context_);
-  if (!env.IsExceptionPending()) return;
+  // By hand: the wrapper ends the process when a thread is being terminated
+  // and no JavaScript can run any more.
+  napi_value function = nullptr;
+  napi_get_reference_value(env, on_readable_, &function);
+  const napi_status status = napi_make_callback(env, context_, env.Global(),
+                                                function, 0, nullptr, nullptr);
+  if (status != napi_pending_exception) return;
   // Nobody is below us on the stack: it is uncaught, as in any callback.
   napi_value error = nullptr;
   if (napi_get_and_clear_last_exception(env, &error) == napi_ok) {

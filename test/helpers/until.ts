@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Stretches every limit on slow machines. */
-export const timeoutFactor = Number(process.env['TEST_TIMEOUT_FACTOR'] ?? 1);
+/** Stretches every limit; only what hangs ever comes near it. */
+export const timeoutFactor =
+  2 * Number(process.env['TEST_TIMEOUT_FACTOR'] ?? 1);
 
 /** Asks until the answer is true; fails with the name of what it waited for. */
 export async function until(

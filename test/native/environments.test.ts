@@ -24,18 +24,17 @@ const worker = `
 
 const withWorkers = `
   const { Worker } = require('node:worker_threads');
-  const { once } = require('node:events');
   const source =
     "const { parentPort, workerData } = require('node:worker_threads');" +
     ${JSON.stringify(worker)};
   async function live(end) {
     const workerData = { binding, end };
     const thread = new Worker(source, { eval: true, workerData });
-    const failure = once(thread, 'error').catch(() => undefined);
-    await once(thread, 'message');
+    const ended = new Promise((resolve) => thread.on('exit', resolve));
+    thread.on('error', () => undefined);
+    await new Promise((resolve) => thread.on('message', resolve));
     if (end === 'terminate' || end === 'busy') await thread.terminate();
-    else if (end === 'throw') await failure;
-    else await once(thread, 'exit');
+    await ended;
   }
 `;
 

@@ -1,6 +1,5 @@
-import { openSync } from 'node:fs';
+import { openSync, realpathSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { realpathSync } from 'node:fs';
 import { check, native } from '../../dist/binding.js';
 import {
   close,
@@ -226,10 +225,8 @@ describe('the signals of a spawned program', () => {
 
   onLinux('are neither ignored nor blocked, whatever the parent does', () => {
     // Node itself ignores SIGPIPE.
-    const argv = ['/bin/grep', '-E', '^Sig(Blk|Ign|Cgt)', '/proc/self/status'];
-    expect(outputOf({ argv }).match(/[0-9a-f]{16}/g)).toEqual(
-      Array(3).fill('0'.repeat(16)),
-    );
+    const output = outputOf({ argv: ['/bin/cat', '/proc/self/status'] });
+    expect(output.match(/^Sig(Blk|Ign|Cgt):\s0{16}$/gm)).toHaveLength(3);
   });
 
   test('have their default action where the parent has a handler', async () => {
