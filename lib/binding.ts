@@ -72,6 +72,8 @@ export interface Native {
     slotFd: number,
     token: number,
   ): number;
+  /** For a forked worker: a guarded signal from its zygote means that the submitter is dying, and its end of the pipe is about to close. */
+  trustOrphanTeller(pid: number): number;
   /** A spare of the zygote blocks all signals until it has a job. */
   unblockSignals(): number;
   /** Gives a signal its default action again. */

@@ -156,6 +156,10 @@ int32_t UnblockSignals(const Args&) {
   return sigprocmask(SIG_SETMASK, &none, nullptr) < 0 ? -errno : 0;
 }
 
+int32_t TrustOrphanTeller(const Args& args) {
+  return posix::TrustOrphanTeller(args.Int(0));
+}
+
 int32_t GetPid(const Args&) { return getpid(); }
 
 int32_t DuplicateTo(const Args& args) {
@@ -182,5 +186,6 @@ void InitForking(Napi::Env, Napi::Object exports) {
   Export<ServeForks>(exports, "serveForks");
   Export<DuplicateTo>(exports, "dupTo");
   Export<GetPid>(exports, "getpid");
+  Export<TrustOrphanTeller>(exports, "trustOrphanTeller");
   Export<UnblockSignals>(exports, "unblockSignals");
 }

@@ -75,6 +75,8 @@ int SetDeathSignal(int signal, int parent_pid);
 
 // Process-global, since a worker has one token; signal 0 takes the guards away.
 int GuardToken(int signal, int result_fd, int slot_fd, uint8_t token);
+// A guarded signal from this process means that the submitter is dying.
+int TrustOrphanTeller(int pid);
 int ResetSignal(int signal);
 
 }  // namespace posix

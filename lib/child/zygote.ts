@@ -138,6 +138,7 @@ function becomeSpare(): void {
   setPid();
   process.title = 'jobserver-worker';
   leaveThroughKernel();
+  native.trustOrphanTeller(process.ppid);
   renewRandomness();
   void exercise();
 }

@@ -10,27 +10,28 @@ import { thrown } from '../helpers/thrown.js';
 
 const typeError = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
 const rangeError = { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' };
-const valueError = { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' };
-const signalError = { name: 'TypeError', code: 'ERR_UNKNOWN_SIGNAL' };
 
 const index = join(__dirname, '..', '..', 'dist', 'index.js');
 const canPin = spawnSync('taskset', ['--version']).status === 0;
 
-interface Refusal {
-  readonly name: string;
-  readonly code: string;
-}
-
-const invalid: readonly [string, Refusal, unknown[]][] = [
-  ['slots', typeError, [true, '2', 2n, {}, [2], null, Symbol('2')]],
-  ['slots', rangeError, [0, -1, 2.5, NaN, Infinity, -Infinity, 4097, 1e9]],
-  ['context', valueError, ['thread', '', 'SPAWN']],
-  ['context', typeError, [1, true, {}, ['spawn']]],
-  ['orphanSignal', signalError, ['SIGNOPE', 'sigterm', '']],
-  ['orphanSignal', typeError, [true, {}, 15n]],
-  ['orphanSignal', rangeError, [-1, 1.5, 65, NaN]],
-  ['preload', typeError, ['node:fs', 5, {}, null, true]],
-  ['preload[1]', typeError, [5, null, {}]],
+const invalid: readonly [name: string, code: string, values: unknown[]][] = [
+  [
+    'slots',
+    'ERR_INVALID_ARG_TYPE',
+    [true, '2', 2n, {}, [2], null, Symbol('2')],
+  ],
+  [
+    'slots',
+    'ERR_OUT_OF_RANGE',
+    [0, -1, 2.5, NaN, Infinity, -Infinity, 4097, 1e9],
+  ],
+  ['context', 'ERR_INVALID_ARG_VALUE', ['thread', '', 'SPAWN']],
+  ['context', 'ERR_INVALID_ARG_TYPE', [1, true, {}, ['spawn']]],
+  ['orphanSignal', 'ERR_UNKNOWN_SIGNAL', ['SIGNOPE', 'sigterm', '']],
+  ['orphanSignal', 'ERR_INVALID_ARG_TYPE', [true, {}, 15n]],
+  ['orphanSignal', 'ERR_OUT_OF_RANGE', [-1, 1.5, 65, NaN]],
+  ['preload', 'ERR_INVALID_ARG_TYPE', ['node:fs', 5, {}, null, true]],
+  ['preload[1]', 'ERR_INVALID_ARG_TYPE', [5, null, {}]],
 ];
 
 /** What `new Jobserver()` accepts, and what it takes. */
@@ -38,13 +39,13 @@ export function constructionContract(context: Context): void {
   const { JOBSERVER_SLOTS } = process.env;
   afterEach(() => {
     delete process.env['JOBSERVER_SLOTS'];
-    if (JOBSERVER_SLOTS !== undefined)
-      process.env = { ...process.env, JOBSERVER_SLOTS };
+    if (JOBSERVER_SLOTS === undefined) return;
+    process.env['JOBSERVER_SLOTS'] = JOBSERVER_SLOTS;
   });
 
   test.each(invalid)(
-    'a value that is no %s throws $code and opens nothing (CON-03, CON-04, CON-05, CON-08, CON-10, LIFE-10)',
-    (name, error, values) => {
+    'a value that is no %s throws %s and opens nothing (CON-03, CON-04, CON-05, CON-08, CON-10, LIFE-10)',
+    (name, code, values) => {
       const fds = readdirSync('/dev/fd').length;
       for (const value of values) {
         const options =
@@ -56,7 +57,11 @@ export function constructionContract(context: Context): void {
           thrown: thrown(() => new Jobserver(options as JobserverOptions)),
         }).toMatchObject({
           value,
-          thrown: { ...error, message: expect.stringContaining(name) },
+          thrown: {
+            name: code === 'ERR_OUT_OF_RANGE' ? 'RangeError' : 'TypeError',
+            code,
+            message: expect.stringContaining(name),
+          },
         });
       }
       expect(readdirSync('/dev/fd').length).toBe(fds);

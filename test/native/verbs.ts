@@ -8,6 +8,8 @@ import { timeoutFactor } from '../helpers/until.js';
 
 export const { errno, signals } = constants;
 export const limitMs = 10_000 * timeoutFactor;
+// What hangs fails by the limit above, with the name of what it waited for.
+jest.setTimeout(3 * limitMs);
 export const onLinux = process.platform === 'linux' ? test : test.skip;
 
 /** For children that are node programs; theirs must find what ours has found. */

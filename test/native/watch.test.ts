@@ -237,27 +237,4 @@ describe('a watch', () => {
     );
     expect(printed.split('\n')).toEqual(['call 1', 'call 2', 'call 3']);
   });
-
-  test('is freed after unwatch and collection', async () => {
-    const printed = await printedBy(
-      `
-        let rounds = 0;
-        const rss = () => process.memoryUsage.rss();
-        let start;
-        function round() {
-          for (let i = 0; i < 500; i++) {
-            native.unwatch(native.watch(reader, () => undefined));
-          }
-          gc();
-          rounds += 1;
-          if (rounds === 20) start = rss();
-          if (rounds < 60) setImmediate(round);
-          else console.log(rss() - start < 16e6);
-        }
-        round();
-      `,
-      ['--expose-gc'],
-    );
-    expect(printed).toBe('true');
-  });
 });

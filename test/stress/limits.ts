@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../../dist/context.js';
 import { Jobserver } from '../../dist/index.js';
 import { waitAt } from '../fixtures/gate-jobs.js';
@@ -70,10 +71,11 @@ export function limitStress(context: Context): void {
         }
         expect([kept.length, ended.length]).toEqual([98, 1900]);
         const controllers = [...shared, ...own];
-        for (const controller of controllers) {
-          setTimeout(() => controller.abort(), random() * 60);
-        }
-        await Promise.all(ended);
+        const aborts = controllers.map(async (controller) => {
+          await sleep(random() * 60);
+          controller.abort();
+        });
+        await Promise.all([...aborts, ...ended]);
         const count = (name: string): number =>
           names.filter((each) => each === name).length;
         expect(count('Blocked') + count('AbortError')).toBe(1900);
