@@ -30,7 +30,7 @@ function lateness(wait: (timeoutMs: number) => number): number[] {
 }
 
 /**
- * A program that waits 300 ms under a stream of signals that it handles, and
+ * A program that waits 1500 ms under a stream of signals that it handles, and
  * prints the result, the time and the number of signals.
  */
 function underSignals(wait: string): Promise<string> {
@@ -132,11 +132,11 @@ describe('poll', () => {
 
   test('keeps its deadline under a stream of signals', async () => {
     const answer = JSON.parse(
-      await underSignals('native.poll(Int32Array.of(ends[0], 1), 1, 300)'),
+      await underSignals('native.poll(Int32Array.of(ends[0], 1), 1, 1500)'),
     );
     expect(answer.result).toBe(0);
-    expect(answer.elapsed).toBeGreaterThanOrEqual(300);
-    expect(answer.elapsed).toBeLessThan(5000);
+    expect(answer.elapsed).toBeGreaterThanOrEqual(1500);
+    expect(answer.elapsed).toBeLessThan(20_000);
     expect(answer.count).toBeGreaterThan(5);
   });
 });
@@ -240,11 +240,11 @@ describe('a selector', () => {
 
   test('keeps its deadline under a stream of signals', async () => {
     const answer = JSON.parse(
-      await underSignals('native.selectorWait(selector, ready, 300)'),
+      await underSignals('native.selectorWait(selector, ready, 1500)'),
     );
     expect(answer.result).toBe(0);
-    expect(answer.elapsed).toBeGreaterThanOrEqual(300);
-    expect(answer.elapsed).toBeLessThan(5000);
+    expect(answer.elapsed).toBeGreaterThanOrEqual(1500);
+    expect(answer.elapsed).toBeLessThan(20_000);
     expect(answer.count).toBeGreaterThan(5);
   });
 });
