@@ -30,7 +30,7 @@ function lateness(wait: (timeoutMs: number) => number): number[] {
 }
 
 /**
- * A program that waits 1500 ms under a stream of signals that it handles, and
+ * A program that waits 300 ms under a stream of signals that it handles, and
  * prints the result, the time and the number of signals.
  */
 function underSignals(wait: string): Promise<string> {
@@ -42,16 +42,18 @@ function underSignals(wait: string): Promise<string> {
     native.selectorAdd(selector, ends[0]);
     const ready = new Int32Array(4);
     let count = 0;
-    process.once('SIGUSR2', () => {
-      process.on('SIGUSR2', () => { count += 1; });
+    process.on('SIGUSR2', () => {
+      count += 1;
+      if (count > 1) return;
       const start = performance.now();
       const result = ${wait};
       const elapsed = performance.now() - start;
       sender.kill('SIGKILL');
-      sender.on('exit', () => setImmediate(() => {
+      // Not its exit, which a full queue of signals may not tell of.
+      setTimeout(() => {
         console.log(JSON.stringify({ result, elapsed, count }));
         process.exit();
-      }));
+      }, 200);
     });
     const script = 'while kill -USR2 ' + process.pid + '; do :; done';
     const sender = spawn('/bin/sh', ['-c', script], { stdio: 'ignore' });
@@ -132,10 +134,10 @@ describe('poll', () => {
 
   test('keeps its deadline under a stream of signals', async () => {
     const answer = JSON.parse(
-      await underSignals('native.poll(Int32Array.of(ends[0], 1), 1, 1500)'),
+      await underSignals('native.poll(Int32Array.of(ends[0], 1), 1, 300)'),
     );
     expect(answer.result).toBe(0);
-    expect(answer.elapsed).toBeGreaterThanOrEqual(1500);
+    expect(answer.elapsed).toBeGreaterThanOrEqual(300);
     expect(answer.elapsed).toBeLessThan(20_000);
     expect(answer.count).toBeGreaterThan(5);
   });
@@ -240,10 +242,10 @@ describe('a selector', () => {
 
   test('keeps its deadline under a stream of signals', async () => {
     const answer = JSON.parse(
-      await underSignals('native.selectorWait(selector, ready, 1500)'),
+      await underSignals('native.selectorWait(selector, ready, 300)'),
     );
     expect(answer.result).toBe(0);
-    expect(answer.elapsed).toBeGreaterThanOrEqual(1500);
+    expect(answer.elapsed).toBeGreaterThanOrEqual(300);
     expect(answer.elapsed).toBeLessThan(20_000);
     expect(answer.count).toBeGreaterThan(5);
   });
