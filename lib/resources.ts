@@ -114,7 +114,7 @@ export class Resources implements SlotQueue, FutureOwner, Busy {
 
   wait(submission: Submission): void {
     if (this.#line.size === 0) {
-      selector.add(this.slots.reader, () => {
+      selector.add(this.slots.ready, () => {
         this.#serveLine();
       });
     }
@@ -123,7 +123,7 @@ export class Resources implements SlotQueue, FutureOwner, Busy {
 
   leave(submission: Submission): void {
     if (!this.#line.delete(submission)) return;
-    if (this.#line.size === 0) selector.remove(this.slots.reader);
+    if (this.#line.size === 0) selector.remove(this.slots.ready);
   }
 
   #serveLine(): void {

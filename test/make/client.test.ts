@@ -132,6 +132,13 @@ describe.each(cases)('a pool of %s style, %s context', (_, name, makePool) => {
     expect(pool.free()).toEqual([]);
   });
 
+  test('without a token it runs one job after the other (MKF-08, MKF-10)', async () => {
+    const pool = makePool([]);
+    const run = await runProgram(['spans', name, '5', '20'], pool);
+    expect(overlap(run.found as Span[])).toBe(1);
+    expect(pool.free()).toEqual([]);
+  });
+
   const whenDying = isLinux ? test : test.skip; // Needs an orphan signal.
 
   whenDying.each(['SIGTERM', 'SIGINT', 'SIGKILL'] as const)(

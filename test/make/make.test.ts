@@ -87,6 +87,14 @@ function spans(): Span[] {
       expect(ended.stderr).toBe('');
     });
 
+    test('recipes that have all slots of make -j2 between them go on (MKF-08)', async () => {
+      const report = recipe('report', context, spansFile, '5', '40');
+      const ended = await make('-j2', Array<string>(4).fill(`+${report}`));
+      expect(overlap(spans())).toBeLessThanOrEqual(2);
+      expect(spans()).toHaveLength(20);
+      expect(ended.stderr).toBe('');
+    });
+
     test('nested jobs have their slots from make -j4 as well (MKF-09, MKF-12)', async () => {
       const ended = await make('-j4', [`+${recipe('nested', context)}`]);
       const [run] = found(ended) as [Found];
