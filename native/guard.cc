@@ -14,6 +14,9 @@ namespace {
 int guarded_result_fd = -1;
 int guarded_slot_fd = -1;
 uint8_t guarded_token = 0;
+pid_t guarded_parent = 0;
+// Another thread may be in the handler of another signal at the same time.
+bool is_token_given = false;
 
 // The signals that have our handler.
 constexpr int kSignals = 65;
@@ -22,7 +25,8 @@ bool is_guarded[kSignals];
 // The process whose signals say that the submitter is dead; 0: none.
 int orphan_teller = 0;
 
-// A process that dies closes its fds in an order of the kernel's choice.
+// A process that dies closes its fds in an order of the kernel's choice: the
+// first of its threads to end sends the death signal, the last closes the fds.
 constexpr int kDyingMs = 1000;
 
 bool IsReaderGone(int writer, int timeout_ms) {
@@ -32,10 +36,17 @@ bool IsReaderGone(int writer, int timeout_ms) {
          (end.revents & (POLLERR | POLLHUP)) != 0;
 }
 
-// Every signal is blocked in here, so that no second one gives a second token.
+bool IsToldOfDeath(const siginfo_t& info) {
+  if (orphan_teller > 0 && info.si_pid == orphan_teller) return true;
+  return IsDeathSignal(info, guarded_parent);
+}
+
+// Every signal is blocked in here, but other threads may take theirs, and the
+// next pending one comes before the death that raise asks for.
 void GiveBackAndDie(int signal, siginfo_t* info, void*) {
-  const bool is_told = orphan_teller > 0 && info->si_pid == orphan_teller;
-  if (IsReaderGone(guarded_result_fd, is_told ? kDyingMs : 0)) {
+  const int timeout_ms = IsToldOfDeath(*info) ? kDyingMs : 0;
+  if (IsReaderGone(guarded_result_fd, timeout_ms) &&
+      !__atomic_exchange_n(&is_token_given, true, __ATOMIC_SEQ_CST)) {
     // A signal cannot interrupt it, and nobody is left to be told of an error.
     const ssize_t ignored = write(guarded_slot_fd, &guarded_token, 1);
     static_cast<void>(ignored);
@@ -63,6 +74,8 @@ int GuardToken(int signal, int result_fd, int slot_fd, uint8_t token) {
   guarded_result_fd = result_fd;
   guarded_slot_fd = slot_fd;
   guarded_token = token;
+  guarded_parent = getppid();
+  is_token_given = false;
   struct sigaction action = {};
   action.sa_sigaction = GiveBackAndDie;
   action.sa_flags = SA_RESTART | SA_SIGINFO;

@@ -5,6 +5,7 @@
 // `linux/` and `darwin/` hold the verbs that the platforms do differently.
 #pragma once
 #include <poll.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -72,6 +73,9 @@ int ExitFd(int pid);
 // exit_fd -1: by pid.
 int Kill(int pid, int exit_fd, int signal);
 int SetDeathSignal(int signal, int parent_pid);
+// Whether the kernel may have sent it because the parent dies. What Kill sends
+// never is, but what the parent sends by other means looks the same.
+bool IsDeathSignal(const siginfo_t& info, int parent_pid);
 
 // Process-global, since a worker has one token; signal 0 takes the guards away.
 int GuardToken(int signal, int result_fd, int slot_fd, uint8_t token);

@@ -26,4 +26,6 @@ int Kill(int pid, int, int signal) {
 
 int SetDeathSignal(int, int) { return -ENOSYS; }
 
+bool IsDeathSignal(const siginfo_t&, int) { return false; }
+
 }  // namespace posix

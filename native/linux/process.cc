@@ -27,7 +27,13 @@ int ExitFd(int pid) {
 
 int Kill(int pid, int exit_fd, int signal) {
   if (exit_fd >= 0) {
-    if (syscall(SYS_pidfd_send_signal, exit_fd, signal, nullptr, 0) == 0) {
+    // Marked as ours, or a guard would take it for a death signal.
+    siginfo_t info = {};
+    info.si_signo = signal;
+    info.si_code = SI_QUEUE;
+    info.si_pid = getpid();
+    info.si_uid = getuid();
+    if (syscall(SYS_pidfd_send_signal, exit_fd, signal, &info, 0) == 0) {
       return 0;
     }
     if (errno != ENOSYS) return -errno;
@@ -40,6 +46,10 @@ int SetDeathSignal(int signal, int parent_pid) {
   // A parent that died before the request would never be noticed.
   if (signal != 0 && getppid() != parent_pid) return -ESRCH;
   return 0;
+}
+
+bool IsDeathSignal(const siginfo_t& info, int parent_pid) {
+  return info.si_code == SI_USER && info.si_pid == parent_pid;
 }
 
 }  // namespace posix

@@ -14,12 +14,13 @@ import { waitingContract } from './waiting.js';
 /** Every promise about jobs, for one way to start them. */
 export function contract(context: Context): void {
   describe(`context ${context}`, () => {
+    // Closes what has been opened, before leaks are looked for.
+    checkSlots();
     checkLeaks(async () => {
       const js = new Jobserver({ context, slots: 1 });
       await js.run(identity, 1);
       await js.close();
     });
-    checkSlots();
 
     describe('results', () => resultContract(context));
     describe('death', () => deathContract(context));

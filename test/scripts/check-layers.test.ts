@@ -41,7 +41,8 @@ describe('what is allowed', () => {
       'future.ts': "import type { Job } from './job.js';\n",
       'job.ts': "import { launch } from './launch';\n",
       'launch/index.ts': "import { forkLauncher } from './fork.js';\n",
-      'launch/fork.ts': "import { run } from '../child/run.js';\n",
+      'launch/fork.ts': "import { runInFork } from '../child/fork.js';\n",
+      'child/fork.ts': "import { run } from './run.js';\n",
       'child/main.ts': "import { run } from './run.js';\n",
       'child/run.ts':
         "import { Fd } from '../fd.js';\n" +
@@ -103,7 +104,7 @@ describe('what is reported, with its file, line and rule', () => {
     const { status, problems } = check({
       'child/main.ts': "import { Launcher } from '../launch/launcher.js';\n",
       'child/run.ts': "import { Jobserver } from '../jobserver.js';\n",
-      'child/zygote.ts': "const load = () => import('../jobserver.js');\n",
+      'child/process.ts': "const load = () => import('../jobserver.js');\n",
       'launch/launcher.ts': '',
       'launch/spawn.ts': "import { run } from '../child/run.js';\n",
       'jobserver.ts': "import { run } from './child/run.js';\n",
@@ -113,10 +114,10 @@ describe('what is reported, with its file, line and rule', () => {
     expect(problems).toEqual([
       'lib/child/main.ts:1: imports ../launch/launcher.js: ' +
         'layer 2.5 may not import layer 3',
+      'lib/child/process.ts:1: imports ../jobserver.js: ' +
+        'layer 2.5 may not import layer 7',
       'lib/child/run.ts:1: imports ../jobserver.js: ' +
         'allowed only by import(), by require() in a function, or for types',
-      'lib/child/zygote.ts:1: imports ../jobserver.js: ' +
-        'layer 2.5 may not import layer 7',
       'lib/jobserver.ts:1: imports ./child/run.js: ' +
         'nobody outside of child/* may',
       'lib/launch/spawn.ts:1: imports ../child/run.js: ' +
