@@ -16,6 +16,7 @@ import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { rejection, thrown } from '../helpers/thrown.js';
 import { timeoutFactor, until } from '../helpers/until.js';
 import { isAlive, stateOf } from './processes.js';
+import { longMs } from './programs.js';
 import { withSeed } from './random.js';
 import { useFolder } from './spans.js';
 
@@ -85,7 +86,7 @@ export function deathStress(context: Context): void {
         const again = [1, 2, 3, 4].map((value) => js.run(identity, value));
         expect(await Promise.all(again)).toEqual([1, 2, 3, 4]);
       }),
-    60_000 * timeoutFactor,
+    longMs,
   );
 
   test('a job stopped while it sends a large result makes no wait late, and delivers once it goes on', async () => {
@@ -178,11 +179,11 @@ export function deathStress(context: Context): void {
       const parent = spawn(process.execPath, args, { stdio: 'ignore' });
       const exited = once(parent, 'exit');
       const found = new Set<number>();
-      const watchdog = setTimeout(() => parent.kill('SIGKILL'), 25_000);
+      const watchdog = setTimeout(() => parent.kill('SIGKILL'), 60_000);
       try {
         const names = (): string[] =>
           readdirSync(where).filter((name) => !name.startsWith('.'));
-        await until('12 jobs to run', () => names().length === 12, 20_000);
+        await until('12 jobs to run', () => names().length === 12, 50_000);
         for (const name of names()) {
           const pids = readFileSync(join(where, name), 'utf8').split(' ');
           // Of the parents, one may be a forkserver.
@@ -198,6 +199,6 @@ export function deathStress(context: Context): void {
         await until(`process ${pid} to end`, () => !isAlive(pid));
       }
     },
-    40_000 * timeoutFactor,
+    longMs,
   );
 }

@@ -11,7 +11,8 @@ import {
   largeBytes,
 } from '../fixtures/stress-jobs.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
-import { timeoutFactor, until } from '../helpers/until.js';
+import { until } from '../helpers/until.js';
+import { longMs } from './programs.js';
 import { mostAtOnce, openLog, readSpans, useFolder } from './spans.js';
 
 const ends: readonly End[] = [
@@ -120,7 +121,7 @@ export function stormStress(context: Context): void {
           }
           return late.size === 0;
         },
-        60_000,
+        180_000,
       );
 
       const outcomes = await settled;
@@ -147,7 +148,7 @@ export function stormStress(context: Context): void {
       expect(mostAtOnce(spans, abortedAt)).toBeLessThanOrEqual(4);
       expect([js.running, freeSlots(js)]).toEqual([0, 4]);
     },
-    90_000 * timeoutFactor,
+    longMs,
   );
 
   test.each([4, 2])(
@@ -208,6 +209,6 @@ export function stormStress(context: Context): void {
       expect(mostAtOnce(readSpans(log))).toBeLessThanOrEqual(2);
       expect([js.running, freeSlots(js)]).toEqual([0, 2]);
     },
-    60_000 * timeoutFactor,
+    longMs,
   );
 }

@@ -3,21 +3,20 @@ import { Jobserver } from '../../dist/index.js';
 import { identity } from '../fixtures/jobs.js';
 import { checkSlots } from '../helpers/jobserver.js';
 import { checkLeaks } from '../helpers/leaks.js';
-import { timeoutFactor } from '../helpers/until.js';
 import { deathStress } from './death.js';
 import { limitStress } from './limits.js';
 import { stormStress } from './storm.js';
 
 /** Promises that are hard to keep, for one way to start jobs. */
 export function stress(context: Context): void {
-  jest.setTimeout(30_000 * timeoutFactor);
   describe(`context ${context}`, () => {
+    // Closes what has been opened, before leaks are looked for.
+    checkSlots();
     checkLeaks(async () => {
       const js = new Jobserver({ context, slots: 1 });
       await js.run(identity, 1);
       await js.close();
     });
-    checkSlots();
 
     describe('storms', () => stormStress(context));
     describe('death', () => deathStress(context));
