@@ -54,6 +54,7 @@ class Zygote {
   struct Child;
 
   int Open();
+  int MovePrivate(int fd);
   int ForkMissing();
   int ForkChild();
   void Watch(int fd, uint32_t events, Child* child, unsigned tag);
@@ -69,6 +70,9 @@ class Zygote {
 
   const int request_fd_;
   const int wanted_spares_;
+  // Descriptors that a child has no business with lie from here on, so that it
+  // closes them at one stroke.
+  int private_from_ = 0;
   int epoll_ = -1;
   int taken_reader_ = -1;
   int taken_writer_ = -1;

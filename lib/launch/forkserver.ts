@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { check, errno, native, pollEvents, systemError } from '../binding.js';
 import { deadlineAfter, remaining } from '../deadline.js';
 import { environmentOfJob } from '../environment.js';
-import type { Ending } from '../errors.js';
+import { type Ending, codedError } from '../errors.js';
 import { Fd } from '../fd.js';
 import { packSurroundings } from '../order.js';
 import { writeOrder } from '../order-file.js';
@@ -199,8 +199,7 @@ class ForkedWorker implements Worker {
     }
     const unknown = { exitCode: null, signal: null };
     // The request was still on its way when the zygote died.
-    if (this.#pid === undefined)
-      return { pid: 0, ...unknown, neverBegan: true };
+    if (this.#pid === undefined) return { pid: 0, ...unknown, ...neverBegan() };
     return { pid: this.#pid, ...unknown };
   }
 
@@ -251,6 +250,15 @@ class ForkedWorker implements Worker {
       if (native.poll(news, 1, remaining(deadline)) === 0) return;
     }
   }
+}
+
+function neverBegan(): Pick<Ending, 'neverBegan' | 'refusal'> {
+  const refusal = codedError(
+    'ERR_JOBSERVER_FORKSERVER',
+    'The forkserver ended before it could start the job; if something is wrong ' +
+      'with it, it has said so on stderr',
+  );
+  return { neverBegan: true, refusal };
 }
 
 const packed = new WeakMap<readonly string[], { cwd: string; part: Buffer }>();

@@ -3,6 +3,7 @@
 // kernel hands each request to exactly one; it tells the zygote that it was
 // taken, and hands over its report socket, since only the zygote can learn how
 // it ends.
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -25,21 +26,21 @@
 namespace posix {
 namespace {
 
-// Descriptors that a child has no business with lie from here on, so that it
-// closes them at one stroke.
-constexpr int kPrivateFrom = 64;
-
 // How often to try again where no process is to be had.
 constexpr int kRetryMs = 10;
 
 constexpr int kIsChild = 1;
 
-int MovePrivate(int fd) {
-  if (fd < 0) return fd;
-  const int moved = fcntl(fd, F_DUPFD_CLOEXEC, kPrivateFrom);
-  const int result = moved < 0 ? -errno : moved;
-  close(fd);
-  return result;
+int HighestFd() {
+  DIR* fds = opendir("/proc/self/fd");
+  if (fds == nullptr) return -errno;
+  int highest = 0;
+  while (const dirent* entry = readdir(fds)) {
+    const int fd = atoi(entry->d_name);
+    if (fd > highest) highest = fd;
+  }
+  closedir(fds);
+  return highest;
 }
 
 // From a spare to the zygote, together with its report socket.
@@ -65,6 +66,9 @@ int Zygote::Open() {
   int ends[2];
   int result = SocketPair(ends, true);
   if (result < 0) return result;
+  const int highest = HighestFd();
+  if (highest < 0) return highest;
+  private_from_ = highest + 1;
   taken_reader_ = MovePrivate(ends[0]);
   taken_writer_ = ends[1];
   epoll_ = MovePrivate(epoll_create1(EPOLL_CLOEXEC));
@@ -76,6 +80,14 @@ int Zygote::Open() {
   Watch(taken_reader_, EPOLLIN, nullptr, kTaken);
   // Once: no JavaScript runs in here, so no heap grows between two forks.
   return PrepareFork();
+}
+
+int Zygote::MovePrivate(int fd) {
+  if (fd < 0) return fd;
+  const int moved = fcntl(fd, F_DUPFD_CLOEXEC, private_from_);
+  const int result = moved < 0 ? -errno : moved;
+  close(fd);
+  return result;
 }
 
 void Zygote::Watch(int fd, uint32_t events, Child* child, unsigned tag) {
@@ -120,9 +132,9 @@ int Zygote::ForkChild() {
     sigprocmask(SIG_SETMASK, &all, nullptr);
     // A spare without its zygote would take a job whose end nobody could tell.
     if (SetDeathSignal(SIGKILL, self) < 0) _exit(1);
-    if (syscall(SYS_close_range, kPrivateFrom, ~0U, 0) < 0) {
+    if (syscall(SYS_close_range, private_from_, ~0U, 0) < 0) {
       const int end = static_cast<int>(sysconf(_SC_OPEN_MAX));
-      for (int fd = kPrivateFrom; fd < end; fd++) close(fd);
+      for (int fd = private_from_; fd < end; fd++) close(fd);
     }
     return 0;
   }
