@@ -65,7 +65,7 @@ function request(
   const fds = [reporter.number, orderFile, resultWriter, 1, 2];
   try {
     zygote.send(order.orphanSignal, [...fds, zygote.client.number, ...pipes]);
-    return new ForkedWorker(report);
+    return new ForkedWorker(report, zygote);
   } catch (error) {
     report.close();
     throw error;
@@ -101,6 +101,7 @@ class Zygote {
     }
   }
 
+  /** The next request goes to another. */
   abandon(): void {
     this.isGone = true;
     this.client.close();
@@ -168,6 +169,7 @@ if (parseInt(process.versions.node) < 26) {
 
 class ForkedWorker implements Worker {
   readonly #report: Fd;
+  readonly #zygote: Zygote;
   /** A pidfd: the same process for ever. */
   #self = new Fd(-1);
   #pid: number | undefined;
@@ -175,8 +177,9 @@ class ForkedWorker implements Worker {
   #isAlone = false;
   #ending: Ending | undefined;
 
-  constructor(report: Fd) {
+  constructor(report: Fd, zygote: Zygote) {
     this.#report = report;
+    this.#zygote = zygote;
   }
 
   get pid(): number {
@@ -198,9 +201,11 @@ class ForkedWorker implements Worker {
       if (native.poll(exit, 1, 0) === 0) return undefined;
     }
     const unknown = { exitCode: null, signal: null };
-    // The request was still on its way when the zygote died.
-    if (this.#pid === undefined) return { pid: 0, ...unknown, ...neverBegan() };
-    return { pid: this.#pid, ...unknown };
+    if (this.#pid !== undefined) return { pid: this.#pid, ...unknown };
+    // The request was still on its way when the zygote died. Its spares die as
+    // well, but until then they would take the next request.
+    this.#zygote.abandon();
+    return { pid: 0, ...unknown, ...neverBegan() };
   }
 
   kill(signal: number): void {
