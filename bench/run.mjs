@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { machine } from './measure.mjs';
 
-const all = ['start', 'waiting', 'outstanding'];
+const all = ['start', 'waiting', 'outstanding', 'queue'];
 const names = process.argv.length > 2 ? process.argv.slice(2) : all;
 // It makes every start of Node 20 slower by far, and so hides what is measured.
 const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;

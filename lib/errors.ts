@@ -79,6 +79,7 @@ export class AbortError extends Error {
 /** Codes of the plain errors that this library throws beside its classes. */
 export type JobserverErrorCode =
   | 'ERR_JOBSERVER_CLOSED'
+  | 'ERR_JOBSERVER_EXECUTOR_SHUTDOWN'
   | 'ERR_JOBSERVER_FUNCTION'
   | 'ERR_JOBSERVER_IMPORTING'
   | 'ERR_JOBSERVER_NO_BINARY'
@@ -116,6 +117,11 @@ export function invalidArgument(
     ),
     { code: 'ERR_INVALID_ARG_TYPE' },
   );
+}
+
+export function checkOptions<O extends object>(options: O): O {
+  if (typeof options === 'object' && options !== null) return options;
+  throw invalidArgument('options', 'an object', options);
 }
 
 /** A value of the right type that is malformed. */

@@ -17,6 +17,7 @@ import {
   CallbackRaised,
   type Ending,
   LostResult,
+  checkOptions,
   invalidArgument,
 } from './errors.js';
 import type { Frame } from './frame.js';
@@ -384,11 +385,4 @@ export class Future<T> {
       return { isError: true, error };
     }
   }
-}
-
-function checkOptions<O extends object>(options: O): O {
-  if (typeof options !== 'object' || options === null) {
-    throw invalidArgument('options', 'an object', options);
-  }
-  return options;
 }

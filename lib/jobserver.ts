@@ -17,25 +17,28 @@ import {
 } from './controls.js';
 import { type Deadline, deadlineAfter } from './deadline.js';
 import { type EnvAdditions, revise } from './environment.js';
-import { invalidArgument, outOfRange } from './errors.js';
+import { checkOptions, invalidArgument, outOfRange } from './errors.js';
 import { duplicate } from './fd.js';
 import type { Callable } from './funcref.js';
 import type { Future } from './future.js';
+import { JobRecord } from './job-record.js';
 import { launchers } from './launch/index.js';
 import { joinMake } from './make/client.js';
+import { type MapPlan, mapAsync, mapSync } from './map.js';
 import {
-  type MapPlan,
-  checkCount,
+  type ArgsOf,
+  type MapOptions,
+  checkMapOptions,
   chunksOf,
-  chunksOfAsync,
-  mapAsync,
-  mapSync,
-} from './map.js';
+  chunksOfSync,
+  only,
+  spread,
+} from './map-input.js';
 import { Resources } from './resources.js';
 import type { Signal } from './signals.js';
 import { checkSlots, defaultSlots } from './slot-count.js';
 import { SlotPipe } from './slots.js';
-import type { Plan, SleepGate } from './submission.js';
+import type { Plan, SleepGate, Terms } from './submission.js';
 import { trace } from './trace.js';
 import { sendable } from './wire/value.js';
 import { checkNotImporting, workerState } from './worker-state.js';
@@ -72,21 +75,22 @@ export interface SubmitOptions {
   signal?: AbortSignal | undefined;
 }
 
-export interface MapOptions {
-  /** Milliseconds from the call of map to the last result, then Blocked. */
-  timeout?: number | undefined;
-  /** Calls made by one job, in order; default 1. When one fails, all do. */
-  chunkSize?: number | undefined;
-  /** Most jobs outstanding; when given, the input is read lazily. */
-  bufferSize?: number | undefined;
-  /** Aborting ends the iteration with an AbortError, and its jobs. */
-  signal?: AbortSignal | undefined;
-}
-
 // An own property that structured clone refuses: see Future.
 const notCloneable = (): never => {
   throw new Error('A Jobserver travels to its jobs only');
 };
+
+/** For the executor: what it needs of a handle to queue calls for it. */
+interface JobserverControl {
+  /** Throws what `map` throws for a function. */
+  check(jobserver: Jobserver, fn: unknown): void;
+  /** Captures a call as `submit` does, with the same errors. */
+  plan(jobserver: Jobserver, call: Call, signal: AbortSignal | undefined): Plan;
+  resources(jobserver: Jobserver): Resources;
+  gate(jobserver: Jobserver): SleepGate;
+}
+
+export let jobserverControl: JobserverControl;
 
 /**
  * Slots, and the right to start jobs in them.
@@ -98,6 +102,20 @@ const notCloneable = (): never => {
  * same slots, without any futures.
  */
 export class Jobserver implements Disposable, AsyncDisposable {
+  static {
+    jobserverControl = {
+      check: (jobserver, fn) => {
+        jobserver.#check(fn);
+      },
+      plan: (jobserver, call, signal) => {
+        jobserver.#check(call.fn);
+        return jobserver.#plan(call, signal);
+      },
+      resources: (jobserver) => jobserver.#resources,
+      gate: (jobserver) => jobserver.#controls.gate,
+    };
+  }
+
   readonly #resources: Resources;
   readonly #controls: Controls;
 
@@ -157,9 +175,9 @@ export class Jobserver implements Disposable, AsyncDisposable {
     args?: A,
     options: SubmitOptions = {},
   ): Promise<Future<Awaited<R>>> {
-    const { plan, deadline } = this.#planCall(fn, args, options);
+    const { terms, deadline } = this.#planCall(fn, args, options);
     return new Promise((resolve, reject) => {
-      this.#resources.submit(plan, deadline, (settled) => {
+      this.#resources.submit(terms, deadline, (settled) => {
         if ('future' in settled) resolve(settled.future as never);
         else reject(settled.error);
       });
@@ -172,8 +190,8 @@ export class Jobserver implements Disposable, AsyncDisposable {
     args?: A,
     options: SubmitOptions = {},
   ): Future<Awaited<R>> {
-    const { plan, deadline } = this.#planCall(fn, args, options);
-    return this.#resources.submitSync(plan, deadline) as Future<Awaited<R>>;
+    const { terms, deadline } = this.#planCall(fn, args, options);
+    return this.#resources.submitSync(terms, deadline) as Future<Awaited<R>>;
   }
 
   /** Submits fn(...args) and resolves with its result: the everyday form. */
@@ -199,7 +217,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
     items: Iterable<T> | AsyncIterable<T>,
     options: MapOptions = {},
   ): AsyncGenerator<Awaited<R>> {
-    return this.#mapAsync(fn, items, options, (item) => [item]);
+    return this.#mapAsync(fn, items, options, only);
   }
 
   /** `map` for callers without an event loop: blocks the thread. */
@@ -208,7 +226,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
     items: Iterable<T>,
     options: MapOptions = {},
   ): Generator<Awaited<R>> {
-    return this.#mapSync(fn, items, options, (item) => [item]);
+    return this.#mapSync(fn, items, options, only);
   }
 
   /** `map` that spreads each item as the list of arguments. */
@@ -334,7 +352,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
     fn: unknown,
     args: unknown,
     options: SubmitOptions,
-  ): { plan: Plan; deadline: Deadline } {
+  ): { terms: Terms; deadline: Deadline } {
     checkNotImporting();
     checkCallable(fn, this.#controls);
     const call = { fn, args: checkArgs(args), isMapped: false };
@@ -346,17 +364,24 @@ export class Jobserver implements Disposable, AsyncDisposable {
       throw outOfRange('consume', '0 or 1', consume);
     }
     const signal = checkAbortSignal(options.signal);
-    const plan = { ...this.#plan(call, consume, signal), hearsRaised: true };
+    const plan = this.#plan(call, signal);
     throwIfAborted(signal);
     this.#resources.throwRaised();
-    return { plan, deadline };
+    const { gate } = this.#controls;
+    const terms = { ...termsOf(plan, gate), consume, hearsRaised: true };
+    return { terms, deadline };
   }
 
-  #plan(call: Call, consume: 0 | 1, signal: AbortSignal | undefined): Plan {
-    const { context, gate } = this.#controls;
+  #check(fn: unknown): void {
+    checkNotImporting();
+    checkCallable(fn, this.#controls);
+    this.#resources.checkOpen();
+  }
+
+  #plan(call: Call, signal: AbortSignal | undefined): Plan {
     const order = orderOf(call, this.#controls, this.#resources.slots);
-    const launcher = launchers[context];
-    return { order, launcher, consume, gate, signal, hearsRaised: false };
+    const launcher = launchers[this.#controls.context];
+    return { order, launcher, signal, record: new JobRecord(call.fn) };
   }
 
   #mapAsync<R>(
@@ -365,13 +390,8 @@ export class Jobserver implements Disposable, AsyncDisposable {
     options: MapOptions,
     argsOf: ArgsOf,
   ): AsyncGenerator<Awaited<R>> {
-    const { plan, chunkSize } = this.#planMap(fn, options);
-    if (isIterable(items, Symbol.asyncIterator)) {
-      const argses = mappedAsync(items as AsyncIterable<unknown>, argsOf);
-      return mapAsync(chunksOfAsync(argses, chunkSize), plan) as never;
-    }
-    const argses = listArgses(items, argsOf, options.bufferSize);
-    return mapAsync(chunksOf(argses, chunkSize), plan) as never;
+    const plan = this.#planMap(fn, options);
+    return mapAsync(chunksOf(items, argsOf, plan), plan) as never;
   }
 
   #mapSync<R>(
@@ -380,40 +400,34 @@ export class Jobserver implements Disposable, AsyncDisposable {
     options: MapOptions,
     argsOf: ArgsOf,
   ): Generator<Awaited<R>> {
-    const { plan, chunkSize } = this.#planMap(fn, options);
-    const argses = listArgses(items, argsOf, options.bufferSize);
-    return mapSync(chunksOf(argses, chunkSize), plan) as never;
+    const plan = this.#planMap(fn, options);
+    return mapSync(chunksOfSync(items, argsOf, plan), plan) as never;
   }
 
-  #planMap(
-    fn: unknown,
-    options: MapOptions,
-  ): { plan: MapPlan; chunkSize: number } {
-    checkNotImporting();
-    checkCallable(fn, this.#controls);
-    checkOptions(options);
-    this.#resources.checkOpen();
-    const deadline = deadlineAfter(options.timeout);
-    const signal = checkAbortSignal(options.signal);
-    const chunkSize = checkCount(options.chunkSize, 'chunkSize', 1);
-    const bufferSize = checkCount(options.bufferSize, 'bufferSize', Infinity);
-    const plan: MapPlan = {
-      deadline,
-      bufferSize,
-      signal,
-      submit: (argses, onSettled) => {
+  #planMap(fn: unknown, options: MapOptions): MapPlan {
+    const terms = checkMapOptions(options);
+    this.#check(fn);
+    const { deadline, signal } = terms;
+    return {
+      ...terms,
+      submit: (args, onSettled) => {
         this.#resources.checkOpen();
         throwIfAborted(signal);
-        const call = { fn, args: argses, isMapped: true };
-        const job = this.#plan(call, 1, signal);
+        const plan = this.#plan({ fn, args, isMapped: true }, signal);
+        const job = termsOf(plan, this.#controls.gate);
         return this.#resources.submit(job, deadline, onSettled);
       },
       reclaim: () => {
         this.#resources.reclaim();
       },
     };
-    return { plan, chunkSize };
   }
+}
+
+function termsOf(plan: Plan, gate: SleepGate): Terms {
+  const { signal, record } = plan;
+  const choose = (): Plan => plan;
+  return { consume: 1, gate, signal, hearsRaised: false, record, choose };
 }
 
 interface SentJobserver {
@@ -466,48 +480,4 @@ function shareSlots(
     ownReader.close();
     throw error;
   }
-}
-
-function checkOptions(options: unknown): void {
-  if (typeof options === 'object' && options !== null) return;
-  throw invalidArgument('options', 'an object', options);
-}
-
-type ArgsOf = (item: unknown, index: number) => unknown[];
-
-const spread: ArgsOf = (item, index) => checkArgs(item, `argses[${index}]`);
-
-/** Read as it is asked for when the map is buffered, otherwise at once. */
-function listArgses(
-  items: unknown,
-  argsOf: ArgsOf,
-  bufferSize: number | undefined,
-): Iterable<unknown[]> {
-  if (!isIterable(items, Symbol.iterator)) {
-    throw invalidArgument('items', 'an iterable, and no string or Map', items);
-  }
-  const argses = mapped(items as Iterable<unknown>, argsOf);
-  return bufferSize === undefined ? [...argses] : argses;
-}
-
-function* mapped(
-  items: Iterable<unknown>,
-  argsOf: ArgsOf,
-): Generator<unknown[]> {
-  let index = 0;
-  for (const item of items) yield argsOf(item, index++);
-}
-
-async function* mappedAsync(
-  items: AsyncIterable<unknown>,
-  argsOf: ArgsOf,
-): AsyncGenerator<unknown[]> {
-  let index = 0;
-  for await (const item of items) yield argsOf(item, index++);
-}
-
-// A Map iterates over pairs, which nobody means as arguments.
-function isIterable(items: unknown, by: symbol): boolean {
-  if (typeof items !== 'object' || items === null) return false;
-  return by in items && !(items instanceof Map);
 }

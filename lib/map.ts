@@ -2,81 +2,30 @@
 // chunks of it are submitted, one at a time and at most `bufferSize` of them
 // ahead of the reader; each is a job.
 import { onAbort } from './abort.js';
-import {
-  type Deadline,
-  at,
-  never,
-  pollTimeout,
-  remaining,
-} from './deadline.js';
-import { AbortError, Blocked, invalidArgument, outOfRange } from './errors.js';
+import { Changes } from './changes.js';
+import { type Deadline, never, pollTimeout, remaining } from './deadline.js';
+import { AbortError, Blocked } from './errors.js';
 import type { Future } from './future.js';
+import type { Chunk, Chunks, MapTerms } from './map-input.js';
+import { Queue } from './queue.js';
 import { selector } from './selector.js';
 import type { Settled, Submission } from './submission.js';
 
-/** Starts one job that makes these calls, in order. */
-export type SubmitChunk = (
-  argses: unknown[][],
-  onSettled: (settled: Settled) => void,
-) => Submission;
-
-export interface MapPlan {
-  readonly submit: SubmitChunk;
-  readonly deadline: Deadline;
-  readonly bufferSize: number;
-  readonly signal: AbortSignal | undefined;
+export interface MapPlan extends MapTerms {
+  /** Starts one job that makes these calls, in order. */
+  readonly submit: (
+    chunk: Chunk,
+    onSettled: (settled: Settled) => void,
+  ) => Submission;
   /** Looks at finished jobs once; called when the reader stops. */
   readonly reclaim: () => void;
 }
 
-/** Checks an option that counts; absent: `fallback`. */
-export function checkCount(
-  value: unknown,
-  name: string,
-  fallback: number,
-): number {
-  if (value === undefined || value === null) return fallback;
-  if (typeof value !== 'number') {
-    throw invalidArgument(name, 'a positive integer', value);
-  }
-  if (!Number.isSafeInteger(value) || value < 1) {
-    throw outOfRange(name, 'a positive integer', value);
-  }
-  return value;
-}
-
-export function* chunksOf<T>(items: Iterable<T>, size: number): Generator<T[]> {
-  let chunk: T[] = [];
-  for (const item of items) {
-    chunk.push(item);
-    if (chunk.length < size) continue;
-    yield chunk;
-    chunk = [];
-  }
-  if (chunk.length > 0) yield chunk;
-}
-
-export async function* chunksOfAsync<T>(
-  items: AsyncIterable<T>,
-  size: number,
-): AsyncGenerator<T[]> {
-  let chunk: T[] = [];
-  for await (const item of items) {
-    chunk.push(item);
-    if (chunk.length < size) continue;
-    yield chunk;
-    chunk = [];
-  }
-  if (chunk.length > 0) yield chunk;
-}
-
-type Chunks = Iterable<unknown[][]> | AsyncIterable<unknown[][]>;
-
 /** The jobs of one map, in the order of their chunks. */
 class Jobs {
   readonly #plan: MapPlan;
-  readonly #ahead: Settled[] = [];
-  #waiting: (() => void)[] = [];
+  readonly #ahead = new Queue<Settled>();
+  readonly changes = new Changes();
   submission: Submission | undefined;
   /** No chunk follows, or none is wanted. */
   isComplete = false;
@@ -94,16 +43,16 @@ class Jobs {
   /** True when the next chunk may be read. */
   get hasRoom(): boolean {
     const { bufferSize } = this.#plan;
-    return this.submission === undefined && this.#ahead.length < bufferSize;
+    return this.submission === undefined && this.#ahead.size < bufferSize;
   }
 
   /** Everything has been handed over. */
   get isEmpty(): boolean {
     const isIdle = this.isComplete && this.submission === undefined;
-    return isIdle && this.#ahead.length === 0;
+    return isIdle && this.#ahead.size === 0;
   }
 
-  submit(chunk: unknown[][]): void {
+  submit(chunk: Chunk): void {
     let isSettled = false;
     const submission = this.#plan.submit(chunk, (settled) => {
       isSettled = true;
@@ -114,14 +63,14 @@ class Jobs {
   }
 
   push(settled: Settled): void {
-    this.#ahead.push(settled);
+    this.#ahead.add(settled);
     if ('error' in settled) this.isComplete = true;
-    this.#tell();
+    this.changes.tell();
   }
 
   /** The job of the oldest chunk; throws what kept it from starting. */
   first(): Future<unknown[]> | undefined {
-    const [settled] = this.#ahead;
+    const { first: settled } = this.#ahead;
     if (settled === undefined) return undefined;
     if ('future' in settled) return settled.future as Future<unknown[]>;
     throw settled.error;
@@ -129,12 +78,12 @@ class Jobs {
 
   shift(): void {
     this.#ahead.shift();
-    this.#tell();
+    this.changes.tell();
   }
 
   complete(): void {
     this.isComplete = true;
-    this.#tell();
+    this.changes.tell();
   }
 
   stop(): void {
@@ -142,23 +91,6 @@ class Jobs {
     this.complete();
     this.submission?.fail(new AbortError('The reader of map has stopped'));
     this.#plan.reclaim();
-  }
-
-  /** Resolves at the next change, or when the time is up. */
-  changed(deadline: Deadline): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = at(deadline, resolve);
-      this.#waiting.push(() => {
-        timer.cancel();
-        resolve();
-      });
-    });
-  }
-
-  #tell(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resolve of waiting) resolve();
   }
 }
 
@@ -173,7 +105,7 @@ export async function* mapAsync(
       const future = jobs.first();
       if (future === undefined) {
         checkTime(plan.deadline);
-        await jobs.changed(plan.deadline);
+        await jobs.changes.next(plan.deadline);
         continue;
       }
       const { deadline } = plan;
@@ -193,7 +125,7 @@ async function fill(chunks: Chunks, jobs: Jobs): Promise<void> {
     for await (const chunk of chunks) {
       if (jobs.isComplete) return;
       jobs.submit(chunk);
-      while (!jobs.isComplete && !jobs.hasRoom) await jobs.changed(never);
+      while (!jobs.isComplete && !jobs.hasRoom) await jobs.changes.next(never);
       if (jobs.isComplete) return;
     }
     jobs.complete();
@@ -204,7 +136,7 @@ async function fill(chunks: Chunks, jobs: Jobs): Promise<void> {
 }
 
 export function* mapSync(
-  chunks: Iterable<unknown[][]>,
+  chunks: Iterable<Chunk>,
   plan: MapPlan,
 ): Generator<unknown> {
   const jobs = new Jobs(plan);
@@ -232,7 +164,7 @@ export function* mapSync(
   }
 }
 
-function fillSync(input: Iterator<unknown[][]>, jobs: Jobs): void {
+function fillSync(input: Iterator<Chunk>, jobs: Jobs): void {
   try {
     while (!jobs.isComplete && jobs.hasRoom) {
       const next = input.next();

@@ -13,11 +13,13 @@ import { type Future, type FutureOwner, futureControl } from './future.js';
 import { Job } from './job.js';
 import type { Worker } from './launch/launcher.js';
 import { selector } from './selector.js';
+import { Queue } from './queue.js';
 import type { SlotPipe, Token } from './slots.js';
 import {
   type Plan,
   type Settled,
   type SlotQueue,
+  type Terms,
   Submission,
 } from './submission.js';
 import { trace } from './trace.js';
@@ -34,7 +36,7 @@ export class Resources implements SlotQueue, FutureOwner, Busy {
   /** Every unsettled submission, asleep or in line. */
   readonly #pending = new Set<Submission>();
   /** Those in line for a slot, the oldest first. */
-  readonly #line = new Set<Submission>();
+  readonly #line = new Queue<Submission>();
   readonly #raised = new Set<Future<unknown>>();
   readonly #stalled = new Set<Future<unknown>>();
   #drained: (() => void)[] = [];
@@ -61,49 +63,52 @@ export class Resources implements SlotQueue, FutureOwner, Busy {
     this.#raised.clear();
     this.#stalled.clear();
     this.#drained = [];
-    this.#isAwake = false;
+    this.#unheld = 0;
+    this.#isHolding = false;
   }
 
   submit(
-    plan: Plan,
+    terms: Terms,
     deadline: Deadline,
     onSettled: (settled: Settled) => void,
   ): Submission {
-    const submission = this.#admit(plan, deadline, onSettled);
+    const submission = this.#admit(terms, deadline, onSettled);
     submission.start();
     return submission;
   }
 
-  submitSync(plan: Plan, deadline: Deadline): Future<unknown> {
+  submitSync(terms: Terms, deadline: Deadline): Future<unknown> {
     let outcome: Settled | undefined;
-    this.#admit(plan, deadline, (settled) => (outcome = settled)).startSync();
+    this.#admit(terms, deadline, (settled) => (outcome = settled)).startSync();
     if ('future' in outcome!) return outcome.future;
     throw outcome!.error;
   }
 
   #admit(
-    plan: Plan,
+    terms: Terms,
     deadline: Deadline,
     onSettled: (settled: Settled) => void,
   ): Submission {
     this.#forgetParent();
     const submission: Submission = new Submission(
       this,
-      plan,
+      terms,
       deadline,
       (settled) => {
         this.#pending.delete(submission);
-        this.#rest();
+        this.#balance();
+        if ('error' in settled) terms.record?.done('unstarted');
         onSettled(settled);
       },
     );
-    this.#wake();
     this.#pending.add(submission);
+    this.#balance();
+    terms.record?.submitted();
     return submission;
   }
 
   tryTake(submission: Submission): Token | undefined {
-    const [first] = this.#line;
+    const { first } = this.#line;
     if (first !== undefined && first !== submission) return undefined;
     const token = this.slots.tryTake();
     if (token !== undefined || this.#running === 0) return token;
@@ -127,18 +132,19 @@ export class Resources implements SlotQueue, FutureOwner, Busy {
   }
 
   #serveLine(): void {
-    for (const submission of this.#line) {
-      submission.attempt();
+    for (let first; (first = this.#line.first) !== undefined;) {
+      first.attempt();
       // Still in line: there was no slot, so there is none for the others.
-      if (this.#line.has(submission)) return;
+      if (this.#line.has(first)) return;
     }
   }
 
   launch(plan: Plan, token: Token | undefined): Future<unknown> {
     const future = futureControl.create(this);
     this.#start(future, plan, token, 1);
-    this.#wake();
     this.#running += 1;
+    this.#balance();
+    plan.record.started(future);
     return future;
   }
 
@@ -157,7 +163,7 @@ export class Resources implements SlotQueue, FutureOwner, Busy {
         this.#startAgain(future, plan, token, retries - 1);
       } else {
         token?.give();
-        this.#finish(future, frame, ending);
+        this.#finish(future, plan, frame, ending);
       }
     });
     const offAbort = onAbort(plan.signal, () => {
@@ -180,12 +186,13 @@ export class Resources implements SlotQueue, FutureOwner, Busy {
       // What has failed has given the token back.
       const refusal = error as Error;
       const ending = { pid: 0, exitCode: null, signal: null, refusal };
-      this.#finish(future, undefined, ending);
+      this.#finish(future, plan, undefined, ending);
     }
   }
 
   #finish(
     future: Future<unknown>,
+    plan: Plan,
     frame: Frame | undefined,
     ending: Ending,
   ): void {
@@ -197,8 +204,10 @@ export class Resources implements SlotQueue, FutureOwner, Busy {
       ending.signal,
     );
     this.#running -= 1;
-    this.#rest();
+    this.#balance();
     futureControl.settle(future, frame, ending);
+    const lost = ending.refusal === undefined ? 'lost' : 'unstarted';
+    plan.record.done(frame?.kind ?? lost, ending);
     if (this.#running > 0) return;
     // After the callbacks of the last future, which may submit again.
     selector.later(() => {
@@ -289,20 +298,26 @@ export class Resources implements SlotQueue, FutureOwner, Busy {
     if (first !== undefined) throw first;
   }
 
-  #isAwake = false;
+  /** Submissions and jobs that do not keep the process alive. */
+  #unheld = 0;
+  #isHolding = false;
 
-  #wake(): void {
-    if (this.#isAwake) return;
-    this.#isAwake = true;
-    selector.hold();
-    workerState.busy.add(this);
+  /** So many more of them do not hold the event loop, or fewer. */
+  unhold(count: number): void {
+    this.#unheld += count;
+    this.#balance();
   }
 
-  #rest(): void {
-    if (!this.#isAwake || this.#running > 0 || this.#pending.size > 0) return;
-    this.#isAwake = false;
-    selector.release();
-    workerState.busy.delete(this);
+  /** Holds the event loop as long as there is something to wait for. */
+  #balance(): void {
+    const busy = this.#running + this.#pending.size;
+    if (busy > 0) workerState.busy.add(this);
+    else workerState.busy.delete(this);
+    const isHolding = busy > this.#unheld;
+    if (isHolding === this.#isHolding) return;
+    this.#isHolding = isHolding;
+    if (isHolding) selector.hold();
+    else selector.release();
   }
 }
 

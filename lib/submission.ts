@@ -14,6 +14,7 @@ import {
 } from './deadline.js';
 import { AbortError, Blocked, invalidArgument, outOfRange } from './errors.js';
 import type { Future } from './future.js';
+import type { JobRecord } from './job-record.js';
 import type { Launcher, Order } from './launch/launcher.js';
 import { selector } from './selector.js';
 import type { Token } from './slots.js';
@@ -25,11 +26,22 @@ export type SleepGate = () => number | undefined;
 export interface Plan {
   readonly order: Order;
   readonly launcher: Launcher;
+  readonly signal: AbortSignal | undefined;
+  readonly record: JobRecord;
+}
+
+/** What a submission waits for. */
+export interface Terms {
   readonly consume: 0 | 1;
   readonly gate: SleepGate;
+  /** Aborting ends the wait. */
   readonly signal: AbortSignal | undefined;
   /** Somebody waits for this call, who can be told what a callback threw. */
   readonly hearsRaised: boolean;
+  /** Of the job, when it is known before there is a slot. */
+  readonly record: JobRecord | undefined;
+  /** The job to start, asked for when there is a slot for it. */
+  readonly choose: () => Plan;
 }
 
 /** What a submission waits at: the queue for the slots of its Jobserver. */
@@ -49,7 +61,7 @@ const shortestSleepMs = 10;
 
 export class Submission {
   readonly #queue: SlotQueue;
-  readonly #plan: Plan;
+  readonly #terms: Terms;
   readonly #deadline: Deadline;
   readonly #onSettled: (settled: Settled) => void;
   /** When the gate wants to be asked again; `never` while it does not sleep. */
@@ -60,18 +72,18 @@ export class Submission {
 
   constructor(
     queue: SlotQueue,
-    plan: Plan,
+    terms: Terms,
     deadline: Deadline,
     onSettled: (settled: Settled) => void,
   ) {
     this.#queue = queue;
-    this.#plan = plan;
+    this.#terms = terms;
     this.#deadline = deadline;
     this.#onSettled = onSettled;
   }
 
   get hearsRaised(): boolean {
-    return this.#plan.hearsRaised;
+    return this.#terms.hearsRaised;
   }
 
   /** The first attempt; then the event loop drives it if it has to wait. */
@@ -79,7 +91,7 @@ export class Submission {
     this.attempt();
     if (this.#isSettled) return;
     this.#arm();
-    const { signal } = this.#plan;
+    const { signal } = this.#terms;
     this.#offAbort = onAbort(signal, () => {
       this.fail(new AbortError(signal?.reason));
     });
@@ -102,14 +114,14 @@ export class Submission {
         this.#sleep(sleepMs);
         return;
       }
-      const token =
-        this.#plan.consume === 1 ? this.#queue.tryTake(this) : undefined;
-      if (this.#plan.consume === 1 && token === undefined) {
+      const { consume, choose } = this.#terms;
+      const token = consume === 1 ? this.#queue.tryTake(this) : undefined;
+      if (consume === 1 && token === undefined) {
         if (remaining(this.#deadline) <= 0) throw this.#blocked('No slot');
         this.#queue.wait(this);
         return;
       }
-      const future = this.#queue.launch(this.#plan, token);
+      const future = this.#queue.launch(choose(), token);
       this.#settle({ future });
     } catch (error) {
       this.fail(error);
@@ -121,7 +133,7 @@ export class Submission {
   }
 
   #askGate(): number | undefined {
-    const { gate } = this.#plan;
+    const { gate } = this.#terms;
     const answer: unknown = gate();
     if (answer === undefined || answer === null) return undefined;
     const expected = 'undefined or a non-negative number of milliseconds';

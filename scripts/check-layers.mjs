@@ -14,8 +14,11 @@ const layers = [
   { level: 9, files: ['index'] },
   { level: 8, files: ['executor'] },
   { level: 7, files: ['jobserver'] },
-  { level: 6.5, files: ['controls', 'map'] },
+  { level: 6.7, files: ['map', 'executor-map'] },
+  { level: 6.6, files: ['map-input'] },
+  { level: 6.5, files: ['controls'] },
   { level: 6, files: ['resources'] },
+  { level: 5.6, files: ['work'] },
   { level: 5.5, files: ['submission'] },
   { level: 5, files: ['future'] },
   { level: 4, files: ['job'] },
@@ -24,7 +27,7 @@ const layers = [
   { level: 2.45, files: ['order-file'] },
   { level: 2.4, files: ['order', 'slot-count'] },
   { level: 2.3, files: ['funcref'] },
-  { level: 2.2, files: ['function-choice', 'function-naming'] },
+  { level: 2.2, files: ['function-choice', 'function-naming', 'job-record'] },
   {
     level: 2,
     files: [
@@ -38,7 +41,17 @@ const layers = [
     ],
   },
   { level: 1.5, files: ['wait', 'selector'] },
-  { level: 1, files: ['fd', 'frame', 'abort', 'function-search'] },
+  {
+    level: 1,
+    files: [
+      'fd',
+      'frame',
+      'abort',
+      'changes',
+      'function-search',
+      'priority-queue',
+    ],
+  },
   {
     level: 0,
     files: [
@@ -46,6 +59,7 @@ const layers = [
       'context',
       'deadline',
       'environment',
+      'queue',
       'signals',
       'trace',
       'validate',

@@ -4,6 +4,7 @@ import { identity } from '../fixtures/jobs.js';
 import { checkSlots } from '../helpers/jobserver.js';
 import { checkLeaks } from '../helpers/leaks.js';
 import { deathContract } from './death.js';
+import { executorContract } from './executor.js';
 import { lifeContract } from './life.js';
 import { mapContract } from './map.js';
 import { nestingContract } from './nesting.js';
@@ -29,5 +30,6 @@ export function contract(context: Context): void {
     describe('map', () => mapContract(context));
     describe('nesting', () => nestingContract(context));
     describe('life of a handle', () => lifeContract(context));
+    describe('executor', () => executorContract(context));
   });
 }

@@ -1,0 +1,119 @@
+// What a map is given: its options, and its items in chunks of argument lists.
+import { checkAbortSignal } from './abort.js';
+import { checkArgs } from './controls.js';
+import { type Deadline, deadlineAfter } from './deadline.js';
+import { checkOptions, invalidArgument, outOfRange } from './errors.js';
+
+export interface MapOptions {
+  /** Milliseconds from the call of map to the last result, then Blocked. */
+  timeout?: number | undefined;
+  /** Calls made by one job, in order; default 1. When one fails, all do. */
+  chunkSize?: number | undefined;
+  /** Most jobs outstanding; when given, the input is read lazily. */
+  bufferSize?: number | undefined;
+  /** Aborting ends the iteration with an AbortError, and its jobs. */
+  signal?: AbortSignal | undefined;
+}
+
+/** The options, checked. */
+export interface MapTerms {
+  readonly deadline: Deadline;
+  readonly chunkSize: number;
+  /** Infinity: the input is read at once. */
+  readonly bufferSize: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+export function checkMapOptions(options: MapOptions): MapTerms {
+  checkOptions(options);
+  return {
+    deadline: deadlineAfter(options.timeout),
+    signal: checkAbortSignal(options.signal),
+    chunkSize: checkCount(options.chunkSize, 'chunkSize', 1),
+    bufferSize: checkCount(options.bufferSize, 'bufferSize', Infinity),
+  };
+}
+
+/** Checks an option that counts; absent: `fallback`. */
+function checkCount(value: unknown, name: string, fallback: number): number {
+  if (value === undefined || value === null) return fallback;
+  if (typeof value !== 'number') {
+    throw invalidArgument(name, 'a positive integer', value);
+  }
+  if (!Number.isSafeInteger(value) || value < 1) {
+    throw outOfRange(name, 'a positive integer', value);
+  }
+  return value;
+}
+
+/** How an item becomes the arguments of a call. */
+export type ArgsOf = (item: unknown, index: number) => unknown[];
+
+export const only: ArgsOf = (item) => [item];
+export const spread: ArgsOf = (item, index) =>
+  checkArgs(item, `argses[${index}]`);
+
+/** Argument lists, as many as one job gets. */
+export type Chunk = readonly (readonly unknown[])[];
+export type Chunks = Iterable<Chunk> | AsyncIterable<Chunk>;
+
+export function chunksOf(
+  items: unknown,
+  argsOf: ArgsOf,
+  terms: MapTerms,
+): Chunks {
+  if (!isIterable(items, Symbol.asyncIterator)) {
+    return chunksOfSync(items, argsOf, terms);
+  }
+  return asyncChunks(items as AsyncIterable<unknown>, argsOf, terms.chunkSize);
+}
+
+export function chunksOfSync(
+  items: unknown,
+  argsOf: ArgsOf,
+  { chunkSize, bufferSize }: MapTerms,
+): Iterable<Chunk> {
+  if (!isIterable(items, Symbol.iterator)) {
+    throw invalidArgument('items', 'an iterable, and no string or Map', items);
+  }
+  const chunks = syncChunks(items as Iterable<unknown>, argsOf, chunkSize);
+  return bufferSize === Infinity ? [...chunks] : chunks;
+}
+
+function* syncChunks(
+  items: Iterable<unknown>,
+  argsOf: ArgsOf,
+  size: number,
+): Generator<Chunk> {
+  let index = 0;
+  let chunk: unknown[][] = [];
+  for (const item of items) {
+    chunk.push(argsOf(item, index++));
+    if (chunk.length < size) continue;
+    yield chunk;
+    chunk = [];
+  }
+  if (chunk.length > 0) yield chunk;
+}
+
+async function* asyncChunks(
+  items: AsyncIterable<unknown>,
+  argsOf: ArgsOf,
+  size: number,
+): AsyncGenerator<Chunk> {
+  let index = 0;
+  let chunk: unknown[][] = [];
+  for await (const item of items) {
+    chunk.push(argsOf(item, index++));
+    if (chunk.length < size) continue;
+    yield chunk;
+    chunk = [];
+  }
+  if (chunk.length > 0) yield chunk;
+}
+
+// A Map iterates over pairs, which nobody means as arguments.
+function isIterable(items: unknown, by: symbol): boolean {
+  if (typeof items !== 'object' || items === null) return false;
+  return by in items && !(items instanceof Map);
+}

@@ -1,0 +1,731 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import diagnosticsChannel from 'node:diagnostics_channel';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { inspect } from 'node:util';
+import type { Context } from '../../dist/context.js';
+import {
+  Blocked,
+  type ExecutorFuture,
+  type JobRecord,
+  type Jobserver,
+  JobserverExecutor,
+  LostResult,
+} from '../../dist/index.js';
+import * as ends from '../fixtures/ending-jobs.js';
+import * as jobs from '../fixtures/executor-jobs.js';
+import { spanAt, waitAt } from '../fixtures/gate-jobs.js';
+import { identity } from '../fixtures/jobs.js';
+import { useGates } from '../helpers/gate.js';
+import { freeSlots, openJobserver } from '../helpers/jobserver.js';
+import { runNode } from '../helpers/program.js';
+import { rejection, thrown } from '../helpers/thrown.js';
+import { until } from '../helpers/until.js';
+
+const programs = resolve('dist-test', 'fixtures', 'executor-programs.js');
+
+/** Promises of the queue in front of a Jobserver. */
+export function executorContract(context: Context): void {
+  const makeGate = useGates();
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'executor-'));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+  let logs = 0;
+  const newLog = (): string => join(folder, `log-${logs++}`);
+  const linesOf = (log: string): string[] =>
+    existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : [];
+
+  const open = (slots = 2): Jobserver => openJobserver({ context, slots });
+  const queue = (slots = 2): JobserverExecutor =>
+    new JobserverExecutor(open(slots));
+  const states = (work: readonly ExecutorFuture<unknown>[]): string[] =>
+    work.map(({ state }) => state);
+
+  test('submit gives a promise for the value (EXE-01, EXE-02, EXE-20)', async () => {
+    const executor = queue();
+    const work = executor.submit(ends.sum, 1, 2, 3);
+    expect(work).toBeInstanceOf(Promise);
+    expect(await work).toBe(6);
+    expect(await executor.submit(identity<undefined>, undefined)).toBe(
+      undefined,
+    );
+    expect(await work.finally(() => undefined)).toBe(6);
+  });
+
+  test('an error has the class, the message and the stack of the job (EXE-03, XC-18)', async () => {
+    const error = (await rejection(
+      queue().submit(ends.fail, 'on purpose'),
+    )) as Error;
+    expect(error).toBeInstanceOf(Error);
+    expect(error.message).toBe('on purpose');
+    expect(error.stack).toContain('ending-jobs');
+  });
+
+  test('an error can be a value (EXE-02)', async () => {
+    const value = await queue().submit(identity<Error>, new RangeError('no'));
+    expect(value).toBeInstanceOf(RangeError);
+  });
+
+  test('a job that dies rejects its own promise only (EXE-04)', async () => {
+    const executor = queue();
+    const work = [
+      executor.submit(identity<number>, 1),
+      executor.submit(ends.die),
+      executor.submit(identity<number>, 2),
+    ];
+    const [first, second, third] = await Promise.allSettled(work);
+    expect(first).toMatchObject({ value: 1 });
+    expect(second).toMatchObject({ reason: expect.any(LostResult) });
+    expect(third).toMatchObject({ value: 2 });
+    expect(await executor.submit(identity<number>, 3)).toBe(3);
+  });
+
+  test('what cannot be called or sent rejects, and the queue goes on (EXE-05)', async () => {
+    const executor = queue();
+    const work = [
+      executor.submit(() => 1),
+      executor.submit(identity<unknown>, () => 1),
+      executor.submit(7 as never),
+      executor.submitWith({ priority: 0.5 }, identity<number>, 1),
+      executor.submitWith({ priority: '1' as never }, identity<number>, 1),
+      executor.submitWith({ signal: {} as never }, identity<number>, 1),
+      executor.submitWith(7 as never, identity<number>, 1),
+    ];
+    const settled = await Promise.allSettled(work);
+    const codes = settled.map((each) =>
+      each.status === 'rejected'
+        ? (each.reason as { code: unknown }).code
+        : each.value,
+    );
+    expect(codes).toEqual([
+      'ERR_JOBSERVER_FUNCTION',
+      'ERR_JOBSERVER_NOT_SERIALIZABLE',
+      'ERR_INVALID_ARG_TYPE',
+      'ERR_OUT_OF_RANGE',
+      'ERR_INVALID_ARG_TYPE',
+      'ERR_INVALID_ARG_TYPE',
+      'ERR_INVALID_ARG_TYPE',
+    ]);
+    expect(executor.pending).toBe(0);
+    expect(await executor.submit(identity<number>, 3)).toBe(3);
+  });
+
+  test('what cannot be decoded is an error of one promise (XC-21)', async () => {
+    const executor = queue();
+    const error = await rejection(executor.submit(jobs.throwUnreadable));
+    expect(error).toBeInstanceOf(Error);
+    expect(await executor.submit(identity<number>, 3)).toBe(3);
+  });
+
+  test('10 MiB travel both ways (EXE-06, XC-19)', async () => {
+    const bytes = new Uint8Array(10 << 20).fill(7);
+    const back = await queue().submit(identity<Uint8Array>, bytes);
+    expect(Buffer.from(back).equals(bytes)).toBe(true);
+  });
+
+  test('work is pending, running, then finished (EXE-07)', async () => {
+    const executor = queue(1);
+    const gate = makeGate();
+    const work = [1, 2].map((n) => executor.submit(waitAt, gate.file, n));
+    expect(states(work)).toEqual(['pending', 'pending']);
+    await until('the first to run', () => work[0]!.state === 'running');
+    expect([executor.pending, executor.running]).toEqual([1, 1]);
+    gate.open();
+    expect(await Promise.all(work)).toEqual([1, 2]);
+    expect(states(work)).toEqual(['finished', 'finished']);
+    expect(executor.completed).toBe(2);
+    expect([executor.pending, executor.running]).toEqual([0, 0]);
+  });
+
+  test('cancelled work never runs; what runs is not cancelled (EXE-08, EXE-09, XC-33)', async () => {
+    const executor = queue(1);
+    const gate = makeGate();
+    const log = newLog();
+    const first = executor.submit(jobs.noteAndWait, log, 'first', gate.file);
+    const second = executor.submit(jobs.note, log, 'second');
+    const third = executor.submit(jobs.note, log, 'third');
+    await until('the first to run', () => first.state === 'running');
+    expect([first.cancel(), second.cancel(), second.cancel()]).toEqual([
+      false,
+      true,
+      false,
+    ]);
+    expect(states([first, second, third])).toEqual([
+      'running',
+      'cancelled',
+      'pending',
+    ]);
+    expect(await rejection(second)).toMatchObject({
+      name: 'AbortError',
+      code: 'ABORT_ERR',
+    });
+    gate.open();
+    expect(await third).toBe('third');
+    expect(third.cancel()).toBe(false);
+    expect(linesOf(log)).toEqual(['first', 'third']);
+  });
+
+  test('work can be cancelled before anything is started (EXE-10)', async () => {
+    const executor = queue();
+    const log = newLog();
+    for (let i = 0; i < 200; i++) {
+      expect(executor.submit(jobs.note, log, 'never').cancel()).toBe(true);
+    }
+    expect(await executor.submit(identity<number>, 1)).toBe(1);
+    expect(linesOf(log)).toEqual([]);
+    expect(executor.completed).toBe(1);
+  });
+
+  test('work starts in the order it was submitted (EXE-28)', async () => {
+    const executor = queue(1);
+    const log = newLog();
+    const names = Array.from({ length: 12 }, (_, i) => `${i}`);
+    await Promise.all(names.map((it) => executor.submit(jobs.note, log, it)));
+    expect(linesOf(log)).toEqual(names);
+  });
+
+  test('a higher priority goes first, even past the one in line', async () => {
+    const executor = queue(1);
+    const gate = makeGate();
+    const log = newLog();
+    const holder = executor.submit(waitAt, gate.file);
+    await until('the slot to be taken', () => holder.state === 'running');
+    const add = (priority: number, name: string): Promise<string> =>
+      executor.submitWith({ priority }, jobs.note, log, name);
+    const work = [
+      add(0, 'c'),
+      add(-5, 'e'),
+      add(9, 'a'),
+      add(0, 'd'),
+      add(1, 'b'),
+    ];
+    await new Promise((wake) => setImmediate(wake));
+    gate.open();
+    await Promise.all(work);
+    expect(linesOf(log)).toEqual(['a', 'b', 'c', 'd', 'e']);
+  });
+
+  describe('AbortSignal', () => {
+    test('cancels pending work, and ends what runs', async () => {
+      const executor = queue(1);
+      const log = newLog();
+      const controller = new AbortController();
+      const { signal } = controller;
+      const running = executor.submitWith({ signal }, waitAt, '/never');
+      const pending = executor.submitWith({ signal }, jobs.note, log, 'never');
+      const other = executor.submit(identity<number>, 1);
+      await until('the first to run', () => running.state === 'running');
+      const reason = new Error('enough');
+      controller.abort(reason);
+      expect(pending.state).toBe('cancelled');
+      for (const work of [running, pending]) {
+        expect(await rejection(work)).toMatchObject({
+          name: 'AbortError',
+          cause: reason,
+        });
+      }
+      expect(running.state).toBe('finished');
+      expect(await other).toBe(1);
+      expect(linesOf(log)).toEqual([]);
+    });
+
+    test('one that has fired rejects at once', async () => {
+      const signal = AbortSignal.abort();
+      const work = queue().submitWith({ signal }, identity<number>, 1);
+      expect(await rejection(work)).toMatchObject({ name: 'AbortError' });
+    });
+  });
+
+  describe('shutdown', () => {
+    test('runs what is pending, then refuses (EXE-13, EXE-16, EXE-18, XC-16)', async () => {
+      let work: ExecutorFuture<number>[];
+      const js = open(1);
+      const executor = new JobserverExecutor(js);
+      {
+        await using used = executor;
+        work = [1, 2, 3, 4, 5].map((n) => used.submit(identity<number>, n));
+      }
+      expect(states(work)).toEqual(work.map(() => 'finished'));
+      expect(await Promise.all(work)).toEqual([1, 2, 3, 4, 5]);
+      for (const call of [
+        () => executor.submit(identity<number>, 1),
+        () => executor.map(identity<number>, [1]),
+      ]) {
+        expect(thrown(call)).toMatchObject({
+          code: 'ERR_JOBSERVER_EXECUTOR_SHUTDOWN',
+        });
+      }
+      // It was given the Jobserver, and leaves it open (EXE-26).
+      expect(await js.run(identity<number>, 6)).toBe(6);
+    });
+
+    test('may cancel what is pending, also by a later call (EXE-14, EXE-17, XC-31)', async () => {
+      const executor = queue(1);
+      const gate = makeGate();
+      const running = executor.submit(waitAt, gate.file, 7);
+      const pending = Array.from({ length: 50 }, () =>
+        executor.submit(identity<number>, 1),
+      );
+      await until('the first to run', () => running.state === 'running');
+      const first = executor.shutdown();
+      expect(new Set(states(pending))).toEqual(new Set(['pending']));
+      const second = executor.shutdown({ cancelFutures: true });
+      expect(new Set(states(pending))).toEqual(new Set(['cancelled']));
+      gate.open();
+      expect(await running).toBe(7);
+      await Promise.all([first, second, executor.shutdown()]);
+    });
+
+    test('without wait it returns at once (EXE-15)', async () => {
+      const executor = queue(1);
+      const gate = makeGate();
+      const work = [1, 2].map((n) => executor.submit(waitAt, gate.file, n));
+      await executor.shutdown({ wait: false });
+      expect(states(work)).not.toContain('finished');
+      gate.open();
+      expect(await Promise.all(work)).toEqual([1, 2]);
+    });
+
+    test('of an executor without any work ends', async () => {
+      await queue().shutdown();
+    });
+
+    test.each([{ wait: 1 }, { cancelFutures: 'yes' }, null])(
+      '%p is refused',
+      async (options) => {
+        const executor = queue();
+        expect(
+          await rejection(executor.shutdown(options as never)),
+        ).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+        expect(await executor.submit(identity<number>, 1)).toBe(1);
+      },
+    );
+  });
+
+  test('a closed Jobserver rejects what is pending, not what runs (EXE-24)', async () => {
+    const js = open(1);
+    const executor = new JobserverExecutor(js);
+    const gate = makeGate();
+    const running = executor.submit(waitAt, gate.file, 7);
+    const pending = [1, 2, 3].map((n) => executor.submit(identity<number>, n));
+    await until('the first to run', () => running.state === 'running');
+    const closing = js.close();
+    for (const work of [...pending, executor.submit(identity<number>, 4)]) {
+      expect(await rejection(work)).toMatchObject({
+        code: 'ERR_JOBSERVER_CLOSED',
+      });
+    }
+    expect(inspect(executor)).toContain('closed');
+    gate.open();
+    expect(await running).toBe(7);
+    await closing;
+    await executor.shutdown();
+  });
+
+  test('the controls of the handle apply (EXE-40, XC-15)', async () => {
+    let asked = 0;
+    const js = open(1)
+      .reviseEnv({ FROM_ENV: 'e' })
+      .replacePreexec(jobs.setVariable, 'FROM_PREEXEC', 'p')
+      .replaceSleep(() => (asked++ === 0 ? 20 : undefined));
+    const executor = new JobserverExecutor(js);
+    expect(await executor.submit(jobs.variable, 'FROM_ENV')).toBe('e');
+    expect(await executor.submit(jobs.variable, 'FROM_PREEXEC')).toBe('p');
+    expect(asked).toBeGreaterThan(2);
+  });
+
+  test('a gate that throws rejects one promise after the other', async () => {
+    const js = open(1).replaceSleep(() => {
+      throw new Error('closed gate');
+    });
+    const executor = new JobserverExecutor(js);
+    const work = [1, 2, 3].map((n) => executor.submit(identity<number>, n));
+    const settled = await Promise.allSettled(work);
+    for (const each of settled) {
+      expect(each).toMatchObject({ reason: { message: 'closed gate' } });
+    }
+  });
+
+  describe('with others on the same slots', () => {
+    test('two executors make progress (EXE-27)', async () => {
+      const js = open(1);
+      const [a, b] = [new JobserverExecutor(js), new JobserverExecutor(js)];
+      const values = [1, 2, 3, 4, 5, 6];
+      const both = [a, b].map((executor) =>
+        Promise.all(values.map((n) => executor.submit(identity<number>, n))),
+      );
+      expect(await Promise.all(both)).toEqual([values, values]);
+    });
+
+    test('direct jobs do not wait for the whole queue (EXE-29)', async () => {
+      const js = open(1);
+      const executor = new JobserverExecutor(js);
+      const gate = makeGate();
+      const holder = executor.submit(waitAt, gate.file);
+      await until('the slot to be taken', () => holder.state === 'running');
+      const log = newLog();
+      const work = Array.from({ length: 10 }, (_, i) =>
+        executor.submit(jobs.note, log, `queued ${i}`),
+      );
+      await new Promise((wake) => setImmediate(wake));
+      const direct = js.run(jobs.note, log, 'direct');
+      gate.open();
+      await Promise.all([...work, direct]);
+      expect(linesOf(log).indexOf('direct')).toBe(1);
+    });
+
+    test('queued, direct, mapped and nested work all end on one slot (EXE-29)', async () => {
+      const js = open(1);
+      const executor = new JobserverExecutor(js);
+      const values = [1, 2, 3, 4];
+      const collect = async (
+        results: AsyncGenerator<number>,
+      ): Promise<number[]> => {
+        const all = [];
+        for await (const each of results) all.push(each);
+        return all;
+      };
+      const all = await Promise.all([
+        Promise.all(values.map((n) => executor.submit(identity<number>, n))),
+        Promise.all(values.map((n) => js.run(identity<number>, n))),
+        collect(js.map(identity<number>, values)),
+        collect(executor.map(identity<number>, values)),
+        executor.submit(jobs.fanOut, values),
+      ]);
+      expect(all).toEqual(all.map(() => values));
+      await executor.shutdown();
+    });
+
+    test('100 calls of all kinds of ends on 2 slots (EXE-30, EXE-31)', async () => {
+      const executor = queue(2);
+      const work = Array.from({ length: 100 }, (_, i) => {
+        if (i % 10 === 3) return executor.submit(ends.fail, `${i}`);
+        if (i % 10 === 6) return executor.submit(ends.die);
+        return executor.submit(identity<number>, i);
+      });
+      for (let i = 9; i < 100; i += 10) work[i]!.cancel();
+      const settled = await Promise.allSettled<unknown>(work);
+      for (const [i, each] of settled.entries()) {
+        if (i % 10 === 3) {
+          expect(each).toMatchObject({ reason: { message: `${i}` } });
+        } else if (i % 10 === 6) {
+          expect(each).toMatchObject({ reason: expect.any(LostResult) });
+        } else if (i % 10 === 9) {
+          expect(each).toMatchObject({ reason: { name: 'AbortError' } });
+        } else {
+          expect(each).toEqual({ status: 'fulfilled', value: i });
+        }
+      }
+      expect(executor.completed).toBe(90);
+    });
+  });
+
+  describe('map', () => {
+    const collect = async <T>(results: AsyncIterable<T>): Promise<T[]> => {
+      const all = [];
+      for await (const each of results) all.push(each);
+      return all;
+    };
+    async function* slowly<T>(items: readonly T[]): AsyncGenerator<T> {
+      for (const item of items) {
+        await new Promise((wake) => setImmediate(wake));
+        yield item;
+      }
+    }
+
+    test.each([1, 2, 100])(
+      'results come in the order of the items, chunkSize %p (EXE-35)',
+      async (chunkSize) => {
+        const executor = queue();
+        const items = [1, 2, 3, 4, 5];
+        const options = { chunkSize };
+        for (const given of [items, new Set(items), slowly(items)]) {
+          expect(
+            await collect(executor.map(identity<number>, given, options)),
+          ).toEqual(items);
+        }
+        expect(await collect(executor.map(identity<number>, []))).toEqual([]);
+      },
+    );
+
+    test('an error comes at its place (EXE-35)', async () => {
+      const results = queue().map(ends.failOnThree, [1, 2, 3, 4]);
+      expect((await results.next()).value).toBe(1);
+      expect((await results.next()).value).toBe(2);
+      expect(await rejection(results.next())).toBeInstanceOf(Error);
+      expect(await results.next()).toEqual({ done: true, value: undefined });
+    });
+
+    test('an input that fails does so at its place', async () => {
+      async function* broken(): AsyncGenerator<number> {
+        yield 1;
+        throw new Error('broken input');
+      }
+      const results = queue().map(identity<number>, broken());
+      expect((await results.next()).value).toBe(1);
+      expect(await rejection(results.next())).toMatchObject({
+        message: 'broken input',
+      });
+    });
+
+    test('with bufferSize the input is read as results are (EXE-35)', async () => {
+      let read = 0;
+      function* endless(): Generator<number> {
+        for (;;) yield read++;
+      }
+      const bufferSize = 3;
+      const results = queue().map(identity<number>, endless(), { bufferSize });
+      expect(read).toBe(0);
+      for (let i = 0; i < 5; i++) {
+        expect((await results.next()).value).toBe(i);
+        expect(read).toBeLessThanOrEqual(i + 1 + bufferSize);
+      }
+      await results.return(undefined);
+      const readAtEnd = read;
+      await new Promise((wake) => setTimeout(wake, 20));
+      expect(read).toBe(readAtEnd);
+    });
+
+    test('a reader that stops cancels what is pending', async () => {
+      const executor = queue(1);
+      const log = newLog();
+      const items = Array.from({ length: 20 }, (_, i) => i);
+      for await (const value of executor.map(identity<number>, items)) {
+        const other = executor.submit(jobs.note, log, 'other');
+        if (value === 0) {
+          other.cancel();
+          break;
+        }
+      }
+      expect(executor.pending).toBe(0);
+      await executor.shutdown();
+      expect(executor.completed).toBeLessThan(5);
+    });
+
+    test('when the time is up it is a TimeoutError (EXE-33, EXE-35)', async () => {
+      const executor = queue(1);
+      const gate = makeGate();
+      const items = [gate.file, gate.file];
+      const results = executor.map(waitAt, items, { timeout: 30 });
+      expect(await rejection(results.next())).toMatchObject({
+        name: 'TimeoutError',
+      });
+      expect(executor.pending).toBe(0);
+      // An input that never comes does not outlast it either.
+      const never = (async function* (): AsyncGenerator<string> {
+        await new Promise(() => undefined);
+        yield '';
+      })();
+      const empty = executor.map(waitAt, never, { timeout: 30 });
+      expect(await rejection(empty.next())).toMatchObject({
+        name: 'TimeoutError',
+      });
+    });
+
+    test('an AbortSignal ends it and its jobs', async () => {
+      const js = open(1);
+      const executor = new JobserverExecutor(js);
+      const controller = new AbortController();
+      const { signal } = controller;
+      const results = executor.map(waitAt, ['/never', '/never'], { signal });
+      const next = results.next();
+      await until('a job to run', () => executor.running === 1);
+      controller.abort();
+      expect(await rejection(next)).toMatchObject({ name: 'AbortError' });
+      await until('the slot to be free', () => freeSlots(js) === 1);
+      expect(executor.pending).toBe(0);
+    });
+
+    test('bad input is refused at the call', () => {
+      const executor = queue();
+      for (const [items, options] of [
+        [7, {}],
+        ['text', {}],
+        [[1], { bufferSize: 0 }],
+        [[1], { chunkSize: 'a' }],
+        [[1], { timeout: -1 }],
+        [[1], { priority: NaN }],
+      ] as const) {
+        const call = (): unknown =>
+          executor.map(identity, items as never, options as never);
+        expect(thrown(call)).toHaveProperty('code');
+      }
+    });
+  });
+
+  describe('what can be observed', () => {
+    test('counts and times', async () => {
+      const executor = queue(1);
+      const work = [1, 2, 3].map((n) => executor.submit(identity<number>, n));
+      expect(executor.pending).toBe(3);
+      await Promise.all(work);
+      await executor.shutdown();
+      expect(executor.completed).toBe(3);
+      expect(executor.runTime.count).toBe(3);
+      expect(executor.waitTime.count).toBe(3);
+      // Nanoseconds: the last has waited for the two others.
+      expect(executor.waitTime.max).toBeGreaterThanOrEqual(
+        executor.runTime.min,
+      );
+      expect(executor.runTime.min).toBeGreaterThan(10_000);
+    });
+
+    test('diagnostics_channel tells of every job', async () => {
+      const events: [string, JobRecord, unknown][] = [];
+      const subscriptions = ['submit', 'start', 'done'].map((what) => {
+        const name = `jobserver:${what}`;
+        const listener = (message: unknown): void => {
+          const record = message as JobRecord;
+          events.push([what, record, [record.pid, record.outcome]]);
+        };
+        diagnosticsChannel.subscribe(name, listener);
+        return () => diagnosticsChannel.unsubscribe(name, listener);
+      });
+      try {
+        const js = open(1);
+        const executor = new JobserverExecutor(js);
+        await executor.submit(identity<number>, 1);
+        await rejection(js.run(ends.fail, 'x'));
+        await rejection(js.run(ends.die));
+        executor.submit(identity<number>, 2).cancel();
+        const gate = makeGate();
+        const holder = await js.submit(waitAt, [gate.file]);
+        const late = js.submit(identity<number>, [3], { timeout: 0 });
+        expect(await rejection(late)).toBeInstanceOf(Blocked);
+        gate.open();
+        await holder.wait();
+      } finally {
+        for (const unsubscribe of subscriptions) unsubscribe();
+      }
+      const ids = [...new Set(events.map(([, { id }]) => id))];
+      const found = ids.map((id) => {
+        const own = events.filter(([, record]) => record.id === id);
+        const [, record] = own[0]!;
+        return [record.name, own.map(([what]) => what), record.outcome];
+      });
+      const whole = ['submit', 'start', 'done'];
+      expect(found).toEqual([
+        ['identity', whole, 'value'],
+        ['fail', whole, 'error'],
+        ['die', whole, 'lost'],
+        ['identity', ['submit', 'done'], 'unstarted'],
+        ['waitAt', whole, 'value'],
+        ['identity', ['submit', 'done'], 'unstarted'],
+      ]);
+      for (const [what, record, [pid]] of events as [
+        string,
+        JobRecord,
+        [number | undefined],
+      ][]) {
+        const { submittedAt, startedAt, finishedAt, outcome } = record;
+        if (outcome === 'unstarted') {
+          expect([pid, startedAt]).toEqual([undefined, undefined]);
+        } else {
+          if (what !== 'submit') expect(pid).toBeGreaterThan(1);
+          expect(startedAt).toBeGreaterThanOrEqual(submittedAt);
+          expect(finishedAt).toBeGreaterThanOrEqual(startedAt!);
+        }
+      }
+    });
+
+    test('its text tells its state (EXE-38)', async () => {
+      const executor = queue(1);
+      const gate = makeGate();
+      const text = inspect(open(1));
+      expect(inspect(executor)).toBe(
+        `JobserverExecutor(active, pending=0, running=0, ${text})`,
+      );
+      const work = [1, 2].map((n) => executor.submit(waitAt, gate.file, n));
+      await until('one to run', () => work[0]!.state === 'running');
+      const busy = text.replace('running=0', 'running=1');
+      expect(inspect(executor)).toBe(
+        `JobserverExecutor(active, pending=1, running=1, ${busy})`,
+      );
+      gate.open();
+      await executor.shutdown();
+      expect(inspect(executor)).toContain('shutdown, pending=0, running=0');
+    });
+  });
+
+  test('it cannot be sent to a job', async () => {
+    const executor = queue();
+    const error = await rejection(
+      executor.submit(identity<unknown>, { within: executor }),
+    );
+    expect(error).toMatchObject({ code: 'ERR_JOBSERVER_NOT_SERIALIZABLE' });
+    expect((error as Error).message).toContain('within');
+    expect(() => structuredClone(executor)).toThrow();
+  });
+
+  test.each([7, {}, 'spawn'])('%p is no Jobserver', (jobserver) => {
+    expect(
+      thrown(() => new JobserverExecutor(jobserver as never)),
+    ).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+  });
+
+  test('jobs of one executor never overlap on one slot', async () => {
+    const executor = queue(1);
+    const gate = makeGate();
+    gate.open();
+    const spans = await Promise.all(
+      [1, 2, 3].map((n) =>
+        executor.submit(spanAt, join(folder, `here-${n}`), gate.file),
+      ),
+    );
+    for (let i = 1; i < spans.length; i++) {
+      expect(spans[i]![0]).toBeGreaterThanOrEqual(spans[i - 1]![1]);
+    }
+  });
+
+  describe('and its process', () => {
+    const run = async (name: string, ...flags: string[]): Promise<unknown> => {
+      const node = [...process.execArgv, ...flags, programs, name, context];
+      const ended = await runNode(node);
+      expect(ended).toMatchObject({ code: 0, stderr: '' });
+      return JSON.parse(ended.stdout);
+    };
+
+    test('an idle executor does not hold it', async () => {
+      expect(await run('idle')).toEqual({ value: 1 });
+    });
+
+    test('pending work holds it', async () => {
+      expect(await run('pending')).toEqual({ seen: [1, 2, 3] });
+    });
+
+    test('unref lets it go, ref holds it', async () => {
+      expect(await run('unref')).toEqual({ states: ['running', 'pending'] });
+      expect(await run('ref')).toEqual({ state: 'finished' });
+    });
+
+    test('an unobserved rejection is that of any promise', async () => {
+      const ended = await runNode([
+        ...process.execArgv,
+        programs,
+        'unobserved',
+        context,
+      ]);
+      expect(ended.code).toBe(1);
+      expect(ended.stderr).toContain('nobody looks');
+    });
+
+    test('cancelled work is observed already (EXE-08)', async () => {
+      expect(await run('cancelled')).toEqual({
+        states: ['cancelled', 'cancelled', 'cancelled'],
+      });
+    });
+
+    test('a promise that is kept does not keep the executor (EXE-21)', async () => {
+      expect(await run('retained', '--expose-gc')).toEqual({
+        isGone: true,
+        value: 1,
+      });
+    });
+
+    test('its own Jobserver is closed when the last work is over (EXE-26)', async () => {
+      expect(await run('own')).toEqual({ values: [1, 2, 3] });
+    });
+  });
+}
