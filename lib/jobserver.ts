@@ -46,7 +46,9 @@ import { checkNotImporting, workerState } from './worker-state.js';
 export interface JobserverOptions {
   /**
    * Jobs that may run at once, 1 to 4096. Default: the Jobserver this process
-   * is a job of; otherwise JOBSERVER_SLOTS, or os.availableParallelism().
+   * is a job of; otherwise the job server of the GNU Make that runs this
+   * process, by MAKEFLAGS; otherwise JOBSERVER_SLOTS, or
+   * os.availableParallelism().
    */
   slots?: number | undefined;
   /** How a job's process starts. Default: 'forkserver' on Linux, 'spawn' on macOS. */
@@ -96,7 +98,7 @@ export let jobserverControl: JobserverControl;
  * Slots, and the right to start jobs in them.
  *
  * `new Jobserver()` without `slots` joins the Jobserver that this process is a
- * job of; otherwise it makes a pool of its own. So nested work shares one pool,
+ * job of, or the job server of a GNU Make; otherwise it makes a pool of its own. So nested work shares one pool,
  * even when no handle is passed along. A handle may also be passed as an
  * argument, or deep inside of one: it arrives as a working Jobserver on the
  * same slots, without any futures.

@@ -5,7 +5,10 @@ import { type Deadline, deadlineAfter } from './deadline.js';
 import { checkOptions, invalidArgument, outOfRange } from './errors.js';
 
 export interface MapOptions {
-  /** Milliseconds from the call of map to the last result, then Blocked. */
+  /**
+   * Milliseconds from the call of map to the last result, then Blocked; with an
+   * executor a TimeoutError.
+   */
   timeout?: number | undefined;
   /** Calls made by one job, in order; default 1. When one fails, all do. */
   chunkSize?: number | undefined;

@@ -14,6 +14,7 @@ test('a process with threads is refused, with the flags it needs', () => {
 // Each is a part of the program, which asserts it.
 test.each([
   'closures',
+  'executor',
   'arguments',
   'promises',
   'nested',

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { LostResult } from '../dist/index.js';
@@ -6,6 +6,7 @@ import * as jobs from './fixtures/forkserver-jobs.js';
 import { openJobserver } from './helpers/jobserver.js';
 import { checkSlots } from './helpers/jobserver.js';
 import { runNode } from './helpers/program.js';
+import { isAlive } from './helpers/processes.js';
 import { until } from './helpers/until.js';
 
 const context = 'forkserver';
@@ -26,15 +27,6 @@ function killZygote(pid: number): Promise<void> {
   expect(pid).toBeGreaterThan(1);
   process.kill(pid, 'SIGKILL');
   return until('the zygote to be gone', () => !isAlive(pid));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return !stat.includes(') Z ');
-  } catch {
-    return false;
-  }
 }
 
 test('all jobs come from one zygote, nested ones too', async () => {

@@ -2,6 +2,7 @@
 // launch/spawn has put at fixed places, and runs the order.
 import { native } from '../binding.js';
 import { readOrder } from '../order-file.js';
+import { noteOutput } from './output.js';
 import { inheritedSlots, run } from './run.js';
 
 const orderFd = 3;
@@ -9,6 +10,7 @@ const resultFd = 4;
 const firstSlotFd = 5;
 
 process.title = 'jobserver-worker';
+noteOutput();
 const { token, body } = readOrder(orderFd);
 const slotFds = body.head.slots.flatMap((_, i) => [
   firstSlotFd + 2 * i,

@@ -11,6 +11,7 @@ import type { Body, Callee, Head } from '../order.js';
 import { trace } from '../trace.js';
 import { decode, encode, encodeThrown } from '../wire/value.js';
 import { workerState } from '../worker-state.js';
+import { flushOutput } from './output.js';
 
 export interface InheritedSlots {
   readonly reader: number;
@@ -27,6 +28,8 @@ export interface WorkerOrder {
   readonly slotPipes: readonly InheritedSlots[];
   /** Where to ask the forkserver that this process comes from, or -1. */
   readonly forkserverFd: number;
+  /** What has to be done before the job, and may fail as the job may. */
+  readonly enter?: () => void;
 }
 
 /** Runs the job and ends the process. */
@@ -43,16 +46,18 @@ export async function run(order: WorkerOrder): Promise<void> {
     busy.refuse();
     await busy.drain();
   }
+  await flushOutput();
   if (answer.isOrphan()) giveBack(order);
   process.exit();
 }
 
 /** Makes the call and answers with its outcome. */
 export async function perform(
-  { body, slotPipes }: Pick<WorkerOrder, 'body' | 'slotPipes'>,
+  { body, slotPipes, enter }: Pick<WorkerOrder, 'body' | 'slotPipes' | 'enter'>,
   answer: Answer,
 ): Promise<void> {
   try {
+    enter?.();
     const value = await call(body, slotPipes);
     answer.send('value', encode(value, 'result'));
   } catch (error) {

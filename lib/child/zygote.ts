@@ -19,6 +19,7 @@ import { readOrder, writeOrder } from '../order-file.js';
 import { encode, encodeThrown } from '../wire/value.js';
 import { workerState } from '../worker-state.js';
 import { forgetSeed, replaceMathRandom } from './random.js';
+import { noteOutput } from './output.js';
 import { changeEnvironment, leaveThroughKernel, setPid } from './process.js';
 import { Answer, inheritedSlots, perform, run } from './run.js';
 
@@ -37,6 +38,7 @@ async function main(): Promise<void> {
   process.title = 'jobserver-zygote';
   native.setCloseOnExec(requestFd, true);
   hideOwnFlags();
+  noteOutput();
   replaceMathRandom();
   workerState.isWorker = true;
   try {
@@ -179,9 +181,16 @@ function becomeJob(fds: readonly number[]): void {
   native.dupTo(stderr, 2);
   native.close(stderr);
   const { token, body, surroundings } = readOrder(orderFd);
-  enter(surroundings!);
-  const slotPipes = inheritedSlots(body.head, slotFds);
-  void run({ body, token, resultFd, slotPipes, forkserverFd });
+  void run({
+    body,
+    token,
+    resultFd,
+    slotPipes: inheritedSlots(body.head, slotFds),
+    forkserverFd,
+    enter: () => {
+      enter(surroundings!);
+    },
+  });
 }
 
 function enter({ cwd, env }: PackedSurroundings): void {

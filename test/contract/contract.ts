@@ -10,6 +10,7 @@ import { mapContract } from './map.js';
 import { nestingContract } from './nesting.js';
 import { resultContract } from './results.js';
 import { slotContract } from './slots.js';
+import { terminalContract } from './terminal.js';
 import { waitingContract } from './waiting.js';
 
 /** Every promise about jobs, for one way to start them. */
@@ -30,6 +31,7 @@ export function contract(context: Context): void {
     describe('map', () => mapContract(context));
     describe('nesting', () => nestingContract(context));
     describe('life of a handle', () => lifeContract(context));
+    describe('in a terminal', () => terminalContract(context));
     describe('executor', () => executorContract(context));
   });
 }

@@ -324,6 +324,19 @@ export function executorContract(context: Context): void {
     await executor.shutdown();
   });
 
+  test('a job that cannot be started rejects its promise, and the queue goes on', async () => {
+    const executor = queue(1);
+    const home = process.cwd();
+    const gone = mkdtempSync(join(folder, 'gone-'));
+    process.chdir(gone);
+    const work = executor.submit(identity<number>, 1);
+    process.chdir(home);
+    rmSync(gone, { recursive: true });
+    expect(await rejection(work)).toMatchObject({ code: 'ENOENT' });
+    expect(work.state).toBe('finished');
+    expect(await executor.submit(identity<number>, 2)).toBe(2);
+  });
+
   test('the controls of the handle apply (EXE-40, XC-15)', async () => {
     let asked = 0;
     const js = open(1)

@@ -15,7 +15,7 @@ import {
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { rejection, thrown } from '../helpers/thrown.js';
 import { timeoutFactor, until } from '../helpers/until.js';
-import { isAlive, stateOf } from './processes.js';
+import { isAlive, stateOf } from '../helpers/processes.js';
 import { longMs } from './programs.js';
 import { withSeed } from './random.js';
 import { useFolder } from './spans.js';

@@ -1,0 +1,33 @@
+// What a job has written to its standard streams and no reader has taken yet:
+// process.exit would cut it off where they are pipes.
+const used = new Set<'stdout' | 'stderr'>();
+
+/** Notes which streams are used: to make one costs as much as a small job. */
+export function noteOutput(): void {
+  for (const name of ['stdout', 'stderr'] as const) {
+    const property = Object.getOwnPropertyDescriptor(process, name);
+    if (property?.get === undefined) continue;
+    Object.defineProperty(process, name, {
+      ...property,
+      get: () => {
+        used.add(name);
+        return property.get!.call(process) as unknown;
+      },
+    });
+  }
+}
+
+/** Resolves when everything is written, or nobody is left to read it. */
+export async function flushOutput(): Promise<void> {
+  for (const name of used) {
+    const stream = process[name];
+    if (stream.writableLength === 0 || stream.destroyed) continue;
+    await new Promise<void>((resolve) => {
+      stream.once('error', resolve);
+      stream.once('close', resolve);
+      stream.write('', () => {
+        resolve();
+      });
+    });
+  }
+}

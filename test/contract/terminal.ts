@@ -1,0 +1,102 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Context } from '../../dist/context.js';
+import { lineCount } from '../fixtures/terminal-jobs.js';
+import { isAlive } from '../helpers/processes.js';
+import { until } from '../helpers/until.js';
+
+const programs = resolve('dist-test', 'fixtures', 'terminal-programs.js');
+
+/** What a program in a terminal and its jobs share. */
+export function terminalContract(context: Context): void {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'terminal-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  const argv = (...args: string[]): string[] => [
+    ...process.execArgv,
+    programs,
+    ...args,
+  ];
+
+  test('all that a job writes arrives, before what its parent writes then (NOD-07)', () => {
+    const { stdout, stderr } = spawnSync(
+      process.execPath,
+      argv('write', context),
+      { encoding: 'utf8', maxBuffer: 1 << 26, timeout: 60_000 },
+    );
+    const lines = stdout.trim().split('\n');
+    expect(lines).toHaveLength(lineCount + 1);
+    expect(lines.at(-2)).toBe(`line ${lineCount - 1} of the job`);
+    expect(lines.at(-1)).toBe('written');
+    expect(stderr).toBe('the end\n');
+  });
+
+  test('a job reads nothing of the input of its parent', () => {
+    const { stdout, stderr } = spawnSync(
+      process.execPath,
+      argv('read', context),
+      { encoding: 'utf8', input: 'not for jobs', timeout: 60_000 },
+    );
+    expect([stdout, stderr]).toEqual(['""\n', '']);
+  });
+
+  /** A parent in a process group of its own, with two jobs, and their pids. */
+  async function start(
+    ...args: string[]
+  ): Promise<{ parent: ChildProcess; pids: number[]; output: () => string }> {
+    const file = join(folder, 'job');
+    const parent = spawn(
+      process.execPath,
+      argv('stay', context, file, ...args),
+      { detached: true, stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    let output = '';
+    for (const stream of [parent.stdout, parent.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => (output += text));
+    }
+    const files = [`${file}-1`, `${file}-2`];
+    await until('both jobs to run', () => files.every((it) => existsSync(it)));
+    const pids = files.map((it) => Number(readFileSync(it, 'utf8')));
+    return { parent, pids, output: () => output };
+  }
+
+  const untilGone = async (pids: number[]): Promise<void> => {
+    for (const pid of pids) {
+      await until(`process ${pid} to be gone`, () => !isAlive(pid));
+    }
+  };
+
+  test('Ctrl-C ends the parent and its jobs, and nobody says a word (NOD-19)', async () => {
+    const { parent, pids, output } = await start();
+    process.kill(-parent.pid!, 'SIGINT');
+    expect(await once(parent, 'close')).toEqual([null, 'SIGINT']);
+    await untilGone(pids);
+    expect(output()).toBe('');
+  });
+
+  const onLinux = process.platform === 'linux' ? test : test.skip;
+
+  onLinux('the jobs of a killed parent get the orphan signal', async () => {
+    const { parent, pids } = await start('SIGHUP');
+    parent.kill('SIGKILL');
+    await untilGone(pids);
+    expect(existsSync(join(folder, 'job-2.SIGHUP'))).toBe(true);
+  });
+
+  onLinux('jobs outlive a killed parent that asks for no signal', async () => {
+    const { parent, pids } = await start('null');
+    const exited = once(parent, 'exit');
+    parent.kill('SIGKILL');
+    await exited;
+    await new Promise((wake) => setTimeout(wake, 200));
+    expect(pids.map(isAlive)).toEqual([true, true]);
+    for (const pid of pids) process.kill(pid, 'SIGKILL');
+    await untilGone(pids);
+  });
+}
