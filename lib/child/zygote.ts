@@ -1,8 +1,9 @@
 // Entry of the forkserver: loads what jobs will need, runs a job of no effect
 // so that everything is compiled, and forks itself from then on. What a fork
 // must not share with its siblings is renewed in the spare, before it is used.
-import { openSync, readdirSync } from 'node:fs';
+import { openSync, readdirSync, writeSync } from 'node:fs';
 import { devNull } from 'node:os';
+import { inspect } from 'node:util';
 import { native, pollEvents } from '../binding.js';
 import { environmentOfJob } from '../environment.js';
 import { codedError } from '../errors.js';
@@ -168,6 +169,16 @@ function isCryptoLoaded(): boolean {
 }
 
 function becomeJob(fds: readonly number[]): void {
+  try {
+    beginJob(fds);
+  } catch (error) {
+    // Its signals are still blocked: nobody else could end it.
+    writeSync(2, `A job could not begin: ${inspect(error)}\n`);
+    native.exitNow(1);
+  }
+}
+
+function beginJob(fds: readonly number[]): void {
   const [orderFd, resultFd, stdout, stderr, forkserverFd, ...slotFds] = fds as [
     number,
     number,
