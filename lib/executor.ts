@@ -110,7 +110,8 @@ export class JobserverExecutor implements AsyncDisposable {
       hearsRaised: false,
       record: undefined,
       choose: () => {
-        this.#chosen = this.#pending.shift()!;
+        this.#chosen = this.#pending.shift();
+        if (this.#chosen === undefined) throw nothingPending();
         return this.#chosen.take();
       },
     };
@@ -316,7 +317,10 @@ export class JobserverExecutor implements AsyncDisposable {
       return;
     }
     const place = this.#resources.submit(this.#terms, never, onSettled);
-    if (!isSettled) this.#place = place;
+    if (isSettled) return;
+    this.#place = place;
+    // The gate, or a callback, may have cancelled what the place was for.
+    if (this.#pending.size === 0) place.fail(nothingPending());
   }
 
   #run(future: Future<unknown>): void {
@@ -356,7 +360,7 @@ export class JobserverExecutor implements AsyncDisposable {
   #leave(work: Work): void {
     this.#pending.delete(work);
     if (this.#pending.size > 0) return;
-    this.#place?.fail(new AbortError('No work is pending'));
+    this.#place?.fail(nothingPending());
     this.#tellIdle();
   }
 
@@ -389,6 +393,10 @@ export class JobserverExecutor implements AsyncDisposable {
     }
     if (this.#isOwner) await this.#jobserver.close();
   }
+}
+
+function nothingPending(): Error {
+  return new AbortError('No work is pending');
 }
 
 // A histogram has no place for zero.

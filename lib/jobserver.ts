@@ -98,8 +98,8 @@ export let jobserverControl: JobserverControl;
  * Slots, and the right to start jobs in them.
  *
  * `new Jobserver()` without `slots` joins the Jobserver that this process is a
- * job of, or the job server of a GNU Make; otherwise it makes a pool of its own. So nested work shares one pool,
- * even when no handle is passed along. A handle may also be passed as an
+ * job of, or the job server of a GNU Make; otherwise it makes a pool of its own.
+ * So nested work shares one pool, even when no handle is passed along. A handle may also be passed as an
  * argument, or deep inside of one: it arrives as a working Jobserver on the
  * same slots, without any futures.
  */

@@ -12,8 +12,8 @@ import { type Frame, prepareReader } from './frame.js';
 import { type Future, type FutureOwner, futureControl } from './future.js';
 import { Job } from './job.js';
 import type { Worker } from './launch/launcher.js';
-import { selector } from './selector.js';
 import { Queue } from './queue.js';
+import { selector } from './selector.js';
 import type { SlotPipe, Token } from './slots.js';
 import {
   type Plan,
@@ -159,7 +159,8 @@ export class Resources implements SlotQueue, FutureOwner, Busy {
     });
     const job: Job = new Job(worker, reader, (frame, ending) => {
       offAbort();
-      if (ending.neverBegan === true && retries > 0) {
+      const isWanted = plan.signal?.aborted !== true;
+      if (ending.neverBegan === true && retries > 0 && isWanted) {
         this.#startAgain(future, plan, token, retries - 1);
       } else {
         token?.give();

@@ -40,7 +40,7 @@ export interface Terms {
   readonly hearsRaised: boolean;
   /** Of the job, when it is known before there is a slot. */
   readonly record: JobRecord | undefined;
-  /** The job to start, asked for when there is a slot for it. */
+  /** The job to start, asked for once there is a slot; throws for none. */
   readonly choose: () => Plan;
 }
 
@@ -110,19 +110,26 @@ export class Submission {
   attempt(): void {
     try {
       const sleepMs = this.#askGate();
+      // The gate may have aborted or closed what it was asked for.
+      if (this.#isSettled) return;
       if (sleepMs !== undefined) {
         this.#sleep(sleepMs);
         return;
       }
       const { consume, choose } = this.#terms;
       const token = consume === 1 ? this.#queue.tryTake(this) : undefined;
+      // So may callbacks of jobs that were found finished.
+      if (this.#isSettled) {
+        token?.give();
+        return;
+      }
       if (consume === 1 && token === undefined) {
         if (remaining(this.#deadline) <= 0) throw this.#blocked('No slot');
         this.#queue.wait(this);
         return;
       }
-      const future = this.#queue.launch(choose(), token);
-      this.#settle({ future });
+      const plan = chooseFor(token, choose);
+      this.#settle({ future: this.#queue.launch(plan, token) });
     } catch (error) {
       this.fail(error);
     }
@@ -188,5 +195,14 @@ export class Submission {
     this.#timer?.cancel();
     this.#offAbort?.();
     this.#onSettled(settled);
+  }
+}
+
+function chooseFor(token: Token | undefined, choose: () => Plan): Plan {
+  try {
+    return choose();
+  } catch (error) {
+    token?.give();
+    throw error;
   }
 }

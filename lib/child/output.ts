@@ -1,5 +1,7 @@
 // What a job has written to its standard streams and no reader has taken yet:
 // process.exit would cut it off where they are pipes.
+import { writeSync } from 'node:fs';
+
 const used = new Set<'stdout' | 'stderr'>();
 
 /** Notes which streams are used: to make one costs as much as a small job. */
@@ -14,6 +16,15 @@ export function noteOutput(): void {
         return property.get!.call(process) as unknown;
       },
     });
+  }
+}
+
+/** For a process that ends right after: at once, or not at all. */
+export function writeLastWords(text: string): void {
+  try {
+    writeSync(2, text);
+  } catch {
+    // The pipe is full or has no reader, and nothing may keep it from ending.
   }
 }
 

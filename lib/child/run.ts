@@ -1,7 +1,6 @@
 // One job, in its own process: imports the function, calls it, sends one frame
 // and leaves. Whatever happens on the way, the submitter gets that frame or the
 // end of the pipe.
-import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { inspect, types } from 'node:util';
 import { native, pollEvents } from '../binding.js';
@@ -11,7 +10,7 @@ import type { Body, Callee, Head } from '../order.js';
 import { trace } from '../trace.js';
 import { decode, encode, encodeThrown } from '../wire/value.js';
 import { workerState } from '../worker-state.js';
-import { flushOutput } from './output.js';
+import { flushOutput, writeLastWords } from './output.js';
 
 export interface InheritedSlots {
   readonly reader: number;
@@ -257,7 +256,9 @@ function endOnUncaught(answer: Answer): void {
   process.on('uncaughtException', (error) => {
     if (process.listenerCount('uncaughtException') > 1) return;
     answer.send('lost', encodeThrown(error));
-    writeSync(2, `Uncaught ${inspect(error)}\n\nNode.js ${process.version}\n`);
+    writeLastWords(
+      `Uncaught ${inspect(error)}\n\nNode.js ${process.version}\n`,
+    );
     process.exit(1);
   });
 }

@@ -1,7 +1,7 @@
 // Entry of the forkserver: loads what jobs will need, runs a job of no effect
 // so that everything is compiled, and forks itself from then on. What a fork
 // must not share with its siblings is renewed in the spare, before it is used.
-import { openSync, readdirSync, writeSync } from 'node:fs';
+import { openSync, readdirSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { inspect } from 'node:util';
 import { native, pollEvents } from '../binding.js';
@@ -19,9 +19,9 @@ import {
 import { readOrder, writeOrder } from '../order-file.js';
 import { encode, encodeThrown } from '../wire/value.js';
 import { workerState } from '../worker-state.js';
-import { forgetSeed, replaceMathRandom } from './random.js';
-import { noteOutput } from './output.js';
+import { noteOutput, writeLastWords } from './output.js';
 import { changeEnvironment, leaveThroughKernel, setPid } from './process.js';
+import { forgetSeed, replaceMathRandom } from './random.js';
 import { Answer, inheritedSlots, perform, run } from './run.js';
 
 const requestFd = 3;
@@ -173,7 +173,7 @@ function becomeJob(fds: readonly number[]): void {
     beginJob(fds);
   } catch (error) {
     // Its signals are still blocked: nobody else could end it.
-    writeSync(2, `A job could not begin: ${inspect(error)}\n`);
+    writeLastWords(`A job could not begin: ${inspect(error)}\n`);
     native.exitNow(1);
   }
 }

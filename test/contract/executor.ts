@@ -361,6 +361,40 @@ export function executorContract(context: Context): void {
     }
   });
 
+  test.each([undefined, 20])(
+    'a gate may cancel the work it is asked for, and answer %p',
+    async (answer) => {
+      const work: ExecutorFuture<unknown>[] = [];
+      const js = open(1);
+      const gated = js.replaceSleep(() => {
+        for (const each of work) each.cancel();
+        return answer;
+      });
+      const executor = new JobserverExecutor(gated);
+      work.push(executor.submit(identity<number>, 1));
+      expect(await rejection(work[0]!)).toMatchObject({ name: 'AbortError' });
+      await executor.shutdown();
+      expect([js.running, freeSlots(js)]).toEqual([0, 1]);
+    },
+  );
+
+  test('a gate may abort the job it is asked for', async () => {
+    const js = open(1);
+    const log = newLog();
+    const controller = new AbortController();
+    const { signal } = controller;
+    let asked = 0;
+    const gated = js.replaceSleep(() => {
+      if (asked++ === 0) return 1;
+      controller.abort();
+      return undefined;
+    });
+    const future = gated.submit(jobs.note, [log, 'never'], { signal });
+    expect(await rejection(future)).toMatchObject({ name: 'AbortError' });
+    expect([js.running, freeSlots(js)]).toEqual([0, 1]);
+    expect(linesOf(log)).toEqual([]);
+  });
+
   describe('with others on the same slots', () => {
     test('two executors make progress (EXE-27)', async () => {
       const js = open(1);
