@@ -56,6 +56,8 @@ class Zygote {
   int Open();
   int MovePrivate(int fd);
   int ForkMissing();
+  bool IsSpareMissing() const;
+  bool HasRequest() const;
   int ForkChild();
   void Watch(int fd, uint32_t events, Child* child, unsigned tag);
   void Unwatch(int* fd);
@@ -80,7 +82,6 @@ class Zygote {
   Child* forgotten_ = nullptr;
   int spare_count_ = 0;
   int child_count_ = 0;
-  bool has_request_ = false;
   bool is_ending_ = false;
 };
 

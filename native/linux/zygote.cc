@@ -74,9 +74,10 @@ int Zygote::Open() {
   epoll_ = MovePrivate(epoll_create1(EPOLL_CLOEXEC));
   if (taken_reader_ < 0) return taken_reader_;
   if (epoll_ < 0) return epoll_;
-  // With spares, only the end of all clients is of interest here.
-  const uint32_t wanted = EPOLLIN;
-  Watch(request_fd_, wanted_spares_ > 0 ? 0 : wanted, nullptr, kRequest);
+  // With spares, only the end of all clients is of interest here. Without, one
+  // event for each request: the child that was forked for it needs its time.
+  const uint32_t each_request = EPOLLIN | EPOLLET;
+  Watch(request_fd_, wanted_spares_ > 0 ? 0 : each_request, nullptr, kRequest);
   Watch(taken_reader_, EPOLLIN, nullptr, kTaken);
   // Once: no JavaScript runs in here, so no heap grows between two forks.
   return PrepareFork();
@@ -113,13 +114,23 @@ int Zygote::Serve() {
 }
 
 int Zygote::ForkMissing() {
-  const int wanted = has_request_ ? 1 : wanted_spares_;
-  while (!is_ending_ && spare_count_ < wanted) {
+  while (!is_ending_ && IsSpareMissing()) {
     const int pid = ForkChild();
     if (pid == 0) return kIsChild;
     if (pid < 0) return pid;
   }
   return 0;
+}
+
+bool Zygote::IsSpareMissing() const {
+  if (wanted_spares_ > 0) return spare_count_ < wanted_spares_;
+  // Asked only where no child could be taking that very request.
+  return spare_count_ == 0 && HasRequest();
+}
+
+bool Zygote::HasRequest() const {
+  struct pollfd request = {request_fd_, POLLIN, 0};
+  return Poll(&request, 1, 0) > 0 && request.revents == POLLIN;
 }
 
 int Zygote::ForkChild() {
@@ -196,7 +207,6 @@ void Zygote::HandleEvents(int timeout_ms) {
   struct epoll_event events[64];
   const int count = epoll_wait(epoll_, events, 64, timeout_ms);
   if (count < 0 && errno != EINTR) _exit(1);
-  has_request_ = false;
   // Before the ends: a job may be over before we have heard of its start.
   OnTaken();
   for (int i = 0; i < count; i++) {
@@ -209,7 +219,6 @@ void Zygote::HandleEvents(int timeout_ms) {
 }
 
 void Zygote::OnRequest(uint32_t events) {
-  has_request_ = (events & EPOLLIN) != 0;
   is_ending_ = (events & (EPOLLHUP | EPOLLERR)) != 0;
   if (is_ending_) epoll_ctl(epoll_, EPOLL_CTL_DEL, request_fd_, nullptr);
 }
