@@ -18,6 +18,7 @@ class Selector {
   readonly #polled = new Set<() => void>();
   #isPollArmed = false;
   #holds = 0;
+  #hasLoop = true;
 
   /** Calls `onReady` while fd is readable, at its end or broken. */
   add(fd: number, onReady: () => void): void {
@@ -94,9 +95,10 @@ class Selector {
     this.flush();
   }
 
-  /** In a forked child: the parent's set, loop and steps are not ours. */
+  /** In a fork without an event loop: the parent's set and steps are not ours. */
   reset(): void {
     this.#fd.close();
+    this.#hasLoop = false;
     this.#watch = undefined;
     this.#handlers.clear();
     this.#later = [];
@@ -119,12 +121,14 @@ class Selector {
   #open(): void {
     if (this.#fd.number >= 0) return;
     const fd = new Fd(check(native.selectorOpen(), 'open a selector'));
+    this.#fd = fd;
+    // The number may be one that the parent's loop, a copy here, still watches.
+    if (!this.#hasLoop) return;
     const watch = native.watch(fd.number, () => this.turn(0));
     if (typeof watch === 'number') {
       fd.close();
       throw systemError(watch, 'watch the selector');
     }
-    this.#fd = fd;
     this.#watch = watch;
     this.#ref(this.#holds > 0);
   }

@@ -8,7 +8,13 @@ import type { LocalCall, Surroundings } from '../order.js';
 import { selector } from '../selector.js';
 import { encode, encodeThrown } from '../wire/value.js';
 import { workerState } from '../worker-state.js';
-import { changeEnvironment, leaveThroughKernel, setPid } from './process.js';
+import { writeThrough } from './output.js';
+import {
+  changeEnvironment,
+  dropInput,
+  leaveThroughKernel,
+  setPid,
+} from './process.js';
 import { forgetSeed, replaceMathRandom } from './random.js';
 import {
   Answer,
@@ -53,6 +59,8 @@ function cutOff(order: ForkOrder, answer: Answer): void {
   workerState.busy.clear();
   selector.reset();
   closeInherited(order.resultFd);
+  dropInput();
+  writeThrough();
   process.removeAllListeners('exit');
   process.removeAllListeners('beforeExit');
   process.on('exit', (code) => {

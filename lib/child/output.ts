@@ -1,6 +1,7 @@
 // What a job has written to its standard streams and no reader has taken yet:
 // process.exit would cut it off where they are pipes.
 import { writeSync } from 'node:fs';
+import { errno, native, pollEvents } from '../binding.js';
 
 const used = new Set<'stdout' | 'stderr'>();
 
@@ -16,6 +17,38 @@ export function noteOutput(): void {
         return property.get!.call(process) as unknown;
       },
     });
+  }
+}
+
+/**
+ * From now on each write is done when it returns, for a process without an event
+ * loop: the streams would queue what a full pipe does not take.
+ */
+export function writeThrough(): void {
+  for (const [stream, fd] of [
+    [process.stdout, 1],
+    [process.stderr, 2],
+  ] as const) {
+    const write = (chunk: string | Uint8Array, encoding?: unknown): boolean => {
+      const coding = typeof encoding === 'string' ? encoding : 'utf8';
+      writeAll(fd, Buffer.from(chunk as string, coding as BufferEncoding));
+      return true;
+    };
+    Object.defineProperty(stream, 'write', {
+      value: write,
+      configurable: true,
+      writable: true,
+    });
+  }
+}
+
+/** Ends early where no reader is left, of which nobody has to be told. */
+function writeAll(fd: number, bytes: Buffer): void {
+  for (let offset = 0; offset < bytes.length;) {
+    const count = native.write(fd, bytes, offset, bytes.length - offset);
+    if (count >= 0) offset += count;
+    else if (count !== -errno.EAGAIN) return;
+    else native.poll(Int32Array.of(fd, pollEvents.out), 1, -1);
   }
 }
 

@@ -1,5 +1,7 @@
 // What a forked process has to change in itself to pass for a process of its
 // own.
+import { openSync } from 'node:fs';
+import { devNull } from 'node:os';
 import { native } from '../binding.js';
 import { workerState } from '../worker-state.js';
 
@@ -18,6 +20,13 @@ export function leaveThroughKernel(): void {
   const ways = process as unknown as { reallyExit(code?: number): never };
   ways.reallyExit = (code) => native.exitNow(code ?? 0);
   workerState.isForked = true;
+}
+
+/** A job reads nothing of what its parent may still want to read. */
+export function dropInput(): void {
+  native.close(0);
+  openSync(devNull, 'r'); // Takes the lowest number that is free.
+  native.setCloseOnExec(0, false);
 }
 
 /** From the environment `present`, which this process has, to another. */

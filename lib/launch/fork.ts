@@ -10,6 +10,9 @@ import type { Launcher } from './launcher.js';
 
 export const forkLauncher: Launcher = {
   launch(order, resultWriter, token) {
+    // A child needs them; to make them takes it longer than a small job.
+    void process.stdout;
+    void process.stderr;
     awaitQuiet();
     const pid = check(native.fork(), 'fork');
     if (pid > 0) return new ChildWorker(pid);

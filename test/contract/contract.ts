@@ -1,6 +1,9 @@
 import type { Context } from '../../dist/context.js';
 import { Jobserver } from '../../dist/index.js';
+import * as blockingJobs from '../fixtures/blocking-nesting-jobs.js';
 import { identity } from '../fixtures/jobs.js';
+import * as waitingJobs from '../fixtures/nesting-jobs.js';
+import { hasEventLoop } from '../helpers/context.js';
 import { checkSlots } from '../helpers/jobserver.js';
 import { checkLeaks } from '../helpers/leaks.js';
 import { deathContract } from './death.js';
@@ -29,7 +32,10 @@ export function contract(context: Context): void {
     describe('slots', () => slotContract(context));
     describe('waiting and callbacks', () => waitingContract(context));
     describe('map', () => mapContract(context));
-    describe('nesting', () => nestingContract(context));
+    if (hasEventLoop(context)) {
+      describe('nesting', () => nestingContract(context, waitingJobs));
+    }
+    describe('blocking nesting', () => nestingContract(context, blockingJobs));
     describe('life of a handle', () => lifeContract(context));
     describe('in a terminal', () => terminalContract(context));
     describe('executor', () => executorContract(context));

@@ -9,6 +9,7 @@ import {
   workingDirectory,
 } from '../fixtures/controlled-jobs.js';
 import { waitAt } from '../fixtures/gate-jobs.js';
+import { isRemote, testIf } from '../helpers/context.js';
 import { useGates } from '../helpers/gate.js';
 import { openJobserver } from '../helpers/jobserver.js';
 import { thrown } from '../helpers/thrown.js';
@@ -152,7 +153,7 @@ export function environmentContract(context: Context): void {
   });
 
   // A fork has imported everything before.
-  (context === 'fork' ? test.skip : test)(
+  testIf(isRemote(context))(
     'modules of the job see the revised environment while they load (CTX-19, XC-36)',
     async () => {
       const js = open(1).reviseEnv({ JS_B: 'early', JS_A: null });

@@ -16,6 +16,7 @@ import * as ends from '../fixtures/ending-jobs.js';
 import * as jobs from '../fixtures/executor-jobs.js';
 import { spanAt, waitAt } from '../fixtures/gate-jobs.js';
 import { identity } from '../fixtures/jobs.js';
+import { hasEventLoop, isRemote, testIf } from '../helpers/context.js';
 import { useGates } from '../helpers/gate.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { runNode } from '../helpers/program.js';
@@ -82,35 +83,38 @@ export function executorContract(context: Context): void {
     expect(await executor.submit(identity<number>, 3)).toBe(3);
   });
 
-  test('what cannot be called or sent rejects, and the queue goes on (EXE-05)', async () => {
-    const executor = queue();
-    const work = [
-      executor.submit(() => 1),
-      executor.submit(identity<unknown>, () => 1),
-      executor.submit(7 as never),
-      executor.submitWith({ priority: 0.5 }, identity<number>, 1),
-      executor.submitWith({ priority: '1' as never }, identity<number>, 1),
-      executor.submitWith({ signal: {} as never }, identity<number>, 1),
-      executor.submitWith(7 as never, identity<number>, 1),
-    ];
-    const settled = await Promise.allSettled(work);
-    const codes = settled.map((each) =>
-      each.status === 'rejected'
-        ? (each.reason as { code: unknown }).code
-        : each.value,
-    );
-    expect(codes).toEqual([
-      'ERR_JOBSERVER_FUNCTION',
-      'ERR_JOBSERVER_NOT_SERIALIZABLE',
-      'ERR_INVALID_ARG_TYPE',
-      'ERR_OUT_OF_RANGE',
-      'ERR_INVALID_ARG_TYPE',
-      'ERR_INVALID_ARG_TYPE',
-      'ERR_INVALID_ARG_TYPE',
-    ]);
-    expect(executor.pending).toBe(0);
-    expect(await executor.submit(identity<number>, 3)).toBe(3);
-  });
+  testIf(isRemote(context))(
+    'what cannot be called or sent rejects, and the queue goes on (EXE-05)',
+    async () => {
+      const executor = queue();
+      const work = [
+        executor.submit(() => 1),
+        executor.submit(identity<unknown>, () => 1),
+        executor.submit(7 as never),
+        executor.submitWith({ priority: 0.5 }, identity<number>, 1),
+        executor.submitWith({ priority: '1' as never }, identity<number>, 1),
+        executor.submitWith({ signal: {} as never }, identity<number>, 1),
+        executor.submitWith(7 as never, identity<number>, 1),
+      ];
+      const settled = await Promise.allSettled(work);
+      const codes = settled.map((each) =>
+        each.status === 'rejected'
+          ? (each.reason as { code: unknown }).code
+          : each.value,
+      );
+      expect(codes).toEqual([
+        'ERR_JOBSERVER_FUNCTION',
+        'ERR_JOBSERVER_NOT_SERIALIZABLE',
+        'ERR_INVALID_ARG_TYPE',
+        'ERR_OUT_OF_RANGE',
+        'ERR_INVALID_ARG_TYPE',
+        'ERR_INVALID_ARG_TYPE',
+        'ERR_INVALID_ARG_TYPE',
+      ]);
+      expect(executor.pending).toBe(0);
+      expect(await executor.submit(identity<number>, 3)).toBe(3);
+    },
+  );
 
   test('what cannot be decoded is an error of one promise (XC-21)', async () => {
     const executor = queue();
@@ -427,6 +431,8 @@ export function executorContract(context: Context): void {
       const js = open(1);
       const executor = new JobserverExecutor(js);
       const values = [1, 2, 3, 4];
+      const fanOut: (values: number[]) => number[] | Promise<number[]> =
+        hasEventLoop(context) ? jobs.fanOut : jobs.fanOutBlocking;
       const collect = async (
         results: AsyncGenerator<number>,
       ): Promise<number[]> => {
@@ -439,7 +445,7 @@ export function executorContract(context: Context): void {
         Promise.all(values.map((n) => js.run(identity<number>, n))),
         collect(js.map(identity<number>, values)),
         collect(executor.map(identity<number>, values)),
-        executor.submit(jobs.fanOut, values),
+        executor.submit(fanOut, values),
       ]);
       expect(all).toEqual(all.map(() => values));
       await executor.shutdown();

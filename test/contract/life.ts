@@ -8,6 +8,7 @@ import { type Jobserver, isWorker } from '../../dist/index.js';
 import { isWorkerHere } from '../fixtures/controlled-jobs.js';
 import { waitAt } from '../fixtures/gate-jobs.js';
 import { identity } from '../fixtures/jobs.js';
+import { isRemote, testIf } from '../helpers/context.js';
 import { useGates } from '../helpers/gate.js';
 import { openJobserver } from '../helpers/jobserver.js';
 import { runNode } from '../helpers/program.js';
@@ -137,7 +138,7 @@ export function lifeContract(context: Context): void {
   });
 
   // The zygote of a forkserver tells of the end a moment later.
-  (context === 'forkserver' ? test.skip : test)(
+  testIf(context !== 'forkserver')(
     'closeSync finishes what has ended, without waiting (LIFE-06)',
     () => {
       const js = open(2);
@@ -244,10 +245,13 @@ export function lifeContract(context: Context): void {
     expect('then' in js).toBe(false);
   });
 
-  test('isWorker is true in a job and false here', async () => {
-    expect(isWorker).toBe(false);
-    expect(await open(1).run(isWorkerHere)).toBe(true);
-  });
+  testIf(isRemote(context))(
+    'isWorker is true in a job and false here',
+    async () => {
+      expect(isWorker).toBe(false);
+      expect(await open(1).run(isWorkerHere)).toBe(true);
+    },
+  );
 
   const run = async (
     name: string,

@@ -9,13 +9,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Context } from '../../dist/context.js';
 import { Blocked, LostResult } from '../../dist/index.js';
-import * as jobs from '../fixtures/nesting-jobs.js';
+import type * as nestingJobs from '../fixtures/nesting-jobs.js';
+import { isRemote, testIf } from '../helpers/context.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { runNode } from '../helpers/program.js';
 import { until } from '../helpers/until.js';
 
+type Jobs = {
+  [Name in keyof typeof nestingJobs]: (
+    ...args: Parameters<(typeof nestingJobs)[Name]>
+  ) =>
+    | Awaited<ReturnType<(typeof nestingJobs)[Name]>>
+    | ReturnType<(typeof nestingJobs)[Name]>;
+};
+
 /** Work submitted by work shares the slots. */
-export function nestingContract(context: Context): void {
+export function nestingContract(context: Context, jobs: Jobs): void {
   let folder: string;
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'jobserver-'));
@@ -95,24 +104,27 @@ export function nestingContract(context: Context): void {
     },
   );
 
-  test('a program without a guard is told so, and starts no jobs without end (CTX-09)', async () => {
-    const program = join(folder, 'unguarded.mjs');
-    const main = require.resolve('../../dist/index.js');
-    writeFileSync(
-      program,
-      `import { createRequire } from 'node:module';
+  testIf(isRemote(context))(
+    'a program without a guard is told so, and starts no jobs without end (CTX-09)',
+    async () => {
+      const program = join(folder, 'unguarded.mjs');
+      const main = require.resolve('../../dist/index.js');
+      writeFileSync(
+        program,
+        `import { createRequire } from 'node:module';
        const { Jobserver } = createRequire(import.meta.url)(${JSON.stringify(main)});
        export function job() { return 1; }
        const jobserver = new Jobserver({ context: '${context}', slots: 2 });
        try { await jobserver.run(job); } catch (error) { console.log(error.code); }
        await jobserver.close();`,
-    );
-    const { stdout, code } = await runNode([program]);
-    expect({ stdout, code }).toEqual({
-      stdout: 'ERR_JOBSERVER_IMPORTING\n',
-      code: 0,
-    });
-  });
+      );
+      const { stdout, code } = await runNode([program]);
+      expect({ stdout, code }).toEqual({
+        stdout: 'ERR_JOBSERVER_IMPORTING\n',
+        code: 0,
+      });
+    },
+  );
 }
 
 function isAlive(pid: number): boolean {

@@ -16,6 +16,7 @@ import {
 } from '../fixtures/controlled-jobs.js';
 import { fail } from '../fixtures/ending-jobs.js';
 import { identity } from '../fixtures/jobs.js';
+import { hasEventLoop, isRemote, testIf } from '../helpers/context.js';
 import { type Gate, useGates } from '../helpers/gate.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { rejection, thrown } from '../helpers/thrown.js';
@@ -25,8 +26,7 @@ import { until } from '../helpers/until.js';
 export function preexecContract(context: Context): void {
   const makeGate = useGates();
   const open = (slots: number): Jobserver => openJobserver({ context, slots });
-  // A fork has no threads, so nothing asynchronous.
-  const testAsync = context === 'fork' ? test.skip : test;
+  const testAsync = testIf(hasEventLoop(context));
 
   function openLog(): { file: string; lines: () => string[] } {
     const gate: Gate = makeGate();
@@ -47,7 +47,7 @@ export function preexecContract(context: Context): void {
   });
 
   // A fork has the closure.
-  (context === 'fork' ? test.skip : test)(
+  testIf(isRemote(context))(
     'a function that no other process can import is refused, by the first submit at the latest (PRE-01)',
     async () => {
       const js = open(1);

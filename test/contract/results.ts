@@ -10,6 +10,7 @@ import {
 } from '../../dist/index.js';
 import { identity } from '../fixtures/jobs.js';
 import * as jobs from '../fixtures/result-jobs.js';
+import { hasEventLoop, isRemote, testIf } from '../helpers/context.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 
 /** What a job gives arrives as it was. */
@@ -120,61 +121,78 @@ export function resultContract(context: Context): void {
     },
   );
 
-  test('an argument that cannot be sent costs no slot (CTX-03)', async () => {
-    const js = open(1);
-    await expect(
-      js.submit(identity<unknown>, [{ log: () => 1 }]),
-    ).rejects.toMatchObject({
-      code: 'ERR_JOBSERVER_NOT_SERIALIZABLE',
-      message: expect.stringMatching(/args\[0\]\.log/),
-    });
-    expect(freeSlots(js)).toBe(1);
-    const future = await js.submit(identity, [1]);
-    await expect(js.run(identity<unknown>, future)).rejects.toThrow(TypeError);
-    await future.wait();
-  });
+  testIf(isRemote(context))(
+    'an argument that cannot be sent costs no slot (CTX-03)',
+    async () => {
+      const js = open(1);
+      await expect(
+        js.submit(identity<unknown>, [{ log: () => 1 }]),
+      ).rejects.toMatchObject({
+        code: 'ERR_JOBSERVER_NOT_SERIALIZABLE',
+        message: expect.stringMatching(/args\[0\]\.log/),
+      });
+      expect(freeSlots(js)).toBe(1);
+      const future = await js.submit(identity, [1]);
+      await expect(js.run(identity<unknown>, future)).rejects.toThrow(
+        TypeError,
+      );
+      await future.wait();
+    },
+  );
 
-  test('promises and thenables are awaited (NOD-01)', async () => {
-    const js = open();
-    expect(await js.run(jobs.resolveLater, 'late')).toBe('late');
-    expect(await js.run(jobs.thenable)).toBe(8);
-  });
+  testIf(hasEventLoop(context))(
+    'promises and thenables are awaited (NOD-01)',
+    async () => {
+      const js = open();
+      expect(await js.run(jobs.resolveLater, 'late')).toBe('late');
+      expect(await js.run(jobs.thenable)).toBe(8);
+    },
+  );
 
-  test('functions travel in all their forms (NOD-09)', async () => {
-    const js = open();
-    expect(await js.run(jobs.Tools.double, 4)).toBe(8);
-    const file = pathToFileURL(require.resolve('../fixtures/result-jobs.js'));
-    const url = new URL('#Tools.double', file);
-    expect(await js.run(url, 5)).toBe(10);
-    expect(await js.run(url.href, 6)).toBe(12);
-    expect(await js.run(Math.hypot, 3, 4)).toBe(5);
-    const zipped = await js.run(brotliCompressSync, Buffer.from('text'));
-    expect(brotliDecompressSync(zipped).toString()).toBe('text');
-  });
+  testIf(isRemote(context))(
+    'functions travel in all their forms (NOD-09)',
+    async () => {
+      const js = open();
+      expect(await js.run(jobs.Tools.double, 4)).toBe(8);
+      const file = pathToFileURL(require.resolve('../fixtures/result-jobs.js'));
+      const url = new URL('#Tools.double', file);
+      expect(await js.run(url, 5)).toBe(10);
+      expect(await js.run(url.href, 6)).toBe(12);
+      expect(await js.run(Math.hypot, 3, 4)).toBe(5);
+      const zipped = await js.run(brotliCompressSync, Buffer.from('text'));
+      expect(brotliDecompressSync(zipped).toString()).toBe('text');
+    },
+  );
 
-  test('functions that no job could find are refused', async () => {
-    const js = open();
-    const refused = { code: 'ERR_JOBSERVER_FUNCTION' };
-    await expect(js.run(jobs.Tools as never)).rejects.toMatchObject(refused);
-    await expect(js.run(identity.bind(null) as never)).rejects.toMatchObject(
-      refused,
-    );
-    await expect(js.run('./no-such-file.js#job')).rejects.toMatchObject(
-      refused,
-    );
-  });
+  testIf(isRemote(context))(
+    'functions that no job could find are refused',
+    async () => {
+      const js = open();
+      const refused = { code: 'ERR_JOBSERVER_FUNCTION' };
+      await expect(js.run(jobs.Tools as never)).rejects.toMatchObject(refused);
+      await expect(js.run(identity.bind(null) as never)).rejects.toMatchObject(
+        refused,
+      );
+      await expect(js.run('./no-such-file.js#job')).rejects.toMatchObject(
+        refused,
+      );
+    },
+  );
 
-  test('arguments are captured at the call (SUB-05, decision 7)', async () => {
-    const js = open(1);
-    const holder = await js.submit(jobs.resolveLater, ['holds']);
-    const item = { n: 1 };
-    const args: [{ n: number }] = [item];
-    const submitted = js.submit(identity, args);
-    item.n = 2;
-    args.length = 0 as never;
-    expect(await holder.result()).toBe('holds');
-    expect(await (await submitted).result()).toEqual({ n: 1 });
-  });
+  testIf(isRemote(context))(
+    'arguments are captured at the call (SUB-05, decision 7)',
+    async () => {
+      const js = open(1);
+      const holder = await js.submit(jobs.resolveLater, ['holds']);
+      const item = { n: 1 };
+      const args: [{ n: number }] = [item];
+      const submitted = js.submit(identity, args);
+      item.n = 2;
+      args.length = 0 as never;
+      expect(await holder.result()).toBe('holds');
+      expect(await (await submitted).result()).toEqual({ n: 1 });
+    },
+  );
 
   test('32 MiB travel both ways (FUT-29)', async () => {
     const bytes = Buffer.alloc(32 << 20, 9);

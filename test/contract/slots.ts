@@ -3,6 +3,7 @@ import type { Context } from '../../dist/context.js';
 import type { Jobserver } from '../../dist/index.js';
 import { spanAt, startedAt, waitAt } from '../fixtures/gate-jobs.js';
 import { identity } from '../fixtures/jobs.js';
+import { isRemote, testIf } from '../helpers/context.js';
 import { useGates } from '../helpers/gate.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { rejection, thrown } from '../helpers/thrown.js';
@@ -387,7 +388,7 @@ export function slotContract(context: Context): void {
   });
 
   // A fork has the memory of its parent: nothing is encoded.
-  (context === 'fork' ? test.skip : test)(
+  testIf(isRemote(context))(
     'args that cannot be sent are refused at once, without waiting for a slot (CTX-03, SUB-20)',
     async () => {
       const js = open(1);
