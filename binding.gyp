@@ -37,6 +37,7 @@
         "sources": [
           "native/linux/fds.cc",
           "native/linux/fork.cc",
+          "native/linux/hot_pages.cc",
           "native/linux/zygote.cc",
           "native/linux/process.cc",
           "native/linux/selector.cc",

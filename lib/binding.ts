@@ -91,12 +91,14 @@ export interface Native {
   isQuiet(): number;
   /**
    * Turns this process into a zygote once its event loop has the turn, for good: it forks a child for each request that arrives
-   * on the socket, `spares` of them ahead. In a child, onSpare is called before it has a request, onJob with the request's fds,
+   * on the socket, `spares` of them ahead. A first child, which gets none, runs onScout and shows what memory the others will
+   * touch. In a child, onSpare is called before it has a request, onJob with the request's fds,
    * onIdle whenever its event loop has run empty, and at last onEnd, which has to end the process.
    */
   serveForks(
     requestFd: number,
     spares: number,
+    onScout: () => void,
     onSpare: () => void,
     onJob: (fds: number[]) => void,
     onIdle: () => void,

@@ -57,13 +57,18 @@ export function importFunction(ref: FunctionRef): Function | Promise<Function> {
     return remember(chooseFunction(ref, require(ref.module)));
   }
   if (ref.load === 'import') {
-    return import(ref.url).then((namespace: unknown) =>
+    return importModule(ref.url).then((namespace) =>
       remember(chooseFunction(ref, namespace)),
     );
   }
   const file = fileURLToPath(ref.url);
   const load = nodeModule().createRequire(file);
   return remember(chooseFunction(ref, load(file)));
+}
+
+/** Node remembers what a URL resolves to for each file that imports it: this one. */
+export function importModule(url: string): Promise<unknown> {
+  return import(url);
 }
 
 /** For messages, traces and diagnostics: "fib (file:///app/tasks.mjs)". */

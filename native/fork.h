@@ -16,6 +16,21 @@ int Fork();
 // hold a lock that a child would wait for.
 int IsQuiet();
 
+// Copies ahead of time what a fork would copy page by page.
+class HotPages {
+ public:
+  // Before the forks. Without memory for it nothing is known, and nothing lost.
+  void Open();
+  // In a fork that has done what the others will do.
+  void Record();
+  // In the others.
+  void Copy() const;
+
+ private:
+  struct Table;
+  Table* table_ = nullptr;
+};
+
 // What the submitter sends, with these fds in this order: the report socket,
 // then those that only JavaScript knows.
 struct ForkRequest {
@@ -43,6 +58,14 @@ class Zygote {
   Zygote(int request_fd, int spares)
       : request_fd_(request_fd), wanted_spares_(spares) {}
 
+  // First of all.
+  int Open();
+
+  // 0 in a child that is to do what all jobs do and then to call EndScout; the
+  // other children are spared the faults that it has met.
+  int ForkScout();
+  void EndScout();
+
   // 0 in a child, or what kept it from serving at all.
   int Serve();
 
@@ -53,7 +76,6 @@ class Zygote {
  private:
   struct Child;
 
-  int Open();
   int MovePrivate(int fd);
   int ForkMissing();
   bool IsSpareMissing() const;
@@ -75,6 +97,7 @@ class Zygote {
   // Descriptors that a child has no business with lie from here on, so that it
   // closes them at one stroke.
   int private_from_ = 0;
+  HotPages hot_pages_;
   int epoll_ = -1;
   int taken_reader_ = -1;
   int taken_writer_ = -1;

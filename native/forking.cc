@@ -56,10 +56,11 @@ struct Serving {
   Serving(const Args& args)
       : env(args.Env()),
         zygote(args.Int(0), args.Int(1)),
-        on_spare(Function(args, 2)),
-        on_job(Function(args, 3)),
-        on_idle(Function(args, 4)),
-        on_end(Function(args, 5)),
+        on_scout(Function(args, 2)),
+        on_spare(Function(args, 3)),
+        on_job(Function(args, 4)),
+        on_idle(Function(args, 5)),
+        on_end(Function(args, 6)),
         context(env, "jobserver.job") {}
 
   static Napi::FunctionReference Function(const Args& args, size_t index) {
@@ -79,6 +80,7 @@ struct Serving {
 
   Napi::Env env;
   posix::Zygote zygote;
+  Napi::FunctionReference on_scout;
   Napi::FunctionReference on_spare;
   Napi::FunctionReference on_job;
   Napi::FunctionReference on_idle;
@@ -127,6 +129,15 @@ void LiveAsJob(Serving* serving) {
   _exit(0);
 }
 
+void LiveAsScout(Serving* serving) {
+  uv_loop_t* loop = LoopOf(serving->env);
+  uv_loop_fork(loop);
+  Napi::HandleScope scope(serving->env);
+  serving->Call(serving->on_scout);
+  RunLoop(loop, &serving->idle);
+  serving->zygote.EndScout();
+}
+
 // Of the V8 pool one thread may still be busy with what has run before.
 void AwaitQuiet() {
   for (int look = 0; look < 100 && posix::IsQuiet() == 0; look++) {
@@ -139,6 +150,8 @@ void Serve(uv_idle_t* idle) {
   auto* serving = static_cast<Serving*>(idle->data);
   uv_idle_stop(idle);
   AwaitQuiet();
+  if (serving->zygote.Open() < 0) _exit(1);
+  if (serving->zygote.ForkScout() == 0) LiveAsScout(serving);
   if (serving->zygote.Serve() < 0) _exit(1);
   LiveAsJob(serving);
 }

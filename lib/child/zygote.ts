@@ -3,12 +3,15 @@
 // must not share with its siblings is renewed in the spare, before it is used.
 import { openSync, readdirSync } from 'node:fs';
 import { devNull } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 import { native, pollEvents } from '../binding.js';
 import { environmentOfJob } from '../environment.js';
 import { codedError } from '../errors.js';
 import { writeFrame } from '../frame.js';
-import { nameFunction } from '../funcref.js';
+import { type FunctionRef, importModule } from '../funcref.js';
+import { fingerprint } from '../function-search.js';
 import {
   type PackedSurroundings,
   packBody,
@@ -31,7 +34,7 @@ const spares = Number(process.env['JOBSERVER_SPARES'] ?? 2);
 const preload = process.argv.slice(2);
 const environment = new Map(Object.entries(process.env));
 const packedEnvironment = packEnv(environmentOfJob(new Map()));
-const nothing = openSync(devNull, 'w');
+const nowhere = openSync(devNull, 'w');
 
 void main();
 
@@ -48,8 +51,22 @@ async function main(): Promise<void> {
     refuseAll(error);
     return;
   }
-  for (let i = 0; i < 3; i++) await exercise();
-  native.serveForks(requestFd, spares, becomeSpare, becomeJob, idle, end);
+  const emptyJob = await findEmptyJob();
+  for (let i = 0; i < 3; i++) await exercise(emptyJob);
+  // Shows what memory a job touches; the others copy it at once.
+  const scout = (): void => {
+    becomeSpare();
+    void exercise(emptyJob);
+  };
+  native.serveForks(
+    requestFd,
+    spares,
+    scout,
+    becomeSpare,
+    becomeJob,
+    idle,
+    end,
+  );
 }
 
 // The programs that a job starts are to be threaded as usual.
@@ -61,7 +78,7 @@ function hideOwnFlags(): void {
 async function load(): Promise<void> {
   const threadsBefore = countThreads();
   workerState.isImporting = true;
-  for (const url of preload) await import(url);
+  for (const url of preload) await importModule(url);
   workerState.isImporting = false;
   // Most jobs that submit jobs themselves would load it.
   require('../jobserver.js');
@@ -110,10 +127,19 @@ function refuseAll(error: unknown): void {
   }
 }
 
-/** A whole job but for its function: what it touches is compiled and mapped. */
-async function exercise(): Promise<void> {
+/** Named as a submitter names the function of an ES module. */
+async function findEmptyJob(): Promise<FunctionRef> {
+  const url = pathToFileURL(join(__dirname, 'nothing.mjs')).href;
+  const { nothing } = (await importModule(url)) as { nothing: Function };
+  const at = { line: 1, column: 0, isRewritten: false };
+  const print = fingerprint(nothing);
+  return { kind: 'place', url, load: 'import', name: 'nothing', print, ...at };
+}
+
+/** A whole job: what it runs is compiled, and its pages are known to a scout. */
+async function exercise(fn: FunctionRef): Promise<void> {
   const head = {
-    fn: nameFunction(Math.hypot, 'fn'),
+    fn,
     isMapped: false,
     preexec: undefined,
     imports: [],
@@ -133,7 +159,7 @@ async function exercise(): Promise<void> {
   const order = readOrder(file.number);
   enter(order.surroundings!);
   const slotPipes = inheritedSlots(order.body.head, [-1, -1]);
-  await perform({ body: order.body, slotPipes }, new Answer(nothing));
+  await perform({ body: order.body, slotPipes }, new Answer(nowhere));
 }
 
 /** Not on the way of any job: the spare waits for one when this is done. */
@@ -143,7 +169,6 @@ function becomeSpare(): void {
   leaveThroughKernel();
   native.trustOrphanTeller(process.ppid);
   renewRandomness();
-  void exercise();
 }
 
 // A fork has its sibling's generators, and what they have drawn ahead.

@@ -11,6 +11,12 @@ int Fork() { return -ENOSYS; }
 
 int IsQuiet() { return -ENOSYS; }
 
+int Zygote::Open() { return -ENOSYS; }
+
+int Zygote::ForkScout() { return -ENOSYS; }
+
+void Zygote::EndScout() {}
+
 int Zygote::Serve() { return -ENOSYS; }
 
 size_t Zygote::TakeJob(int*) { return 0; }

@@ -26,6 +26,9 @@
 namespace posix {
 namespace {
 
+// A scout has nothing to wait for.
+constexpr int kScoutMs = 2000;
+
 // How often to try again where no process is to be had.
 constexpr int kRetryMs = 10;
 
@@ -79,6 +82,7 @@ int Zygote::Open() {
   const uint32_t each_request = EPOLLIN | EPOLLET;
   Watch(request_fd_, wanted_spares_ > 0 ? 0 : each_request, nullptr, kRequest);
   Watch(taken_reader_, EPOLLIN, nullptr, kTaken);
+  hot_pages_.Open();
   // Once: no JavaScript runs in here, so no heap grows between two forks.
   return PrepareFork();
 }
@@ -98,9 +102,28 @@ void Zygote::Watch(int fd, uint32_t events, Child* child, unsigned tag) {
   epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
 }
 
+int Zygote::ForkScout() {
+  const int self = getpid();
+  const int pid = fork();
+  if (pid == 0) {
+    if (SetDeathSignal(SIGKILL, self) < 0) _exit(1);
+    return 0;
+  }
+  if (pid < 0) return -errno;
+  struct pollfd end = {ExitFd(pid), POLLIN, 0};
+  if (end.fd >= 0) Poll(&end, 1, kScoutMs);
+  kill(pid, SIGKILL);
+  while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) continue;
+  if (end.fd >= 0) close(end.fd);
+  return pid;
+}
+
+void Zygote::EndScout() {
+  hot_pages_.Record();
+  _exit(0);
+}
+
 int Zygote::Serve() {
-  const int result = Open();
-  if (result < 0) return result;
   for (;;) {
     const int missing = ForkMissing();
     if (missing == kIsChild) return 0;
@@ -147,6 +170,7 @@ int Zygote::ForkChild() {
       const int end = static_cast<int>(sysconf(_SC_OPEN_MAX));
       for (int fd = private_from_; fd < end; fd++) close(fd);
     }
+    hot_pages_.Copy();
     return 0;
   }
   if (pid < 0) return -errno;
