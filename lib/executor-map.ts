@@ -5,7 +5,13 @@ import { onAbort } from './abort.js';
 import { Changes } from './changes.js';
 import { type Deadline, at, never } from './deadline.js';
 import { AbortError } from './errors.js';
-import type { Chunk, Chunks, MapTerms } from './map-input.js';
+import {
+  type Chunk,
+  type Chunks,
+  type MapTerms,
+  type Taker,
+  feed,
+} from './map-input.js';
 import { Queue } from './queue.js';
 import type { ExecutorFuture } from './work.js';
 
@@ -14,69 +20,82 @@ interface Ahead {
   cancel(): void;
 }
 
+/** The work of one map, in the order of its chunks. */
+class Line implements Taker {
+  readonly #submit: (chunk: Chunk) => ExecutorFuture<unknown>;
+  readonly #bufferSize: number;
+  readonly ahead = new Queue<Ahead>();
+  readonly changes = new Changes();
+  isComplete = false;
+
+  constructor(
+    submit: (chunk: Chunk) => ExecutorFuture<unknown>,
+    bufferSize: number,
+  ) {
+    this.#submit = submit;
+    this.#bufferSize = bufferSize;
+  }
+
+  get hasRoom(): boolean {
+    return this.ahead.size < this.#bufferSize;
+  }
+
+  submit(chunk: Chunk): void {
+    const work = this.#submit(chunk);
+    this.#push(work, () => work.cancel());
+  }
+
+  complete(): void {
+    this.isComplete = true;
+    this.changes.tell();
+  }
+
+  fail(error: unknown): void {
+    this.#push(Promise.reject(error), () => undefined);
+    this.complete();
+  }
+
+  shift(): Ahead | undefined {
+    const oldest = this.ahead.shift();
+    this.changes.tell();
+    return oldest;
+  }
+
+  #push(values: Promise<unknown>, cancel: () => void): void {
+    // A reader that stops does not hear of it.
+    void values.catch(() => undefined);
+    this.ahead.add({ values, cancel });
+    this.changes.tell();
+  }
+}
+
 export async function* mapWork(
   chunks: Chunks,
   submit: (chunk: Chunk) => ExecutorFuture<unknown>,
   { bufferSize, deadline, signal }: MapTerms,
 ): AsyncGenerator<unknown> {
-  const ahead = new Queue<Ahead>();
-  const changes = new Changes();
-  let isComplete = false;
-
-  const push = (values: Promise<unknown>, cancel: () => void): void => {
-    // A reader that stops does not hear of it.
-    void values.catch(() => undefined);
-    ahead.add({ values, cancel });
-    changes.tell();
-  };
-  const fail = (error: unknown): void => {
-    push(Promise.reject(error), () => undefined);
-    complete();
-  };
-  const complete = (): void => {
-    isComplete = true;
-    changes.tell();
-  };
-  const fill = async (): Promise<void> => {
-    try {
-      for await (const chunk of chunks) {
-        if (isComplete) return;
-        const work = submit(chunk);
-        push(work, () => work.cancel());
-        while (!isComplete && ahead.size >= bufferSize) {
-          await changes.next(never);
-        }
-        if (isComplete) return;
-      }
-      complete();
-    } catch (error) {
-      // The input itself has failed, at this place of the order.
-      fail(error);
-    }
-  };
+  const line = new Line(submit, bufferSize);
   const offAbort = onAbort(signal, () => {
-    fail(new AbortError(signal?.reason));
+    line.fail(new AbortError(signal?.reason));
   });
-
-  void fill();
+  void feed(chunks, line);
   try {
     for (;;) {
-      const { first } = ahead;
+      const { first } = line.ahead;
       if (first !== undefined) {
         const values = await inTime(first.values, deadline);
-        ahead.shift();
-        changes.tell();
+        line.shift();
         yield* values as unknown[];
-      } else if (isComplete) {
+      } else if (line.isComplete) {
         return;
       } else {
-        await inTime(changes.next(never), deadline);
+        await inTime(line.changes.next(never), deadline);
       }
     }
   } finally {
     offAbort();
-    complete();
-    for (let work; (work = ahead.shift()) !== undefined;) work.cancel();
+    line.complete();
+    for (let work; (work = line.shift()) !== undefined;) work.cancel();
   }
 }
 

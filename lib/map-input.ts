@@ -1,7 +1,8 @@
 // What a map is given: its options, and its items in chunks of argument lists.
 import { checkAbortSignal } from './abort.js';
 import { checkArgs } from './controls.js';
-import { type Deadline, deadlineAfter } from './deadline.js';
+import type { Changes } from './changes.js';
+import { type Deadline, deadlineAfter, never } from './deadline.js';
 import { checkOptions, invalidArgument, outOfRange } from './errors.js';
 
 export interface MapOptions {
@@ -59,6 +60,50 @@ export const spread: ArgsOf = (item, index) =>
 /** Argument lists, as many as one job gets. */
 export type Chunk = readonly (readonly unknown[])[];
 export type Chunks = Iterable<Chunk> | AsyncIterable<Chunk>;
+
+/** What the chunks are read for. */
+export interface Taker {
+  /** No chunk is wanted any more. */
+  readonly isComplete: boolean;
+  /** The next chunk may be read. */
+  readonly hasRoom: boolean;
+  /** Tells when one of the two may have changed. */
+  readonly changes: Changes;
+  submit(chunk: Chunk): void;
+  complete(): void;
+  fail(error: unknown): void;
+}
+
+/** Reads while there is room: beside a reader of the results that is busy, or waits. */
+export async function feed(chunks: Chunks, taker: Taker): Promise<void> {
+  try {
+    for await (const chunk of chunks) {
+      if (taker.isComplete) return;
+      taker.submit(chunk);
+      while (!taker.isComplete && !taker.hasRoom) {
+        await taker.changes.next(never);
+      }
+      if (taker.isComplete) return;
+    }
+    taker.complete();
+  } catch (error) {
+    // The input itself has failed, at this place of the order.
+    taker.fail(error);
+  }
+}
+
+/** The same in one go, as far as there is room. */
+export function feedSync(chunks: Iterator<Chunk>, taker: Taker): void {
+  try {
+    while (!taker.isComplete && taker.hasRoom) {
+      const next = chunks.next();
+      if (next.done === true) taker.complete();
+      else taker.submit(next.value);
+    }
+  } catch (error) {
+    taker.fail(error);
+  }
+}
 
 export function chunksOf(
   items: unknown,

@@ -6,7 +6,14 @@ import { Changes } from './changes.js';
 import { type Deadline, never, pollTimeout, remaining } from './deadline.js';
 import { AbortError, Blocked } from './errors.js';
 import type { Future } from './future.js';
-import type { Chunk, Chunks, MapTerms } from './map-input.js';
+import {
+  type Chunk,
+  type Chunks,
+  type MapTerms,
+  type Taker,
+  feed,
+  feedSync,
+} from './map-input.js';
 import { Queue } from './queue.js';
 import { selector } from './selector.js';
 import type { Settled, Submission } from './submission.js';
@@ -22,7 +29,7 @@ export interface MapPlan extends MapTerms {
 }
 
 /** The jobs of one map, in the order of their chunks. */
-class Jobs {
+class Jobs implements Taker {
   readonly #plan: MapPlan;
   readonly #ahead = new Queue<Settled>();
   readonly changes = new Changes();
@@ -36,11 +43,10 @@ class Jobs {
     this.#plan = plan;
     const { signal } = plan;
     this.#offAbort = onAbort(signal, () => {
-      this.push({ error: new AbortError(signal?.reason) });
+      this.fail(new AbortError(signal?.reason));
     });
   }
 
-  /** True when the next chunk may be read. */
   get hasRoom(): boolean {
     const { bufferSize } = this.#plan;
     return this.submission === undefined && this.#ahead.size < bufferSize;
@@ -57,12 +63,16 @@ class Jobs {
     const submission = this.#plan.submit(chunk, (settled) => {
       isSettled = true;
       this.submission = undefined;
-      this.push(settled);
+      this.#push(settled);
     });
     if (!isSettled) this.submission = submission;
   }
 
-  push(settled: Settled): void {
+  fail(error: unknown): void {
+    this.#push({ error });
+  }
+
+  #push(settled: Settled): void {
     this.#ahead.add(settled);
     if ('error' in settled) this.isComplete = true;
     this.changes.tell();
@@ -99,7 +109,7 @@ export async function* mapAsync(
   plan: MapPlan,
 ): AsyncGenerator<unknown> {
   const jobs = new Jobs(plan);
-  void fill(chunks, jobs);
+  void feed(chunks, jobs);
   try {
     while (!jobs.isEmpty) {
       const future = jobs.first();
@@ -119,22 +129,6 @@ export async function* mapAsync(
   }
 }
 
-/** Submits while the reader is busy, or waits. */
-async function fill(chunks: Chunks, jobs: Jobs): Promise<void> {
-  try {
-    for await (const chunk of chunks) {
-      if (jobs.isComplete) return;
-      jobs.submit(chunk);
-      while (!jobs.isComplete && !jobs.hasRoom) await jobs.changes.next(never);
-      if (jobs.isComplete) return;
-    }
-    jobs.complete();
-  } catch (error) {
-    // The input itself has failed, at this place of the order.
-    jobs.push({ error });
-  }
-}
-
 export function* mapSync(
   chunks: Iterable<Chunk>,
   plan: MapPlan,
@@ -143,7 +137,7 @@ export function* mapSync(
   const input = chunks[Symbol.iterator]();
   try {
     for (;;) {
-      fillSync(input, jobs);
+      feedSync(input, jobs);
       if (jobs.isEmpty) return;
       const future = jobs.first();
       if (future?.done() === true) {
@@ -161,18 +155,6 @@ export function* mapSync(
   } finally {
     jobs.stop();
     input.return?.();
-  }
-}
-
-function fillSync(input: Iterator<Chunk>, jobs: Jobs): void {
-  try {
-    while (!jobs.isComplete && jobs.hasRoom) {
-      const next = input.next();
-      if (next.done === true) jobs.complete();
-      else jobs.submit(next.value);
-    }
-  } catch (error) {
-    jobs.push({ error });
   }
 }
 
