@@ -106,6 +106,7 @@ class Zygote {
   int spare_count_ = 0;
   int child_count_ = 0;
   bool is_ending_ = false;
+  bool is_calm_ = true;
 };
 
 }  // namespace posix
