@@ -1,7 +1,12 @@
 // Timeouts in milliseconds, as deadlines on the monotonic clock; the one place
 // that knows the clock and its timers.
 import { performance } from 'node:perf_hooks';
-import { clearTimeout, setTimeout } from 'node:timers';
+import {
+  clearImmediate,
+  clearTimeout,
+  setImmediate,
+  setTimeout,
+} from 'node:timers';
 import { invalidArgument, outOfRange } from './errors.js';
 
 /** A time on the monotonic clock in milliseconds; Infinity is never. */
@@ -43,9 +48,14 @@ export interface Timer {
 // Timers longer than this fire at once, by the rules of the web.
 const longestTimerMs = 2 ** 31 - 1;
 
-/** Calls back once the deadline has passed; `never` sets no timer. */
+/**
+ * Calls back once the deadline has passed; `never` sets no timer. What an event
+ * loop that was held up finds ready by then comes first, though it runs timers
+ * before it looks.
+ */
 export function at(deadline: Deadline, callback: () => void): Timer {
   let timeout: NodeJS.Timeout | undefined;
+  let immediate: NodeJS.Immediate | undefined;
   const arm = (): void => {
     const left = Math.ceil(remaining(deadline));
     timeout = setTimeout(fire, Math.min(left, longestTimerMs));
@@ -53,8 +63,13 @@ export function at(deadline: Deadline, callback: () => void): Timer {
   // A timer may fire a fraction of a millisecond before its time.
   const fire = (): void => {
     if (remaining(deadline) > 0) arm();
-    else callback();
+    else immediate = setImmediate(callback);
   };
   if (deadline !== never) arm();
-  return { cancel: () => clearTimeout(timeout) };
+  return {
+    cancel: () => {
+      clearTimeout(timeout);
+      clearImmediate(immediate);
+    },
+  };
 }

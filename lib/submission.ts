@@ -167,6 +167,8 @@ export class Submission {
   #arm(): void {
     this.#timer?.cancel();
     this.#timer = at(this.dueAt, () => {
+      // A slot that has come free this very moment.
+      selector.turn(0);
       this.onTime();
       if (!this.#isSettled) this.#arm();
     });

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
 import timers from 'node:timers';
 import {
@@ -60,6 +61,9 @@ describe('at', () => {
     const set = (fire: () => void, delay: number): number =>
       armed.push({ delay, fire });
     jest.spyOn(timers, 'setTimeout').mockImplementation(set as never);
+    jest
+      .spyOn(timers, 'setImmediate')
+      .mockImplementation(((call: () => void) => call()) as never);
     const clear = jest.spyOn(timers, 'clearTimeout').mockReturnValue();
     const clock = jest.spyOn(performance, 'now').mockReturnValue(0);
     return { armed, clear, clock };
@@ -102,6 +106,17 @@ describe('at', () => {
     clock.mockReturnValue(2 ** 31 + 100);
     armed[1]!.fire();
     expect(callback).toHaveBeenCalledTimes(1);
+  });
+
+  test('what waits on fds has its turn before (GEN-11)', async () => {
+    const order: string[] = [];
+    const timer = at(now() + 5, () => order.push('time'));
+    at(now() + 5, () => order.push('cancelled')).cancel();
+    const read = stat(__filename).then(() => order.push('fd'));
+    for (const end = now() + 200; now() < end;);
+    await Promise.all([read, new Promise((wake) => setTimeout(wake, 50))]);
+    expect(order).toEqual(['fd', 'time']);
+    timer.cancel();
   });
 
   test('never sets no timer', () => {

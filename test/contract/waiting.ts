@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { serialize } from 'node:v8';
@@ -5,7 +6,9 @@ import type { Context } from '../../dist/context.js';
 import { Future, type Jobserver } from '../../dist/index.js';
 import { die, fail, returnBytes } from '../fixtures/ending-jobs.js';
 import { waitAt } from '../fixtures/gate-jobs.js';
+import { note } from '../fixtures/executor-jobs.js';
 import { identity } from '../fixtures/jobs.js';
+import { pause } from '../fixtures/stress-jobs.js';
 import { useGates } from '../helpers/gate.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { runNode } from '../helpers/program.js';
@@ -49,6 +52,24 @@ export function waitingContract(context: Context): void {
       value,
     ]);
     expect(future.resultSync()).toBe(value);
+  });
+
+  // An event loop that has been held up runs timers before it looks at fds.
+  test('what ends in time is seen in time, however long the thread is busy then', async () => {
+    const js = open(1);
+    const gate = makeGate();
+    const timeout = 100;
+    const first = await js.submit(note, [gate.file, 'first']);
+    const calls = [
+      first.wait({ timeout }),
+      first.result({ timeout }),
+      js.submit(identity<number>, [2], { timeout }),
+    ] as const;
+    // It ends within this time, and so does its process.
+    while (!existsSync(gate.file)) pause(20);
+    pause(1000 * timeoutFactor);
+    const [isDone, value, second] = await Promise.all(calls);
+    expect([isDone, value, await second.result()]).toEqual([true, 'first', 2]);
   });
 
   test('waitSync and resultSync wait without an event loop (FUT-02, FUT-04)', () => {
