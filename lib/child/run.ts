@@ -137,9 +137,10 @@ export class Answer {
 
   /** True when the submitter is gone: it keeps its end open while it lives. */
   isOrphan(): boolean {
-    const { error } = pollEvents;
+    // Linux says the one, macOS the other.
+    const gone = pollEvents.error | pollEvents.hangUp;
     const fds = Int32Array.of(this.#fd, 0);
-    return native.poll(fds, 1, 0) > 0 && ((fds[1]! >> 16) & error) !== 0;
+    return native.poll(fds, 1, 0) > 0 && ((fds[1]! >> 16) & gone) !== 0;
   }
 }
 

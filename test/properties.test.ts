@@ -1,0 +1,273 @@
+// What holds for all input, tried on much of it. A failure tells the seed and the
+// smallest input that fails.
+import { serialize } from 'node:v8';
+import fc from 'fast-check';
+import { native } from '../dist/binding.js';
+import { revise } from '../dist/environment.js';
+import { openPipe } from '../dist/fd.js';
+import { FrameReader, prepareReader, writeFrame } from '../dist/frame.js';
+import { parseExportName } from '../dist/function-url.js';
+import { workerExecArgv } from '../dist/launch/exec-argv.js';
+import { parseMakeflags } from '../dist/make/flags.js';
+import { PriorityQueue } from '../dist/priority-queue.js';
+import { Queue } from '../dist/queue.js';
+import { decode, encode } from '../dist/wire/value.js';
+
+const runs = { numRuns: 1000 };
+
+/** Undefined when nothing is thrown. */
+function errorOf(call: () => unknown): unknown {
+  try {
+    call();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+/** Bytes through a pipe, in pieces; what a reader makes of them. */
+function readPieces(pieces: readonly Uint8Array[]): unknown {
+  const pipe = openPipe('property');
+  try {
+    prepareReader(pipe.reader.number);
+    const reader = new FrameReader();
+    for (const piece of pieces) {
+      native.write(pipe.writer.number, piece, 0, piece.length);
+      const read = reader.read(pipe.reader.number);
+      if (read !== undefined) return read;
+    }
+    pipe.writer.close();
+    return reader.read(pipe.reader.number);
+  } finally {
+    pipe.reader.close();
+    pipe.writer.close();
+  }
+}
+
+function cut(bytes: Uint8Array, places: readonly number[]): Uint8Array[] {
+  const ends = places.map((place) => place % (bytes.length + 1));
+  const all = [0, ...ends.sort((a, b) => a - b), bytes.length];
+  return all.slice(1).map((end, i) => bytes.subarray(all[i], end));
+}
+
+/** The bytes that a writer sends, as they are. */
+function frameBytes(kind: 'value' | 'error' | 'lost', body: Buffer): Buffer {
+  const pipe = openPipe('property');
+  try {
+    writeFrame(pipe.writer.number, kind, body);
+    const bytes = Buffer.alloc(body.length + 100);
+    return bytes.subarray(
+      0,
+      native.read(pipe.reader.number, bytes, 0, bytes.length),
+    );
+  } finally {
+    pipe.reader.close();
+    pipe.writer.close();
+  }
+}
+
+test('a frame arrives whole, wherever it is cut', () => {
+  const kinds = fc.constantFrom('value', 'error', 'lost');
+  const bodies = fc.uint8Array({ maxLength: 5000 });
+  const places = fc.array(fc.nat(), { maxLength: 5 });
+  fc.assert(
+    fc.property(kinds, bodies, places, (kind, body, at) => {
+      const bytes = frameBytes(kind, Buffer.from(body));
+      const read = readPieces(cut(bytes, at));
+      expect(read).toEqual({ kind, bytes: Buffer.from(body) });
+    }),
+    runs,
+  );
+});
+
+test('bytes of any kind are a frame, or the end of one', () => {
+  const bytes = fc.uint8Array({ maxLength: 100 });
+  const places = fc.array(fc.nat(), { maxLength: 5 });
+  fc.assert(
+    fc.property(bytes, places, (given, at) => {
+      const read = readPieces(cut(given, at));
+      if (read === 'end') return;
+      const { bytes: body } = read as { bytes: Buffer };
+      expect(body.length).toBeLessThan(given.length);
+    }),
+    runs,
+  );
+});
+
+test('values arrive as they were', () => {
+  const values = fc.anything({
+    withBigInt: true,
+    withDate: true,
+    withMap: true,
+    withSet: true,
+    withTypedArray: true,
+    withSparseArray: true,
+    withBoxedValues: true,
+  });
+  fc.assert(
+    fc.property(values, (value) => {
+      const copy = decode(encode(value, 'value'));
+      const clone = structuredClone(value);
+      expect(serialize(copy).equals(serialize(clone))).toBe(true);
+    }),
+    runs,
+  );
+});
+
+test('bytes of any kind are decoded, or refused by one error', () => {
+  const code = 'ERR_JOBSERVER_NOT_RECONSTRUCTABLE';
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+      const error = errorOf(() => decode(bytes));
+      if (error !== undefined) expect(error).toMatchObject({ code });
+    }),
+    runs,
+  );
+});
+
+test('MAKEFLAGS may be any text', () => {
+  const words = fc.constantFrom(
+    '--jobserver-auth=',
+    '--jobserver-fds=',
+    'fifo:',
+    '3,4',
+    '-j',
+    '--',
+    ' ',
+    '\\',
+    '-1,',
+    '1e3',
+  );
+  const texts = fc
+    .array(fc.oneof(words, fc.string()))
+    .map((all) => all.join(''));
+  fc.assert(
+    fc.property(texts, (text) => {
+      const style = parseMakeflags(text);
+      if (style.kind !== 'pipe') return;
+      for (const fd of [style.reader, style.writer]) {
+        expect(Number.isInteger(fd) && fd >= 0).toBe(true);
+      }
+    }),
+    runs,
+  );
+});
+
+test('a string names an export, or is refused with a code', () => {
+  const parts = fc.constantFrom(
+    '#',
+    '.',
+    './',
+    'node:',
+    'fs',
+    'file://',
+    '%2f',
+  );
+  const texts = fc
+    .array(fc.oneof(parts, fc.string()))
+    .map((all) => all.join(''));
+  fc.assert(
+    fc.property(texts, (text) => {
+      const error = errorOf(() => parseExportName(text, 'fn'));
+      if (error === undefined) return;
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error).toMatchObject({ code: expect.stringMatching(/^ERR_/) });
+    }),
+    runs,
+  );
+});
+
+test('variables are taken as they are, or refused with a code', () => {
+  const names = fc.oneof(
+    fc.string(),
+    fc.constantFrom('A=', '', 'A\0', '__proto__'),
+  );
+  const values = fc.oneof(fc.string(), fc.constant(null), fc.anything());
+  fc.assert(
+    fc.property(names, values, (name, value) => {
+      let revised: ReadonlyMap<string, string | null> | undefined;
+      const error = errorOf(() => {
+        revised = revise(new Map(), [[name, value]]);
+      });
+      if (error === undefined) {
+        expect(revised?.get(name)).toBe(value ?? null);
+        expect(name + String(value)).not.toContain('\0');
+      } else {
+        expect(error).toMatchObject({ code: expect.stringMatching(/^ERR_/) });
+      }
+    }),
+    runs,
+  );
+});
+
+test('options that no worker may have are left out, with their values', () => {
+  const kept = fc.constantFrom(
+    '--no-warnings',
+    '--stack-size=900',
+    '-r',
+    'a.js',
+  );
+  const dropped = fc.constantFrom(
+    ['-e', '1'],
+    ['--inspect'],
+    ['--test'],
+    ['--title', 'x'],
+    ['--watch-path=.'],
+  );
+  const lists = fc.array(
+    fc.oneof(
+      kept.map((each) => [each]),
+      dropped,
+    ),
+  );
+  fc.assert(
+    fc.property(lists, (list) => {
+      const isKept = (each: readonly string[]): boolean =>
+        /^(--no-warnings|--stack-size=900|-r|a\.js)$/.test(each[0]!);
+      expect(workerExecArgv(list.flat())).toEqual(list.filter(isKept).flat());
+    }),
+    runs,
+  );
+});
+
+test('queues do what sorted lists do', () => {
+  const items = Array.from({ length: 9 }, (_, i) => ({ priority: i % 3 }));
+  const item = fc.constantFrom(...items);
+  const step = fc.oneof(
+    fc.record({ name: fc.constantFrom('add', 'delete'), item }),
+    fc.constant({ name: 'shift', item: items[0]! }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const queue = new Queue<object>();
+      const priorities = new PriorityQueue<{ priority: number }>();
+      let list: { priority: number }[] = [];
+      for (const { name, item: given } of steps) {
+        const isIn = list.includes(given);
+        if (name === 'add' && !isIn) {
+          list.push(given);
+          queue.add(given);
+          priorities.add(given);
+        } else if (name === 'delete') {
+          expect([queue.delete(given), priorities.delete(given)]).toEqual([
+            isIn,
+            isIn,
+          ]);
+          list = list.filter((each) => each !== given);
+        } else if (name === 'shift') {
+          const highest = Math.max(...list.map(({ priority }) => priority));
+          const first = list.find(({ priority }) => priority === highest);
+          expect(queue.first).toBe(list[0]);
+          expect(priorities.shift()).toBe(first);
+          if (first !== undefined) queue.delete(first);
+          list = list.filter((each) => each !== first);
+        }
+        expect([queue.size, priorities.size]).toEqual([
+          list.length,
+          list.length,
+        ]);
+      }
+    }),
+    runs,
+  );
+});
