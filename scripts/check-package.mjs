@@ -138,10 +138,11 @@ async function files() {
     .split('\n')
     .filter((path) => path !== '' && !path.endsWith('/'))
     .map((path) => path.replace(/^package\//, ''));
-  const compiled = below('lib')
-    .filter((path) => path.endsWith('.ts'))
-    .map((path) => path.replace(/\.ts$/, ''))
-    .flatMap((path) => [`dist/${path}.js`, `dist/${path}.d.ts`]);
+  // An .mts file becomes .mjs and .d.mts.
+  const compiled = below('lib').flatMap((path) => [
+    `dist/${path.replace(/ts$/, 'js')}`,
+    `dist/${path.replace(/(m?ts)$/, 'd.$1')}`,
+  ]);
   const required = [
     'CHANGELOG.md',
     'LICENSE',
