@@ -23,8 +23,8 @@ class HotPages {
   void Open();
   // In a fork that has done what the others will do.
   void Record();
-  // In the others.
-  void Copy() const;
+  // In the others, once.
+  void Copy();
 
  private:
   struct Table;
@@ -58,7 +58,7 @@ class Zygote {
   Zygote(int request_fd, int spares)
       : request_fd_(request_fd), wanted_spares_(spares) {}
 
-  // First of all.
+  // First of all; what keeps it from serving is told here.
   int Open();
 
   // 0 in a child that is to do what all jobs do and then to call EndScout; the
@@ -66,8 +66,7 @@ class Zygote {
   int ForkScout();
   void EndScout();
 
-  // 0 in a child, or what kept it from serving at all.
-  int Serve();
+  void Serve();
 
   // In a child: waits for a request, then tells its submitter and the zygote.
   // The fds of the request but for the report socket, and their number.

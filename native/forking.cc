@@ -152,7 +152,7 @@ void Serve(uv_idle_t* idle) {
   AwaitQuiet();
   if (serving->zygote.Open() < 0) _exit(1);
   if (serving->zygote.ForkScout() == 0) LiveAsScout(serving);
-  if (serving->zygote.Serve() < 0) _exit(1);
+  serving->zygote.Serve();
   LiveAsJob(serving);
 }
 

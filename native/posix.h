@@ -69,6 +69,8 @@ struct Status {
 
 // Never blocks: pid when it was reaped, 0 while it runs.
 int WaitPid(int pid, Status* status);
+// Blocks until it has ended, and forgets how.
+void AwaitEnd(int pid);
 int ExitFd(int pid);
 // exit_fd -1: by pid.
 int Kill(int pid, int exit_fd, int signal);

@@ -22,4 +22,8 @@ int WaitPid(int pid, Status* status) {
   return reaped;
 }
 
+void AwaitEnd(int pid) {
+  while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) continue;
+}
+
 }  // namespace posix

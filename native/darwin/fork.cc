@@ -17,7 +17,7 @@ int Zygote::ForkScout() { return -ENOSYS; }
 
 void Zygote::EndScout() {}
 
-int Zygote::Serve() { return -ENOSYS; }
+void Zygote::Serve() {}
 
 size_t Zygote::TakeJob(int*) { return 0; }
 

@@ -91,12 +91,15 @@ void HotPages::Record() {
   if (pagemap >= 0) close(pagemap);
 }
 
-void HotPages::Copy() const {
+void HotPages::Copy() {
   if (table_ == nullptr) return;
   for (size_t i = 0; i < table_->count; i++) {
     const auto& range = table_->ranges[i];
     madvise(reinterpret_cast<void*>(range.start), range.length, range.advice);
   }
+  // What a job writes astray must not reach its siblings.
+  munmap(table_, sizeof(Table));
+  table_ = nullptr;
 }
 
 }  // namespace posix

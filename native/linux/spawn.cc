@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../posix.h"
@@ -123,10 +122,6 @@ __attribute__((noinline)) pid_t StartChild(Plan* plan) {
   return pid < 0 ? -errno : pid;
 }
 
-void Reap(pid_t pid) {
-  while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) continue;
-}
-
 }  // namespace
 
 int Spawn(const Program& program) {
@@ -136,7 +131,7 @@ int Spawn(const Program& program) {
   const pid_t pid = StartChild(&plan);
   SetMask(&old, nullptr);
   if (pid < 0 || plan.error == 0) return pid;
-  Reap(pid);
+  AwaitEnd(pid);
   return plan.error;
 }
 

@@ -12,7 +12,6 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../fork.h"
@@ -118,7 +117,7 @@ int Zygote::ForkScout() {
   struct pollfd end = {ExitFd(pid), POLLIN, 0};
   if (end.fd >= 0) Poll(&end, 1, kScoutMs);
   kill(pid, SIGKILL);
-  while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) continue;
+  AwaitEnd(pid);
   if (end.fd >= 0) close(end.fd);
   return pid;
 }
@@ -128,10 +127,10 @@ void Zygote::EndScout() {
   _exit(0);
 }
 
-int Zygote::Serve() {
+void Zygote::Serve() {
   for (;;) {
     const int missing = ForkMissing();
-    if (missing == kIsChild) return 0;
+    if (missing == kIsChild) return;
     // No process to be had: who has waited longest is refused, not forgotten.
     if (missing < 0 && spare_count_ == 0) RefuseOne(missing);
     if (is_ending_ && child_count_ == 0) _exit(0);
@@ -192,7 +191,7 @@ int Zygote::ForkChild() {
   }
   // Without an fd nobody would learn of its end, so it must not take a job.
   kill(pid, SIGKILL);
-  while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) continue;
+  AwaitEnd(pid);
   const int error = child->exit_fd;
   OnEnded(child);
   return error;
