@@ -1,6 +1,6 @@
 // One message over a pipe: a kind, a length, then that many bytes. Short reads
 // and writes end here.
-import { check, errno, native } from './binding.js';
+import { check, errno, native, pollEvents } from './binding.js';
 
 /** What a worker says: the value, what was thrown, or why it is about to end. */
 export type FrameKind = 'value' | 'error' | 'lost';
@@ -35,11 +35,13 @@ export function writeFrame(
     : writeAll(fd, header) && writeAll(fd, bytes);
 }
 
-function writeAll(fd: number, bytes: Buffer): boolean {
+/** Waits where fd does not block itself. False when there is no reader any more. */
+export function writeAll(fd: number, bytes: Buffer): boolean {
   for (let offset = 0; offset < bytes.length;) {
-    const written = native.write(fd, bytes, offset, bytes.length - offset);
-    if (written < 0) return false;
-    offset += written;
+    const count = native.write(fd, bytes, offset, bytes.length - offset);
+    if (count >= 0) offset += count;
+    else if (count !== -errno.EAGAIN) return false;
+    else native.poll(Int32Array.of(fd, pollEvents.out), 1, -1);
   }
   return true;
 }

@@ -15,6 +15,12 @@ import { decode, encode } from '../dist/wire/value.js';
 
 const runs = { numRuns: 1000 };
 
+/** Texts in which these parts stand between others. */
+function textsOf(...parts: string[]): fc.Arbitrary<string> {
+  const part = fc.oneof(fc.constantFrom(...parts), fc.string());
+  return fc.array(part).map((all) => all.join(''));
+}
+
 /** Undefined when nothing is thrown. */
 function errorOf(call: () => unknown): unknown {
   try {
@@ -126,7 +132,7 @@ test('bytes of any kind are decoded, or refused by one error', () => {
 });
 
 test('MAKEFLAGS may be any text', () => {
-  const words = fc.constantFrom(
+  const texts = textsOf(
     '--jobserver-auth=',
     '--jobserver-fds=',
     'fifo:',
@@ -138,9 +144,6 @@ test('MAKEFLAGS may be any text', () => {
     '-1,',
     '1e3',
   );
-  const texts = fc
-    .array(fc.oneof(words, fc.string()))
-    .map((all) => all.join(''));
   fc.assert(
     fc.property(texts, (text) => {
       const style = parseMakeflags(text);
@@ -154,18 +157,7 @@ test('MAKEFLAGS may be any text', () => {
 });
 
 test('a string names an export, or is refused with a code', () => {
-  const parts = fc.constantFrom(
-    '#',
-    '.',
-    './',
-    'node:',
-    'fs',
-    'file://',
-    '%2f',
-  );
-  const texts = fc
-    .array(fc.oneof(parts, fc.string()))
-    .map((all) => all.join(''));
+  const texts = textsOf('#', '.', './', 'node:', 'fs', 'file://', '%2f');
   fc.assert(
     fc.property(texts, (text) => {
       const error = errorOf(() => parseExportName(text, 'fn'));

@@ -1,7 +1,7 @@
 // What a job has written to its standard streams and no reader has taken yet:
 // process.exit would cut it off where they are pipes.
 import { writeSync } from 'node:fs';
-import { errno, native, pollEvents } from '../binding.js';
+import { writeAll } from '../frame.js';
 
 const used = new Set<'stdout' | 'stderr'>();
 
@@ -39,16 +39,6 @@ export function writeThrough(): void {
       configurable: true,
       writable: true,
     });
-  }
-}
-
-/** Ends early where no reader is left, of which nobody has to be told. */
-function writeAll(fd: number, bytes: Buffer): void {
-  for (let offset = 0; offset < bytes.length;) {
-    const count = native.write(fd, bytes, offset, bytes.length - offset);
-    if (count >= 0) offset += count;
-    else if (count !== -errno.EAGAIN) return;
-    else native.poll(Int32Array.of(fd, pollEvents.out), 1, -1);
   }
 }
 

@@ -12,6 +12,7 @@ import { Blocked, LostResult } from '../../dist/index.js';
 import type * as nestingJobs from '../fixtures/nesting-jobs.js';
 import { isRemote, testIf } from '../helpers/context.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
+import { isAlive } from '../helpers/processes.js';
 import { runNode } from '../helpers/program.js';
 import { until } from '../helpers/until.js';
 
@@ -125,12 +126,4 @@ export function nestingContract(context: Context, jobs: Jobs): void {
       });
     },
   );
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
-  } catch {
-    return false;
-  }
 }

@@ -8,13 +8,13 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Jobserver } from 'jobserver';
 import { carry, collect, compute, wait } from './jobs.mjs';
 
 const slots = 2;
-const resultTimeout = 60_000;
+// For a slot, and then for the result.
+const timeout = 60_000;
 const mostGrowth = 32 << 20;
 
 const threadless = ['--single-threaded', '--v8-pool-size=1'];
@@ -49,10 +49,8 @@ function rss(pid) {
   return 1024 * Number(/VmRSS:\s+(\d+)/.exec(status)[1]);
 }
 
-/** What may not grow, once no job runs. */
-async function holdings(js) {
-  // A result comes before the end of its process is told.
-  while (js.running > 0) await sleep(1);
+/** What may not grow, while no job runs. */
+function holdings() {
   globalThis.gc();
   const [zygote] = children();
   return {
@@ -74,8 +72,8 @@ async function soak(context, count) {
   const runOne = async (n) => {
     const [fn, args, expected] = call(n);
     const begin = performance.now();
-    const future = await js.submit(fn, args);
-    const result = await future.result({ timeout: resultTimeout });
+    const future = await js.submit(fn, args, { timeout });
+    const result = await future.result({ timeout });
     slowest = Math.max(slowest, performance.now() - begin);
     assert.deepEqual(
       Buffer.isBuffer(expected) ? Buffer.from(result) : result,
@@ -92,16 +90,16 @@ async function soak(context, count) {
 
   // The first tenth fills caches.
   await runUntil(Math.ceil(count / 10));
-  const before = await holdings(js);
+  const before = holdings();
   for (let part = 2; part <= 10; part++) {
     await runUntil(Math.ceil((count * part) / 10));
     const rate = (1e3 * next) / (performance.now() - start);
-    const memory = mib((await holdings(js)).memory);
+    const memory = mib(holdings().memory);
     console.log(
       `${context}: ${next} jobs, ${rate.toFixed(0)} a second, ${memory}`,
     );
   }
-  const after = await holdings(js);
+  const after = holdings();
   await js.close();
 
   console.log(
