@@ -117,10 +117,11 @@ function load(): Native {
   try {
     return (require('node-gyp-build') as (dir: string) => Native)(root);
   } catch (error) {
+    const script = join(root, 'scripts', 'build-native.mjs');
     throw codedError(
       'ERR_JOBSERVER_NO_BINARY',
       `No binary of jobserver for ${process.platform}-${process.arch}. Build ` +
-        `it from source: node ${join(root, 'scripts', 'build-native.mjs')}`,
+        `it from source: node '${script.replaceAll("'", String.raw`'\''`)}'`,
       { cause: error },
     );
   }

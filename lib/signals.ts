@@ -31,6 +31,25 @@ export function signalNumber(signal: unknown, argument: string): number {
   return signal;
 }
 
+// What they do by default is nothing, or to stop or continue a process.
+const harmless = new Set(
+  [
+    'SIGCHLD',
+    'SIGCONT',
+    'SIGSTOP',
+    'SIGTSTP',
+    'SIGTTIN',
+    'SIGTTOU',
+    'SIGURG',
+    'SIGWINCH',
+  ].map((name) => numbers[name]),
+);
+
+/** Whether it ends a process that has no handler for it. */
+export function isFatal(number: number): boolean {
+  return number > 0 && !harmless.has(number);
+}
+
 export function signalName(number: number): NodeJS.Signals {
   // Real-time signals have no name in Node; their number still tells.
   return (names.get(number) ?? `SIG${number}`) as NodeJS.Signals;

@@ -42,6 +42,8 @@ enum ReportKind : int {
   kStarted = 1,  // value: pid; with a pidfd
   kEnded = 2,    // value: exit code or -1, signal or 0
   kRefused = 3,  // value: errno
+  // Of a zygote that has threads, which no fork would have; from JavaScript.
+  kDeclined = 4,
 };
 struct Report {
   int kind;

@@ -42,12 +42,13 @@ class Strings {
       return;
     }
     char* next = reinterpret_cast<char*>(list_ + count + 1);
-    char* const end = reinterpret_cast<char*>(list_) + size;
+    size_t room = size - (count + 1) * sizeof(char*);
     for (uint32_t i = 0; i < count; i++) {
-      const size_t length = Get(at(i), next, end - next);
+      const size_t length = Get(at(i), next, room);
       if (strlen(next) != length) error_ = -EINVAL;
       list_[i] = next;
       next += length + 1;
+      room -= length + 1;
     }
     list_[count] = nullptr;
   }

@@ -1,12 +1,14 @@
 // Builds the addon for this machine, unless a build is newer than its sources:
 //   node scripts/build-native.mjs [--prebuild]
 // With --prebuild the stripped binary goes to prebuilds/ instead. Runs in a
-// user's node_modules too, where npx brings what a build needs.
+// user's node_modules too, where npx brings what a build needs and binding.gyp
+// is there for the time of the build only.
 import { spawnSync } from 'node:child_process';
 import {
   existsSync,
   readFileSync,
   readdirSync,
+  rmSync,
   statSync,
   utimesSync,
   writeFileSync,
@@ -22,12 +24,22 @@ const binary = join(release, 'addon.node');
 // Says for which machine the last build was and, by its time, of what sources.
 const label = join(release, 'built-for');
 const target = `${process.platform}-${process.arch}`;
+const gyp = join(root, 'binding.gyp');
+const gypi = join(root, 'native', 'addon.gypi');
 const isPrebuild = process.argv.includes('--prebuild');
 
 const tools = ['node-gyp/bin/node-gyp.js', 'node-addon-api'];
 if (isPrebuild) tools.push('prebuildify/bin.js');
 
-if (isPrebuild || !isUpToDate()) build();
+try {
+  if (isPrebuild || !isUpToDate()) build();
+} catch (error) {
+  console.error(
+    `The addon could not be built for ${target}: ${error.message}. A build ` +
+      'needs Python 3, make and a C++17 compiler.',
+  );
+  process.exitCode = 1;
+}
 
 function build() {
   const require = createRequire(script);
@@ -40,11 +52,16 @@ function build() {
   }
   // Only a configuration made here names this machine's paths.
   const isConfigured =
-    readLabel() === target &&
-    isNewer(join(root, 'build', 'Makefile'), join(root, 'binding.gyp'));
+    readLabel() === target && isNewer(join(root, 'build', 'Makefile'), gypi);
   const steps = isConfigured ? ['build'] : ['configure', 'build'];
   const start = new Date();
-  node(nodeGyp, '--loglevel=warn', ...steps);
+  const isUnpacked = !existsSync(gyp);
+  if (isUnpacked) writeFileSync(gyp, '{ "includes": ["native/addon.gypi"] }\n');
+  try {
+    node(nodeGyp, '--loglevel=warn', ...steps);
+  } finally {
+    if (isUnpacked) rmSync(gyp);
+  }
   writeFileSync(label, target);
   // A source that was saved during the build counts as newer.
   utimesSync(label, start, start);
@@ -57,8 +74,7 @@ function isUpToDate() {
 
 function sources() {
   const names = readdirSync(join(root, 'native'), { recursive: true });
-  const files = names.map((name) => join(root, 'native', name));
-  return [...files, join(root, 'binding.gyp')];
+  return names.map((name) => join(root, 'native', name));
 }
 
 function isNewer(product, source) {
@@ -87,7 +103,7 @@ function locate(require, tool) {
 /** This script once more, where npx has put the packages into PATH. */
 function buildWithNpx() {
   if (process.env.JOBSERVER_BUILD_WITH_NPX !== undefined) {
-    fail(`npx has not brought ${tools.join(', ')}`);
+    throw new Error(`npx has not brought ${tools.join(', ')}`);
   }
   const { devDependencies } = JSON.parse(
     readFileSync(join(root, 'package.json'), 'utf8'),
@@ -132,14 +148,7 @@ function run(command, args, variables) {
   if (status === 0) process.stderr.write(stderr);
   else {
     console.error(output);
-    fail(error?.message ?? `${command} ended with ${signal ?? status}`);
+    const end = `${command} ended with ${signal ?? status}`;
+    throw new Error(error?.message ?? end);
   }
-}
-
-function fail(reason) {
-  console.error(
-    `The addon could not be built for ${target}: ${reason}. A build needs ` +
-      'Python 3, make and a C++17 compiler.',
-  );
-  process.exit(1);
 }

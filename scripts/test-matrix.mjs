@@ -1,14 +1,13 @@
 // Runs the tests under each Node version that is supported, whatever version
 // runs this; the binaries come from npm. The arguments are those of jest:
 //   node scripts/test-matrix.mjs [--node=22,24] [file …]
-import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { endWithCommands, run, seconds } from './command.mjs';
+import { nodeBin } from './npm-package.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const installLimitMs = 10 * 60_000;
-const testLimitMs = 40 * 60_000;
+const timeoutMs = 40 * 60_000;
 
 const supported = ['20', '22', '24', '26'];
 const option = '--node=';
@@ -22,7 +21,7 @@ const failures = [];
 for (const version of versions) {
   const start = performance.now();
   console.log(`\n=== Node ${version}`);
-  const failure = await test(version);
+  const failure = await test(version).catch((error) => error.message);
   if (failure !== undefined) failures.push(version);
   console.log(`=== Node ${version}: ${failure ?? 'ok'} (${seconds(start)})`);
 }
@@ -33,23 +32,11 @@ if (failures.length > 0) {
 
 /** What went wrong, if anything. */
 async function test(version) {
-  const name = `node-${process.platform}-${process.arch}`;
-  const folder = join(root, 'node_modules', '.cache', 'jobserver', version);
-  const bin = join(folder, 'node_modules', name, 'bin');
-  if (!existsSync(bin)) {
-    const install = ['install', '--no-save', '--no-audit', '--no-fund'];
-    const { failure, output } = await run(
-      'npm',
-      [...install, '--prefix', folder, `${name}@${version}`],
-      { timeoutMs: installLimitMs },
-    );
-    if (failure !== undefined)
-      return `not installed: ${failure}\n${output.all}`;
-  }
+  const bin = await nodeBin(version);
   // First in the path, since tests and jobs start `node` as well.
   const env = { ...process.env, PATH: `${bin}:${process.env.PATH}` };
   const tests = [join(root, 'scripts', 'test.mjs'), ...args];
-  const options = { cwd: root, env, timeoutMs: testLimitMs, inherit: true };
+  const options = { cwd: root, env, timeoutMs, inherit: true };
   const { failure } = await run(join(bin, 'node'), tests, options);
   return failure;
 }

@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { LostResult } from '../dist/index.js';
 import * as jobs from './fixtures/forkserver-jobs.js';
 import { openJobserver } from './helpers/jobserver.js';
 import { checkSlots } from './helpers/jobserver.js';
-import { runNode } from './helpers/program.js';
+import { type Ended, runNode } from './helpers/program.js';
 import { isAlive } from './helpers/processes.js';
 import { until } from './helpers/until.js';
 
@@ -79,6 +80,7 @@ test('preloaded modules are loaded once, before any job', async () => {
 test.each([
   ['leaves-timer', /open handles \(Timeout\)/],
   ['leaves-threads', /threads running/],
+  ['leaves-hooks', /threads running/],
 ])('a preload that %s is refused', async (name, message) => {
   const js = openJobserver({ context, slots: 1, preload: [preload(name)] });
   for (let i = 0; i < 2; i++) {
@@ -136,3 +138,22 @@ test('a killed parent leaves no zygote and no job behind', async () => {
     await until(`process ${pid} to be gone`, () => !isAlive(pid));
   }
 });
+
+// No fork would have the thread, and an import would wait for it for ever.
+test('with module hooks in a thread jobs are spawned', async () => {
+  const { code, stdout } = await runHooked();
+  expect(stdout).toBe('5 5 5 JOBSERVER_NO_FORKSERVER\n');
+  expect(code).toBe(0);
+});
+
+test('a job killed before its start is not started otherwise', async () => {
+  const { stdout } = await runHooked('kill');
+  expect(stdout).toBe('ERR_JOBSERVER_LOST_RESULT SIGKILL\n');
+});
+
+function runHooked(...args: string[]): Promise<Ended> {
+  const file = (name: string): string =>
+    resolve('test', 'fixtures', 'hooks', `${name}.mjs`);
+  const register = pathToFileURL(file('register')).href;
+  return runNode(['--import', register, file('program'), ...args]);
+}

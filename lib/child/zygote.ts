@@ -2,6 +2,7 @@
 // so that everything is compiled, and forks itself from then on. What a fork
 // must not share with its siblings is renewed in the spare, before it is used.
 import { openSync, readdirSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -28,6 +29,9 @@ import { forgetSeed, replaceMathRandom } from './random.js';
 import { Answer, inheritedSlots, perform, run } from './run.js';
 
 const requestFd = 3;
+// Kinds of native/fork.h.
+const ended = 2;
+const declined = 4;
 // Forked ahead, off the way of the jobs that take them.
 const spares = Number(process.env['JOBSERVER_SPARES'] ?? 2);
 
@@ -45,10 +49,19 @@ async function main(): Promise<void> {
   noteOutput();
   replaceMathRandom();
   workerState.isWorker = true;
+  if (hasHooksThread()) {
+    answerAll(() => declined);
+    return;
+  }
   try {
     await load();
   } catch (error) {
-    refuseAll(error);
+    const bytes = encodeThrown(error);
+    answerAll((resultFd) => {
+      // A small frame always fits into an empty pipe.
+      writeFrame(resultFd, 'error', bytes);
+      return ended;
+    });
     return;
   }
   const emptyJob = await findEmptyJob();
@@ -75,16 +88,21 @@ function hideOwnFlags(): void {
   process.execArgv = process.execArgv.filter((flag) => !own.test(flag));
 }
 
+// A module that a fork imports would wait for that thread for ever.
+function hasHooksThread(): boolean {
+  return isLoaded('internal/modules/esm/hooks');
+}
+
 async function load(): Promise<void> {
+  // All of libuv's pool start at once. They sleep, and a fork makes new ones.
+  await stat(devNull);
   const threadsBefore = countThreads();
   workerState.isImporting = true;
   for (const url of preload) await importModule(url);
   workerState.isImporting = false;
   // Most jobs that submit jobs themselves would load it.
   require('../jobserver.js');
-  // Those of libuv's pool sleep, and a fork makes new ones.
-  const poolSize = Number(process.env['UV_THREADPOOL_SIZE'] ?? 4);
-  if (countThreads() > threadsBefore + poolSize) {
+  if (countThreads() > threadsBefore || hasHooksThread()) {
     throw refusal('threads running, which no fork would have');
   }
   // The end of an import is still on its way while this runs.
@@ -107,9 +125,8 @@ function refusal(what: string): Error {
   );
 }
 
-/** Every job asked for fails with this error, until nobody asks any more. */
-function refuseAll(error: unknown): void {
-  const bytes = encodeThrown(error);
+/** Starts none of the jobs asked for, until nobody asks any more. */
+function answerAll(answer: (resultFd: number) => number): void {
   const request = new Uint8Array(4);
   const fds = new Int32Array(128);
   for (;;) {
@@ -118,10 +135,7 @@ function refuseAll(error: unknown): void {
     if (length === 0) process.exit();
     if (length < 0) continue;
     const [report, , result] = fds as unknown as [number, number, number];
-    // A small frame always fits into an empty pipe.
-    writeFrame(result, 'error', bytes);
-    const ended = Int32Array.of(2, 0, 0);
-    const message = new Uint8Array(ended.buffer);
+    const message = new Uint8Array(Int32Array.of(answer(result), 0, 0).buffer);
     native.sendFds(report, message, new Int32Array(0));
     for (const fd of fds) if (fd >= 0) native.close(fd);
   }
@@ -174,7 +188,7 @@ function becomeSpare(): void {
 // A fork has its sibling's generators, and what they have drawn ahead.
 function renewRandomness(): void {
   forgetSeed();
-  if (!isCryptoLoaded()) return;
+  if (!isLoaded('internal/crypto/random')) return;
   const { randomInt, randomUUID } = require('node:crypto') as Crypto;
   // As many as its caches hold: what they refill with is this process's own.
   for (let i = 0; i < cachedUuids; i++) randomUUID();
@@ -188,9 +202,9 @@ type Crypto = typeof import('node:crypto');
 const cachedUuids = 128;
 const cachedInts = 1024;
 
-function isCryptoLoaded(): boolean {
+function isLoaded(builtin: string): boolean {
   const { moduleLoadList } = process as unknown as { moduleLoadList: string[] };
-  return moduleLoadList.includes('NativeModule internal/crypto/random');
+  return moduleLoadList.includes(`NativeModule ${builtin}`);
 }
 
 function becomeJob(fds: readonly number[]): void {

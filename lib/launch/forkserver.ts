@@ -11,7 +11,7 @@ import { Fd } from '../fd.js';
 import { packSurroundings } from '../order.js';
 import { writeOrder } from '../order-file.js';
 import { selector } from '../selector.js';
-import { signalName } from '../signals.js';
+import { isFatal, signalName } from '../signals.js';
 import { workerState } from '../worker-state.js';
 import type { Launcher, Order, Worker } from './launcher.js';
 import { spawnLauncher, startNode } from './spawn.js';
@@ -22,6 +22,7 @@ const entry = join(__dirname, '..', 'child', 'zygote.js');
 const started = 1;
 const ended = 2;
 const refused = 3;
+const declined = 4;
 const reportInts = 3;
 
 // A zygote that gives no sign of life for so long will not give one.
@@ -29,7 +30,11 @@ const patienceMs = 10_000;
 
 export const forkserverLauncher: Launcher = {
   launch(order, resultWriter, token) {
-    if (!canFollowProcesses()) return fallBack(order, resultWriter, token);
+    const obstacle = obstacleTo(order);
+    if (obstacle !== undefined) {
+      warn(obstacle);
+      return spawnLauncher.launch(order, resultWriter, token);
+    }
     const file = writeOrder(token, [...order.body, surroundings(order)]);
     try {
       const send = (): Worker => {
@@ -78,6 +83,8 @@ function request(
 class Zygote {
   readonly client: Fd;
   isGone = false;
+  /** It cannot fork: jobs like those it was to start have to be spawned. */
+  hasDeclined = false;
 
   constructor(client: Fd) {
     this.client = client.keepInForks();
@@ -110,9 +117,13 @@ class Zygote {
 
 const zygotes = new Map<string, Zygote>();
 
-function zygoteFor(order: Order): Zygote {
+function keyOf(order: Order): string {
   const { JOBSERVER_SPARES: spares } = process.env;
-  const key = JSON.stringify([order.execArgv, order.preload, spares]);
+  return JSON.stringify([order.execArgv, order.preload, spares]);
+}
+
+function zygoteFor(order: Order): Zygote {
+  const key = keyOf(order);
   const known = zygotes.get(key);
   if (known?.isGone === false) return known;
   const zygote =
@@ -173,6 +184,8 @@ class ForkedWorker implements Worker {
   /** A pidfd: the same process for ever. */
   #self = new Fd(-1);
   #pid: number | undefined;
+  /** By the last signal that would have ended the job, had it begun. */
+  #killedBy = 0;
   /** The zygote is gone: nobody will tell how the job ends. */
   #isAlone = false;
   #ending: Ending | undefined;
@@ -200,17 +213,21 @@ class ForkedWorker implements Worker {
       const exit = Int32Array.of(this.#self.number, pollEvents.in);
       if (native.poll(exit, 1, 0) === 0) return undefined;
     }
-    const unknown = { exitCode: null, signal: null };
-    if (this.#pid !== undefined) return { pid: this.#pid, ...unknown };
+    if (this.#pid !== undefined) {
+      return { pid: this.#pid, exitCode: null, signal: null };
+    }
     // The request was still on its way when the zygote died. Its spares die as
     // well, but until then they would take the next request.
     this.#zygote.abandon();
-    return { pid: 0, ...unknown, ...neverBegan() };
+    return this.#neverBegan();
   }
 
   kill(signal: number): void {
     if (this.#pid === undefined) this.#awaitStart();
-    if (this.#self.number < 0) return;
+    if (this.#self.number < 0) {
+      if (isFatal(signal)) this.#killedBy = signal;
+      return;
+    }
     const result = native.kill(this.#pid ?? 0, this.#self.number, signal);
     if (result !== -errno.ESRCH) check(result, 'signal a worker');
   }
@@ -242,8 +259,26 @@ class ForkedWorker implements Worker {
     } else if (kind === refused) {
       const refusal = systemError(-value, 'fork');
       this.#ending = { pid: 0, exitCode: null, signal: null, refusal };
+    } else if (kind === declined) {
+      this.#zygote.hasDeclined = true;
+      this.#zygote.abandon();
+      this.#isAlone = true;
     }
     return true;
+  }
+
+  /** Can be started again, unless it has been killed in the meantime. */
+  #neverBegan(): Ending {
+    const unknown = { pid: 0, exitCode: null };
+    if (this.#killedBy !== 0) {
+      return { ...unknown, signal: signalName(this.#killedBy) };
+    }
+    const refusal = codedError(
+      'ERR_JOBSERVER_FORKSERVER',
+      'The forkserver ended before it could start the job; if something is ' +
+        'wrong with it, it has said so on stderr',
+    );
+    return { ...unknown, signal: null, neverBegan: true, refusal };
   }
 
   /** A request is taken at once by a spare, or else after a fork. */
@@ -257,15 +292,6 @@ class ForkedWorker implements Worker {
   }
 }
 
-function neverBegan(): Pick<Ending, 'neverBegan' | 'refusal'> {
-  const refusal = codedError(
-    'ERR_JOBSERVER_FORKSERVER',
-    'The forkserver ended before it could start the job; if something is wrong ' +
-      'with it, it has said so on stderr',
-  );
-  return { neverBegan: true, refusal };
-}
-
 const packed = new WeakMap<readonly string[], { cwd: string; part: Buffer }>();
 
 // The same for most jobs: the list of variables is shared between them.
@@ -275,6 +301,16 @@ function surroundings({ cwd, env }: Order): Buffer {
   const part = packSurroundings({ cwd, env });
   packed.set(env, { cwd, part });
   return part;
+}
+
+/** Why a job has to be spawned instead. */
+function obstacleTo(order: Order): string | undefined {
+  if (!canFollowProcesses()) return 'this kernel has no pidfd_open';
+  if (zygotes.get(keyOf(order))?.hasDeclined !== true) return undefined;
+  return (
+    'module hooks (--import, --loader) run in a thread, which no fork has; ' +
+    'hooks made by module.registerHooks need none'
+  );
 }
 
 let canFollow: boolean | undefined;
@@ -291,14 +327,12 @@ function canFollowProcesses(): boolean {
 
 let hasWarned = false;
 
-function fallBack(order: Order, resultWriter: number, token: number): Worker {
-  if (!hasWarned) {
-    hasWarned = true;
-    process.emitWarning(
-      'The forkserver cannot start, because this kernel has no pidfd_open; ' +
-        'jobs are spawned instead',
-      { type: 'JobserverWarning', code: 'JOBSERVER_NO_FORKSERVER' },
-    );
-  }
-  return spawnLauncher.launch(order, resultWriter, token);
+function warn(obstacle: string): void {
+  // Where jobs submit jobs, the first process has said it already.
+  if (hasWarned || workerState.isWorker) return;
+  hasWarned = true;
+  process.emitWarning(
+    `The forkserver cannot start: ${obstacle}. Jobs are spawned instead`,
+    { type: 'JobserverWarning', code: 'JOBSERVER_NO_FORKSERVER' },
+  );
 }

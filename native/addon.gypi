@@ -1,0 +1,86 @@
+{
+  # Names that Node's own config.gypi uses ("coverage", "asan") would be taken
+  # from there, so these begin with "addon_".
+  "variables": { "addon_sanitize%": "", "addon_werror%": 0 },
+  "targets": [{
+    "target_name": "addon",
+    "sources": [
+      "addon.cc",
+      "watcher.cc",
+      "deadline.cc",
+      "fds.cc",
+      "forking.cc",
+      "passing.cc",
+      "guard.cc",
+      "poll.cc",
+      "reap.cc",
+      "temporary_file.cc"
+    ],
+    "defines": [ "NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS" ],
+    # With 64-bit offsets fcntl is called fcntl64, which musl does not have.
+    "defines!": [ "_FILE_OFFSET_BITS=64", "_LARGEFILE_SOURCE" ],
+    "cflags!": [ "-O3", "-fno-omit-frame-pointer" ],
+    # Node's standard depends on its version; ours does not.
+    "cflags_cc!": [ "-std=gnu++17", "-std=gnu++20" ],
+    "cflags": [
+      "-O2", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections",
+      "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion",
+      "-Wsign-conversion"
+    ],
+    "cflags_cc": [
+      "-std=c++17", "-fno-exceptions", "-fno-rtti",
+      "-fvisibility-inlines-hidden", "-fno-threadsafe-statics",
+      "-isystem", "<!(node -p \"path.dirname(require.resolve('node-addon-api'))\")"
+    ],
+    "conditions": [
+      [ "addon_werror==1", { "cflags": [ "-Werror" ] } ],
+      [ "OS=='linux'", {
+        "sources": [
+          "linux/fds.cc",
+          "linux/fork.cc",
+          "linux/hot_pages.cc",
+          "linux/zygote.cc",
+          "linux/process.cc",
+          "linux/selector.cc",
+          "linux/spawn.cc"
+        ],
+        "ldflags": [
+          "-Wl,--gc-sections", "-Wl,--as-needed",
+          "-Wl,-z,relro,-z,now", "-Wl,-z,noexecstack"
+        ],
+        "conditions": [
+          # Other code for atomics needs __getauxval, which musl does not have.
+          [ "target_arch=='arm64'", { "cflags": [ "-mno-outline-atomics" ] } ]
+        ]
+      } ],
+      [ "OS=='mac'", {
+        "sources": [
+          "darwin/fds.cc",
+          "darwin/fork.cc",
+          "darwin/process.cc",
+          "darwin/selector.cc",
+          "darwin/spawn.cc"
+        ],
+        "xcode_settings": {
+          "MACOSX_DEPLOYMENT_TARGET": "11.0",
+          "GCC_SYMBOLS_PRIVATE_EXTERN": "YES",
+          "GCC_ENABLE_CPP_EXCEPTIONS": "NO",
+          "GCC_ENABLE_CPP_RTTI": "NO",
+          "CLANG_CXX_LANGUAGE_STANDARD": "c++17",
+          "CLANG_CXX_LIBRARY": "libc++",
+          "DEAD_CODE_STRIPPING": "YES",
+          "OTHER_CPLUSPLUSFLAGS": [
+            "-isystem", "<!(node -p \"path.dirname(require.resolve('node-addon-api'))\")"
+          ]
+        }
+      } ],
+      [ "addon_sanitize!=''", {
+        "cflags!": [ "-O2" ],
+        "cflags": [
+          "-fsanitize=<(addon_sanitize)", "-fno-omit-frame-pointer", "-g", "-O1"
+        ],
+        "ldflags": [ "-fsanitize=<(addon_sanitize)" ]
+      } ]
+    ]
+  }]
+}

@@ -1,0 +1,72 @@
+// Compiles a project that uses the package, as an ES module and as CommonJS,
+// with each TypeScript from the oldest that is promised to the newest.
+//   node scripts/check-types.mjs [version …]
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { endWithCommands, seconds } from './command.mjs';
+import { npmPackage } from './npm-package.mjs';
+import { command, root } from './pack.mjs';
+
+const supported = ['5.6', '5.9', '6', '7'];
+const chosen = process.argv.slice(2);
+const versions = chosen.length > 0 ? chosen : supported;
+
+const compilerOptions = {
+  target: 'es2022',
+  module: 'nodenext',
+  moduleResolution: 'nodenext',
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  skipLibCheck: false,
+  noEmit: true,
+  types: ['node'],
+};
+
+const project = mkdtempSync(join(tmpdir(), 'check-types-'));
+const removeProject = () => rmSync(project, { recursive: true, force: true });
+
+endWithCommands(removeProject);
+try {
+  await setUp();
+  for (const version of versions) {
+    const start = performance.now();
+    try {
+      const typescript = await npmPackage('typescript', version);
+      const tsc = join(typescript, 'bin', 'tsc');
+      await command(process.execPath, [tsc, '-p', project], { cwd: project });
+      console.log(`ok TypeScript ${version} (${seconds(start)})`);
+    } catch (error) {
+      console.log(`FAILED TypeScript ${version}: ${error.message}`);
+      process.exitCode = 1;
+    }
+  }
+} finally {
+  removeProject();
+}
+
+async function setUp() {
+  const modules = join(project, 'node_modules');
+  mkdirSync(join(modules, '@types'), { recursive: true });
+  const installed = join(modules, 'jobserver');
+  mkdirSync(installed);
+  copyFileSync(join(root, 'package.json'), join(installed, 'package.json'));
+  cpSync(join(root, 'dist'), join(installed, 'dist'), { recursive: true });
+  for (const name of ['@types/node', 'undici-types']) {
+    symlinkSync(join(root, 'node_modules', name), join(modules, name));
+  }
+  const consumer = join(root, 'test', 'types', 'consumer.mts');
+  const files = ['consumer.mts', 'consumer.cts'];
+  for (const file of files) copyFileSync(consumer, join(project, file));
+  const config = JSON.stringify({ compilerOptions, files });
+  writeFileSync(join(project, 'tsconfig.json'), config);
+}

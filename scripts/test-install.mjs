@@ -1,0 +1,195 @@
+// Installs the packed package as its users do, with each package manager and
+// without a compiler in reach, and runs jobs there. Then it takes the binary
+// away, reads what the error says and does it.
+//   node scripts/test-install.mjs [name of a step]
+import assert from 'node:assert/strict';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { endWithCommands, seconds } from './command.mjs';
+import { nodeBin, npmPackage } from './npm-package.mjs';
+import { command, pack } from './pack.mjs';
+
+// The package managers of today need a newer Node than the package does.
+const newerNode = '24';
+const programs = {
+  'npm 11': { name: 'npm', version: '11', file: 'bin/npm-cli.js' },
+  'npm 12': { name: 'npm', version: '12', file: 'bin/npm-cli.js' },
+  pnpm: { name: 'pnpm', version: '11', file: 'bin/pnpm.mjs' },
+  'yarn 1': { name: 'yarn', version: '1', file: 'bin/yarn.js' },
+  'yarn 4': { name: '@yarnpkg/cli-dist', version: '4', file: 'bin/yarn.js' },
+};
+const quiet = ['--no-audit', '--no-fund', '--no-update-notifier'];
+
+const temp = mkdtempSync(join(tmpdir(), 'test-install-'));
+const removeTemp = () => rmSync(temp, { recursive: true, force: true });
+let tarball = '';
+
+const smoke = `
+(async () => {
+  for (const options of [{ slots: 2 }, { slots: 1, context: 'spawn' }]) {
+    const jobserver = new Jobserver(options);
+    assert.equal(await jobserver.run(add, 2, 3), 5);
+    await jobserver.close();
+  }
+  console.log('done');
+})();
+`;
+const files = {
+  'jobs.mjs': 'export const add = (a, b) => a + b;\n',
+  'jobs.cjs': 'exports.add = (a, b) => a + b;\n',
+  'smoke.mjs': `
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { Jobserver } from 'jobserver';
+import * as all from 'jobserver';
+import { add } from './jobs.mjs';
+
+// Every name that require() gives can be imported by its name.
+const required = Object.keys(createRequire(import.meta.url)('jobserver'));
+for (const name of required) assert.ok(name in all, name);
+${smoke}`,
+  'smoke.cjs': `
+const assert = require('node:assert/strict');
+const { Jobserver } = require('jobserver');
+const { add } = require('./jobs.cjs');
+${smoke}`,
+};
+
+const steps = {
+  'npm 11': async (project) => {
+    const install = project.with('npm 11');
+    await install('install', ...quiet, '--ignore-scripts', tarball);
+    await project.smoke();
+  },
+  'npm 12': async (project) => {
+    await project.useNode(newerNode);
+    const npm = project.with('npm 12');
+    const { all } = await npm('install', ...quiet, tarball);
+    assert.doesNotMatch(all, /script/);
+    await project.smoke();
+    // With a lockfile, npm looks for a binding.gyp on disk.
+    await npm('ci', ...quiet, '--strict-allow-scripts');
+    await npm('ci', ...quiet, '--strict-allow-scripts');
+    await project.smoke();
+  },
+  pnpm: async (project) => {
+    await project.useNode(newerNode);
+    const { all } = await project.with('pnpm')('add', tarball);
+    assert.doesNotMatch(all, /build script/i);
+    await project.smoke();
+  },
+  'yarn 1': async (project) => {
+    await project.with('yarn 1')('add', tarball);
+    await project.smoke();
+  },
+  'yarn 4, node_modules': async (project) => {
+    project.write('.yarnrc.yml', 'nodeLinker: node-modules\n');
+    project.write('yarn.lock', '');
+    await project.with('yarn 4')('add', `jobserver@file:${tarball}`);
+    await project.smoke();
+  },
+  'yarn 4, Plug’n’Play': async (project) => {
+    project.write('.yarnrc.yml', 'pnpEnableEsmLoader: true\n');
+    project.write('yarn.lock', '');
+    const yarn = project.with('yarn 4');
+    await yarn('add', `jobserver@file:${tarball}`);
+    for (const file of ['smoke.mjs', 'smoke.cjs']) {
+      const { stdout } = await yarn('node', file);
+      assert.equal(stdout, 'done\n');
+    }
+  },
+  'no binary': async (project) => {
+    await project.with('npm 11')('install', ...quiet, tarball);
+    const installed = join(project.folder, 'node_modules', 'jobserver');
+    assert.ok(!existsSync(join(installed, 'build')));
+    rmSync(join(installed, 'prebuilds'), { recursive: true });
+
+    const message = await project.smoke().then(
+      () => assert.fail('it runs without a binary'),
+      (error) => error.message,
+    );
+    assert.match(message, /ERR_JOBSERVER_NO_BINARY/);
+    assert.match(message, RegExp(`${process.platform}-${process.arch}`));
+    const [build] = /node '.+build-native\.mjs'/.exec(message);
+    const env = { ...process.env };
+    await command('sh', ['-c', build], { env, minutes: 5 });
+    await project.smoke();
+    assert.ok(!existsSync(join(installed, 'binding.gyp')));
+  },
+};
+
+class Project {
+  constructor(name) {
+    // A path that has to be quoted and encoded everywhere.
+    this.folder = join(temp, `a "project" of ${name}'s %20 für ñ`);
+    mkdirSync(this.folder);
+    this.write('package.json', JSON.stringify({ name: 'project' }));
+    for (const [file, text] of Object.entries(files)) this.write(file, text);
+    // All that there is in PATH: no compiler, no python.
+    this.bin = join(temp, `bin ${name}`);
+    mkdirSync(this.bin);
+    this.node = process.execPath;
+    symlinkSync(this.node, join(this.bin, 'node'));
+  }
+
+  write(file, text) {
+    writeFileSync(join(this.folder, file), text);
+  }
+
+  async useNode(version) {
+    this.node = join(await nodeBin(version), 'node');
+    rmSync(join(this.bin, 'node'));
+    symlinkSync(this.node, join(this.bin, 'node'));
+  }
+
+  with(manager) {
+    return async (...args) => {
+      const { name, version, file } = programs[manager];
+      const program = join(await npmPackage(name, version), file);
+      return this.run(program, ...args);
+    };
+  }
+
+  async smoke() {
+    for (const file of ['smoke.mjs', 'smoke.cjs']) {
+      const { stdout } = await this.run(file);
+      assert.equal(stdout, 'done\n');
+    }
+  }
+
+  run(...args) {
+    const env = { ...process.env, PATH: this.bin };
+    // What the npm that started this has set is not for another one.
+    for (const name of Object.keys(env)) {
+      if (/^npm_(?!config_registry)/.test(name)) delete env[name];
+    }
+    return command(this.node, args, { cwd: this.folder, env });
+  }
+}
+
+endWithCommands(removeTemp);
+try {
+  tarball = await pack(temp);
+  const chosen = process.argv[2];
+  for (const [name, work] of Object.entries(steps)) {
+    if (chosen !== undefined && name !== chosen) continue;
+    const start = performance.now();
+    try {
+      await work(new Project(name));
+      console.log(`ok ${name} (${seconds(start)})`);
+    } catch (error) {
+      console.log(`FAILED ${name}: ${error.message}`);
+      process.exitCode = 1;
+    }
+  }
+} finally {
+  removeTemp();
+}

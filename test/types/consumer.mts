@@ -1,0 +1,108 @@
+// What a program sees of the types; compiled with each TypeScript that is
+// supported (scripts/check-types.mjs), as an ES module and as CommonJS.
+import {
+  type ExecutorFuture,
+  type Future,
+  Jobserver,
+  JobserverExecutor,
+  LostResult,
+} from 'jobserver';
+
+type Equal<A, B> =
+  (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2
+    ? true
+    : false;
+function isTrue<_T extends true>(): void {}
+
+export const lengthOf = (text: string): number => text.length;
+export async function repeat(text: string, count: number): Promise<string> {
+  return text.repeat(count);
+}
+export function first<T>(items: readonly T[]): T | undefined {
+  return items[0];
+}
+export const options = (given?: { deep: boolean }): boolean => given!.deep;
+
+export async function submit(jobserver: Jobserver): Promise<void> {
+  const length = await jobserver.submit(lengthOf, ['four']);
+  isTrue<Equal<typeof length, Future<number>>>();
+  const repeated = await jobserver.submit(repeat, ['a', 3], { timeout: 1000 });
+  isTrue<Equal<typeof repeated, Future<string>>>();
+  const result = await repeated.result({ timeout: 1000 });
+  isTrue<Equal<typeof result, string>>();
+  const sync = jobserver.submitSync(repeat, ['a', 3]).resultSync();
+  isTrue<Equal<typeof sync, string>>();
+  const hypot = await jobserver.run(Math.hypot, 3, 4);
+  isTrue<Equal<typeof hypot, number>>();
+  const text = await jobserver.run(repeat, 'a', 3);
+  isTrue<Equal<typeof text, string>>();
+  const optional = await jobserver.run(options);
+  isTrue<Equal<typeof optional, boolean>>();
+  const url = 'file:///jobs.mjs#lengthOf';
+  const named = await jobserver.submit<[string], number>(url, ['a']);
+  isTrue<Equal<typeof named, Future<number>>>();
+
+  // @ts-expect-error An argument of the wrong type.
+  await jobserver.submit(lengthOf, [4]);
+  // @ts-expect-error An argument too few.
+  await jobserver.run(repeat, 'a');
+  // @ts-expect-error An argument too many.
+  await jobserver.run(lengthOf, 'a', 'b');
+  // @ts-expect-error Arguments are an array.
+  await jobserver.submit(lengthOf, 'four');
+  // @ts-expect-error No such option.
+  await jobserver.submit(lengthOf, ['a'], { timeOut: 1 });
+  // @ts-expect-error A future is not its value, awaited or not.
+  isTrue<Equal<Awaited<typeof length>, number>>();
+  // @ts-expect-error No function at all.
+  await jobserver.run(5);
+}
+
+export async function map(jobserver: Jobserver): Promise<void> {
+  for await (const item of jobserver.map(lengthOf, ['a', 'b'])) {
+    isTrue<Equal<typeof item, number>>();
+  }
+  for (const item of jobserver.mapSync(lengthOf, new Set(['a', 'b']))) {
+    isTrue<Equal<typeof item, number>>();
+  }
+  const pairs: [string, number][] = [['a', 1]];
+  for await (const item of jobserver.starmap(repeat, pairs)) {
+    isTrue<Equal<typeof item, string>>();
+  }
+
+  // @ts-expect-error Items of the wrong type.
+  jobserver.map(lengthOf, [1, 2]);
+  // @ts-expect-error Tuples of the wrong type.
+  jobserver.starmap(repeat, [['a', 'b']]);
+}
+
+export async function execute(jobserver: Jobserver): Promise<void> {
+  const executor = new JobserverExecutor(jobserver);
+  const future = executor.submit(repeat, 'a', 3);
+  isTrue<Equal<typeof future, ExecutorFuture<string>>>();
+  const text = await future;
+  isTrue<Equal<typeof text, string>>();
+  const { signal } = new AbortController();
+  const length = executor.submitWith({ signal, priority: 1 }, lengthOf, 'a');
+  isTrue<Equal<typeof length, ExecutorFuture<number>>>();
+
+  // @ts-expect-error An argument of the wrong type.
+  executor.submit(lengthOf, 4);
+  await executor.shutdown();
+}
+
+export function construct(): Jobserver[] {
+  // @ts-expect-error No such option.
+  const misspelt = new Jobserver({ slot: 2 });
+  // @ts-expect-error No such context.
+  const unknown = new Jobserver({ context: 'thread' });
+  return [misspelt, unknown, new Jobserver({ slots: 2, context: 'fork' })];
+}
+
+export function explain(error: unknown): string {
+  if (!(error instanceof LostResult)) return 'another error';
+  const { pid, exitCode, signal } = error;
+  isTrue<Equal<typeof exitCode, number | null>>();
+  isTrue<Equal<typeof signal, NodeJS.Signals | null>>();
+  return `${pid} ${exitCode} ${signal}`;
+}
