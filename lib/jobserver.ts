@@ -48,7 +48,7 @@ export interface JobserverOptions {
    * Jobs that may run at once, 1 to 4096. Default: the Jobserver this process
    * is a job of; otherwise the job server of the GNU Make that runs this
    * process, by MAKEFLAGS; otherwise JOBSERVER_SLOTS, or
-   * os.availableParallelism().
+   * os.availableParallelism(), or the whole CPUs of the smallest cgroup quota.
    */
   slots?: number | undefined;
   /** How a job's process starts. Default: 'forkserver' on Linux, 'spawn' on macOS. */

@@ -1,5 +1,6 @@
 // How many slots a new Jobserver has.
 import { availableParallelism } from 'node:os';
+import { cpuQuota } from './cpu-quota.js';
 import { invalidArgument, outOfRange } from './errors.js';
 import { maxSlots } from './slots.js';
 
@@ -14,11 +15,15 @@ export function checkSlots(slots: unknown): number {
   return slots;
 }
 
-/** JOBSERVER_SLOTS, or else what this process may use of the machine. */
+/**
+ * JOBSERVER_SLOTS, or else how many CPUs this process may use, by affinity and
+ * by the quotas of its control groups: whole ones, and at least one.
+ */
 export function defaultSlots(): number {
   const text = process.env['JOBSERVER_SLOTS'];
   if (text === undefined || text === '') {
-    return Math.min(maxSlots, Math.max(1, availableParallelism()));
+    const cpus = Math.min(availableParallelism(), Math.floor(cpuQuota()));
+    return Math.min(maxSlots, Math.max(1, cpus));
   }
   const slots = /^\d+$/.test(text) ? Number(text) : NaN;
   if (slots >= 1 && slots <= maxSlots) return slots;

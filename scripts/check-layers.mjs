@@ -60,6 +60,7 @@ const layers = [
       'deadline',
       'environment',
       'queue',
+      'cpu-quota',
       'signals',
       'trace',
       'validate',

@@ -14,7 +14,9 @@ export async function npmPackage(name, version) {
   const prefix = join(cache, `${name.replace('/', '+')}@${version}`);
   const folder = join(prefix, 'node_modules', name);
   if (existsSync(folder)) return folder;
+  // By force, because some are for another machine.
   const options = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts'];
+  options.push('--force');
   const { failure, output } = await run(
     'npm',
     ['install', ...options, '--prefix', prefix, `${name}@${version}`],

@@ -3,16 +3,20 @@ import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { run } from './command.mjs';
+import { unfitTargets } from './prebuilds.mjs';
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 
 /**
  * Packs into `folder` and gives the tarball's path. The binaries are those of
- * prebuilds/, and that of this machine is made anew.
+ * prebuilds/; that of this machine is made when it is missing or out of date.
  */
 export async function pack(folder) {
   await command('npm', ['run', '-s', 'build:lib'], { minutes: 5 });
-  await command('npm', ['run', '-s', 'prebuild:this'], { minutes: 5 });
+  const target = `${process.platform}-${process.arch}`;
+  if (unfitTargets().includes(target)) {
+    await command('npm', ['run', '-s', 'prebuild:this'], { minutes: 5 });
+  }
   // Without the check that all platforms are there.
   const options = ['--silent', '--ignore-scripts', '--pack-destination'];
   await command('npm', ['pack', ...options, folder]);

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { native } from '../dist/binding.js';
 import { openPipe } from '../dist/fd.js';
+import { cpuQuota } from '../dist/cpu-quota.js';
 import { checkSlots, defaultSlots } from '../dist/slot-count.js';
 import { SlotPipe, maxSlots } from '../dist/slots.js';
 import { checkLeaks } from './helpers/leaks.js';
@@ -133,9 +134,10 @@ describe('the number of slots', () => {
       return defaultSlots();
     };
     expect(['1', '007', '4096'].map(slotsFor)).toEqual([1, 7, 4096]);
-    expect(slotsFor('')).toBe(availableParallelism());
+    const cpus = Math.min(availableParallelism(), Math.floor(cpuQuota()));
+    expect(slotsFor('')).toBe(Math.max(1, cpus));
     delete process.env['JOBSERVER_SLOTS'];
-    expect(defaultSlots()).toBe(availableParallelism());
+    expect(defaultSlots()).toBe(Math.max(1, cpus));
     for (const text of ['0', '4097', '+1', '-1', '1.5', '1 ', 'x', '١']) {
       expect(thrown(() => slotsFor(text))).toMatchObject({
         name: 'RangeError',

@@ -84,7 +84,7 @@ async function main(): Promise<void> {
 
 // The programs that a job starts are to be threaded as usual.
 function hideOwnFlags(): void {
-  const own = /^--(single-threaded|v8-pool-size=1|use-largepages=on)$/;
+  const own = /^--(single-threaded|v8-pool-size=1|use-largepages=silent)$/;
   process.execArgv = process.execArgv.filter((flag) => !own.test(flag));
 }
 

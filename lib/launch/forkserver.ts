@@ -175,7 +175,7 @@ function reapAtEnd(pid: number): void {
 // each fork the mapping of thousands of small ones (gone in Node 26).
 const zygoteFlags = ['--single-threaded', '--v8-pool-size=1'];
 if (parseInt(process.versions.node) < 26) {
-  zygoteFlags.push('--use-largepages=on');
+  zygoteFlags.push('--use-largepages=silent');
 }
 
 class ForkedWorker implements Worker {

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Context } from '../../dist/context.js';
 import { Jobserver, type JobserverOptions } from '../../dist/index.js';
+import { defaultSlots } from '../../dist/slot-count.js';
 import { identity } from '../fixtures/jobs.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { thrown } from '../helpers/thrown.js';
@@ -98,7 +98,7 @@ export function constructionContract(context: Context): void {
 
   test('without slots there is one for each processor that may be used (CON-01)', async () => {
     const js = new Jobserver({ context });
-    expect(js.slots).toBe(availableParallelism());
+    expect(js.slots).toBe(defaultSlots());
     await js.close();
   });
 
@@ -121,7 +121,7 @@ export function constructionContract(context: Context): void {
     expect([byDefault.slots, given.slots, byMachine.slots]).toEqual([
       3,
       2,
-      availableParallelism(),
+      defaultSlots(),
     ]);
     for (const js of [byDefault, given, byMachine]) await js.close();
   });
