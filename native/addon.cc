@@ -11,35 +11,35 @@
 
 namespace {
 
-int Pipe(const Args& args) { return posix::Pipe(args.IntsAt(0, 2).data); }
+int Pipe(const Args& args) { return sys::Pipe(args.IntsAt(0, 2).data); }
 
 int SocketPair(const Args& args) {
-  return posix::SocketPair(args.IntsAt(0, 2).data, args.Bool(1));
+  return sys::SocketPair(args.IntsAt(0, 2).data, args.Bool(1));
 }
 
-int Duplicate(const Args& args) { return posix::Duplicate(args.Int(0)); }
+int Duplicate(const Args& args) { return sys::Duplicate(args.Int(0)); }
 
-int Close(const Args& args) { return posix::Close(args.Int(0)); }
+int Close(const Args& args) { return sys::Close(args.Int(0)); }
 
 int SetCloseOnExec(const Args& args) {
-  return posix::SetCloseOnExec(args.Int(0), args.Bool(1));
+  return sys::SetCloseOnExec(args.Int(0), args.Bool(1));
 }
 
 int SetNonBlocking(const Args& args) {
-  return posix::SetNonBlocking(args.Int(0), args.Bool(1));
+  return sys::SetNonBlocking(args.Int(0), args.Bool(1));
 }
 
 int Read(const Args& args) {
   const Bytes bytes = args.BytesAt(1);
-  return posix::Read(args.Int(0), bytes.data, bytes.length);
+  return sys::Read(args.Int(0), bytes.data, bytes.length);
 }
 
 int Write(const Args& args) {
   const Bytes bytes = args.BytesAt(1);
-  return posix::Write(args.Int(0), bytes.data, bytes.length);
+  return sys::Write(args.Int(0), bytes.data, bytes.length);
 }
 
-int AnonymousFile(const Args&) { return posix::AnonymousFile(); }
+int AnonymousFile(const Args&) { return sys::AnonymousFile(); }
 
 // JavaScript writes struct pollfd itself: an fd, then events in the low half
 // of the second number and revents in its high half.
@@ -52,23 +52,23 @@ int Poll(const Args& args) {
   const int count = args.Int(1);
   args.Assert(count >= 0, 1, "not negative");
   const Ints fds = args.IntsAt(0, 2 * static_cast<size_t>(count));
-  return posix::Poll(reinterpret_cast<struct pollfd*>(fds.data),
+  return sys::Poll(reinterpret_cast<struct pollfd*>(fds.data),
                      static_cast<size_t>(count), args.Double(2));
 }
 
-int SelectorOpen(const Args&) { return posix::SelectorOpen(); }
+int SelectorOpen(const Args&) { return sys::SelectorOpen(); }
 
 int SelectorAdd(const Args& args) {
-  return posix::SelectorAdd(args.Int(0), args.Int(1));
+  return sys::SelectorAdd(args.Int(0), args.Int(1));
 }
 
 int SelectorRemove(const Args& args) {
-  return posix::SelectorRemove(args.Int(0), args.Int(1));
+  return sys::SelectorRemove(args.Int(0), args.Int(1));
 }
 
 int SelectorWait(const Args& args) {
   const Ints ready = args.IntsAt(1, 1);
-  return posix::SelectorWait(args.Int(0), ready.data, ready.count,
+  return sys::SelectorWait(args.Int(0), ready.data, ready.count,
                              args.Double(2));
 }
 
@@ -77,22 +77,22 @@ class FdTable {
  public:
   explicit FdTable(const Ints& ints)
       : count_((ints.count - 1) / 2),
-        pairs_(static_cast<posix::FdPair*>(
-            malloc((count_ + 1) * sizeof(posix::FdPair)))) {
+        pairs_(static_cast<sys::FdPair*>(
+            malloc((count_ + 1) * sizeof(sys::FdPair)))) {
     if (pairs_ != nullptr) {
-      memcpy(pairs_, ints.data + 1, count_ * sizeof(posix::FdPair));
+      memcpy(pairs_, ints.data + 1, count_ * sizeof(sys::FdPair));
     }
   }
   ~FdTable() { free(pairs_); }
   FdTable(const FdTable&) = delete;
   FdTable& operator=(const FdTable&) = delete;
 
-  posix::FdPair* pairs() const { return pairs_; }
+  sys::FdPair* pairs() const { return pairs_; }
   size_t count() const { return count_; }
 
  private:
   const size_t count_;
-  posix::FdPair* const pairs_;
+  sys::FdPair* const pairs_;
 };
 
 int Spawn(const Args& args) {
@@ -107,14 +107,14 @@ int Spawn(const Args& args) {
     if (strings->error() < 0) return strings->error();
   }
   if (fds.pairs() == nullptr) return -ENOMEM;
-  return posix::Spawn({file.first(), argv.list(), env.list(), cwd.first(),
+  return sys::Spawn({file.first(), argv.list(), env.list(), cwd.first(),
                        table.data[0], fds.pairs(), fds.count()});
 }
 
 int WaitPid(const Args& args) {
   const Ints ints = args.IntsAt(1, 2);
-  posix::Status status = {};
-  const int result = posix::WaitPid(args.Int(0), &status);
+  sys::Status status = {};
+  const int result = sys::WaitPid(args.Int(0), &status);
   if (result > 0) {
     ints.data[0] = status.exit_code;
     ints.data[1] = status.signal;
@@ -122,24 +122,24 @@ int WaitPid(const Args& args) {
   return result;
 }
 
-int ExitFd(const Args& args) { return posix::ExitFd(args.Int(0)); }
+int ExitFd(const Args& args) { return sys::ExitFd(args.Int(0)); }
 
 int Kill(const Args& args) {
-  return posix::Kill(args.Int(0), args.Int(1), args.Int(2));
+  return sys::Kill(args.Int(0), args.Int(1), args.Int(2));
 }
 
 int SetDeathSignal(const Args& args) {
-  return posix::SetDeathSignal(args.Int(0), args.Int(1));
+  return sys::SetDeathSignal(args.Int(0), args.Int(1));
 }
 
 int GuardToken(const Args& args) {
   const int token = args.Int(3);
   args.Assert(token >= 0 && token <= UINT8_MAX, 3, "a byte");
-  return posix::GuardToken(args.Int(0), args.Int(1), args.Int(2),
+  return sys::GuardToken(args.Int(0), args.Int(1), args.Int(2),
                            static_cast<uint8_t>(token));
 }
 
-int ResetSignal(const Args& args) { return posix::ResetSignal(args.Int(0)); }
+int ResetSignal(const Args& args) { return sys::ResetSignal(args.Int(0)); }
 
 int ExitNow(const Args& args) { _exit(args.Int(0)); }
 

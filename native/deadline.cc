@@ -1,6 +1,6 @@
 #include "deadline.h"
 
-namespace posix {
+namespace sys {
 namespace {
 
 constexpr int64_t kNsPerSecond = 1000000000;
@@ -44,4 +44,4 @@ int64_t Deadline::LeftNs() const {
   return ns > 0 ? ns : 0;
 }
 
-}  // namespace posix
+}  // namespace sys

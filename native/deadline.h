@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <time.h>
 
-namespace posix {
+namespace sys {
 
 class Deadline {
  public:
@@ -20,4 +20,4 @@ class Deadline {
   int64_t end_ns_;
 };
 
-}  // namespace posix
+}  // namespace sys

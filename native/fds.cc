@@ -6,7 +6,7 @@
 
 #include "posix.h"
 
-namespace posix {
+namespace sys {
 namespace {
 
 // macOS refuses more in one call; Linux stops a page below by itself.
@@ -62,4 +62,4 @@ int Write(int fd, const void* bytes, size_t length) {
   }
 }
 
-}  // namespace posix
+}  // namespace sys

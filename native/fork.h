@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-namespace posix {
+namespace sys {
 
 // V8 keeps its heap out of forks; a fork of a process that has run JavaScript
 // since has to be prepared anew.
@@ -110,4 +110,4 @@ class Zygote {
   bool is_calm_ = true;
 };
 
-}  // namespace posix
+}  // namespace sys

@@ -16,7 +16,7 @@ namespace {
 int32_t SendFds(const Args& args) {
   const Bytes bytes = args.View<Bytes>(1, napi_uint8_array);
   const Ints fds = args.IntsAt(2, 0);
-  return posix::SendFds(args.Int(0),
+  return sys::SendFds(args.Int(0),
                         {bytes.data, bytes.length, fds.data, fds.count});
 }
 
@@ -24,8 +24,8 @@ int32_t SendFds(const Args& args) {
 int32_t ReceiveFds(const Args& args) {
   const Bytes bytes = args.View<Bytes>(1, napi_uint8_array);
   const Ints fds = args.IntsAt(2, 0);
-  posix::Message message = {bytes.data, bytes.length, fds.data, fds.count};
-  const int result = posix::ReceiveFds(args.Int(0), &message, false);
+  sys::Message message = {bytes.data, bytes.length, fds.data, fds.count};
+  const int result = sys::ReceiveFds(args.Int(0), &message, false);
   const size_t received = result < 0 ? 0 : message.fd_count;
   for (size_t i = received; i < fds.count; i++) fds.data[i] = -1;
   return result;
@@ -38,18 +38,18 @@ uv_loop_t* LoopOf(napi_env env) {
 }
 
 int32_t Fork(const Args& args) {
-  const int pid = posix::Fork();
+  const int pid = sys::Fork();
   if (pid != 0) return pid;
   // The child shares the kernel's half of the loop with its parent until this.
   uv_loop_fork(LoopOf(args.Env()));
   // Handlers of the parent would do their work twice.
   for (int signal = 1; signal < NSIG; signal++) {
-    if (signal != SIGPIPE) posix::ResetSignal(signal);
+    if (signal != SIGPIPE) sys::ResetSignal(signal);
   }
   return 0;
 }
 
-int32_t IsQuiet(const Args&) { return posix::IsQuiet(); }
+int32_t IsQuiet(const Args&) { return sys::IsQuiet(); }
 
 // The zygote of this process: it has one, for its whole life.
 struct Serving {
@@ -79,7 +79,7 @@ struct Serving {
   }
 
   Napi::Env env;
-  posix::Zygote zygote;
+  sys::Zygote zygote;
   Napi::FunctionReference on_scout;
   Napi::FunctionReference on_spare;
   Napi::FunctionReference on_job;
@@ -100,7 +100,7 @@ void RunLoop(uv_loop_t* loop, uv_idle_t* idle) {
     uv_idle_start(idle, [](uv_idle_t*) {});
     uv_run(loop, UV_RUN_NOWAIT);
     uv_idle_stop(idle);
-    if (posix::Poll(&backend, 1, 0) <= 0) return;
+    if (sys::Poll(&backend, 1, 0) <= 0) return;
   }
 }
 
@@ -112,7 +112,7 @@ void LiveAsJob(Serving* serving) {
   Napi::HandleScope scope(serving->env);
   serving->Call(serving->on_spare);
 
-  int fds[posix::kMostPassed];
+  int fds[sys::kMostPassed];
   const size_t count = serving->zygote.TakeJob(fds);
   Napi::Array numbers = Napi::Array::New(serving->env, count);
   for (size_t i = 0; i < count; i++) {
@@ -140,8 +140,8 @@ void LiveAsScout(Serving* serving) {
 
 // Of the V8 pool one thread may still be busy with what has run before.
 void AwaitQuiet() {
-  for (int look = 0; look < 100 && posix::IsQuiet() == 0; look++) {
-    posix::Poll(nullptr, 0, 1);
+  for (int look = 0; look < 100 && sys::IsQuiet() == 0; look++) {
+    sys::Poll(nullptr, 0, 1);
   }
 }
 
@@ -170,7 +170,7 @@ int32_t UnblockSignals(const Args&) {
 }
 
 int32_t TrustOrphanTeller(const Args& args) {
-  return posix::TrustOrphanTeller(args.Int(0));
+  return sys::TrustOrphanTeller(args.Int(0));
 }
 
 int32_t GetPid(const Args&) { return getpid(); }

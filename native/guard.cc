@@ -7,7 +7,7 @@
 
 #include "posix.h"
 
-namespace posix {
+namespace sys {
 namespace {
 
 // Written only while no guard is installed, read by the handler.
@@ -96,4 +96,4 @@ int ResetSignal(int signal) {
   return sigaction(signal, &action, nullptr) == 0 ? 0 : -errno;
 }
 
-}  // namespace posix
+}  // namespace sys

@@ -13,7 +13,7 @@
 #define MSG_CMSG_CLOEXEC 0
 #endif
 
-namespace posix {
+namespace sys {
 namespace {
 
 union Control {
@@ -87,4 +87,4 @@ int ReceiveFds(int socket, Message* message, bool wait) {
   return static_cast<int>(received);
 }
 
-}  // namespace posix
+}  // namespace sys

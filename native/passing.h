@@ -2,7 +2,7 @@
 #pragma once
 #include <stddef.h>
 
-namespace posix {
+namespace sys {
 
 // What the kernel passes at once is 253; a job has fewer.
 constexpr size_t kMostPassed = 128;
@@ -21,4 +21,4 @@ int SendFds(int socket, const Message& message);
 // the room is closed.
 int ReceiveFds(int socket, Message* message, bool wait);
 
-}  // namespace posix
+}  // namespace sys

@@ -5,7 +5,7 @@
 #include "deadline.h"
 #include "posix.h"
 
-namespace posix {
+namespace sys {
 namespace {
 
 template <typename Look>
@@ -33,4 +33,4 @@ int SelectorWait(int selector, int32_t* ready, size_t room, double timeout_ms) {
   });
 }
 
-}  // namespace posix
+}  // namespace sys

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <time.h>
 
-namespace posix {
+namespace sys {
 
 // ends becomes [reader, writer].
 int Pipe(int ends[2]);
@@ -85,4 +85,4 @@ int GuardToken(int signal, int result_fd, int slot_fd, uint8_t token);
 int TrustOrphanTeller(int pid);
 int ResetSignal(int signal);
 
-}  // namespace posix
+}  // namespace sys

@@ -5,7 +5,7 @@
 
 #include "posix.h"
 
-namespace posix {
+namespace sys {
 
 int WaitPid(int pid, Status* status) {
   // 0 and below would stand for a group, or for any child.
@@ -26,4 +26,4 @@ void AwaitEnd(int pid) {
   while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) continue;
 }
 
-}  // namespace posix
+}  // namespace sys

@@ -8,7 +8,7 @@
 
 #include "posix.h"
 
-namespace posix {
+namespace sys {
 namespace {
 
 int CreateIn(const char* directory) {
@@ -33,4 +33,4 @@ int TemporaryFile() {
   return CreateIn("/tmp");
 }
 
-}  // namespace posix
+}  // namespace sys

@@ -76,7 +76,7 @@ int Watcher::Open(int fd) {
   const int result = uv_poll_init(loop, &poll_, fd);
   // libuv makes the description non-blocking, and others may share it.
   if (result == 0 && (flags & O_NONBLOCK) == 0) {
-    posix::SetNonBlocking(fd, false);
+    sys::SetNonBlocking(fd, false);
   }
   return result;
 }

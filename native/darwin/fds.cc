@@ -9,7 +9,7 @@
 
 #include "../posix.h"
 
-namespace posix {
+namespace sys {
 namespace {
 
 constexpr int kLongestWaitMs = 1 << 30;
@@ -52,4 +52,4 @@ int PollOnce(struct pollfd* fds, size_t count, const timespec* left) {
   return ready < 0 ? -errno : ready;
 }
 
-}  // namespace posix
+}  // namespace sys

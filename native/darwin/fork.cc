@@ -3,7 +3,7 @@
 #include <errno.h>
 
 // V8's heap does not survive a fork here, and nothing can be done about it.
-namespace posix {
+namespace sys {
 
 int PrepareFork() { return -ENOSYS; }
 
@@ -21,4 +21,4 @@ void Zygote::Serve() {}
 
 size_t Zygote::TakeJob(int*) { return 0; }
 
-}  // namespace posix
+}  // namespace sys

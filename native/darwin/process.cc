@@ -6,7 +6,7 @@
 
 #include "../posix.h"
 
-namespace posix {
+namespace sys {
 
 int ExitFd(int pid) {
   const int queue = SelectorOpen();
@@ -28,4 +28,4 @@ int SetDeathSignal(int, int) { return -ENOSYS; }
 
 bool IsDeathSignal(const siginfo_t&, int) { return false; }
 
-}  // namespace posix
+}  // namespace sys

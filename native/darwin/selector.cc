@@ -5,7 +5,7 @@
 
 #include "../posix.h"
 
-namespace posix {
+namespace sys {
 namespace {
 
 int Change(int selector, int fd, uint16_t flags) {
@@ -43,4 +43,4 @@ int SelectorWaitOnce(int selector, int32_t* ready, size_t room,
   return count;
 }
 
-}  // namespace posix
+}  // namespace sys

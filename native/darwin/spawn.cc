@@ -7,7 +7,7 @@
 
 #include "../posix.h"
 
-namespace posix {
+namespace sys {
 namespace {
 
 // Every fd that no action makes is closed, whatever other threads have opened.
@@ -83,4 +83,4 @@ int Spawn(const Program& program) {
   return result;
 }
 
-}  // namespace posix
+}  // namespace sys

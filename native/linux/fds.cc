@@ -8,7 +8,7 @@
 
 #include "../posix.h"
 
-namespace posix {
+namespace sys {
 namespace {
 
 constexpr unsigned kMemfdCloseOnExec = 1;
@@ -36,4 +36,4 @@ int PollOnce(struct pollfd* fds, size_t count, const timespec* left) {
   return ready < 0 ? -errno : ready;
 }
 
-}  // namespace posix
+}  // namespace sys

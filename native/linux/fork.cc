@@ -15,7 +15,7 @@
 #define MADV_DOFORK 11
 #endif
 
-namespace posix {
+namespace sys {
 namespace {
 
 // The state is the letter after the name, which stands in parentheses and may
@@ -24,6 +24,7 @@ bool Sleeps(int tasks, const char* tid) {
   char path[64];
   char stat[512];
   snprintf(path, sizeof path, "%s/stat", tid);
+  // An error of dirfd is one here. NOLINTNEXTLINE(*StdCLibraryFunctions)
   const int fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return true;  // ended meanwhile
   const ssize_t length = read(fd, stat, sizeof stat - 1);
@@ -80,4 +81,4 @@ int IsQuiet() {
   return is_quiet ? 1 : 0;
 }
 
-}  // namespace posix
+}  // namespace sys

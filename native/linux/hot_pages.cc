@@ -15,7 +15,7 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-namespace posix {
+namespace sys {
 namespace {
 
 // Documentation/admin-guide/mm/pagemap.rst of the kernel.
@@ -102,4 +102,4 @@ void HotPages::Copy() {
   table_ = nullptr;
 }
 
-}  // namespace posix
+}  // namespace sys

@@ -16,7 +16,7 @@
 #define SYS_pidfd_open 434
 #endif
 
-namespace posix {
+namespace sys {
 
 int ExitFd(int pid) {
   const long fd = syscall(SYS_pidfd_open, pid, 0);
@@ -52,4 +52,4 @@ bool IsDeathSignal(const siginfo_t& info, int parent_pid) {
   return info.si_code == SI_USER && info.si_pid == parent_pid;
 }
 
-}  // namespace posix
+}  // namespace sys

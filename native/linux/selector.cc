@@ -5,7 +5,7 @@
 
 #include "../posix.h"
 
-namespace posix {
+namespace sys {
 namespace {
 
 int ReadyNow(int selector, int32_t* ready, size_t room) {
@@ -49,4 +49,4 @@ int SelectorWaitOnce(int selector, int32_t* ready, size_t room,
   return woken > 0 ? ReadyNow(selector, ready, room) : woken;
 }
 
-}  // namespace posix
+}  // namespace sys

@@ -14,7 +14,7 @@
 #define SYS_close_range 436
 #endif
 
-namespace posix {
+namespace sys {
 namespace {
 
 constexpr unsigned kCloseRangeCloseOnExec = 4;
@@ -86,7 +86,7 @@ int ArrangeFds(const Program& program) {
     // dup2 to itself would leave it close-on-exec.
     const int result = pair.source == pair.target
                            ? fcntl(pair.target, F_SETFD, 0)
-                           : dup2(pair.source, pair.target);
+                           : dup2(pair.source, pair.target);  // NOLINT(*Std*)
     if (result < 0) return -errno;
   }
   for (int fd = 0; fd < highest; fd++) {
@@ -114,8 +114,11 @@ int Become(const Program& program, pid_t parent) {
 // A function of its own, so that the child writes into no frame but this one
 // and those above it.
 __attribute__((noinline)) pid_t StartChild(Plan* plan) {
-  const pid_t pid = vfork();
+  // posix_spawn cannot move fds out of the way, nor close the others.
+  const pid_t pid = vfork();  // NOLINT(*vfork,*unsafe-functions,cert-msc*)
   if (pid == 0) {
+    // The child may call, since nothing of its parent runs meanwhile and it
+    // writes only where this function's caller looks. NOLINTNEXTLINE(*Vfork)
     plan->error = Become(*plan->program, plan->parent);
     _exit(kFailed);
   }
@@ -135,4 +138,4 @@ int Spawn(const Program& program) {
   return plan.error;
 }
 
-}  // namespace posix
+}  // namespace sys

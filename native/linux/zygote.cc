@@ -22,7 +22,7 @@
 #define SYS_close_range 436
 #endif
 
-namespace posix {
+namespace sys {
 namespace {
 
 // A scout has nothing to wait for.
@@ -320,4 +320,4 @@ void Zygote::FreeForgotten() {
   }
 }
 
-}  // namespace posix
+}  // namespace sys
