@@ -54,7 +54,14 @@ const everywhere = {
 };
 
 export default defineConfig(
-  globalIgnores(['build/', 'coverage/', 'dist/', 'dist-test/', 'prebuilds/']),
+  globalIgnores([
+    'build/',
+    'coverage/',
+    'dist/',
+    'dist-test/',
+    'prebuilds/',
+    'site/',
+  ]),
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   js.configs.recommended,
   { rules: everywhere },

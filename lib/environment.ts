@@ -4,6 +4,7 @@ import { invalidArgument, invalidValue } from './errors.js';
 /** A string sets a variable, null unsets it. */
 export type EnvRevision = ReadonlyMap<string, string | null>;
 
+/** Variables by name, as an object or as pairs; null unsets one. */
 export type EnvAdditions =
   | Readonly<Record<string, string | null>>
   | Iterable<readonly [string, string | null]>;

@@ -3,7 +3,9 @@
 
 /** No slot, no admission or no result within the time given. */
 export class Blocked extends Error {
+  /** 'Blocked'. */
   override readonly name = 'Blocked';
+  /** Stable, for a program to compare. */
   readonly code = 'ERR_JOBSERVER_BLOCKED';
 
   constructor(message = 'Not available within the time given') {
@@ -26,8 +28,11 @@ export interface Ending {
 
 /** The job ended without sending a result. */
 export class LostResult extends Error implements Ending {
+  /** 'LostResult'. */
   override readonly name = 'LostResult';
+  /** Stable, for a program to compare. */
   readonly code = 'ERR_JOBSERVER_LOST_RESULT';
+  /** Of the process that was lost; 0 when it never began. */
   readonly pid: number;
   readonly exitCode: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -52,7 +57,9 @@ function how({ exitCode, signal }: Ending): string {
  * again goes on with the remaining callbacks.
  */
 export class CallbackRaised extends Error {
+  /** 'CallbackRaised'. */
   override readonly name = 'CallbackRaised';
+  /** Stable, for a program to compare. */
   readonly code = 'ERR_JOBSERVER_CALLBACK_RAISED';
   /** The number that whenDone returned for the callback. */
   readonly seqno: number;

@@ -31,6 +31,7 @@ import { trace } from './trace.js';
 import { unsendable } from './wire/value.js';
 import { type ExecutorFuture, Work, type WorkQueue } from './work.js';
 
+/** For one call of an executor. */
 export interface WorkOptions {
   /**
    * Aborting cancels pending work, or ends the running job (SIGTERM, after 5 s
@@ -41,6 +42,7 @@ export interface WorkOptions {
   priority?: number | undefined;
 }
 
+/** What becomes of the work that an executor still has. */
 export interface ShutdownOptions {
   /** Resolve when all work has ended; default true. */
   wait?: boolean | undefined;

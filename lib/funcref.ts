@@ -13,6 +13,10 @@ import {
   type FunctionRef,
 } from './function-url.js';
 
+/**
+ * What a job can be told to call: a function, or the `URL#export` of one, which
+ * the compiler cannot check.
+ */
 export type Callable<A extends unknown[], R> =
   ((...args: A) => R) | URL | string;
 

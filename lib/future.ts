@@ -55,6 +55,7 @@ interface FutureControl {
 
 export let futureControl: FutureControl;
 
+/** How long to wait for a job, and with what. */
 export interface WaitOptions {
   /** Milliseconds; absent: for ever, 0: only look. */
   timeout?: number | undefined;

@@ -20,6 +20,7 @@ let lastId = 0;
 export class JobRecord {
   /** Counts the jobs of this process: 1, 2, 3, … */
   readonly id = ++lastId;
+  /** When submit was called. */
   readonly submittedAt = now();
   /** When the process of the job was started; undefined before. */
   startedAt: number | undefined;

@@ -43,6 +43,7 @@ import { trace } from './trace.js';
 import { sendable } from './wire/value.js';
 import { checkNotImporting, workerState } from './worker-state.js';
 
+/** What a Jobserver is made of. */
 export interface JobserverOptions {
   /**
    * Jobs that may run at once, 1 to 4096. Default: the Jobserver this process
@@ -65,6 +66,7 @@ export interface JobserverOptions {
   orphanSignal?: Signal | null | undefined;
 }
 
+/** For one job. */
 export interface SubmitOptions {
   /** Longest wait in ms for a slot and for the sleep gate, then Blocked. */
   timeout?: number | undefined;
@@ -145,6 +147,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
     trace('Jobserver with %s slots', this.slots ?? 'an unknown number of');
   }
 
+  /** How the processes of its jobs start. */
   get context(): Context {
     return this.#controls.context;
   }
@@ -321,10 +324,12 @@ export class Jobserver implements Disposable, AsyncDisposable {
     this.#resources.reportRaised();
   }
 
+  /** `close()`, as `await using` calls it. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
+  /** `closeSync()`, as `using` calls it. */
   [Symbol.dispose](): void {
     this.closeSync();
   }

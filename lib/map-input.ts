@@ -5,6 +5,7 @@ import type { Changes } from './changes.js';
 import { type Deadline, deadlineAfter, never } from './deadline.js';
 import { checkOptions, invalidArgument, outOfRange } from './errors.js';
 
+/** For all jobs of one map. */
 export interface MapOptions {
   /**
    * Milliseconds from the call of map to the last result, then Blocked; with an

@@ -2,6 +2,7 @@
 import { constants } from 'node:os';
 import { invalidArgument, outOfRange } from './errors.js';
 
+/** The name of a signal, or its number on this system. */
 export type Signal = NodeJS.Signals | number;
 
 const numbers = constants.signals as Partial<Record<string, number>>;

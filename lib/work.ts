@@ -4,6 +4,7 @@ import { AbortError } from './errors.js';
 import type { JobRecord } from './job-record.js';
 import type { Plan } from './submission.js';
 
+/** Where a call of an executor is: in the queue, in a process, or over. */
 export type WorkState = 'pending' | 'running' | 'cancelled' | 'finished';
 
 /** A promise for the value, plus the state of the work. */

@@ -53,7 +53,7 @@ int Poll(const Args& args) {
   args.Assert(count >= 0, 1, "not negative");
   const Ints fds = args.IntsAt(0, 2 * static_cast<size_t>(count));
   return sys::Poll(reinterpret_cast<struct pollfd*>(fds.data),
-                     static_cast<size_t>(count), args.Double(2));
+                   static_cast<size_t>(count), args.Double(2));
 }
 
 int SelectorOpen(const Args&) { return sys::SelectorOpen(); }
@@ -69,7 +69,7 @@ int SelectorRemove(const Args& args) {
 int SelectorWait(const Args& args) {
   const Ints ready = args.IntsAt(1, 1);
   return sys::SelectorWait(args.Int(0), ready.data, ready.count,
-                             args.Double(2));
+                           args.Double(2));
 }
 
 // The start moves fds about in its table, so it gets a copy.
@@ -108,7 +108,7 @@ int Spawn(const Args& args) {
   }
   if (fds.pairs() == nullptr) return -ENOMEM;
   return sys::Spawn({file.first(), argv.list(), env.list(), cwd.first(),
-                       table.data[0], fds.pairs(), fds.count()});
+                     table.data[0], fds.pairs(), fds.count()});
 }
 
 int WaitPid(const Args& args) {
@@ -136,7 +136,7 @@ int GuardToken(const Args& args) {
   const int token = args.Int(3);
   args.Assert(token >= 0 && token <= UINT8_MAX, 3, "a byte");
   return sys::GuardToken(args.Int(0), args.Int(1), args.Int(2),
-                           static_cast<uint8_t>(token));
+                         static_cast<uint8_t>(token));
 }
 
 int ResetSignal(const Args& args) { return sys::ResetSignal(args.Int(0)); }

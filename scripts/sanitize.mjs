@@ -1,0 +1,91 @@
+// Runs the tests against a build of the addon with sanitizers:
+//   node scripts/sanitize.mjs [address | thread | leak] [jest argument …]
+// address is ASan with UBSan, which is the default, under jest; thread (TSan)
+// and leak (LSan) run a program of many jobs of all kinds, since jest itself
+// leaks and races. Needs the libraries that come with g++.
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { endWithCommands, run } from './command.mjs';
+import { command, root } from './pack.mjs';
+
+const soak = ['test/soak/soak.mjs', '300', '100'];
+const kinds = {
+  address: {
+    flag: 'address,undefined',
+    library: 'libasan.so',
+    env: {
+      ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=1',
+      UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
+    },
+    program: ['scripts/test.mjs'],
+  },
+  leak: {
+    flag: 'address',
+    library: 'libasan.so',
+    env: {
+      ASAN_OPTIONS: 'detect_leaks=1',
+      LSAN_OPTIONS: 'suppressions=test/native/leaks.supp',
+    },
+    program: soak,
+  },
+  thread: {
+    flag: 'thread',
+    library: 'libtsan.so',
+    env: { TSAN_OPTIONS: 'ignore_noninstrumented_modules=1:exitcode=66' },
+    program: soak,
+  },
+};
+
+const [kind = 'address', ...args] = process.argv.slice(2);
+const { flag, library, env, program } = kinds[kind];
+const stage = mkdtempSync(join(tmpdir(), 'sanitize-'));
+const removeStage = () => rmSync(stage, { recursive: true, force: true });
+
+endWithCommands(removeStage);
+try {
+  await build();
+  const { stdout } = spawnSync('g++', [`-print-file-name=${library}`], {
+    encoding: 'utf8',
+  });
+  const { failure } = await run(process.execPath, [...program, ...args], {
+    cwd: root,
+    env: {
+      ...process.env,
+      ...env,
+      LD_PRELOAD: stdout.trim(),
+      // Where node-gyp-build looks instead.
+      JOBSERVER_PREBUILD: stage,
+      PREBUILDS_ONLY: '1',
+      // Ten times slower is what a sanitizer is allowed to be.
+      TEST_TIMEOUT_FACTOR: '10',
+    },
+    timeoutMs: 3 * 3_600_000,
+    inherit: true,
+  });
+  console.log(`${kind}: ${failure ?? 'ok'}`);
+  if (failure !== undefined) process.exitCode = 1;
+} finally {
+  removeStage();
+}
+
+async function build() {
+  for (const entry of ['native', 'binding.gyp', 'package.json']) {
+    cpSync(join(root, entry), join(stage, entry), { recursive: true });
+  }
+  symlinkSync(join(root, 'node_modules'), join(stage, 'node_modules'));
+  const gyp = join(root, 'node_modules', 'node-gyp', 'bin', 'node-gyp.js');
+  const sanitize = ['rebuild', '--', `-Daddon_sanitize=${flag}`];
+  const nodedir = join(process.execPath, '..', '..');
+  await command(process.execPath, [gyp, ...sanitize], {
+    cwd: stage,
+    env: { ...process.env, npm_config_nodedir: nodedir },
+    minutes: 10,
+  });
+  const target = `${process.platform}-${process.arch}`;
+  const folder = join(stage, 'prebuilds', target);
+  mkdirSync(folder, { recursive: true });
+  const built = join(stage, 'build', 'Release', 'addon.node');
+  cpSync(built, join(folder, 'jobserver.node'));
+}
