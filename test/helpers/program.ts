@@ -8,14 +8,29 @@ export interface Ended {
   readonly stderr: string;
 }
 
+interface Options {
+  env?: NodeJS.ProcessEnv;
+  cwd?: string;
+  limitMs?: number;
+}
+
 /** Runs a node program to its end; one that hangs is killed and fails. */
 export function runNode(
   args: readonly string[],
-  options: { env?: NodeJS.ProcessEnv; cwd?: string; limitMs?: number } = {},
+  options: Options = {},
+): Promise<Ended> {
+  return runProgram(process.execPath, args, options);
+}
+
+/** The same for any program. */
+export function runProgram(
+  file: string,
+  args: readonly string[],
+  options: Options = {},
 ): Promise<Ended> {
   const { env = process.env, cwd, limitMs = 30_000 } = options;
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, {
+    const child = spawn(file, args, {
       env,
       cwd,
       stdio: ['ignore', 'pipe', 'pipe'],

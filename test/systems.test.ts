@@ -1,0 +1,79 @@
+// Systems that lack something: jobs run there as they do elsewhere.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { runProgram } from './helpers/program.js';
+import { testIf } from './helpers/context.js';
+
+const program = resolve('test', 'prebuilds', 'smoke.mjs');
+const printed = ['spawn', 'forkserver'].map(
+  (context) => `${context} ${process.arch} ${process.version}\n`,
+);
+const warning = 'JOBSERVER_NO_FORKSERVER';
+
+const isLinux = process.platform === 'linux';
+// The same on x64 and arm64, but for memfd_create.
+const syscalls = {
+  pidfd_open: 434,
+  pidfd_send_signal: 424,
+  close_range: 436,
+  memfd_create: process.arch === 'x64' ? 319 : 279,
+};
+const unshare = ['--user', '--map-root-user', '--pid', '--fork'];
+const canUnshare =
+  isLinux && spawnSync('unshare', [...unshare, 'true']).status === 0;
+
+let folder: string;
+let without: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'jobserver-'));
+  if (!isLinux) return;
+  without = join(folder, 'without-syscalls');
+  const source = resolve('test', 'fixtures', 'without-syscalls.c');
+  const { status, stderr } = spawnSync('cc', ['-o', without, source]);
+  if (status !== 0) throw new Error(String(stderr));
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+async function runWithout(names: (keyof typeof syscalls)[]): Promise<string> {
+  const numbers = names.map((name) => String(syscalls[name]));
+  const node = [process.execPath, program];
+  const ended = await runProgram(without, [...numbers, '--', ...node]);
+  expect(ended).toMatchObject({ code: 0, stdout: printed.join('') });
+  return ended.stderr;
+}
+
+describe('jobs run on a kernel', () => {
+  for (const name of [
+    'close_range',
+    'memfd_create',
+    'pidfd_send_signal',
+  ] as const) {
+    testIf(isLinux)(`without ${name}`, async () => {
+      expect(await runWithout([name])).toBe('');
+    });
+  }
+
+  testIf(isLinux)('without pidfd_open, where they are spawned', async () => {
+    expect(await runWithout(['pidfd_open'])).toContain(warning);
+  });
+
+  testIf(isLinux)('without any of these', async () => {
+    const all = Object.keys(syscalls) as (keyof typeof syscalls)[];
+    expect(await runWithout(all)).toContain(warning);
+  });
+});
+
+// As in a container, where this process has number 1 and reaps all orphans.
+testIf(canUnshare)('jobs run in a pid namespace', async () => {
+  const args = [...unshare, process.execPath, program];
+  const ended = await runProgram('unshare', args);
+  expect(ended).toMatchObject({
+    code: 0,
+    stdout: printed.join(''),
+    stderr: '',
+  });
+});
