@@ -42,9 +42,69 @@ const smoke = `
   console.log('done');
 })();
 `;
+const jestTest = `
+const { Jobserver, LostResult } = require('jobserver');
+const { add, exit } = require('./jobs.cjs');
+
+test('jobs', async () => {
+  for (const context of ['forkserver', 'spawn']) {
+    const jobserver = new Jobserver({ slots: 1, context });
+    expect(await jobserver.run(add, 2, 3)).toBe(5);
+    await expect(jobserver.run(exit, 3)).rejects.toThrow(LostResult);
+    await expect(jobserver.run(exit, 3)).rejects.toMatchObject({ exitCode: 3 });
+    await jobserver.close();
+  }
+}, 60_000);
+`;
+const vitestTest = `
+import { expect, test } from 'vitest';
+${jestTest
+  .replace(/const (.+) = require\((.+)\);/g, 'import $1 from $2;')
+  .replace('.cjs', '.mjs')}`;
+const threadProgram = `
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { Worker, isMainThread } from 'node:worker_threads';
+import { Jobserver } from 'jobserver';
+import { add } from './jobs.mjs';
+
+async function main() {
+  const jobserver = new Jobserver({ slots: 2 });
+  assert.equal(await jobserver.run(add, 2, 3), 5);
+  await jobserver.close();
+  console.log('done');
+}
+await main();
+if (isMainThread) {
+  const threads = [0, 1].map(() => new Worker(new URL(import.meta.url)));
+  await Promise.all(threads.map((thread) => once(thread, 'exit')));
+}
+`;
+const typescriptJobs = `
+interface Pair { readonly left: number; readonly right: number }
+
+export const sum = ({ left, right }: Pair): number => left + right;
+`;
+const typescriptProgram = `
+import assert from 'node:assert/strict';
+import { Jobserver } from 'jobserver';
+import { sum } from './jobs.mts';
+
+const jobserver: Jobserver = new Jobserver({ slots: 1 });
+const total: number = await jobserver.run(sum, { left: 2, right: 3 });
+assert.equal(total, 5);
+await jobserver.close();
+console.log('done');
+`;
 const files = {
-  'jobs.mjs': 'export const add = (a, b) => a + b;\n',
-  'jobs.cjs': 'exports.add = (a, b) => a + b;\n',
+  'jobs.mjs': `
+export const add = (a, b) => a + b;
+export const exit = (code) => process.exit(code);
+`,
+  'jobs.cjs': `
+exports.add = (a, b) => a + b;
+exports.exit = (code) => process.exit(code);
+`,
   'smoke.mjs': `
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
@@ -106,6 +166,68 @@ const steps = {
       assert.equal(stdout, 'done\n');
     }
   },
+  jest: async (project) => {
+    await project.install('jest@30');
+    // Two files, so that jest takes workers.
+    for (const name of ['one', 'two']) {
+      project.write(`${name}.test.js`, jestTest);
+    }
+    const jest = 'node_modules/jest/bin/jest.js';
+    const two = '--maxWorkers=2';
+    for (const workers of [['--runInBand'], [two], [two, '--workerThreads']]) {
+      await project.run(jest, '--ci', ...workers);
+    }
+  },
+  vitest: async (project) => {
+    await project.install('vitest@3');
+    for (const name of ['one', 'two']) {
+      project.write(`${name}.test.mjs`, vitestTest);
+    }
+    for (const pool of ['forks', 'threads', 'vmThreads']) {
+      const options = ['run', '--dir=.', `--pool=${pool}`];
+      await project.run('node_modules/vitest/vitest.mjs', ...options);
+    }
+  },
+  worker_threads: async (project) => {
+    await project.install();
+    project.write('main.mjs', threadProgram);
+    const { stdout } = await project.run('main.mjs');
+    assert.equal(stdout, 'done\n'.repeat(3));
+  },
+  tsx: async (project) => {
+    await project.install('tsx@4');
+    project.write('jobs.mts', typescriptJobs);
+    project.write('main.mts', typescriptProgram);
+    for (const node of [undefined, newerNode]) {
+      if (node !== undefined) await project.useNode(node);
+      const { stdout } = await project.run('--import', 'tsx', 'main.mts');
+      assert.equal(stdout, 'done\n');
+    }
+  },
+  'type stripping': async (project) => {
+    await project.useNode(newerNode);
+    await project.install();
+    project.write('jobs.mts', typescriptJobs);
+    project.write('main.mts', typescriptProgram);
+    const { stdout } = await project.run('main.mts');
+    assert.equal(stdout, 'done\n');
+  },
+  // Another user, who may write nowhere: not here, not in /tmp, not at home.
+  'read only': async (project) => {
+    await project.install();
+    await command('chmod', ['-R', 'a+rX,a-w', temp]);
+    const isRoot = process.getuid() === 0;
+    const drop = isRoot ? ['setpriv', '--reuid=65534', '--clear-groups'] : [];
+    const nowhere = join(project.folder, 'node_modules');
+    const env = { ...process.env, TMPDIR: nowhere, HOME: nowhere };
+    for (const file of ['smoke.mjs', 'smoke.cjs']) {
+      const [program, ...args] = [...drop, process.execPath, file];
+      const cwd = project.folder;
+      const { stdout } = await command(program, args, { cwd, env });
+      assert.equal(stdout, 'done\n');
+    }
+    await command('chmod', ['-R', 'u+w', temp]);
+  },
   'no binary': async (project) => {
     await project.with('npm 11')('install', ...quiet, tarball);
     const installed = join(project.folder, 'node_modules', 'jobserver');
@@ -128,8 +250,10 @@ const steps = {
 
 class Project {
   constructor(name) {
-    // A path that has to be quoted and encoded everywhere.
-    this.folder = join(temp, `a "project" of ${name}'s %20 für ñ`);
+    // A path that has to be quoted and encoded everywhere; vitest itself takes
+    // a percent sign for a code.
+    const percent = name === 'vitest' ? '' : ' %20';
+    this.folder = join(temp, `a "project" of ${name}'s${percent} für ñ`);
     mkdirSync(this.folder);
     this.write('package.json', JSON.stringify({ name: 'project' }));
     for (const [file, text] of Object.entries(files)) this.write(file, text);
@@ -156,6 +280,13 @@ class Project {
       const program = join(await npmPackage(name, version), file);
       return this.run(program, ...args);
     };
+  }
+
+  /** The package, and others from the registry, for whoever needs no care. */
+  async install(...packages) {
+    const { npm_execpath: _, ...env } = process.env;
+    const options = { cwd: this.folder, env, minutes: 5 };
+    await command('npm', ['install', ...quiet, tarball, ...packages], options);
   }
 
   async smoke() {
