@@ -8,9 +8,10 @@ import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { endWithCommands, run } from './command.mjs';
+import { nodeBin } from './npm-package.mjs';
 import { command, root } from './pack.mjs';
 
-const soak = ['test/soak/soak.mjs', '300', '100'];
+const soak = ['test/soak/soak.mjs', '60', '20'];
 const kinds = {
   address: {
     flag: 'address,undefined',
@@ -25,7 +26,7 @@ const kinds = {
     flag: 'address',
     library: 'libasan.so',
     env: {
-      ASAN_OPTIONS: 'detect_leaks=1',
+      ASAN_OPTIONS: 'detect_leaks=1:quarantine_size_mb=1',
       LSAN_OPTIONS: 'suppressions=test/native/leaks.supp',
     },
     program: soak,
@@ -33,13 +34,18 @@ const kinds = {
   thread: {
     flag: 'thread',
     library: 'libtsan.so',
-    env: { TSAN_OPTIONS: 'ignore_noninstrumented_modules=1:exitcode=66' },
+    env: {
+      TSAN_OPTIONS:
+        'ignore_noninstrumented_modules=1:exitcode=66:die_after_fork=0',
+    },
     program: soak,
+    // Older ones move their code to large pages, of which TSan knows nothing.
+    nodeVersion: '26',
   },
 };
 
 const [kind = 'address', ...args] = process.argv.slice(2);
-const { flag, library, env, program } = kinds[kind];
+const { flag, library, env, program, nodeVersion } = kinds[kind];
 const stage = mkdtempSync(join(tmpdir(), 'sanitize-'));
 const removeStage = () => rmSync(stage, { recursive: true, force: true });
 
@@ -49,7 +55,11 @@ try {
   const { stdout } = spawnSync('g++', [`-print-file-name=${library}`], {
     encoding: 'utf8',
   });
-  const { failure } = await run(process.execPath, [...program, ...args], {
+  const node =
+    nodeVersion === undefined
+      ? process.execPath
+      : join(await nodeBin(nodeVersion), 'node');
+  const { failure } = await run(node, [...program, ...args], {
     cwd: root,
     env: {
       ...process.env,
