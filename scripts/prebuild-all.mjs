@@ -118,7 +118,7 @@ async function darwin(node, zig, arch, clangArch) {
     ['-std=c++17', '-O2', '-fPIC', '-fno-exceptions', '-fno-rtti'],
     ['-fno-threadsafe-statics', '-fvisibility=hidden'],
     ['-fvisibility-inlines-hidden', '-ffunction-sections', '-fdata-sections'],
-    // Apple's clang does without as well: old libraries lack the symbol.
+    // One symbol less that the C++ library of an old macOS has to have.
     ['-fno-sized-deallocation'],
     ['-Wall', '-Wextra', '-Wpedantic', '-Wshadow', '-Wconversion'],
     ['-Wsign-conversion', '-Werror', '-Wno-nullability-extension'],
