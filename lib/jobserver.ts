@@ -48,8 +48,9 @@ export interface JobserverOptions {
   /**
    * Jobs that may run at once, 1 to 4096. Default: the Jobserver this process
    * is a job of; otherwise the job server of the GNU Make that runs this
-   * process, by MAKEFLAGS; otherwise JOBSERVER_SLOTS, or
-   * os.availableParallelism(), or the whole CPUs of the smallest cgroup quota.
+   * process, by MAKEFLAGS; otherwise JOBSERVER_SLOTS, or the
+   * smaller of os.availableParallelism() and the whole CPUs of the smallest
+   * cgroup quota, at least 1.
    */
   slots?: number | undefined;
   /** How a job's process starts. Default: 'forkserver' on Linux, 'spawn' on macOS. */

@@ -30,7 +30,8 @@ const patienceMs = 10_000;
 
 export const forkserverLauncher: Launcher = {
   launch(order, resultWriter, token) {
-    const obstacle = obstacleTo(order);
+    const key = keyOf(order);
+    const obstacle = obstacleTo(key);
     if (obstacle !== undefined) {
       warn(obstacle);
       return spawnLauncher.launch(order, resultWriter, token);
@@ -38,7 +39,7 @@ export const forkserverLauncher: Launcher = {
     const file = writeOrder(token, [...order.body, surroundings(order)]);
     try {
       const send = (): Worker => {
-        const zygote = zygoteFor(order);
+        const zygote = zygoteFor(order, key);
         return request(zygote, order, file.number, resultWriter);
       };
       try {
@@ -117,13 +118,13 @@ class Zygote {
 
 const zygotes = new Map<string, Zygote>();
 
+/** Orders of one key have one zygote. */
 function keyOf(order: Order): string {
   const { JOBSERVER_SPARES: spares } = process.env;
   return JSON.stringify([order.execArgv, order.preload, spares]);
 }
 
-function zygoteFor(order: Order): Zygote {
-  const key = keyOf(order);
+function zygoteFor(order: Order, key: string): Zygote {
   const known = zygotes.get(key);
   if (known?.isGone === false) return known;
   const zygote =
@@ -303,10 +304,10 @@ function surroundings({ cwd, env }: Order): Buffer {
   return part;
 }
 
-/** Why a job has to be spawned instead. */
-function obstacleTo(order: Order): string | undefined {
+/** Why jobs for the zygote of this key have to be spawned instead. */
+function obstacleTo(key: string): string | undefined {
   if (!canFollowProcesses()) return 'this kernel has no pidfd_open';
-  if (zygotes.get(keyOf(order))?.hasDeclined !== true) return undefined;
+  if (zygotes.get(key)?.hasDeclined !== true) return undefined;
   return (
     'module hooks (--import, --loader) run in a thread, which no fork has; ' +
     'hooks made by module.registerHooks need none'
