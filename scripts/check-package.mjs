@@ -3,38 +3,18 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { endWithCommands, run, seconds } from './command.mjs';
-import { command, pack, root } from './pack.mjs';
+import { command, endWithCommands, root, run, runSteps } from './command.mjs';
+import { pack } from './pack.mjs';
 import { unfitTargets } from './prebuilds.mjs';
 
 const bin = join(root, 'node_modules', '.bin');
 const temp = mkdtempSync(join(tmpdir(), 'check-package-'));
 let tarball = '';
 
-// Each throws when it fails; all but the first need the tarball.
-const steps = {
-  pack: async () => {
-    tarball = await pack(temp);
-  },
-  prepack,
-  files,
-  publint,
-  attw,
-};
-
 endWithCommands(removeTemp);
 try {
-  for (const [name, work] of Object.entries(steps)) {
-    const start = performance.now();
-    try {
-      await work();
-      console.log(`ok ${name} (${seconds(start)})`);
-    } catch (error) {
-      console.log(`FAILED ${name}: ${error.message}`);
-      process.exitCode = 1;
-      if (work === steps.pack) break;
-    }
-  }
+  tarball = await pack(temp);
+  await runSteps({ prepack, files, publint, attw });
 } finally {
   removeTemp();
 }

@@ -12,9 +12,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { endWithCommands, seconds } from './command.mjs';
+import { command, endWithCommands, root, runSteps } from './command.mjs';
 import { npmPackage } from './npm-package.mjs';
-import { command, root } from './pack.mjs';
 
 const supported = ['5.6', '5.9', '6', '7'];
 const chosen = process.argv.slice(2);
@@ -38,18 +37,16 @@ const removeProject = () => rmSync(project, { recursive: true, force: true });
 endWithCommands(removeProject);
 try {
   await setUp();
-  for (const version of versions) {
-    const start = performance.now();
-    try {
-      const typescript = await npmPackage('typescript', version);
-      const tsc = join(typescript, 'bin', 'tsc');
-      await command(process.execPath, [tsc, '-p', project], { cwd: project });
-      console.log(`ok TypeScript ${version} (${seconds(start)})`);
-    } catch (error) {
-      console.log(`FAILED TypeScript ${version}: ${error.message}`);
-      process.exitCode = 1;
-    }
-  }
+  const compile = async (version) => {
+    const typescript = await npmPackage('typescript', version);
+    const tsc = join(typescript, 'bin', 'tsc');
+    await command(process.execPath, [tsc, '-p', project], { cwd: project });
+  };
+  const steps = versions.map((version) => [
+    `TypeScript ${version}`,
+    () => compile(version),
+  ]);
+  await runSteps(Object.fromEntries(steps));
 } finally {
   removeProject();
 }

@@ -1,7 +1,11 @@
-// Runs one command to its end for the other scripts, and never for longer than
-// it may take: then its whole process group is killed.
+// Runs commands, and steps made of them, for the other scripts. A command takes
+// no longer than it may: then its whole process group is killed.
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 
 const groups = new Set();
 
@@ -54,6 +58,34 @@ export function run(command, args, options) {
       settle({ ok: failure === undefined, failure, output });
     }
   });
+}
+
+/** What it printed, as `{ stdout, all }`; its failure is an error. */
+export async function command(file, args, options = {}) {
+  const { cwd = root, env = process.env, minutes = 2 } = options;
+  const timeoutMs = minutes * 60_000;
+  const { failure, output } = await run(file, args, { cwd, env, timeoutMs });
+  if (failure === undefined) return output;
+  throw new Error(`${failure}\n${output.all.replace(/^(?=.)/gm, '  ')}`);
+}
+
+/**
+ * Runs each step, or the chosen one, those after a failed one too. A step throws
+ * when it fails; what it returns is told.
+ */
+export async function runSteps(steps, chosen) {
+  for (const [name, work] of Object.entries(steps)) {
+    if (chosen !== undefined && name !== chosen) continue;
+    const start = performance.now();
+    try {
+      const told = await work();
+      const news = told === undefined ? '' : `: ${told}`;
+      console.log(`ok ${name}${news} (${seconds(start)})`);
+    } catch (error) {
+      console.log(`FAILED ${name}: ${error.message}`);
+      process.exitCode = 1;
+    }
+  }
 }
 
 /** Lets an interrupted script take its commands with it, then clean up. */

