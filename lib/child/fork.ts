@@ -2,7 +2,6 @@
 // both here, and neither may go on: its timers, sockets and `finally` blocks
 // would run twice. So a job is one synchronous call, made right here, and the
 // process ends with it.
-import { native } from '../binding.js';
 import { closeInherited } from '../fd.js';
 import type { LocalCall, Surroundings } from '../order.js';
 import { selector } from '../selector.js';
@@ -12,6 +11,7 @@ import { writeThrough } from './output.js';
 import {
   changeEnvironment,
   dropInput,
+  exitNow,
   leaveThroughKernel,
   setPid,
 } from './process.js';
@@ -46,7 +46,7 @@ export function runInFork(order: ForkOrder): never {
   try {
     leave(order, answer);
   } finally {
-    native.exitNow(0);
+    exitNow(0);
   }
 }
 

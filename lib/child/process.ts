@@ -2,6 +2,7 @@
 // own.
 import { openSync } from 'node:fs';
 import { devNull } from 'node:os';
+import { takeCoverage } from 'node:v8';
 import { native } from '../binding.js';
 import { workerState } from '../worker-state.js';
 
@@ -18,8 +19,15 @@ export function setPid(): void {
 /** Node's own way to exit waits for threads that only the parent has. */
 export function leaveThroughKernel(): void {
   const ways = process as unknown as { reallyExit(code?: number): never };
-  ways.reallyExit = (code) => native.exitNow(code ?? 0);
+  ways.reallyExit = (code) => exitNow(code ?? 0);
   workerState.isForked = true;
+}
+
+export function exitNow(code: number): never {
+  // Node would have written it on its way out; it does nothing where nobody
+  // has asked for coverage.
+  takeCoverage();
+  return native.exitNow(code);
 }
 
 /** A job reads nothing of what its parent may still want to read. */

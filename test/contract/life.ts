@@ -1,5 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { serialize } from 'node:v8';
@@ -31,6 +38,20 @@ function isZombie(pid: number): boolean {
   // Its first thread may be one before the others have ended.
   const isLinux = process.platform === 'linux';
   return !isLinux || readdirSync(`/proc/${pid}/task`).length === 1;
+}
+
+/** How often a function of the fixtures was called, says a report of V8. */
+function callsOf(name: string, report: string): number {
+  interface Script {
+    url: string;
+    functions: { functionName: string; ranges: { count: number }[] }[];
+  }
+  const { result } = JSON.parse(report) as { result: Script[] };
+  return result
+    .filter(({ url }) => url.includes('/fixtures/'))
+    .flatMap(({ functions }) => functions)
+    .filter(({ functionName }) => functionName === name)
+    .reduce((sum, { ranges }) => sum + ranges[0]!.count, 0);
 }
 
 /** A handle from its making to its end, and what is derived from it. */
@@ -285,6 +306,20 @@ export function lifeContract(context: Context): void {
     const flags = ['--expose-gc'];
     const { stdout, stderr } = await run('drop', [], { flags });
     expect({ stdout, stderr }).toEqual({ stdout: '{"lost":0}\n', stderr: '' });
+  });
+
+  test('what jobs run is counted where NODE_V8_COVERAGE asks for it', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'coverage-'));
+    try {
+      const env = { ...process.env, NODE_V8_COVERAGE: folder };
+      await run('workAndEnd', [], { env });
+      const counts = readdirSync(folder).map((file) =>
+        callsOf('identity', readFileSync(join(folder, file), 'utf8')),
+      );
+      expect(counts.filter((count) => count > 0)).toEqual([1, 1]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   test('NODE_DEBUG=jobserver tells on stderr what happens, and nothing is told without', async () => {
