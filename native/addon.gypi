@@ -1,7 +1,4 @@
 {
-  # Names that Node's own config.gypi uses ("coverage", "asan") would be taken
-  # from there, so these begin with "addon_".
-  "variables": { "addon_sanitize%": "", "addon_werror%": 0 },
   "targets": [{
     "target_name": "addon",
     "sources": [
@@ -33,7 +30,6 @@
       "-isystem", "<!(node -p \"path.dirname(require.resolve('node-addon-api'))\")"
     ],
     "conditions": [
-      [ "addon_werror==1", { "cflags": [ "-Werror" ] } ],
       [ "OS=='linux'", {
         "sources": [
           "linux/fds.cc",
@@ -73,13 +69,6 @@
             "-isystem", "<!(node -p \"path.dirname(require.resolve('node-addon-api'))\")"
           ]
         }
-      } ],
-      [ "addon_sanitize!=''", {
-        "cflags!": [ "-O2" ],
-        "cflags": [
-          "-fsanitize=<(addon_sanitize)", "-fno-omit-frame-pointer", "-g", "-O1"
-        ],
-        "ldflags": [ "-fsanitize=<(addon_sanitize)" ]
       } ]
     ]
   }]

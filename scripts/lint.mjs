@@ -64,9 +64,11 @@ function clangFormat() {
   }
   // Without the file clang-format would take any code for well-formed.
   if (!existsSync(join(root, '.clang-format'))) return 'no .clang-format';
-  const sources = readdirSync(join(root, 'native'), { recursive: true })
-    .filter((file) => /\.(cc|h)$/.test(file))
-    .map((file) => join('native', file));
+  const sources = ['native', join('test', 'fuzz')].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true })
+      .filter((file) => /\.(cc|h)$/.test(file))
+      .map((file) => join(folder, file)),
+  );
   if (sources.length === 0) return 'no sources in native/';
   return node(
     bin('clang-format'),

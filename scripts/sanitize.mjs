@@ -3,12 +3,12 @@
 // address is ASan with UBSan, which is the default, under jest; thread (TSan)
 // and leak (LSan) run a program of many jobs of all kinds, since jest itself
 // leaks and races. Needs the libraries that come with g++.
-import { cpSync, mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { command, endWithCommands, root, run } from './command.mjs';
+import { endWithCommands, root, run } from './command.mjs';
 import { nodeBin } from './npm-package.mjs';
-import { makeStage } from './stage.mjs';
+import { buildInStage, makeStage } from './stage.mjs';
 
 const soak = ['test/soak/soak.mjs', '60', '20'];
 const kinds = {
@@ -50,7 +50,7 @@ const removeStage = () => rmSync(stage, { recursive: true, force: true });
 
 endWithCommands(removeStage);
 try {
-  await build();
+  const place = await buildInStage(stage, `-fsanitize=${flag}`);
   const { stdout } = spawnSync('g++', [`-print-file-name=${library}`], {
     encoding: 'utf8',
   });
@@ -64,9 +64,7 @@ try {
       ...process.env,
       ...env,
       LD_PRELOAD: stdout.trim(),
-      // Where node-gyp-build looks instead.
-      JOBSERVER_PREBUILD: stage,
-      PREBUILDS_ONLY: '1',
+      ...place,
       // Ten times slower is what a sanitizer is allowed to be.
       TEST_TIMEOUT_FACTOR: '10',
     },
@@ -77,20 +75,4 @@ try {
   if (failure !== undefined) process.exitCode = 1;
 } finally {
   removeStage();
-}
-
-async function build() {
-  const gyp = join(root, 'node_modules', 'node-gyp', 'bin', 'node-gyp.js');
-  const sanitize = ['rebuild', '--', `-Daddon_sanitize=${flag}`];
-  const nodedir = join(process.execPath, '..', '..');
-  await command(process.execPath, [gyp, ...sanitize], {
-    cwd: stage,
-    env: { ...process.env, npm_config_nodedir: nodedir },
-    minutes: 10,
-  });
-  const target = `${process.platform}-${process.arch}`;
-  const folder = join(stage, 'prebuilds', target);
-  mkdirSync(folder, { recursive: true });
-  const built = join(stage, 'build', 'Release', 'addon.node');
-  cpSync(built, join(folder, 'jobserver.node'));
 }

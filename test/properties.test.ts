@@ -13,7 +13,7 @@ import { PriorityQueue } from '../dist/priority-queue.js';
 import { Queue } from '../dist/queue.js';
 import { decode, encode } from '../dist/wire/value.js';
 
-const runs = { numRuns: 1000 };
+const runs = { numRuns: Number(process.env['PROPERTY_RUNS'] ?? 1000) };
 
 /** Texts in which these parts stand between others. */
 function textsOf(...parts: string[]): fc.Arbitrary<string> {
