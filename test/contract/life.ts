@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   mkdtempSync,
@@ -18,6 +17,7 @@ import { identity } from '../fixtures/jobs.js';
 import { isRemote, testIf } from '../helpers/context.js';
 import { useGates } from '../helpers/gate.js';
 import { openJobserver } from '../helpers/jobserver.js';
+import { stateOf } from '../helpers/processes.js';
 import { runNode } from '../helpers/program.js';
 import { rejection, thrown } from '../helpers/thrown.js';
 import { timeoutFactor, until } from '../helpers/until.js';
@@ -33,8 +33,7 @@ const programs = join(__dirname, '..', 'fixtures', 'life-programs.js');
 
 /** True when a child has ended and nobody has reaped it. */
 function isZombie(pid: number): boolean {
-  const state = execFileSync('ps', ['-o', 'stat=', '-p', String(pid)]);
-  if (!String(state).startsWith('Z')) return false;
+  if (stateOf(pid) !== 'Z') return false;
   // Its first thread may be one before the others have ended.
   const isLinux = process.platform === 'linux';
   return !isLinux || readdirSync(`/proc/${pid}/task`).length === 1;

@@ -1,8 +1,13 @@
 // What the system says of a process.
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/** The letter of /proc/<pid>/stat; 'X' when there is no such process. */
+/** 'Z' for a zombie, 'X' when there is no such process. */
 export function stateOf(pid: number): string {
+  if (process.platform !== 'linux') {
+    const { stdout } = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)]);
+    return String(stdout)[0] ?? 'X';
+  }
   let stat: string;
   try {
     stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
