@@ -426,6 +426,24 @@ describe('a URL or string', () => {
   });
 });
 
+describe('in a worker that has loaded something else', () => {
+  test('of two functions with one text, both moved, none is chosen', () => {
+    const { ref } = nameAll(join(fixtures, 'tasks.mjs'))['twinOne']!;
+    const moved = { ...ref, line: 10_000 } as FunctionRef;
+    const error = callAll([['moved', moved, 5]])['moved']?.error;
+    expect(error).toEqual(refusal('look like the function'));
+    expect(error).toEqual(refusal('twinOne.f, twinTwo.f'));
+    expect(error).toEqual(refusal("new URL('./file.js#twinOne.f'"));
+  });
+
+  test('a global that it does not have is told', () => {
+    const ref: FunctionRef = { kind: 'global', path: ['nope'] };
+    expect(callAll([['nope', ref]])['nope']?.error).toEqual(
+      refusal('There is no global function nope in this process'),
+    );
+  });
+});
+
 describe('inside the sandbox of jest', () => {
   test('a text that a transform has rewritten is known by its name', () => {
     const { ref } = nameAll(join(fixtures, 'tasks.mjs'))['double']!;
