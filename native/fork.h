@@ -9,7 +9,8 @@ namespace sys {
 // since has to be prepared anew.
 int PrepareFork();
 
-// Prepares and forks; 0 in the child, where no other thread lives.
+// Prepares and forks; 0 in the child, where no other thread lives and every
+// signal waits until it is unblocked.
 int Fork();
 
 // 1 when every other thread of this process sleeps, so that none of them can

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,8 +65,15 @@ int PrepareFork() {
 int Fork() {
   const int result = PrepareFork();
   if (result < 0) return result;
+  // libuv's handlers would tell the parent of what is meant for the child.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
   const pid_t pid = fork();
-  return pid < 0 ? -errno : pid;
+  const int error = errno;
+  if (pid != 0) pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return pid < 0 ? -error : pid;
 }
 
 int IsQuiet() {
