@@ -69,10 +69,10 @@ int Fork() {
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  sigprocmask(SIG_SETMASK, &all, &before);
   const pid_t pid = fork();
   const int error = errno;
-  if (pid != 0) pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (pid != 0) sigprocmask(SIG_SETMASK, &before, nullptr);
   return pid < 0 ? -error : pid;
 }
 
