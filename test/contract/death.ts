@@ -152,7 +152,7 @@ export function deathContract(context: Context): void {
 
   test('a pending wait does not keep a signal back (XC-08)', async () => {
     const js = open();
-    const future = await js.submit(jobs.hang);
+    const future = await js.submit(jobs.spin);
     const pending = future.wait();
     await future.wait({ timeout: 0, killSignal: 15 });
     expect(await pending).toBe(true);
@@ -163,7 +163,7 @@ export function deathContract(context: Context): void {
     'the signal %p is refused, and the job goes on (FUT-38)',
     async (signal) => {
       const js = open();
-      const future = await js.submit(jobs.hang);
+      const future = await js.submit(jobs.spin);
       expect(() => future.kill(signal as never)).toThrow(
         expect.objectContaining({ code: expect.stringMatching(/^ERR_/) }),
       );
