@@ -23,11 +23,15 @@ export function leaveThroughKernel(): void {
   workerState.isForked = true;
 }
 
+/** Whatever goes wrong: what called a fork's job is the stack of its parent. */
 export function exitNow(code: number): never {
-  // Node would have written it on its way out; it does nothing where nobody
-  // has asked for coverage.
-  takeCoverage();
-  return native.exitNow(code);
+  try {
+    // Node would have written it on its way out; it does nothing where nobody
+    // has asked for coverage.
+    takeCoverage();
+  } finally {
+    native.exitNow(code);
+  }
 }
 
 /** A job reads nothing of what its parent may still want to read. */
