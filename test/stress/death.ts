@@ -59,11 +59,7 @@ export function deathStress(context: Context): void {
             const future = await js.submit(delayedBytes, args);
             if (killAfterMs !== undefined) {
               await sleep(killAfterMs);
-              const { pid } = future;
-              if (pid !== undefined) {
-                killed.add(index);
-                process.kill(pid, 'SIGKILL');
-              }
+              if (future.kill('SIGKILL')) killed.add(index);
             }
             return future.result();
           }),
