@@ -82,7 +82,6 @@ export interface Native {
   sendFds(socket: number, bytes: Uint8Array, fds: Int32Array): number;
   /** The next message, 0 at the end; its fds, close-on-exec, then -1. Never waits. */
   receiveFds(socket: number, bytes: Uint8Array, fds: Int32Array): number;
-  dupTo(fd: number, target: number): number;
   /** Node keeps the pid that it had before a fork. */
   getpid(): number;
   /** Forks this process, heap and all: 0 in the child, where no other thread lives (Linux). */

@@ -33,7 +33,7 @@ class HotPages {
 };
 
 // What the submitter sends, with these fds in this order: the report socket,
-// then those that only JavaScript knows.
+// standard output and standard error, then those that only JavaScript knows.
 struct ForkRequest {
   int orphan_signal;
 };
@@ -72,7 +72,7 @@ class Zygote {
   void Serve();
 
   // In a child: waits for a request, then tells its submitter and the zygote.
-  // The fds of the request but for the report socket, and their number.
+  // The fds that JavaScript knows, and their number.
   size_t TakeJob(int* fds);
 
  private:

@@ -175,10 +175,6 @@ int32_t TrustOrphanTeller(const Args& args) {
 
 int32_t GetPid(const Args&) { return getpid(); }
 
-int32_t DuplicateTo(const Args& args) {
-  return dup2(args.Int(0), args.Int(1)) < 0 ? -errno : 0;
-}
-
 template <int32_t (*verb)(const Args&)>
 Napi::Value Call(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), verb(Args(info)));
@@ -197,7 +193,6 @@ void InitForking(Napi::Env, Napi::Object exports) {
   Export<Fork>(exports, "fork");
   Export<IsQuiet>(exports, "isQuiet");
   Export<ServeForks>(exports, "serveForks");
-  Export<DuplicateTo>(exports, "dupTo");
   Export<GetPid>(exports, "getpid");
   Export<TrustOrphanTeller>(exports, "trustOrphanTeller");
   Export<UnblockSignals>(exports, "unblockSignals");

@@ -67,7 +67,7 @@ function cutOff(order: ForkOrder, answer: Answer): void {
     const message = `process.exit(${code}) was called in the job`;
     answer.send('lost', encodeThrown(new Error(message)));
   });
-  enterWorker({ ...order, context: 'fork', forkserverFd: -1 });
+  enterWorker({ ...order, forkserverFd: -1 }, { ...order, context: 'fork' });
   followSubmitter(order, answer);
   process.chdir(surroundings.cwd);
   const present = new Map(Object.entries(process.env));

@@ -3,14 +3,16 @@
 import { native } from '../binding.js';
 import { readOrder } from '../order-file.js';
 import { noteOutput } from './output.js';
-import { inheritedSlots, run } from './run.js';
+import { dieOfEachSignal, inheritedSlots, reportEndings, run } from './run.js';
 
 const orderFd = 3;
 const resultFd = 4;
 const firstSlotFd = 5;
 
 process.title = 'jobserver-worker';
+dieOfEachSignal();
 noteOutput();
+reportEndings(false);
 const { token, body } = readOrder(orderFd);
 const slotFds = body.head.slots.flatMap((_, i) => [
   firstSlotFd + 2 * i,
@@ -24,4 +26,5 @@ void run({
   resultFd,
   slotPipes: inheritedSlots(body.head, slotFds),
   forkserverFd: -1,
+  exit: process.exit,
 });

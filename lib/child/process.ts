@@ -23,11 +23,16 @@ export function leaveThroughKernel(): void {
   workerState.isForked = true;
 }
 
+const wantsCoverage = process.env['NODE_V8_COVERAGE'] !== undefined;
+
 /** Whatever goes wrong: what called a fork's job is the stack of its parent. */
-export function exitNow(code: number): never {
+export const exitNow: (code: number) => never = wantsCoverage
+  ? exitCovered
+  : native.exitNow;
+
+// Node would have written it on its way out.
+function exitCovered(code: number): never {
   try {
-    // Node would have written it on its way out; it does nothing where nobody
-    // has asked for coverage.
     takeCoverage();
   } finally {
     native.exitNow(code);

@@ -29,17 +29,22 @@ export interface WorkerOrder {
   readonly forkserverFd: number;
   /** What has to be done before the job, and may fail as the job may. */
   readonly enter?: () => void;
+  /** Ends the process, where nobody listens for its end. */
+  readonly exit: (code: number) => void;
 }
+
+/** Whether the result arrives or not, what ends the process tells through it. */
+let answer: Answer | undefined;
 
 /** Runs the job and ends the process. */
 export async function run(order: WorkerOrder): Promise<void> {
-  const answer = new Answer(order.resultFd);
-  enterWorker({ ...order, ...order.body.head });
+  const { head } = order.body;
+  answer = new Answer(order.resultFd);
+  enterWorker(order, head);
   // The zygote does the same for those that it forks.
-  if (order.forkserverFd < 0) followSubmitter(order.body.head, answer);
-  reportEndings(answer, order.forkserverFd >= 0);
+  if (order.forkserverFd < 0) followSubmitter(head, answer);
   await perform(order, answer);
-  trace('job %s answered', describeFunction(order.body.head.fn));
+  if (trace.enabled) trace('job %s answered', describeFunction(head.fn));
   // Its own jobs must give back their slots before it can go.
   for (const busy of workerState.busy) {
     busy.refuse();
@@ -47,12 +52,14 @@ export async function run(order: WorkerOrder): Promise<void> {
   }
   await flushOutput();
   if (answer.isOrphan()) giveBack(order);
-  process.exit();
+  // One listener is ours: process.exit costs more than a small job.
+  if (process.listenerCount('exit') > 1) process.exit();
+  order.exit(Number(process.exitCode ?? 0));
 }
 
 /** Makes the call and answers with its outcome. */
-export async function perform(
-  { body, slotPipes, enter }: Pick<WorkerOrder, 'body' | 'slotPipes' | 'enter'>,
+async function perform(
+  { body, slotPipes, enter }: WorkerOrder,
   answer: Answer,
 ): Promise<void> {
   try {
@@ -76,24 +83,27 @@ export function inheritedSlots(
   }));
 }
 
-type Role = Omit<WorkerOrder, 'body'> &
-  Pick<Head, 'context' | 'preload' | 'orphanSignal'>;
+type Place = Pick<
+  WorkerOrder,
+  'token' | 'resultFd' | 'slotPipes' | 'forkserverFd'
+>;
+type Role = Pick<Head, 'context' | 'preload' | 'orphanSignal'>;
 
 /** Makes this process one that runs a job. */
-export function enterWorker(role: Role): void {
-  const { token, resultFd, orphanSignal } = role;
-  const [slots] = role.slotPipes;
+export function enterWorker(
+  { token, resultFd, slotPipes, forkserverFd }: Place,
+  { context, preload, orphanSignal }: Role,
+): void {
+  const [slots] = slotPipes;
   workerState.isWorker = true;
   workerState.ambient = slots && {
     reader: slots.reader,
     writer: slots.writer,
     slots: slots.count,
-    context: role.context,
-    preload: role.preload,
-    forkserverFd: role.forkserverFd,
+    context,
+    preload,
+    forkserverFd,
   };
-  // Node opens its inspector on SIGUSR1; a job dies of it as of other signals.
-  native.resetSignal(constants.signals.SIGUSR1);
   if (slots !== undefined && token >= 0 && orphanSignal > 0) {
     native.guardToken(orphanSignal, resultFd, slots.writer, token);
   }
@@ -226,16 +236,21 @@ function reviveHandle(
   return reviveJobserver(data, slotPipes, imports);
 }
 
+/** Node opens its inspector on SIGUSR1; a job dies of it as of other signals. */
+export function dieOfEachSignal(): void {
+  native.resetSignal(constants.signals.SIGUSR1);
+}
+
 /** Tells the submitter why the process ends, where Node lets us know. */
-function reportEndings(answer: Answer, isForked: boolean): void {
+export function reportEndings(isForked: boolean): void {
   let isIdle = false;
   process.on('beforeExit', () => {
     isIdle = true;
   });
-  if (isForked) endOnUncaught(answer);
-  else reportUncaught(answer);
+  if (isForked) endOnUncaught();
+  else reportUncaught();
   process.on('exit', (code) => {
-    if (answer.isSent) return;
+    if (answer === undefined || answer.isSent) return;
     const message = isIdle
       ? 'The promise of the job never settled, and nothing was left to do'
       : `process.exit(${code}) was called before the job had a result`;
@@ -243,20 +258,20 @@ function reportEndings(answer: Answer, isForked: boolean): void {
   });
 }
 
-function reportUncaught(answer: Answer): void {
+function reportUncaught(): void {
   process.on('uncaughtExceptionMonitor', (error) => {
     // A handler of the job's own decides what becomes of the process.
     if (process.listenerCount('uncaughtException') > 0) return;
     if (process.hasUncaughtExceptionCaptureCallback()) return;
-    answer.send('lost', encodeThrown(error));
+    answer?.send('lost', encodeThrown(error));
   });
 }
 
 // Node's own way out ends in threads that a forked child does not have.
-function endOnUncaught(answer: Answer): void {
+function endOnUncaught(): void {
   process.on('uncaughtException', (error) => {
     if (process.listenerCount('uncaughtException') > 1) return;
-    answer.send('lost', encodeThrown(error));
+    answer?.send('lost', encodeThrown(error));
     writeLastWords(
       `Uncaught ${inspect(error)}\n\nNode.js ${process.version}\n`,
     );

@@ -24,9 +24,14 @@ import { readOrder, writeOrder } from '../order-file.js';
 import { encode, encodeThrown } from '../wire/value.js';
 import { workerState } from '../worker-state.js';
 import { noteOutput, writeLastWords } from './output.js';
-import { changeEnvironment, leaveThroughKernel, setPid } from './process.js';
+import {
+  changeEnvironment,
+  exitNow,
+  leaveThroughKernel,
+  setPid,
+} from './process.js';
 import { forgetSeed, replaceMathRandom } from './random.js';
-import { Answer, inheritedSlots, perform, run } from './run.js';
+import { dieOfEachSignal, inheritedSlots, reportEndings, run } from './run.js';
 
 const requestFd = 3;
 // Kinds of native/fork.h.
@@ -64,11 +69,12 @@ async function main(): Promise<void> {
     });
     return;
   }
+  reportEndings(true);
   const emptyJob = await findEmptyJob();
   for (let i = 0; i < 3; i++) await exercise(emptyJob);
+  process.title = 'jobserver-zygote';
   // Shows what memory a job touches; the others copy it at once.
   const scout = (): void => {
-    becomeSpare();
     void exercise(emptyJob);
   };
   native.serveForks(
@@ -134,9 +140,9 @@ function answerAll(answer: (resultFd: number) => number): void {
     const length = native.receiveFds(requestFd, request, fds);
     if (length === 0) process.exit();
     if (length < 0) continue;
-    const [report, , result] = fds as unknown as [number, number, number];
-    const message = new Uint8Array(Int32Array.of(answer(result), 0, 0).buffer);
-    native.sendFds(report, message, new Int32Array(0));
+    const [report, , , , result] = fds;
+    const message = new Uint8Array(Int32Array.of(answer(result!), 0, 0).buffer);
+    native.sendFds(report!, message, new Int32Array(0));
     for (const fd of fds) if (fd >= 0) native.close(fd);
   }
 }
@@ -150,7 +156,7 @@ async function findEmptyJob(): Promise<FunctionRef> {
   return { kind: 'place', url, load: 'import', name: 'nothing', print, ...at };
 }
 
-/** A whole job: what it runs is compiled, and its pages are known to a scout. */
+/** A whole job but for its end: what it runs is compiled, and its pages are known to a scout. */
 async function exercise(fn: FunctionRef): Promise<void> {
   const head = {
     fn,
@@ -169,11 +175,12 @@ async function exercise(fn: FunctionRef): Promise<void> {
     cwd: process.cwd(),
     env: environmentOfJob(new Map()),
   });
-  const file = writeOrder(-1, [...parts, surroundings]);
-  const order = readOrder(file.number);
-  enter(order.surroundings!);
-  const slotPipes = inheritedSlots(order.body.head, [-1, -1]);
-  await perform({ body: order.body, slotPipes }, new Answer(nowhere));
+  const { number: order } = writeOrder(-1, [...parts, surroundings]);
+  becomeSpare();
+  await new Promise<unknown>((resolve) => {
+    becomeJob([order, nowhere, requestFd, -1, -1], resolve);
+  });
+  workerState.ambient = undefined;
 }
 
 /** Not on the way of any job: the spare waits for one when this is done. */
@@ -181,6 +188,7 @@ function becomeSpare(): void {
   setPid();
   process.title = 'jobserver-worker';
   leaveThroughKernel();
+  dieOfEachSignal();
   native.trustOrphanTeller(process.ppid);
   renewRandomness();
 }
@@ -207,9 +215,12 @@ function isLoaded(builtin: string): boolean {
   return moduleLoadList.includes(`NativeModule ${builtin}`);
 }
 
-function becomeJob(fds: readonly number[]): void {
+function becomeJob(
+  fds: readonly number[],
+  exit: (code: number) => void = exitNow,
+): void {
   try {
-    beginJob(fds);
+    beginJob(fds, exit);
   } catch (error) {
     // Its signals are still blocked: nobody else could end it.
     writeLastWords(`A job could not begin: ${inspect(error)}\n`);
@@ -217,19 +228,13 @@ function becomeJob(fds: readonly number[]): void {
   }
 }
 
-function beginJob(fds: readonly number[]): void {
-  const [orderFd, resultFd, stdout, stderr, forkserverFd, ...slotFds] = fds as [
-    number,
-    number,
+function beginJob(fds: readonly number[], exit: (code: number) => void): void {
+  const [orderFd, resultFd, forkserverFd, ...slotFds] = fds as [
     number,
     number,
     number,
     ...number[],
   ];
-  native.dupTo(stdout, 1);
-  native.close(stdout);
-  native.dupTo(stderr, 2);
-  native.close(stderr);
   const { token, body, surroundings } = readOrder(orderFd);
   void run({
     body,
@@ -240,6 +245,7 @@ function beginJob(fds: readonly number[]): void {
     enter: () => {
       enter(surroundings!);
     },
+    exit,
   });
 }
 

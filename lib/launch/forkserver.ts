@@ -68,7 +68,7 @@ function request(
   const report = new Fd(ends[0]!);
   const reporter = new Fd(ends[1]!);
   const pipes = order.slotPipes.flatMap((pipe) => [pipe.reader, pipe.writer]);
-  const fds = [reporter.number, orderFile, resultWriter, 1, 2];
+  const fds = [reporter.number, 1, 2, orderFile, resultWriter];
   try {
     zygote.send(order.orphanSignal, [...fds, zygote.client.number, ...pipes]);
     return new ForkedWorker(report, zygote);

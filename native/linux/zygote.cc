@@ -38,6 +38,9 @@ constexpr int kRetryMs = 10;
 
 constexpr int kIsChild = 1;
 
+// Of a request: the report socket and the two standard streams.
+constexpr size_t kOurFds = 3;
+
 int HighestFd() {
   DIR* fds = opendir("/proc/self/fd");
   if (fds == nullptr) return -errno;
@@ -212,7 +215,7 @@ size_t Zygote::TakeJob(int* fds) {
   Message message = {&request, sizeof request, received, kMostPassed};
   const int length = ReceiveFds(request_fd_, &message, true);
   // The end: nobody is left who could ask for a job.
-  if (length <= 0 || message.fd_count == 0) _exit(0);
+  if (length <= 0 || message.fd_count < kOurFds) _exit(0);
   // The job lives on without its zygote.
   prctl(PR_SET_PDEATHSIG, 0);
   close(request_fd_);
@@ -227,8 +230,13 @@ size_t Zygote::TakeJob(int* fds) {
   if (self >= 0) close(self);
   close(report);
 
-  for (size_t i = 1; i < message.fd_count; i++) fds[i - 1] = received[i];
-  return message.fd_count - 1;
+  for (int stream = 1; stream <= 2; stream++) {
+    dup2(received[stream], stream);
+    close(received[stream]);
+  }
+  const size_t count = message.fd_count - kOurFds;
+  for (size_t i = 0; i < count; i++) fds[i] = received[kOurFds + i];
+  return count;
 }
 
 void Zygote::HandleEvents(int timeout_ms) {
