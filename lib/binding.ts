@@ -26,6 +26,14 @@ export interface Native {
   read(fd: number, bytes: Uint8Array, offset: number, length: number): number;
   /** Bytes written, maybe fewer than length; a vanished reader is -EPIPE. */
   write(fd: number, bytes: Uint8Array, offset: number, length: number): number;
+  /** `read` from a position of a file, wherever its offset is. */
+  readAt(
+    fd: number,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    position: number,
+  ): number;
   /** An empty anonymous file, close-on-exec, that lives as long as its fds. */
   anonymousFile(): number;
 
@@ -104,7 +112,7 @@ export interface Native {
     onEnd: () => void,
   ): number;
   /** Ends the process at once: no exit handlers, no destructors. */
-  exitNow(code: number): never;
+  readonly exitNow: (code: number) => never;
 }
 
 /** Where `npm run build` and `prebuilds/` are: the root of the package. */

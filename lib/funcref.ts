@@ -70,9 +70,19 @@ export function importFunction(ref: FunctionRef): Function | Promise<Function> {
   return remember(chooseFunction(ref, load(file)));
 }
 
-/** Node remembers what a URL resolves to for each file that imports it: this one. */
-export function importModule(url: string): Promise<unknown> {
-  return import(url);
+const namespaces = new Map<string, unknown>();
+
+/**
+ * What `import(url)` gives, from then on without asking Node's loader, whose
+ * answer would be the same.
+ */
+export async function importModule(url: string): Promise<unknown> {
+  let namespace = namespaces.get(url);
+  if (namespace === undefined) {
+    namespace = await import(url);
+    namespaces.set(url, namespace);
+  }
+  return namespace;
 }
 
 /** For messages, traces and diagnostics: "fib (file:///app/tasks.mjs)". */

@@ -1,10 +1,14 @@
 // An order on its way: an anonymous file, whole before anybody reads it, so
 // that no pipe has to be fed and a worker that dies while it reads cannot hold
 // up anybody.
-import { fstatSync, readSync } from 'node:fs';
 import { check, native } from './binding.js';
 import { Fd } from './fd.js';
-import { type ReceivedOrder, packHeader, unpackOrder } from './order.js';
+import {
+  type ReceivedOrder,
+  orderLength,
+  packHeader,
+  unpackOrder,
+} from './order.js';
 
 export function writeOrder(token: number, parts: readonly Buffer[]): Fd {
   const file = new Fd(check(native.anonymousFile(), 'open the order'));
@@ -25,17 +29,30 @@ function writeAll(fd: number, bytes: Buffer): void {
   }
 }
 
-// One read takes no more than 2 GiB.
-const mostBytes = 1 << 30;
+// Most orders are no longer.
+const firstBytes = 16 << 10;
 
 /** Takes over the fd. */
 export function readOrder(fd: number): ReceivedOrder {
-  const bytes = Buffer.allocUnsafeSlow(fstatSync(fd).size);
-  for (let offset = 0; offset < bytes.length;) {
-    const length = Math.min(bytes.length - offset, mostBytes);
-    // By position: the offset of the description is where its writer left it.
-    offset += readSync(fd, bytes, offset, length, offset);
+  let bytes = Buffer.allocUnsafeSlow(firstBytes);
+  const arrived = check(
+    native.readAt(fd, bytes, 0, firstBytes, 0),
+    'read the order',
+  );
+  const length = orderLength(bytes);
+  if (length > arrived) {
+    bytes = Buffer.allocUnsafeSlow(length);
+    readAll(fd, bytes);
   }
   native.close(fd);
   return unpackOrder(bytes);
+}
+
+function readAll(fd: number, bytes: Buffer): void {
+  for (let offset = 0; offset < bytes.length;) {
+    const length = bytes.length - offset;
+    // By position: the offset of the description is where its writer left it.
+    const count = native.readAt(fd, bytes, offset, length, offset);
+    offset += check(count, 'read the order');
+  }
 }

@@ -70,45 +70,43 @@ export function packSurroundings({ cwd, env }: Surroundings): Buffer {
   return Buffer.concat([Buffer.from(`${cwd}\0`), packEnv(env)]);
 }
 
-// A number of parts, the token, then the length of each part.
-const countBytes = 2;
-const tokenBytes = 2;
-const lengthBytes = 8;
+// The token, then the length of each part; 0 for one that is left out.
+const partCount = 4;
+const headerBytes = 8 * (1 + partCount);
 
 /** What precedes the parts of an order in its file. */
 export function packHeader(token: number, parts: readonly Buffer[]): Buffer {
-  const header = Buffer.alloc(
-    countBytes + tokenBytes + lengthBytes * parts.length,
-  );
-  let offset = header.writeInt16LE(parts.length);
-  offset = header.writeInt16LE(token, offset);
-  for (const { length } of parts) {
-    offset = header.writeDoubleLE(length, offset);
-  }
-  return header;
+  const header = new Float64Array(1 + partCount);
+  header[0] = token;
+  for (const [i, { length }] of parts.entries()) header[1 + i] = length;
+  return Buffer.from(header.buffer);
 }
 
+/** Bytes of the whole order that begins with these. */
+export function orderLength(bytes: Buffer): number {
+  const [, ...lengths] = headerOf(bytes);
+  return lengths.reduce((sum, length) => sum + length, headerBytes);
+}
+
+function headerOf(bytes: Buffer): Float64Array {
+  return new Float64Array(bytes.buffer, bytes.byteOffset, 1 + partCount);
+}
+
+/** Of an order that has a buffer for itself. */
 export function unpackOrder(bytes: Buffer): ReceivedOrder {
-  const count = bytes.readInt16LE();
-  const token = bytes.readInt16LE(countBytes);
-  const lengthsAt = countBytes + tokenBytes;
-  const parts: Buffer[] = [];
-  let start = lengthsAt + lengthBytes * count;
-  for (let i = 0; i < count; i++) {
-    const end = start + bytes.readDoubleLE(lengthsAt + lengthBytes * i);
-    parts.push(bytes.subarray(start, end));
-    start = end;
-  }
-  const [head, args, preexecArgs, surroundings] = parts;
-  const body = {
-    head: deserialize(head!) as Head,
-    args: args!,
-    preexecArgs: preexecArgs!,
-  };
+  const [token, ...lengths] = headerOf(bytes) as unknown as [
+    number,
+    ...number[],
+  ];
+  let end = headerBytes;
+  const [head, args, preexecArgs, surroundings] = lengths.map((length) =>
+    bytes.subarray(end, (end += length)),
+  ) as [Buffer, Buffer, Buffer, Buffer];
   return {
     token,
-    body,
-    surroundings: surroundings && unpackSurroundings(surroundings),
+    body: { head: deserialize(head) as Head, args, preexecArgs },
+    surroundings:
+      surroundings.length > 0 ? unpackSurroundings(surroundings) : undefined,
   };
 }
 

@@ -39,6 +39,11 @@ int Write(const Args& args) {
   return sys::Write(args.Int(0), bytes.data, bytes.length);
 }
 
+int ReadAt(const Args& args) {
+  const Bytes bytes = args.BytesAt(1);
+  return sys::ReadAt(args.Int(0), bytes.data, bytes.length, args.Double(4));
+}
+
 int AnonymousFile(const Args&) { return sys::AnonymousFile(); }
 
 // JavaScript writes struct pollfd itself: an fd, then events in the low half
@@ -164,6 +169,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<SetNonBlocking>(exports, "setNonBlocking");
   Export<Read>(exports, "read");
   Export<Write>(exports, "write");
+  Export<ReadAt>(exports, "readAt");
   Export<AnonymousFile>(exports, "anonymousFile");
   Export<Poll>(exports, "poll");
   Export<SelectorOpen>(exports, "selectorOpen");

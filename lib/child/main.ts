@@ -26,5 +26,7 @@ void run({
   resultFd,
   slotPipes: inheritedSlots(body.head, slotFds),
   forkserverFd: -1,
-  exit: process.exit,
+  exit: (code) => {
+    process.exit(code);
+  },
 });

@@ -177,7 +177,8 @@ async function call(
 
   const revive = (data: unknown): object =>
     reviveHandle(data, slotPipes, imports);
-  const release = await prepare(preexec, decode(preexecArgs, revive));
+  const release =
+    preexec && (await prepare(preexec, decode(preexecArgs, revive)));
   const outcome = await settle(async () => {
     const given = decode(args, revive) as unknown[];
     if (!head.isMapped) return fn(...given);
@@ -185,7 +186,8 @@ async function call(
     for (const each of given as unknown[][]) values.push(await fn(...each));
     return values;
   });
-  const released = await settle(async () => release?.());
+  if (release === undefined) return outcomeOf(outcome);
+  const released = await settle(async () => release());
   return outcomeOf(outcome, released);
 }
 
@@ -197,8 +199,8 @@ async function settle(step: () => Promise<unknown>): Promise<Settled> {
 }
 
 /** The failure of a release counts more, and has that of the call as cause. */
-export function outcomeOf(outcome: Settled, released: Settled): unknown {
-  if (released.status === 'rejected') {
+export function outcomeOf(outcome: Settled, released?: Settled): unknown {
+  if (released?.status === 'rejected') {
     const error: unknown = released.reason;
     const isBare = types.isNativeError(error) && error.cause === undefined;
     if (outcome.status === 'rejected' && isBare) error.cause = outcome.reason;
@@ -211,10 +213,10 @@ export function outcomeOf(outcome: Settled, released: Settled): unknown {
 
 /** Runs preexec; returns what releases the Disposable that it returned. */
 async function prepare(
-  preexec: Callee | undefined,
+  preexec: Callee,
   args: unknown,
 ): Promise<(() => unknown) | undefined> {
-  const guard: unknown = await preexec?.(...(args as unknown[]));
+  const guard: unknown = await preexec(...(args as unknown[]));
   if (guard === undefined || guard === null) return undefined;
   const disposable = guard as Partial<AsyncDisposable & Disposable>;
   const dispose = disposable[Symbol.asyncDispose] ?? disposable[Symbol.dispose];

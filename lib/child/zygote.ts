@@ -71,7 +71,7 @@ async function main(): Promise<void> {
   }
   reportEndings(true);
   const emptyJob = await findEmptyJob();
-  for (let i = 0; i < 3; i++) await exercise(emptyJob);
+  for (let i = 0; i < 30; i++) await exercise(emptyJob);
   process.title = 'jobserver-zygote';
   // Shows what memory a job touches; the others copy it at once.
   const scout = (): void => {
