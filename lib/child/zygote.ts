@@ -11,7 +11,7 @@ import { native, pollEvents } from '../binding.js';
 import { environmentOfJob } from '../environment.js';
 import { codedError } from '../errors.js';
 import { writeFrame } from '../frame.js';
-import { type FunctionRef, importModule } from '../funcref.js';
+import { importModule } from '../funcref.js';
 import { fingerprint } from '../function-search.js';
 import {
   type PackedSurroundings,
@@ -39,6 +39,10 @@ const ended = 2;
 const declined = 4;
 // Forked ahead, off the way of the jobs that take them.
 const spares = Number(process.env['JOBSERVER_SPARES'] ?? 2);
+
+// Enough for V8 to compile what it runs often as far as it ever will, since what
+// it compiles in a job is lost.
+const exercises = 30;
 
 const preload = process.argv.slice(2);
 const environment = new Map(Object.entries(process.env));
@@ -70,18 +74,23 @@ async function main(): Promise<void> {
     return;
   }
   reportEndings(true);
-  const emptyJob = await findEmptyJob();
-  for (let i = 0; i < 30; i++) await exercise(emptyJob);
+  const order = await writeEmptyOrder();
+  for (let i = 0; i < exercises; i++) await exercise(order);
   process.title = 'jobserver-zygote';
   // Shows what memory a job touches; the others copy it at once.
   const scout = (): void => {
-    void exercise(emptyJob);
+    void exercise(order);
+  };
+  const spare = (): void => {
+    becomeSpare();
+    native.close(order);
+    native.close(nowhere);
   };
   native.serveForks(
     requestFd,
     spares,
     scout,
-    becomeSpare,
+    spare,
     becomeJob,
     idle,
     end,
@@ -147,19 +156,14 @@ function answerAll(answer: (resultFd: number) => number): void {
   }
 }
 
-/** Named as a submitter names the function of an ES module. */
-async function findEmptyJob(): Promise<FunctionRef> {
+/** Its function has the name that a submitter gives one of an ES module. */
+async function writeEmptyOrder(): Promise<number> {
   const url = pathToFileURL(join(__dirname, 'nothing.mjs')).href;
   const { nothing } = (await importModule(url)) as { nothing: Function };
   const at = { line: 1, column: 0, isRewritten: false };
   const print = fingerprint(nothing);
-  return { kind: 'place', url, load: 'import', name: 'nothing', print, ...at };
-}
-
-/** A whole job but for its end: what it runs is compiled, and its pages are known to a scout. */
-async function exercise(fn: FunctionRef): Promise<void> {
   const head = {
-    fn,
+    fn: { kind: 'place', url, load: 'import', name: 'nothing', print, ...at },
     isMapped: false,
     preexec: undefined,
     imports: [],
@@ -175,10 +179,14 @@ async function exercise(fn: FunctionRef): Promise<void> {
     cwd: process.cwd(),
     env: environmentOfJob(new Map()),
   });
-  const { number: order } = writeOrder(-1, [...parts, surroundings]);
+  return writeOrder(-1, [...parts, surroundings]).number;
+}
+
+/** A whole job but for its end: what it runs is compiled, and its pages are known to a scout. */
+async function exercise(order: number): Promise<void> {
   becomeSpare();
   await new Promise<unknown>((resolve) => {
-    becomeJob([order, nowhere, requestFd, -1, -1], resolve);
+    becomeJob([native.dup(order), nowhere, requestFd, -1, -1], resolve);
   });
   workerState.ambient = undefined;
 }
