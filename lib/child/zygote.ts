@@ -86,15 +86,7 @@ async function main(): Promise<void> {
     native.close(order);
     native.close(nowhere);
   };
-  native.serveForks(
-    requestFd,
-    spares,
-    scout,
-    spare,
-    becomeJob,
-    idle,
-    end,
-  );
+  native.serveForks(requestFd, spares, scout, spare, becomeJob, idle, end);
 }
 
 // The programs that a job starts are to be threaded as usual.
