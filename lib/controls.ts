@@ -118,6 +118,8 @@ export function orderOf(
   };
 }
 
+const none = new Uint8Array(0);
+
 function encodeCall(
   call: Call,
   { context, preload, orphanSignal, preexec }: Controls,
@@ -126,7 +128,8 @@ function encodeCall(
   const passage: Passage = { slotPipes: [slots], imports: [] };
   const send = sender(passage);
   const args = encode(call.args, 'args', send);
-  const preexecArgs = encode(preexec?.args ?? [], 'preexec args', send);
+  const preexecArgs =
+    preexec === undefined ? none : encode(preexec.args, 'preexec args', send);
   const head = {
     fn: nameFunction(call.fn, 'fn'),
     isMapped: call.isMapped,

@@ -23,6 +23,7 @@ export interface Head {
 export interface Body {
   readonly head: Head;
   readonly args: Uint8Array;
+  /** Empty without a preexec. */
   readonly preexecArgs: Uint8Array;
 }
 

@@ -197,13 +197,15 @@ export class Resources implements SlotQueue, FutureOwner, Busy {
     frame: Frame | undefined,
     ending: Ending,
   ): void {
-    trace(
-      'job %d finished: %s, exit code %s, signal %s',
-      ending.pid,
-      frame?.kind ?? 'no result',
-      ending.exitCode,
-      ending.signal,
-    );
+    if (trace.enabled) {
+      trace(
+        'job %d finished: %s, exit code %s, signal %s',
+        ending.pid,
+        frame?.kind ?? 'no result',
+        ending.exitCode,
+        ending.signal,
+      );
+    }
     this.#running -= 1;
     this.#balance();
     futureControl.settle(future, frame, ending);

@@ -165,7 +165,7 @@ async function writeEmptyOrder(): Promise<number> {
     orphanSignal: 0,
   } as const;
   const args = encode([3, { four: 4 }, 'five'], 'args');
-  const preexecArgs = encode([], 'args');
+  const preexecArgs = new Uint8Array(0);
   const parts = packBody({ head, args, preexecArgs });
   const surroundings = packSurroundings({
     cwd: process.cwd(),
