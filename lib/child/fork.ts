@@ -2,6 +2,9 @@
 // both here, and neither may go on: its timers, sockets and `finally` blocks
 // would run twice. So a job is one synchronous call, made right here, and the
 // process ends with it.
+import { EventEmitter } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { devNull } from 'node:os';
 import { closeInherited } from '../fd.js';
 import type { LocalCall, Surroundings } from '../order.js';
 import { selector } from '../selector.js';
@@ -33,6 +36,26 @@ export interface ForkOrder {
   readonly slotPipes: readonly InheritedSlots[];
   readonly resultFd: number;
   readonly token: number;
+}
+
+const nothing: LocalCall = {
+  fn: () => undefined,
+  args: [],
+  isMapped: false,
+  preexec: undefined,
+  preexecArgs: [],
+};
+
+/** For the submitter: what V8 has to compile in a fork is lost with it, and takes longer than a small job. */
+export function rehearse(): void {
+  const nowhere = openSync(devNull, 'w');
+  const answer = new Answer(nowhere);
+  new EventEmitter().on('exit', nothing.fn).removeAllListeners('exit');
+  changeEnvironment(new Map(), []);
+  followSubmitter({ orphanSignal: 0 }, answer);
+  answer.send('value', encode(callAll(nothing), 'result'));
+  answer.isOrphan();
+  closeSync(nowhere);
 }
 
 export function runInFork(order: ForkOrder): never {
@@ -69,7 +92,7 @@ function cutOff(order: ForkOrder, answer: Answer): void {
   });
   enterWorker({ ...order, forkserverFd: -1 }, { ...order, context: 'fork' });
   followSubmitter(order, answer);
-  process.chdir(surroundings.cwd);
+  if (surroundings.cwd !== process.cwd()) process.chdir(surroundings.cwd);
   const present = new Map(Object.entries(process.env));
   changeEnvironment(present, surroundings.env);
   replaceMathRandom();

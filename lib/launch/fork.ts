@@ -2,14 +2,18 @@
 // result is encoded.
 import { isMainThread } from 'node:worker_threads';
 import { check, native } from '../binding.js';
-import { runInFork } from '../child/fork.js';
+import { rehearse, runInFork } from '../child/fork.js';
 import { codedError } from '../errors.js';
 import { workerState } from '../worker-state.js';
 import { ChildWorker } from './child-worker.js';
 import type { Launcher } from './launcher.js';
 
+let isRehearsed = false;
+
 export const forkLauncher: Launcher = {
   launch(order, resultWriter, token) {
+    if (!isRehearsed) rehearse();
+    isRehearsed = true;
     // A child needs them; to make them takes it longer than a small job.
     void process.stdout;
     void process.stderr;
