@@ -3,22 +3,33 @@
 import { cpus, release, totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+/** The fork context needs a process that is single-threaded. */
+export const threadless = ['--single-threaded', '--v8-pool-size=1'];
+
+/** What precedes each measurement, or row of them. */
+export const pauseMs = 60;
+
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)];
 }
 
-/** Milliseconds of each named async function, a median over the rounds. */
-export async function inTurn(rounds, actions) {
+/**
+ * Milliseconds of each named async function, a median over the rounds, in each of
+ * which it runs so many times in a row. What measures itself returns its time.
+ */
+export async function inTurn(rounds, actions, inRow = 1) {
   const times = Object.fromEntries(Object.keys(actions).map((k) => [k, []]));
   for (let round = -1; round < rounds; round++) {
     for (const [name, action] of Object.entries(actions)) {
       // What the one before it has left to do is not its own.
-      await sleep(60);
-      const start = performance.now();
-      await action();
-      // The first round warms up.
-      if (round >= 0) times[name].push(performance.now() - start);
+      await sleep(pauseMs);
+      for (let i = 0; i < inRow; i++) {
+        const start = performance.now();
+        const own = await action();
+        // The first round warms up.
+        if (round >= 0) times[name].push(own ?? performance.now() - start);
+      }
     }
   }
   return Object.fromEntries(

@@ -1,14 +1,14 @@
 // All benchmarks, each in a process of its own: node bench/run.mjs [name …]
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { machine } from './measure.mjs';
+import { machine, threadless } from './measure.mjs';
 
 const all = ['start', 'preload', 'memory', 'waiting', 'outstanding', 'queue'];
-// Single-threaded, so that the fork context can be measured as well.
-const threadless = ['--single-threaded', '--v8-pool-size=1'];
 const flags = {
-  start: threadless,
-  memory: [...threadless, '--max-old-space-size=4096'],
+  memory: ['--expose-gc', ...threadless, '--max-old-space-size=4096'],
+  waiting: ['--expose-gc'],
+  outstanding: ['--expose-gc'],
+  queue: ['--expose-gc'],
 };
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : all;
@@ -18,7 +18,7 @@ const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
 console.log(machine());
 for (const name of names) {
   const file = fileURLToPath(new URL(`${name}.mjs`, import.meta.url));
-  const args = ['--expose-gc', ...(flags[name] ?? []), file];
+  const args = [...(flags[name] ?? []), file];
   const { status } = spawnSync(process.execPath, args, {
     stdio: 'inherit',
     env,

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Jobserver } from 'jobserver';
 import { nothing } from './jobs.mjs';
-import { inTurn, median, table } from './measure.mjs';
+import { inTurn, median, pauseMs, table, threadless } from './measure.mjs';
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'jobserver-bench-'));
@@ -31,16 +31,30 @@ async function openWarm(context, slots, spares = '2') {
   };
 }
 
+const forking = fork(here('forking.mjs'), { execArgv: threadless });
+
+function openForking(slots) {
+  return async (count = 1) => {
+    forking.send({ slots, count });
+    const [milliseconds] = await once(forking, 'message');
+    return milliseconds;
+  };
+}
+
 const contexts = {
   'spawn job': (slots) => openWarm('spawn', slots),
   'forkserver job': (slots) => openWarm('forkserver', slots),
   'forkserver job, no spares': (slots) => openWarm('forkserver', slots, '0'),
-  'fork job': (slots) => openWarm('fork', slots),
+  'fork job': openForking,
 };
 
 const actions = {
-  'node -e 0': () =>
-    once(spawn(process.execPath, ['-e', '0'], { stdio: 'ignore' }), 'exit'),
+  'node -e 0': async () => {
+    await once(
+      spawn(process.execPath, ['-e', '0'], { stdio: 'ignore' }),
+      'exit',
+    );
+  },
   'child_process.fork and a message': async () => {
     const forked = fork(here('forked.mjs'), { stdio: 'ignore', execArgv: [] });
     const exited = once(forked, 'exit');
@@ -52,35 +66,50 @@ const actions = {
 for (const [name, openContext] of Object.entries(contexts)) {
   actions[name] = await openContext(1);
 }
-const floors = [];
-actions.floor = () => {
-  floors.push(Number(execFileSync(program, { encoding: 'utf8' })));
-};
 
-const times = await inTurn(40, actions);
-const floor = median(floors);
-delete times.floor;
-const ms = (value) => `${value.toFixed(1)} ms`;
-const over = (value, base) => (value / base).toFixed(2);
-const rows = Object.entries(times).map(([name, value]) => [
-  name,
-  ms(value),
-  over(value, times['node -e 0']),
-  over(value, times['child_process.fork and a message']),
-  over(value, floor),
-]);
-rows.unshift(['posix_spawn of /bin/true', ms(floor), '', '', '1.00']);
-table(
-  'One job that does nothing, from submit to result, nothing else running',
-  [
-    '',
-    'median',
-    'over `node -e 0`',
-    'over `child_process.fork`',
-    'over `posix_spawn`',
-  ],
-  rows,
-);
+const floorRounds = 10;
+
+async function compare(title, { rounds, inRow, floorPauseMs }) {
+  const floors = [];
+  const argv = [String(floorRounds), String(floorPauseMs)];
+  const floor = () => {
+    floors.push(Number(execFileSync(program, argv, { encoding: 'utf8' })));
+  };
+  const times = await inTurn(rounds, { ...actions, floor }, inRow);
+  times.floor = median(floors);
+  const ms = (value) => `${value.toFixed(2)} ms`;
+  const over = (value, base) => (value / base).toFixed(2);
+  const rows = ['floor', ...Object.keys(actions)].map((name) => [
+    name === 'floor' ? 'posix_spawn of /bin/true' : name,
+    ms(times[name]),
+    over(times[name], times['node -e 0']),
+    over(times[name], times['child_process.fork and a message']),
+    over(times[name], times.floor),
+  ]);
+  table(
+    title,
+    [
+      '',
+      'median',
+      'over `node -e 0`',
+      'over `child_process.fork`',
+      'over `posix_spawn`',
+    ],
+    rows,
+  );
+}
+
+const what = 'One job that does nothing, from submit to result';
+await compare(`${what}, each as soon as the one before it has ended`, {
+  rounds: 8,
+  inRow: 10,
+  floorPauseMs: 0,
+});
+await compare(`${what}, each after ${pauseMs} ms in which nothing happens`, {
+  rounds: 30,
+  inRow: 1,
+  floorPauseMs: pauseMs,
+});
 
 const rates = [];
 for (const [name, openContext] of Object.entries(contexts)) {
@@ -89,10 +118,11 @@ for (const [name, openContext] of Object.entries(contexts)) {
     const submit = await openContext(slots);
     const count = name.startsWith('spawn') ? 40 : 300;
     const start = performance.now();
-    await submit(count);
-    row.push(Math.round((1e3 * count) / (performance.now() - start)));
+    const own = await submit(count);
+    row.push(Math.round((1e3 * count) / (own ?? performance.now() - start)));
   }
   rates.push(row);
 }
 table('Jobs a second, all submitted at once', ['', '1 slot', '2 slots'], rates);
+forking.disconnect();
 rmSync(folder, { recursive: true });

@@ -1,9 +1,12 @@
-// The floor: posix_spawn of /bin/true, reaped. Prints the median in ms.
+// The floor: posix_spawn of /bin/true, reaped. Prints the median of so many
+// rounds in ms, with a pause before each:
+//   true ROUNDS PAUSE_MS
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 extern char** environ;
 
@@ -18,11 +21,16 @@ static int Compare(const void* a, const void* b) {
   return (x > y) - (x < y);
 }
 
-int main(void) {
-  enum { kRounds = 50 };
-  double times[kRounds];
+int main(int count, char** arguments) {
+  enum { kMostRounds = 1000 };
+  double times[kMostRounds];
+  if (count < 3) return 1;
+  const int rounds = atoi(arguments[1]);
+  const useconds_t pause = 1000 * (useconds_t)atoi(arguments[2]);
+  if (rounds < 1 || rounds > kMostRounds) return 1;
   char* const argv[] = {"true", NULL};
-  for (int i = 0; i < kRounds; i++) {
+  for (int i = 0; i < rounds; i++) {
+    if (pause > 0) usleep(pause);
     const double start = Now();
     pid_t pid;
     if (posix_spawn(&pid, "/bin/true", NULL, NULL, argv, environ) != 0) {
@@ -31,7 +39,7 @@ int main(void) {
     waitpid(pid, NULL, 0);
     times[i] = Now() - start;
   }
-  qsort(times, kRounds, sizeof *times, Compare);
-  printf("%f\n", times[kRounds / 2]);
+  qsort(times, (size_t)rounds, sizeof *times, Compare);
+  printf("%f\n", times[rounds / 2]);
   return 0;
 }
