@@ -22,10 +22,13 @@ import { forgetSeed, replaceMathRandom } from './random.js';
 import {
   Answer,
   type InheritedSlots,
+  answerOn,
   enterWorker,
   followSubmitter,
   giveBack,
+  hasExitListener,
   outcomeOf,
+  reportExit,
 } from './run.js';
 
 export interface ForkOrder {
@@ -59,7 +62,7 @@ export function rehearse(): void {
 }
 
 export function runInFork(order: ForkOrder): never {
-  const answer = new Answer(order.resultFd);
+  const answer = answerOn(order.resultFd);
   try {
     cutOff(order, answer);
     answer.send('value', encode(callAll(order.call), 'result'));
@@ -86,10 +89,7 @@ function cutOff(order: ForkOrder, answer: Answer): void {
   writeThrough();
   process.removeAllListeners('exit');
   process.removeAllListeners('beforeExit');
-  process.on('exit', (code) => {
-    const message = `process.exit(${code}) was called in the job`;
-    answer.send('lost', encodeThrown(new Error(message)));
-  });
+  process.on('exit', reportExit);
   enterWorker({ ...order, forkserverFd: -1 }, { ...order, context: 'fork' });
   followSubmitter(order, answer);
   if (surroundings.cwd !== process.cwd()) process.chdir(surroundings.cwd);
@@ -141,6 +141,7 @@ function checkSync(value: unknown, who: string): unknown {
 }
 
 function leave(order: ForkOrder, answer: Answer): void {
+  if (hasExitListener()) process.emit('exit', 0);
   for (const busy of workerState.busy) {
     busy.refuse();
     while (busy.running > 0) selector.turn(-1);

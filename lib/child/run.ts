@@ -33,13 +33,10 @@ export interface WorkerOrder {
   readonly exit: (code: number) => void;
 }
 
-/** Whether the result arrives or not, what ends the process tells through it. */
-let answer: Answer | undefined;
-
 /** Runs the job and ends the process. */
 export async function run(order: WorkerOrder): Promise<void> {
   const { head } = order.body;
-  answer = new Answer(order.resultFd);
+  const answer = answerOn(order.resultFd);
   enterWorker(order, head);
   // The zygote does the same for those that it forks.
   if (order.forkserverFd < 0) followSubmitter(head, answer);
@@ -52,9 +49,14 @@ export async function run(order: WorkerOrder): Promise<void> {
   }
   await flushOutput();
   if (answer.isOrphan()) giveBack(order);
-  // One listener is ours: process.exit costs more than a small job.
-  if (process.listenerCount('exit') > 1) process.exit();
+  if (hasExitListener()) process.exit();
   order.exit(Number(process.exitCode ?? 0));
+}
+
+/** One of the job's own: without any, the way there costs more than it is good for. */
+export function hasExitListener(): boolean {
+  const own = process.listenerCount('exit', reportExit);
+  return process.listenerCount('exit') > own;
 }
 
 /** Makes the call and answers with its outcome. */
@@ -154,6 +156,14 @@ export class Answer {
   }
 }
 
+let current: Answer | undefined;
+
+/** Through which the end of this process is told, if it comes before the result. */
+export function answerOn(resultFd: number): Answer {
+  current = new Answer(resultFd);
+  return current;
+}
+
 /** A living submitter gives the slot back itself; nobody else would. */
 export function giveBack({
   token,
@@ -245,19 +255,22 @@ export function dieOfEachSignal(): void {
 
 /** Tells the submitter why the process ends, where Node lets us know. */
 export function reportEndings(isForked: boolean): void {
-  let isIdle = false;
   process.on('beforeExit', () => {
     isIdle = true;
   });
   if (isForked) endOnUncaught();
   else reportUncaught();
-  process.on('exit', (code) => {
-    if (answer === undefined || answer.isSent) return;
-    const message = isIdle
-      ? 'The promise of the job never settled, and nothing was left to do'
-      : `process.exit(${code}) was called before the job had a result`;
-    answer.send('lost', encodeThrown(new Error(message)));
-  });
+  process.on('exit', reportExit);
+}
+
+let isIdle = false;
+
+export function reportExit(code: number): void {
+  if (current === undefined || current.isSent) return;
+  const message = isIdle
+    ? 'The promise of the job never settled, and nothing was left to do'
+    : `process.exit(${code}) was called before the job had a result`;
+  current.send('lost', encodeThrown(new Error(message)));
 }
 
 function reportUncaught(): void {
@@ -265,7 +278,7 @@ function reportUncaught(): void {
     // A handler of the job's own decides what becomes of the process.
     if (process.listenerCount('uncaughtException') > 0) return;
     if (process.hasUncaughtExceptionCaptureCallback()) return;
-    answer?.send('lost', encodeThrown(error));
+    current?.send('lost', encodeThrown(error));
   });
 }
 
@@ -273,7 +286,7 @@ function reportUncaught(): void {
 function endOnUncaught(): void {
   process.on('uncaughtException', (error) => {
     if (process.listenerCount('uncaughtException') > 1) return;
-    answer?.send('lost', encodeThrown(error));
+    current?.send('lost', encodeThrown(error));
     writeLastWords(
       `Uncaught ${inspect(error)}\n\nNode.js ${process.version}\n`,
     );

@@ -47,6 +47,12 @@ export function deathContract(context: Context): void {
     },
   );
 
+  test('a job that is done hears of its own exit', async () => {
+    const file = join(folder, 'exited');
+    await open().run(jobs.writeAtExit, file);
+    expect(existsSync(file)).toBe(true);
+  });
+
   test('an exit past Node has no cause (FUT-32)', async () => {
     const lost = await lossOf(open().run(jobs.exitByKernel));
     expect(lost).toMatchObject({ exitCode: 4, signal: null });
