@@ -48,13 +48,16 @@ const contexts = {
   'fork job': openForking,
 };
 
+async function runNode(code) {
+  const node = spawn(process.execPath, ['-e', code], { stdio: 'ignore' });
+  await once(node, 'exit');
+}
+
 const actions = {
-  'node -e 0': async () => {
-    await once(
-      spawn(process.execPath, ['-e', '0'], { stdio: 'ignore' }),
-      'exit',
-    );
-  },
+  'fork of a node that ends at once': openForking(0),
+  'node -e 0': () => runNode('0'),
+  'node that imports an ES module': () =>
+    runNode(`import(${JSON.stringify(here('jobs.mjs'))})`),
   'child_process.fork and a message': async () => {
     const forked = fork(here('forked.mjs'), { stdio: 'ignore', execArgv: [] });
     const exited = once(forked, 'exit');
