@@ -16,7 +16,7 @@ export function median(values) {
 
 /**
  * Milliseconds of each named async function, a median over the rounds, in each of
- * which it runs so many times in a row. What measures itself returns its time.
+ * which it runs so many times in a row. What measures itself returns what elapsed.
  */
 export async function inTurn(rounds, actions, inRow = 1) {
   const times = Object.fromEntries(Object.keys(actions).map((k) => [k, []]));
@@ -27,8 +27,9 @@ export async function inTurn(rounds, actions, inRow = 1) {
       for (let i = 0; i < inRow; i++) {
         const start = performance.now();
         const own = await action();
+        const elapsed = performance.now() - start;
         // The first round warms up.
-        if (round >= 0) times[name].push(own ?? performance.now() - start);
+        if (round >= 0) times[name].push(own?.elapsed ?? elapsed);
       }
     }
   }

@@ -36,8 +36,8 @@ const forking = fork(here('forking.mjs'), { execArgv: threadless });
 function openForking(slots) {
   return async (count = 1) => {
     forking.send({ slots, count });
-    const [milliseconds] = await once(forking, 'message');
-    return milliseconds;
+    const [elapsed] = await once(forking, 'message');
+    return { elapsed };
   };
 }
 
@@ -122,7 +122,9 @@ for (const [name, openContext] of Object.entries(contexts)) {
     const count = name.startsWith('spawn') ? 40 : 300;
     const start = performance.now();
     const own = await submit(count);
-    row.push(Math.round((1e3 * count) / (own ?? performance.now() - start)));
+    row.push(
+      Math.round((1e3 * count) / (own?.elapsed ?? performance.now() - start)),
+    );
   }
   rates.push(row);
 }
