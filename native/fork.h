@@ -9,8 +9,12 @@ namespace sys {
 // since has to be prepared anew.
 int PrepareFork();
 
-// Prepares and forks; 0 in the child, where no other thread lives and every
-// signal waits until it is unblocked.
+// Forks a process that is prepared; 0 in the child, where no other thread lives
+// and every signal waits until it is unblocked: libuv's handlers would tell the
+// parent of what is meant for the child.
+int ForkMasked();
+
+// Prepares and forks.
 int Fork();
 
 // 1 when every other thread of this process sleeps, so that none of them can

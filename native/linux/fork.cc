@@ -62,10 +62,7 @@ int PrepareFork() {
   return 0;
 }
 
-int Fork() {
-  const int result = PrepareFork();
-  if (result < 0) return result;
-  // libuv's handlers would tell the parent of what is meant for the child.
+int ForkMasked() {
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
@@ -74,6 +71,11 @@ int Fork() {
   const int error = errno;
   if (pid != 0) sigprocmask(SIG_SETMASK, &before, nullptr);
   return pid < 0 ? -error : pid;
+}
+
+int Fork() {
+  const int result = PrepareFork();
+  return result < 0 ? result : ForkMasked();
 }
 
 int IsQuiet() {

@@ -111,12 +111,12 @@ void Zygote::Watch(int fd, uint32_t events, Child* child, unsigned tag) {
 
 int Zygote::ForkScout() {
   const int self = getpid();
-  const int pid = fork();
+  const int pid = ForkMasked();
   if (pid == 0) {
     if (SetDeathSignal(SIGKILL, self) < 0) _exit(1);
     return 0;
   }
-  if (pid < 0) return -errno;
+  if (pid < 0) return pid;
   struct pollfd end = {ExitFd(pid), POLLIN, 0};
   if (end.fd >= 0) Poll(&end, 1, kScoutMs);
   kill(pid, SIGKILL);
@@ -165,12 +165,9 @@ bool Zygote::HasRequest() const {
 
 int Zygote::ForkChild() {
   const int self = getpid();
-  const int pid = fork();
+  // Masked until the job can give its slot back when a signal ends it.
+  const int pid = ForkMasked();
   if (pid == 0) {
-    // Until the job can give its slot back when a signal ends it.
-    sigset_t all;
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, nullptr);
     // A spare without its zygote would take a job whose end nobody could tell.
     if (SetDeathSignal(SIGKILL, self) < 0) _exit(1);
     if (syscall(SYS_close_range, private_from_, ~0U, 0) < 0) {
@@ -180,7 +177,7 @@ int Zygote::ForkChild() {
     hot_pages_.Copy();
     return 0;
   }
-  if (pid < 0) return -errno;
+  if (pid < 0) return pid;
   auto* child = new Child();
   child->pid = pid;
   child->exit_fd = MovePrivate(ExitFd(pid));
