@@ -59,7 +59,7 @@ function checkValue(name: string, value: unknown): string | null {
 /** `NAME=value` strings for a job that is submitted now. */
 export function environmentOfJob(revision: EnvRevision): readonly string[] {
   const list: string[] = [];
-  for (const name of Object.keys(process.env)) {
+  for (const name of Object.getOwnPropertyNames(process.env)) {
     if (!revision.has(name)) list.push(`${name}=${process.env[name]}`);
   }
   for (const [name, value] of revision) {
