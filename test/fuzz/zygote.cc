@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -66,11 +67,22 @@ int OpenAny(FuzzedDataProvider* input) {
   return ends[0];
 }
 
+bool IsStop(const std::string& request) {
+  int signal = 0;
+  if (request.size() >= sizeof signal) {
+    memcpy(&signal, request.data(), sizeof signal);
+  }
+  return signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN ||
+         signal == SIGTTOU;
+}
+
 void SendAny(FuzzedDataProvider* input) {
   int fds[kMostFds];
   const auto fd_count = input->ConsumeIntegralInRange<size_t>(0, kMostFds);
   for (size_t i = 0; i < fd_count; i++) fds[i] = OpenAny(input);
   std::string bytes = input->ConsumeRandomLengthString(kMostBytes);
+  // As the orphan signal it would leave a process that never ends.
+  if (IsStop(bytes)) bytes.clear();
   // -EAGAIN when the zygote is behind.
   sys::SendFds(requests, {&bytes[0], bytes.size(), fds, fd_count});
   for (size_t i = 0; i < fd_count; i++) close(fds[i]);
@@ -91,8 +103,9 @@ void ExpectService() {
   int ends[2];
   Expect(sys::SocketPair(ends, true) == 0);
   sys::ForkRequest request = {SIGTERM};
+  int fds[] = {ends[1], STDOUT_FILENO, STDERR_FILENO};
   for (;;) {
-    const sys::Message message = {&request, sizeof request, &ends[1], 1};
+    const sys::Message message = {&request, sizeof request, fds, 3};
     if (sys::SendFds(requests, message) > 0) break;
     struct pollfd room = {requests, POLLOUT, 0};
     Expect(sys::Poll(&room, 1, kWaitMs) == 1);
