@@ -141,10 +141,10 @@ function checkSync(value: unknown, who: string): unknown {
 }
 
 function leave(order: ForkOrder, answer: Answer): void {
-  if (hasExitListener()) process.emit('exit', 0);
   for (const busy of workerState.busy) {
     busy.refuse();
     while (busy.running > 0) selector.turn(-1);
   }
   if (answer.isOrphan()) giveBack(order);
+  if (hasExitListener()) process.emit('exit', 0);
 }

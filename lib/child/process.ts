@@ -19,7 +19,7 @@ export function setPid(): void {
 /** Node's own way to exit waits for threads that only the parent has. */
 export function leaveThroughKernel(): void {
   const ways = process as unknown as { reallyExit(code?: number): never };
-  ways.reallyExit = (code) => exitNow(code ?? 0);
+  ways.reallyExit = (code) => exitNow((code ?? 0) | 0);
   workerState.isForked = true;
 }
 

@@ -50,7 +50,8 @@ export async function run(order: WorkerOrder): Promise<void> {
   await flushOutput();
   if (answer.isOrphan()) giveBack(order);
   if (hasExitListener()) process.exit();
-  order.exit(Number(process.exitCode ?? 0));
+  // As Node does: any integer will do.
+  order.exit(Number(process.exitCode ?? 0) | 0);
 }
 
 /** One of the job's own: without any, the way there costs more than it is good for. */

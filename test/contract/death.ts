@@ -53,6 +53,10 @@ export function deathContract(context: Context): void {
     expect(existsSync(file)).toBe(true);
   });
 
+  test('whatever its exit code is, a result is a result', async () => {
+    expect(await open().run(jobs.endWithHugeCode)).toBe('done');
+  });
+
   test('an exit past Node has no cause (FUT-32)', async () => {
     const lost = await lossOf(open().run(jobs.exitByKernel));
     expect(lost).toMatchObject({ exitCode: 4, signal: null });
