@@ -6,7 +6,10 @@ import { createRequire } from 'node:module';
 import { Jobserver } from 'jobserver';
 import { nothing } from './jobs.mjs';
 
-const { native } = createRequire(import.meta.url)('../dist/binding.js');
+const { check, native, pollEvents } = createRequire(import.meta.url)(
+  '../dist/binding.js',
+);
+const patienceMs = 10_000;
 const jobservers = new Map();
 
 process.on('message', async ({ slots, count }) => {
@@ -17,11 +20,13 @@ process.on('message', async ({ slots, count }) => {
 });
 
 function forkAlone() {
-  const pid = native.fork();
+  const pid = check(native.fork(), 'fork');
   if (pid === 0) native.exitNow(0);
-  const exit = native.exitFd(pid);
-  native.poll(Int32Array.of(exit, 1), 1, -1);
-  native.waitpid(pid, new Int32Array(2));
+  const exit = check(native.exitFd(pid), 'watch a fork');
+  native.poll(Int32Array.of(exit, pollEvents.in), 1, patienceMs);
+  if (native.waitpid(pid, new Int32Array(2)) !== pid) {
+    throw new Error('The fork does not end');
+  }
   native.close(exit);
 }
 

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Jobserver } from 'jobserver';
 import { nothing } from './jobs.mjs';
-import { inTurn, median, pauseMs, table, threadless } from './measure.mjs';
+import { inTurn, pauseMs, table, threadless } from './measure.mjs';
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'jobserver-bench-'));
@@ -70,24 +70,23 @@ for (const [name, openContext] of Object.entries(contexts)) {
   actions[name] = await openContext(1);
 }
 
+const floor = 'posix_spawn of /bin/true';
 const floorRounds = 10;
 
-async function compare(title, { rounds, inRow, floorPauseMs }) {
-  const floors = [];
-  const argv = [String(floorRounds), String(floorPauseMs)];
-  const floor = () => {
-    floors.push(Number(execFileSync(program, argv, { encoding: 'utf8' })));
-  };
-  const times = await inTurn(rounds, { ...actions, floor }, inRow);
-  times.floor = median(floors);
-  const ms = (value) => `${value.toFixed(2)} ms`;
+async function compare(title, rounds, inRow) {
+  const argv = [floorRounds, inRow > 1 ? 0 : pauseMs].map(String);
+  const spawnTrue = () => ({
+    elapsed: Number(execFileSync(program, argv, { encoding: 'utf8' })),
+  });
+  const all = { [floor]: spawnTrue, ...actions };
+  const times = await inTurn(rounds, all, inRow);
   const over = (value, base) => (value / base).toFixed(2);
-  const rows = ['floor', ...Object.keys(actions)].map((name) => [
-    name === 'floor' ? 'posix_spawn of /bin/true' : name,
-    ms(times[name]),
-    over(times[name], times['node -e 0']),
-    over(times[name], times['child_process.fork and a message']),
-    over(times[name], times.floor),
+  const rows = Object.entries(times).map(([name, value]) => [
+    name,
+    `${value.toFixed(2)} ms`,
+    over(value, times['node -e 0']),
+    over(value, times['child_process.fork and a message']),
+    over(value, times[floor]),
   ]);
   table(
     title,
@@ -103,16 +102,12 @@ async function compare(title, { rounds, inRow, floorPauseMs }) {
 }
 
 const what = 'One job that does nothing, from submit to result';
-await compare(`${what}, each as soon as the one before it has ended`, {
-  rounds: 8,
-  inRow: 10,
-  floorPauseMs: 0,
-});
-await compare(`${what}, each after ${pauseMs} ms in which nothing happens`, {
-  rounds: 30,
-  inRow: 1,
-  floorPauseMs: pauseMs,
-});
+await compare(`${what}, each as soon as the one before it has ended`, 8, 10);
+await compare(
+  `${what}, each after ${pauseMs} ms in which nothing happens`,
+  30,
+  1,
+);
 
 const rates = [];
 for (const [name, openContext] of Object.entries(contexts)) {

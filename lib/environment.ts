@@ -59,6 +59,7 @@ function checkValue(name: string, value: unknown): string | null {
 /** `NAME=value` strings for a job that is submitted now. */
 export function environmentOfJob(revision: EnvRevision): readonly string[] {
   const list: string[] = [];
+  // Node would ask the system for each of the keys once more.
   for (const name of Object.getOwnPropertyNames(process.env)) {
     if (!revision.has(name)) list.push(`${name}=${process.env[name]}`);
   }

@@ -53,6 +53,8 @@ function readAll(fd: number, bytes: Buffer): void {
     const length = bytes.length - offset;
     // By position: the offset of the description is where its writer left it.
     const count = native.readAt(fd, bytes, offset, length, offset);
+    // It was whole when it was sent.
+    if (count === 0) throw new Error('The order has been cut off');
     offset += check(count, 'read the order');
   }
 }

@@ -197,15 +197,13 @@ export class Resources implements SlotQueue, FutureOwner, Busy {
     frame: Frame | undefined,
     ending: Ending,
   ): void {
-    if (trace.enabled) {
-      trace(
-        'job %d finished: %s, exit code %s, signal %s',
-        ending.pid,
-        frame?.kind ?? 'no result',
-        ending.exitCode,
-        ending.signal,
-      );
-    }
+    trace(
+      'job %d finished: %s, exit code %s, signal %s',
+      ending.pid,
+      frame?.kind ?? 'no result',
+      ending.exitCode,
+      ending.signal,
+    );
     this.#running -= 1;
     this.#balance();
     futureControl.settle(future, frame, ending);

@@ -41,7 +41,11 @@ int Write(const Args& args) {
 
 int ReadAt(const Args& args) {
   const Bytes bytes = args.BytesAt(1);
-  return sys::ReadAt(args.Int(0), bytes.data, bytes.length, args.Double(4));
+  const double position = args.Double(4);
+  constexpr double kMostSafe = 9007199254740991;
+  args.Assert(position >= 0 && position <= kMostSafe, 4, "a position");
+  return sys::ReadAt(args.Int(0), bytes.data, bytes.length,
+                     static_cast<off_t>(position));
 }
 
 int AnonymousFile(const Args&) { return sys::AnonymousFile(); }

@@ -62,10 +62,9 @@ int Write(int fd, const void* bytes, size_t length) {
   }
 }
 
-int ReadAt(int fd, void* bytes, size_t length, double position) {
+int ReadAt(int fd, void* bytes, size_t length, off_t position) {
   for (;;) {
-    const ssize_t count =
-        pread(fd, bytes, AtMost(length), static_cast<off_t>(position));
+    const ssize_t count = pread(fd, bytes, AtMost(length), position);
     if (count >= 0) return static_cast<int>(count);
     if (errno != EINTR) return -errno;
   }

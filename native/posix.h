@@ -24,9 +24,8 @@ int SetNonBlocking(int fd, bool on);
 int Read(int fd, void* bytes, size_t length);
 // SIGPIPE is ignored by Node, so a vanished reader is -EPIPE.
 int Write(int fd, const void* bytes, size_t length);
-
 // From a position of a file, wherever its offset is.
-int ReadAt(int fd, void* bytes, size_t length, double position);
+int ReadAt(int fd, void* bytes, size_t length, off_t position);
 int AnonymousFile();
 // The means of AnonymousFile where the kernel has nothing better.
 int TemporaryFile();

@@ -75,10 +75,13 @@ async function main(): Promise<void> {
   }
   reportEndings(true);
   const order = await writeEmptyOrder();
+  becomeSpare();
   for (let i = 0; i < exercises; i++) await exercise(order);
+  // It has passed for a job.
   process.title = 'jobserver-zygote';
   // Shows what memory a job touches; the others copy it at once.
   const scout = (): void => {
+    becomeSpare();
     void exercise(order);
   };
   const spare = (): void => {
@@ -176,7 +179,6 @@ async function writeEmptyOrder(): Promise<number> {
 
 /** A whole job but for its end: what it runs is compiled, and its pages are known to a scout. */
 async function exercise(order: number): Promise<void> {
-  becomeSpare();
   await new Promise<unknown>((resolve) => {
     becomeJob([native.dup(order), nowhere, requestFd, -1, -1], resolve);
   });

@@ -167,6 +167,17 @@ describe('an anonymous file', () => {
     expect(readFileSync(`/dev/fd/${file}`, 'utf8')).toMatch(/^(kept)?$/);
   });
 
+  test('is read from any position, wherever its offset is', () => {
+    const file = own(native.anonymousFile());
+    write(file, 'abcdef');
+    const bytes = Buffer.from('......');
+    expect(native.readAt(file, bytes, 1, 2, 3)).toBe(2);
+    expect(bytes.toString()).toBe('.de...');
+    expect(native.readAt(file, bytes, 0, 6, 4)).toBe(2);
+    expect(native.readAt(file, bytes, 0, 6, 6)).toBe(0);
+    expect(native.readAt(noFd, bytes, 0, 1, 0)).toBe(-errno.EBADF);
+  });
+
   onLinux('has no name and is shared by its duplicates', () => {
     const file = own(native.anonymousFile());
     write(file, 'kept');
