@@ -7,7 +7,7 @@ import { Jobserver } from 'jobserver';
 import { nothing } from './jobs.mjs';
 
 const { check, native, pollEvents } = createRequire(import.meta.url)(
-  '../dist/binding.js',
+  '../dist/system/binding.js',
 );
 const patienceMs = 10_000;
 const jobservers = new Map();

@@ -1,11 +1,11 @@
 // Does the completion of a job depend on how many others are outstanding? The
 // workers are small programs here, so that a thousand of them fit.
-import { native, check } from '../dist/binding.js';
-import { initialControls } from '../dist/controls.js';
+import { native, check } from '../dist/system/binding.js';
+import { initialControls } from '../dist/job/controls.js';
 import { Jobserver } from '../dist/jobserver.js';
 import { launchers } from '../dist/launch/index.js';
-import { Resources } from '../dist/resources.js';
-import { SlotPipe } from '../dist/slots.js';
+import { Resources } from '../dist/job/pool.js';
+import { SlotPipe } from '../dist/slots/slot-pipe.js';
 import { nothing } from './jobs.mjs';
 import { median, table } from './measure.mjs';
 

@@ -2,7 +2,7 @@
 // leaves the rest to the Resources that it shares with the handles derived
 // from it.
 import { inspect } from 'node:util';
-import { checkAbortSignal, throwIfAborted } from './abort.js';
+import { checkAbortSignal, throwIfAborted } from './system/abort.js';
 import type { Context } from './context.js';
 import {
   type Call,
@@ -14,17 +14,17 @@ import {
   orderOf,
   receiveControls,
   sendControls,
-} from './controls.js';
-import { type Deadline, deadlineAfter } from './deadline.js';
-import { type EnvAdditions, revise } from './environment.js';
+} from './job/controls.js';
+import { type Deadline, deadlineAfter } from './system/deadline.js';
+import { type EnvAdditions, revise } from './protocol/environment.js';
 import { checkOptions, invalidArgument, outOfRange } from './errors.js';
-import { duplicate } from './fd.js';
-import type { Callable } from './funcref.js';
-import type { Future } from './future.js';
-import { JobRecord } from './job-record.js';
+import { duplicate } from './system/fd.js';
+import type { Callable } from './functions/function-ref.js';
+import type { Future } from './job/future.js';
+import { JobRecord } from './job/record.js';
 import { launchers } from './launch/index.js';
-import { joinMake } from './make/client.js';
-import { type MapPlan, mapAsync, mapSync } from './map.js';
+import { joinMake } from './slots/make-client.js';
+import { type MapPlan, mapAsync, mapSync } from './map/map.js';
 import {
   type ArgsOf,
   type MapOptions,
@@ -33,15 +33,15 @@ import {
   chunksOfSync,
   only,
   spread,
-} from './map-input.js';
-import { Resources } from './resources.js';
-import type { Signal } from './signals.js';
-import { checkSlots, defaultSlots } from './slot-count.js';
-import { SlotPipe } from './slots.js';
-import type { Plan, SleepGate, Terms } from './submission.js';
-import { trace } from './trace.js';
+} from './map/input.js';
+import { Resources } from './job/pool.js';
+import type { Signal } from './system/signals.js';
+import { checkSlots, defaultSlots } from './slots/default-count.js';
+import { SlotPipe } from './slots/slot-pipe.js';
+import type { Plan, SleepGate, Terms } from './job/submission.js';
+import { trace } from './system/trace.js';
 import { sendable } from './wire/value.js';
-import { checkNotImporting, workerState } from './worker-state.js';
+import { checkNotImporting, workerState } from './protocol/worker-state.js';
 
 /** What a Jobserver is made of. */
 export interface JobserverOptions {

@@ -1,77 +1,35 @@
-// Fails when an import in lib/ goes against the order of the layers:
+// Fails when an import in lib/ runs upward:
 //   node scripts/check-layers.mjs [root of the package]
-// A file imports from a lower layer or from its own folder; lib/ itself does
-// not count as a folder. Type-only imports count like any other.
+// A file imports from a lower rank or from its own folder. Type-only imports
+// count like any other.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
-// Highest first. A name is a path below lib/ without its extension; `launch/*`
-// is all that is in lib/launch. What is in a `sealed` layer runs in another
-// process: nobody outside of it imports it.
-const layers = [
-  { level: 9, files: ['index'] },
-  { level: 8, files: ['executor'] },
-  { level: 7, files: ['jobserver'] },
-  { level: 6.7, files: ['map', 'executor-map'] },
-  { level: 6.6, files: ['map-input'] },
-  { level: 6.5, files: ['controls'] },
-  { level: 6, files: ['resources'] },
-  { level: 5.6, files: ['work'] },
-  { level: 5.5, files: ['submission'] },
-  { level: 5, files: ['future'] },
-  { level: 4, files: ['job'] },
-  { level: 3, files: ['launch/*'] },
-  { level: 2.5, files: ['child/*'], sealed: true },
-  { level: 2.45, files: ['order-file'] },
-  { level: 2.4, files: ['order', 'slot-count'] },
-  { level: 2.3, files: ['funcref'] },
-  { level: 2.2, files: ['function-choice', 'function-naming', 'job-record'] },
-  {
-    level: 2,
-    files: [
-      'slots',
-      'make/*',
-      'wire/*',
-      'function-location',
-      'function-url',
-      'ambient',
-      'worker-state',
-    ],
-  },
-  { level: 1.5, files: ['wait', 'selector'] },
-  {
-    level: 1,
-    files: [
-      'fd',
-      'frame',
-      'abort',
-      'changes',
-      'function-search',
-      'priority-queue',
-    ],
-  },
-  {
-    level: 0,
-    files: [
-      'binding',
-      'context',
-      'deadline',
-      'environment',
-      'queue',
-      'cpu-quota',
-      'signals',
-      'trace',
-      'validate',
-    ],
-  },
-  { level: -1, files: ['errors'] },
+// Highest first. A rank names what lies directly in lib/: a folder, or a file
+// without its extension. Entries of one rank do not import each other.
+const ranks = [
+  ['index'],
+  ['executor'],
+  ['jobserver'],
+  ['map'],
+  ['job'],
+  ['launch'],
+  ['child'],
+  ['protocol'],
+  ['slots', 'functions', 'wire'],
+  ['system'],
+  ['context'],
+  ['errors'],
 ];
 
-// Edges that the order forbids and we want. `lazy`: only by import(), by a
-// require() inside a function, or for types, so that loading the one file does
-// not load the other.
+// Runs in another process: no other folder imports it.
+const sealed = 'child';
+
+// Imports that the ranks forbid and the project wants. `lazy`: only by import(),
+// by a require() inside a function, or for types, so that loading the one file
+// does not load the other.
 const exceptions = [
   {
     from: 'launch/fork',
@@ -93,23 +51,32 @@ const exceptions = [
 ];
 
 // What lib/ may import beside itself and node:*, and in which file.
-const packages = new Map([['node-gyp-build', ['binding']]]);
+const packages = new Map([['node-gyp-build', ['system/binding']]]);
 
 const root = resolve(
   process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), '..'),
 );
 const lib = join(root, 'lib');
 const files = sourceFiles(lib);
+const entries = new Set(files.map((file) => entryOf(nameOf(file))));
 const edges = files.flatMap(importsOf);
 const problems = [
-  ...files.filter((file) => layerOf(nameOf(file)) === undefined).map(homeless),
+  ...ranks
+    .flat()
+    .filter((name) => !entries.has(name))
+    .map(missing),
+  ...[...entries].filter((name) => rankOf(name) < 0).map(unranked),
   ...edges.map(problemOf).filter((problem) => problem !== undefined),
 ];
 
 if (files.length === 0) problems.push(`No source files in ${lib}`);
 for (const problem of problems) console.error(problem);
 if (problems.length > 0) process.exit(1);
-console.log(`layers: ${files.length} files, ${edges.length} imports`);
+const between = edges.filter(isBetweenEntries).length;
+console.log(
+  `layers: ${files.length} files, ${edges.length} imports, ` +
+    `${between} of them between folders`,
+);
 
 function sourceFiles(folder) {
   if (!existsSync(folder)) return [];
@@ -206,11 +173,11 @@ function problemInside({ file, target, isLazy }) {
   const path = resolve(dirname(file), target);
   if (!path.startsWith(lib + sep)) return 'it is outside of lib/';
   const from = nameOf(file);
-  const to = nameOf(existsSync(path) ? join(path, 'index.ts') : path);
-  const [upper, lower] = [layerOf(from), layerOf(to)];
-  // The importing file has been reported; so has the imported one, if it exists.
-  if (upper === undefined) return undefined;
-  if (lower === undefined) return 'it has no layer';
+  const to = nameOf(path);
+  const [upper, lower] = [entryOf(from), entryOf(to)];
+  // An entry without a rank has been reported.
+  if (upper === lower || rankOf(upper) < 0) return undefined;
+  if (rankOf(lower) < 0) return `${lower} has no rank`;
 
   const exception = exceptions.find((e) => e.from === from && e.to === to);
   if (exception !== undefined) {
@@ -218,23 +185,26 @@ function problemInside({ file, target, isLazy }) {
       ? 'allowed only by import(), by require() in a function, or for types'
       : undefined;
   }
-  const folder = dirname(from);
-  if (folder !== '.' && folder === dirname(to)) return undefined;
-  if (lower.sealed) return `nobody outside of ${lower.files} may`;
-  if (upper.level > lower.level) return undefined;
-  if (upper.level < lower.level) {
-    return `layer ${upper.level} may not import layer ${lower.level}`;
-  }
-  return `layer ${upper.level} may not import itself outside of one folder`;
+  if (lower === sealed) return `no other folder may import ${sealed}`;
+  if (rankOf(upper) < rankOf(lower)) return undefined;
+  return `${upper} (rank ${rankOf(upper)}) may not import ${lower} (rank ${rankOf(lower)})`;
 }
 
-function layerOf(name) {
-  return layers.find(({ files }) =>
-    files.some((pattern) =>
-      pattern.endsWith('/*')
-        ? name.startsWith(pattern.slice(0, -1))
-        : name === pattern,
-    ),
+/** Counted from above, 1 the highest; -1 for an entry that the list lacks. */
+function rankOf(entry) {
+  const index = ranks.findIndex((names) => names.includes(entry));
+  return index < 0 ? -1 : index + 1;
+}
+
+/** What of a path below lib/ has a rank: its first component. */
+function entryOf(name) {
+  return name.split(sep, 1)[0];
+}
+
+function isBetweenEntries({ file, target }) {
+  if (!target.startsWith('.')) return false;
+  return (
+    entryOf(nameOf(file)) !== entryOf(nameOf(resolve(dirname(file), target)))
   );
 }
 
@@ -242,7 +212,10 @@ function nameOf(file) {
   return relative(lib, file).replace(/\.[cm]?[jt]s$/, '');
 }
 
-function homeless(file) {
-  const place = `${relative(root, file)}:1`;
-  return `${place}: is in no layer: give it a layer in scripts/check-layers.mjs`;
+function missing(name) {
+  return `lib/${name} has a rank in scripts/check-layers.mjs, and does not exist`;
+}
+
+function unranked(name) {
+  return `lib/${name} has no rank: give it one in scripts/check-layers.mjs`;
 }

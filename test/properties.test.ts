@@ -2,15 +2,19 @@
 // smallest input that fails.
 import { serialize } from 'node:v8';
 import fc from 'fast-check';
-import { native } from '../dist/binding.js';
-import { revise } from '../dist/environment.js';
-import { openPipe } from '../dist/fd.js';
-import { FrameReader, prepareReader, writeFrame } from '../dist/frame.js';
-import { parseExportName } from '../dist/function-url.js';
+import { native } from '../dist/system/binding.js';
+import { revise } from '../dist/protocol/environment.js';
+import { openPipe } from '../dist/system/fd.js';
+import {
+  FrameReader,
+  prepareReader,
+  writeFrame,
+} from '../dist/protocol/frame.js';
+import { parseExportName } from '../dist/functions/url.js';
 import { workerExecArgv } from '../dist/launch/exec-argv.js';
-import { parseMakeflags } from '../dist/make/flags.js';
-import { PriorityQueue } from '../dist/priority-queue.js';
-import { Queue } from '../dist/queue.js';
+import { parseMakeflags } from '../dist/slots/make-flags.js';
+import { PriorityQueue } from '../dist/executor/priority-queue.js';
+import { Queue } from '../dist/system/queue.js';
 import { decode, encode } from '../dist/wire/value.js';
 
 const runs = { numRuns: Number(process.env['PROPERTY_RUNS'] ?? 1000) };

@@ -5,11 +5,11 @@
 import { EventEmitter } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { devNull } from 'node:os';
-import { closeInherited } from '../fd.js';
-import type { LocalCall, Surroundings } from '../order.js';
-import { selector } from '../selector.js';
+import { closeInherited } from '../system/fd.js';
+import type { LocalCall, Surroundings } from '../protocol/order.js';
+import { selector } from '../system/selector.js';
 import { encode, encodeThrown } from '../wire/value.js';
-import { workerState } from '../worker-state.js';
+import { workerState } from '../protocol/worker-state.js';
 import { writeThrough } from './output.js';
 import {
   changeEnvironment,
@@ -17,7 +17,7 @@ import {
   exitNow,
   leaveThroughKernel,
   setPid,
-} from './process.js';
+} from './after-fork.js';
 import { forgetSeed, replaceMathRandom } from './random.js';
 import {
   Answer,

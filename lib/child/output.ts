@@ -1,7 +1,7 @@
 // What a job has written to its standard streams and no reader has taken yet:
 // process.exit would cut it off where they are pipes.
 import { writeSync } from 'node:fs';
-import { writeAll } from '../frame.js';
+import { writeAll } from '../protocol/frame.js';
 
 const used = new Set<'stdout' | 'stderr'>();
 

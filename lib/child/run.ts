@@ -3,13 +3,13 @@
 // end of the pipe.
 import { constants } from 'node:os';
 import { inspect, types } from 'node:util';
-import { native, pollEvents } from '../binding.js';
-import { type FrameKind, writeFrame } from '../frame.js';
-import { describeFunction, importFunction } from '../funcref.js';
-import type { Body, Callee, Head } from '../order.js';
-import { trace } from '../trace.js';
+import { native, pollEvents } from '../system/binding.js';
+import { type FrameKind, writeFrame } from '../protocol/frame.js';
+import { describeFunction, importFunction } from '../functions/function-ref.js';
+import type { Body, Callee, Head } from '../protocol/order.js';
+import { trace } from '../system/trace.js';
 import { decode, encode, encodeThrown } from '../wire/value.js';
-import { workerState } from '../worker-state.js';
+import { workerState } from '../protocol/worker-state.js';
 import { flushOutput, writeLastWords } from './output.js';
 
 export interface InheritedSlots {

@@ -7,29 +7,29 @@ import { devNull } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
-import { native, pollEvents } from '../binding.js';
-import { environmentOfJob } from '../environment.js';
+import { native, pollEvents } from '../system/binding.js';
+import { environmentOfJob } from '../protocol/environment.js';
 import { codedError } from '../errors.js';
-import { writeFrame } from '../frame.js';
-import { importModule } from '../funcref.js';
-import { fingerprint } from '../function-search.js';
+import { writeFrame } from '../protocol/frame.js';
+import { importModule } from '../functions/function-ref.js';
+import { fingerprint } from '../functions/exports.js';
 import {
   type PackedSurroundings,
   packBody,
   packEnv,
   packSurroundings,
   unpackEnv,
-} from '../order.js';
-import { readOrder, writeOrder } from '../order-file.js';
+} from '../protocol/order.js';
+import { readOrder, writeOrder } from '../protocol/order-file.js';
 import { encode, encodeThrown } from '../wire/value.js';
-import { workerState } from '../worker-state.js';
+import { workerState } from '../protocol/worker-state.js';
 import { noteOutput, writeLastWords } from './output.js';
 import {
   changeEnvironment,
   exitNow,
   leaveThroughKernel,
   setPid,
-} from './process.js';
+} from './after-fork.js';
 import { forgetSeed, replaceMathRandom } from './random.js';
 import { dieOfEachSignal, inheritedSlots, reportEndings, run } from './run.js';
 
@@ -153,7 +153,7 @@ function answerAll(answer: (resultFd: number) => number): void {
 
 /** Its function has the name that a submitter gives one of an ES module. */
 async function writeEmptyOrder(): Promise<number> {
-  const url = pathToFileURL(join(__dirname, 'nothing.mjs')).href;
+  const url = pathToFileURL(join(__dirname, 'warm-up-job.mjs')).href;
   const { nothing } = (await importModule(url)) as { nothing: Function };
   const at = { line: 1, column: 0, isRewritten: false };
   const print = fingerprint(nothing);

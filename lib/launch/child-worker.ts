@@ -1,8 +1,8 @@
 // A worker that is a child of this process, which alone may reap it.
-import { check, errno, native } from '../binding.js';
+import { check, errno, native } from '../system/binding.js';
 import type { Ending } from '../errors.js';
-import { Fd } from '../fd.js';
-import { signalName } from '../signals.js';
+import { Fd } from '../system/fd.js';
+import { signalName } from '../system/signals.js';
 import type { Worker } from './launcher.js';
 
 export class ChildWorker implements Worker {

@@ -1,10 +1,10 @@
 // The fork context: a copy of this very process, closures and all. Only the
 // result is encoded.
 import { isMainThread } from 'node:worker_threads';
-import { check, native } from '../binding.js';
+import { check, native } from '../system/binding.js';
 import { rehearse, runInFork } from '../child/fork.js';
 import { codedError } from '../errors.js';
-import { workerState } from '../worker-state.js';
+import { workerState } from '../protocol/worker-state.js';
 import { ChildWorker } from './child-worker.js';
 import type { Launcher } from './launcher.js';
 

@@ -3,16 +3,22 @@
 // on a socket of its own: by the job when it starts, by the zygote, which is
 // its parent, when it has reaped it.
 import { join } from 'node:path';
-import { check, errno, native, pollEvents, systemError } from '../binding.js';
-import { deadlineAfter, remaining } from '../deadline.js';
-import { environmentOfJob } from '../environment.js';
+import {
+  check,
+  errno,
+  native,
+  pollEvents,
+  systemError,
+} from '../system/binding.js';
+import { deadlineAfter, remaining } from '../system/deadline.js';
+import { environmentOfJob } from '../protocol/environment.js';
 import { type Ending, codedError } from '../errors.js';
-import { Fd } from '../fd.js';
-import { packSurroundings } from '../order.js';
-import { writeOrder } from '../order-file.js';
-import { selector } from '../selector.js';
-import { isFatal, signalName } from '../signals.js';
-import { workerState } from '../worker-state.js';
+import { Fd } from '../system/fd.js';
+import { packSurroundings } from '../protocol/order.js';
+import { writeOrder } from '../protocol/order-file.js';
+import { selector } from '../system/selector.js';
+import { isFatal, signalName } from '../system/signals.js';
+import { workerState } from '../protocol/worker-state.js';
 import type { Launcher, Order, Worker } from './launcher.js';
 import { spawnLauncher, startNode } from './spawn.js';
 

@@ -1,7 +1,7 @@
 // The seam between what a job is and how its process comes to be.
 import type { Ending } from '../errors.js';
-import type { LocalCall } from '../order.js';
-import type { SlotPipe } from '../slots.js';
+import type { LocalCall } from '../protocol/order.js';
+import type { SlotPipe } from '../slots/slot-pipe.js';
 
 /** A submitted call, captured when it was submitted. */
 export interface Order {

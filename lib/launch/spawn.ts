@@ -3,13 +3,13 @@
 import { openSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
-import { check, native } from '../binding.js';
-import { Fd } from '../fd.js';
-import { writeOrder } from '../order-file.js';
+import { check, native } from '../system/binding.js';
+import { Fd } from '../system/fd.js';
+import { writeOrder } from '../protocol/order-file.js';
 import { ChildWorker } from './child-worker.js';
 import type { Launcher, Order } from './launcher.js';
 
-const entry = join(__dirname, '..', 'child', 'main.js');
+const entry = join(__dirname, '..', 'child', 'spawned.js');
 
 export const spawnLauncher: Launcher = {
   launch(order, resultWriter, token) {

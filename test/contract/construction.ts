@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Context } from '../../dist/context.js';
 import { Jobserver, type JobserverOptions } from '../../dist/index.js';
-import { defaultSlots } from '../../dist/slot-count.js';
+import { defaultSlots } from '../../dist/slots/default-count.js';
 import { identity } from '../fixtures/jobs.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { thrown } from '../helpers/thrown.js';

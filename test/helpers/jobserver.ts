@@ -1,7 +1,7 @@
 import { Jobserver, type JobserverOptions } from '../../dist/index.js';
-import { type Controls, initialControls } from '../../dist/controls.js';
-import { Resources } from '../../dist/resources.js';
-import { SlotPipe } from '../../dist/slots.js';
+import { type Controls, initialControls } from '../../dist/job/controls.js';
+import { Resources } from '../../dist/job/pool.js';
+import { SlotPipe } from '../../dist/slots/slot-pipe.js';
 import { until } from './until.js';
 
 /** Tokens in the pipe; each is taken, and all are given back. */

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { native } from '../../dist/binding.js';
+import { native } from '../../dist/system/binding.js';
 import {
   close,
   closeAndCheckLeaks,

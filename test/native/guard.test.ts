@@ -1,4 +1,4 @@
-import { native } from '../../dist/binding.js';
+import { native } from '../../dist/system/binding.js';
 import {
   close,
   closeAndCheckLeaks,

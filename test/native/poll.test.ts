@@ -1,4 +1,4 @@
-import { native, pollEvents } from '../../dist/binding.js';
+import { native, pollEvents } from '../../dist/system/binding.js';
 import {
   close,
   closeAndCheckLeaks,

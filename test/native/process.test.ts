@@ -1,4 +1,4 @@
-import { check, native } from '../../dist/binding.js';
+import { check, native } from '../../dist/system/binding.js';
 import {
   close,
   closeAndCheckLeaks,

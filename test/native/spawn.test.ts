@@ -1,6 +1,6 @@
 import { openSync, realpathSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { check, native } from '../../dist/binding.js';
+import { check, native } from '../../dist/system/binding.js';
 import {
   close,
   closeAndCheckLeaks,

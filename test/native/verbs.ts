@@ -1,7 +1,7 @@
 // What the tests of several verbs need: pipes that close themselves, children
 // that cannot outlive their test, and programs that have the addon.
 import { constants } from 'node:os';
-import { check, native, pollEvents } from '../../dist/binding.js';
+import { check, native, pollEvents } from '../../dist/system/binding.js';
 import { checkLeaks } from '../helpers/leaks.js';
 import { type Ended, runNode } from '../helpers/program.js';
 import { timeoutFactor } from '../helpers/until.js';
@@ -137,7 +137,9 @@ export function runProgramToAnyEnd(
 }
 
 function withAddon(source: string): string {
-  const binding = JSON.stringify(require.resolve('../../dist/binding.js'));
+  const binding = JSON.stringify(
+    require.resolve('../../dist/system/binding.js'),
+  );
   return `
     const binding = ${binding};
     const { native } = require(binding);

@@ -1,0 +1,52 @@
+// Queues by priority: the highest first, and within one priority the oldest.
+// The cost grows with the number of different priorities that are in use.
+import { Queue } from '../system/queue.js';
+
+export class PriorityQueue<T extends { readonly priority: number }> {
+  readonly #queues = new Map<number, Queue<T>>();
+  /** Of the queues that are not empty, the highest last. */
+  readonly #priorities: number[] = [];
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  add(value: T): void {
+    const { priority } = value;
+    let queue = this.#queues.get(priority);
+    if (queue === undefined) {
+      queue = new Queue();
+      this.#queues.set(priority, queue);
+      const place = this.#priorities.findLastIndex((p) => p < priority);
+      this.#priorities.splice(place + 1, 0, priority);
+    }
+    queue.add(value);
+    this.#size += 1;
+  }
+
+  /** False when it is not in. */
+  delete(value: T): boolean {
+    const { priority } = value;
+    const queue = this.#queues.get(priority);
+    if (queue?.delete(value) !== true) return false;
+    this.#size -= 1;
+    if (queue.size === 0) {
+      this.#queues.delete(priority);
+      this.#priorities.splice(this.#priorities.lastIndexOf(priority), 1);
+    }
+    return true;
+  }
+
+  get first(): T | undefined {
+    const highest = this.#priorities.at(-1);
+    return highest === undefined ? undefined : this.#queues.get(highest)!.first;
+  }
+
+  /** Takes the first out. */
+  shift(): T | undefined {
+    const { first } = this;
+    if (first !== undefined) this.delete(first);
+    return first;
+  }
+}

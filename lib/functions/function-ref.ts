@@ -1,0 +1,122 @@
+// How a function is named so that another process can import it. The parent
+// names, the worker imports. A function's text is compared, never sent.
+import { fileURLToPath } from 'node:url';
+import { codedTypeError, invalidArgument } from '../errors.js';
+import { chooseFunction, type Choice } from './resolve.js';
+import { findName, loadOf } from './name.js';
+import { nameOf, nodeModule } from './exports.js';
+import {
+  advice,
+  isUrl,
+  parseExportName,
+  shortUrl,
+  type FunctionRef,
+} from './url.js';
+
+/**
+ * What a job can be told to call: a function, or the `URL#export` of one, which
+ * the compiler cannot check.
+ */
+export type Callable<A extends unknown[], R> =
+  ((...args: A) => R) | URL | string;
+
+export type { FunctionRef };
+
+const names = new WeakMap<Function, FunctionRef>();
+
+/**
+ * The name of `callable` for another process. `argument` is what messages call
+ * it. Throws a TypeError when it is no function, URL or string, or when it is
+ * certain that no other process can import it.
+ */
+export function nameFunction(callable: unknown, argument: string): FunctionRef {
+  if (typeof callable === 'string' || isUrl(callable)) {
+    return nameExport(callable, argument);
+  }
+  if (typeof callable !== 'function') {
+    throw invalidArgument(argument, 'a function, a URL or a string', callable);
+  }
+  const known = names.get(callable);
+  if (known !== undefined) return known;
+  const refuse = (why: string, options?: ErrorOptions): TypeError =>
+    codedTypeError(
+      'ERR_JOBSERVER_FUNCTION',
+      `Expected \`${argument}\` to be a function that another process can ` +
+        `import, but ${nameOf(callable) || 'it'} ${why}. ${advice}`,
+      options,
+    );
+  const ref = findName(callable, refuse);
+  names.set(callable, ref);
+  return ref;
+}
+
+/**
+ * The function that `ref` names; for the worker. A promise only where an ES
+ * module must be imported. Fails with what the module threw, or with a
+ * TypeError (ERR_JOBSERVER_FUNCTION) when it has no such export.
+ */
+export function importFunction(ref: FunctionRef): Function | Promise<Function> {
+  if (ref.kind === 'global') return remember(chooseFunction(ref, globalThis));
+  if (ref.kind === 'builtin') {
+    return remember(chooseFunction(ref, require(ref.module)));
+  }
+  if (ref.load === 'import') {
+    return importModule(ref.url).then((namespace) =>
+      remember(chooseFunction(ref, namespace)),
+    );
+  }
+  const file = fileURLToPath(ref.url);
+  const load = nodeModule().createRequire(file);
+  return remember(chooseFunction(ref, load(file)));
+}
+
+const namespaces = new Map<string, unknown>();
+
+/**
+ * What `import(url)` gives, from then on without asking Node's loader, whose
+ * answer would be the same.
+ */
+export async function importModule(url: string): Promise<unknown> {
+  let namespace = namespaces.get(url);
+  if (namespace === undefined) {
+    namespace = await import(url);
+    namespaces.set(url, namespace);
+  }
+  return namespace;
+}
+
+/** For messages, traces and diagnostics: "fib (file:///app/tasks.mjs)". */
+export function describeFunction(ref: FunctionRef): string {
+  if (ref.kind === 'global') return `${ref.path.join('.')} (global)`;
+  if (ref.kind === 'builtin') {
+    return `${ref.path.join('.') || 'module.exports'} (${ref.module})`;
+  }
+  const url = shortUrl(ref.url);
+  if (ref.kind === 'export') {
+    return `${ref.path.join('.') || 'module.exports'} (${url})`;
+  }
+  const name = ref.paths?.[0]?.join('.') ?? ref.name;
+  if (name !== '') return `${name} (${url})`;
+  return `anonymous function (${url}:${ref.line + 1}:${ref.column + 1})`;
+}
+
+// A job that submits its own function again has its name already.
+function remember({ fn, ref }: Choice): Function {
+  if (!names.has(fn)) names.set(fn, ref);
+  return fn;
+}
+
+function nameExport(callable: URL | string, argument: string): FunctionRef {
+  const { url, path } = parseExportName(callable, argument);
+  if (url.startsWith('node:')) {
+    const isDefault = path.length === 1 && path[0] === 'default';
+    const ref: FunctionRef = {
+      kind: 'builtin',
+      module: url,
+      path: isDefault ? [] : path,
+    };
+    chooseFunction(ref, require(url)); // Throws when there is no such function.
+    return ref;
+  }
+  return { kind: 'export', url, load: loadOf(url), path };
+}

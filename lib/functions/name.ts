@@ -1,0 +1,157 @@
+// The parent's side of funcref: finds the name of a function, or the reason why
+// no other process can import it.
+import { pathToFileURL } from 'node:url';
+import { isModuleNamespaceObject } from 'node:util/types';
+import { locate, mainGlobal, type Place } from './location.js';
+import {
+  builtinExporting,
+  fingerprint,
+  functionsIn,
+  globalPath,
+  loadedModule,
+  moduleExporting,
+  nameOf,
+  pathOf,
+  textOf,
+  type Path,
+} from './exports.js';
+import {
+  fileOf,
+  isFile,
+  shortUrl,
+  type ExportRef,
+  type FunctionRef,
+  type Load,
+  type PlaceRef,
+} from './url.js';
+
+/** Makes the error; `why` continues a sentence that begins with the function. */
+export type Refuse = (why: string, options?: ErrorOptions) => TypeError;
+
+/** Throws what `refuse` makes when it is certain that there is no name. */
+export function findName(fn: Function, refuse: Refuse): FunctionRef {
+  const text = textOf(fn);
+  if (isClass(fn, text)) {
+    throw refuse('is a class, which cannot be called without new');
+  }
+  if (text.endsWith('{ [native code] }')) return nameNative(fn, refuse);
+
+  const exported = moduleExporting(fn);
+  if (exported !== undefined) {
+    return nameLoaded(fn, exported.module, exported.path);
+  }
+  let place: Place | undefined;
+  try {
+    place = locate(fn);
+  } catch (error) {
+    const why = 'cannot be located: this Node has no usable node:inspector';
+    throw refuse(why, { cause: error });
+  }
+  if (place === undefined) throw refuse('has no place in any script');
+  if (place.url.startsWith('node:')) {
+    const builtin = builtinExporting(fn, place.url);
+    if (builtin !== undefined) return { kind: 'builtin', ...builtin };
+    const path = globalPath(fn, globals());
+    if (path !== undefined) return { kind: 'global', path };
+    throw refuse(`was made by ${place.url}, whose public module lacks it`);
+  }
+  return namePlace(fn, place, refuse);
+}
+
+function isClass(fn: Function, text: string): boolean {
+  if (!/^class[^\w$]/.test(text)) return false;
+  return Object.getOwnPropertyDescriptor(fn, 'prototype')?.writable === false;
+}
+
+function nameNative(fn: Function, refuse: Refuse): FunctionRef {
+  const path = globalPath(fn, globals());
+  if (path !== undefined) return { kind: 'global', path };
+  if (nameOf(fn).startsWith('bound ')) throw refuse('is a bound function');
+  const builtin = builtinExporting(fn);
+  if (builtin !== undefined) return { kind: 'builtin', ...builtin };
+  throw refuse('has no source text, and no global or builtin module has it');
+}
+
+// A sandbox has a Math of its own, and some of Node's own globals.
+function globals(): object[] {
+  return [globalThis, mainGlobal()];
+}
+
+function nameLoaded(fn: Function, module: NodeModule, path: Path): ExportRef {
+  const url = pathToFileURL(module.filename).href;
+  return {
+    kind: 'export',
+    url,
+    load: isModuleNamespaceObject(module.exports) ? 'import' : 'require',
+    path,
+    print: fingerprint(fn),
+  };
+}
+
+function namePlace(fn: Function, place: Place, refuse: Refuse): FunctionRef {
+  const { url, line, column } = place;
+  const unnamed = reasonAgainst(url);
+  if (unnamed !== undefined) throw refuse(unnamed);
+
+  const file = fileOf(url);
+  const loaded = file === undefined ? undefined : loadedModule(file);
+  if (loaded !== undefined) {
+    const path = pathOf(fn, loaded.exports, {
+      accessors: true,
+      first: nameOf(fn),
+    });
+    if (path !== undefined) return nameLoaded(fn, loaded, path);
+  }
+  const isRewritten = mainGlobal() !== globalThis;
+  if (loaded?.loaded === true && !isRewritten) {
+    throw refuse(`is not exported from ${file}`);
+  }
+  const ref: PlaceRef = {
+    kind: 'place',
+    url,
+    load: loadOf(url),
+    name: nameOf(fn),
+    print: fingerprint(fn),
+    line,
+    column,
+    isRewritten,
+  };
+  if (place.nesting === 'none') return ref;
+
+  // Only its name tells such a function from others made at the same place.
+  const paths: Path[] = [];
+  for (const [path, found] of functionsIn(place.variables, { depth: 2 })) {
+    if (found === fn) paths.push(path);
+  }
+  if (paths.length > 0) return { ...ref, paths };
+  if (place.variables === undefined && place.nesting === 'block') return ref;
+  throw refuse(
+    `is a closure: it uses variables of a ${place.nesting} in ${shortUrl(url)}`,
+  );
+}
+
+// Why no process can import from this script; undefined when one can.
+function reasonAgainst(url: string): string | undefined {
+  const base = url.slice(url.lastIndexOf('/') + 1);
+  if (/^\[(eval|stdin|worker eval)\d*\]$/.test(base)) {
+    return `was given to node as text (${base})`;
+  }
+  if (/^REPL\d*$/.test(url)) return 'was typed into the REPL';
+  if (url === '' || url.startsWith('evalmachine.')) {
+    return 'was made from text (eval, new Function, vm)';
+  }
+  if (!URL.canParse(url)) return `has no module, but the script ${url}`;
+  if (!url.startsWith('file:')) return undefined;
+  const file = fileOf(url);
+  if (file !== undefined && isFile(file)) return undefined;
+  return `comes from ${url}, which does not exist`;
+}
+
+/** How to load a module: by require, which is faster, if surely CommonJS. */
+export function loadOf(url: string): Load {
+  const file = fileOf(url);
+  if (file === undefined || new URL(url).search !== '') return 'import';
+  const loaded = loadedModule(file);
+  if (loaded === undefined) return file.endsWith('.cjs') ? 'require' : 'import';
+  return isModuleNamespaceObject(loaded.exports) ? 'import' : 'require';
+}

@@ -1,0 +1,180 @@
+// What the name of a function consists of, and the name that users write: a URL
+// or string 'module#export'. It is taken apart and checked as far as the parent
+// can; the module is not loaded.
+import Module from 'node:module';
+import { statSync } from 'node:fs';
+import { isAbsolute, join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { codedTypeError, invalidValue } from '../errors.js';
+import { nodeModule, type Path } from './exports.js';
+
+/** What `path` starts from: module.exports, or the namespace of import(). */
+export type Load = 'require' | 'import';
+
+interface GlobalRef {
+  readonly kind: 'global';
+  readonly path: Path;
+}
+
+interface BuiltinRef {
+  readonly kind: 'builtin';
+  readonly module: string;
+  readonly path: Path;
+}
+
+export interface ExportRef {
+  readonly kind: 'export';
+  readonly url: string;
+  readonly load: Load;
+  readonly path: Path;
+  /** Absent when the user gave the path: then any function will do. */
+  readonly print?: string;
+}
+
+/** A function of a module whose exports the parent cannot see. */
+export interface PlaceRef {
+  readonly kind: 'place';
+  readonly url: string;
+  readonly load: Load;
+  readonly name: string;
+  readonly print: string;
+  readonly line: number;
+  readonly column: number;
+  /** The only paths that count, when its text may stand for many functions. */
+  readonly paths?: readonly Path[];
+  /** The parent runs a rewritten text (jest): the name has to do. */
+  readonly isRewritten: boolean;
+}
+
+/** The name of a function, as plain data. */
+export type FunctionRef = GlobalRef | BuiltinRef | ExportRef | PlaceRef;
+
+/** A module and the path of an export in it. */
+export interface ExportName {
+  /** Without the fragment; 'node:zlib' for a builtin module. */
+  url: string;
+  path: Path;
+}
+
+/** What an error tells to do about a function that cannot be imported. */
+export const advice =
+  `Export it from a module, or name it by URL: ` +
+  `new URL('./file.js#name', import.meta.url); the fork context takes any ` +
+  `function.`;
+
+/** URL objects of another realm or package count as well. */
+export function isUrl(value: unknown): value is URL {
+  return (
+    Object.prototype.toString.call(value) === '[object URL]' &&
+    typeof (value as URL).href === 'string'
+  );
+}
+
+/** Throws a TypeError when it is malformed, or its module does not exist. */
+export function parseExportName(
+  callable: URL | string,
+  argument: string,
+): ExportName {
+  const malformed = (): TypeError =>
+    invalidValue(
+      argument,
+      `a module and an export such as './file.js#name'`,
+      String(callable),
+    );
+  const { module, fragment } = split(callable);
+  if (module === '' || fragment === '') throw malformed();
+  const path = (fragment ?? 'default').split('.');
+  if (path.includes('')) throw malformed();
+
+  const url = urlOf(module, argument, malformed);
+  if (url.startsWith('node:') && !Module.isBuiltin(url)) {
+    throw codedTypeError(
+      'ERR_JOBSERVER_FUNCTION',
+      `Expected \`${argument}\` to name a module, but Node has no ${url}`,
+    );
+  }
+  if (url.startsWith('file:')) {
+    const file = fileOf(url);
+    if (file === undefined) throw malformed();
+    if (!isFile(file)) {
+      throw codedTypeError(
+        'ERR_JOBSERVER_FUNCTION',
+        `Expected \`${argument}\` to name a module, but there is no file ${file}`,
+      );
+    }
+  }
+  return { url, path };
+}
+
+/** The path of a file: URL; undefined when it cannot be one. */
+export function fileOf(url: string): string | undefined {
+  try {
+    return fileURLToPath(url);
+  } catch {
+    return undefined; // Another scheme, a host, or an encoded slash.
+  }
+}
+
+/** For messages: a data: URL may be as long as a program. */
+export function shortUrl(url: string): string {
+  return url.startsWith('data:') && url.length > 60
+    ? `${url.slice(0, 60)}…`
+    : url;
+}
+
+export function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+function split(callable: URL | string): { module: string; fragment?: string } {
+  const text = typeof callable === 'string' ? callable : callable.href;
+  const mark = text.lastIndexOf('#');
+  if (mark === -1) return { module: text };
+  const fragment = text.slice(mark + 1);
+  const module = text.slice(0, mark);
+  if (isUrlText(text)) return { module, fragment: decode(fragment) };
+  // A directory may have the mark in its name.
+  return fragment.includes('/') ? { module: text } : { module, fragment };
+}
+
+function isUrlText(text: string): boolean {
+  return /^[a-z][a-z0-9+.-]+:/i.test(text);
+}
+
+function decode(fragment: string): string {
+  try {
+    return decodeURIComponent(fragment);
+  } catch {
+    return fragment; // A bare percent sign stands for itself.
+  }
+}
+
+function urlOf(
+  module: string,
+  argument: string,
+  malformed: () => TypeError,
+): string {
+  if (isUrlText(module)) {
+    if (!URL.canParse(module)) throw malformed();
+    return new URL(module).href;
+  }
+  if (isAbsolute(module) || /^\.{1,2}(\/|$)/.test(module)) {
+    return pathToFileURL(resolve(module)).href;
+  }
+  let found: string;
+  try {
+    found = nodeModule()
+      .createRequire(join(process.cwd(), 'noop.js'))
+      .resolve(module);
+  } catch (error) {
+    throw codedTypeError(
+      'ERR_JOBSERVER_FUNCTION',
+      `Expected \`${argument}\` to name a module, but '${module}' cannot be ` +
+        `required from ${process.cwd()}. Name its file by a URL, for ` +
+        `example with import.meta.resolve('${module}')`,
+      { cause: error },
+    );
+  }
+  if (!Module.isBuiltin(found)) return pathToFileURL(found).href;
+  return found.startsWith('node:') ? found : `node:${found}`;
+}

@@ -1,0 +1,76 @@
+// What others may observe of one job: its record, published at each step of its
+// life on the channels jobserver:submit, jobserver:start and jobserver:done.
+import { type Channel, channel } from 'node:diagnostics_channel';
+import { now } from '../system/deadline.js';
+import { isUrl } from '../functions/url.js';
+
+const channels = {
+  submit: channel('jobserver:submit'),
+  start: channel('jobserver:start'),
+  done: channel('jobserver:done'),
+};
+
+let lastId = 0;
+
+/**
+ * One job, as the channels `jobserver:submit`, `:start` and `:done` of
+ * `node:diagnostics_channel` publish it: the same object each time, filled in
+ * as the job goes on. Times are those of `performance.now()`, in milliseconds.
+ */
+export class JobRecord {
+  /** Counts the jobs of this process: 1, 2, 3, … */
+  readonly id = ++lastId;
+  /** When submit was called. */
+  readonly submittedAt = now();
+  /** When the process of the job was started; undefined before. */
+  startedAt: number | undefined;
+  /** When the process was gone, or the wait for a slot given up. */
+  finishedAt: number | undefined;
+  /**
+   * What the job gave; 'lost' when it ended without a result, 'unstarted' when
+   * it never ran. Undefined before the end.
+   */
+  outcome: 'value' | 'error' | 'lost' | 'unstarted' | undefined;
+  readonly #fn: unknown;
+  #job: { readonly pid: number | undefined } | undefined;
+
+  /** @internal */
+  constructor(fn: unknown) {
+    this.#fn = fn;
+  }
+
+  /** The function's name, or the 'URL#export' that was submitted. */
+  get name(): string {
+    if (typeof this.#fn === 'function') return this.#fn.name;
+    return isUrl(this.#fn) ? this.#fn.href : String(this.#fn);
+  }
+
+  /** Process id of the worker; undefined before the start. */
+  get pid(): number | undefined {
+    return this.#job?.pid;
+  }
+
+  /** @internal */
+  submitted(): void {
+    this.#publish(channels.submit);
+  }
+
+  /** @internal */
+  started(job: { readonly pid: number | undefined }): void {
+    this.startedAt = now();
+    this.#job = job;
+    this.#publish(channels.start);
+  }
+
+  /** @internal */
+  done(outcome: JobRecord['outcome'], job?: { readonly pid: number }): void {
+    this.finishedAt = now();
+    this.outcome = outcome;
+    if (job !== undefined) this.#job = job;
+    this.#publish(channels.done);
+  }
+
+  #publish(to: Channel): void {
+    if (to.hasSubscribers) to.publish(this);
+  }
+}

@@ -1,0 +1,80 @@
+// The environment of a job: that of its submitter, revised.
+import { invalidArgument, invalidValue } from '../errors.js';
+
+/** A string sets a variable, null unsets it. */
+export type EnvRevision = ReadonlyMap<string, string | null>;
+
+/** Variables by name, as an object or as pairs; null unsets one. */
+export type EnvAdditions =
+  | Readonly<Record<string, string | null>>
+  | Iterable<readonly [string, string | null]>;
+
+/** `revision` with the user's additions merged on top; checks every one. */
+export function revise(revision: EnvRevision, additions: unknown): EnvRevision {
+  if (typeof additions !== 'object' || additions === null) {
+    const expected = 'an object, or an iterable of [name, value] pairs';
+    throw invalidArgument('additions', expected, additions);
+  }
+  const pairs =
+    Symbol.iterator in additions
+      ? (additions as Iterable<unknown>)
+      : Object.entries(additions);
+  const revised = new Map(revision);
+  for (const pair of pairs) {
+    if (!Array.isArray(pair) || pair.length !== 2) {
+      throw invalidArgument('additions', 'made of [name, value] pairs', pair);
+    }
+    const [name, value] = pair as [unknown, unknown];
+    revised.set(checkName(name), checkValue(name as string, value));
+  }
+  return revised;
+}
+
+function checkName(name: unknown): string {
+  const expected = 'the name of an environment variable';
+  if (typeof name !== 'string') {
+    throw invalidArgument('additions', `keyed by ${expected}`, name);
+  }
+  if (name === '' || /[=\0]/.test(name)) {
+    throw invalidValue(
+      'additions',
+      `keyed by ${expected}, without = or NUL`,
+      name,
+    );
+  }
+  return name;
+}
+
+function checkValue(name: string, value: unknown): string | null {
+  if (value === null || value === undefined) return null;
+  if (typeof value !== 'string') {
+    throw invalidArgument(`additions.${name}`, 'a string or null', value);
+  }
+  if (value.includes('\0')) {
+    throw invalidValue(`additions.${name}`, 'free of NUL', value);
+  }
+  return value;
+}
+
+/** `NAME=value` strings for a job that is submitted now. */
+export function environmentOfJob(revision: EnvRevision): readonly string[] {
+  const list: string[] = [];
+  // Node would ask the system for each of the keys once more.
+  for (const name of Object.getOwnPropertyNames(process.env)) {
+    if (!revision.has(name)) list.push(`${name}=${process.env[name]}`);
+  }
+  for (const [name, value] of revision) {
+    if (value !== null) list.push(`${name}=${value}`);
+  }
+  return shareLatest(list);
+}
+
+// Jobs that wait in thousands mostly have the same one.
+let latest: readonly string[] = [];
+
+function shareLatest(list: readonly string[]): readonly string[] {
+  const isSame =
+    list.length === latest.length && list.every((v, i) => v === latest[i]);
+  if (!isSame) latest = list;
+  return latest;
+}

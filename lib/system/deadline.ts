@@ -1,0 +1,75 @@
+// Timeouts in milliseconds, as deadlines on the monotonic clock; the one place
+// that knows the clock and its timers.
+import { performance } from 'node:perf_hooks';
+import {
+  clearImmediate,
+  clearTimeout,
+  setImmediate,
+  setTimeout,
+} from 'node:timers';
+import { invalidArgument, outOfRange } from '../errors.js';
+
+/** A time on the monotonic clock in milliseconds; Infinity is never. */
+export type Deadline = number;
+
+export const never: Deadline = Infinity;
+
+export function now(): number {
+  return performance.now();
+}
+
+/** Checks a timeout given by the user and starts it: undefined waits for ever. */
+export function deadlineAfter(timeout: unknown, name = 'timeout'): Deadline {
+  if (timeout === undefined || timeout === null) return never;
+  if (typeof timeout !== 'number') {
+    throw invalidArgument(name, 'a number of milliseconds', timeout);
+  }
+  if (!Number.isFinite(timeout)) {
+    throw outOfRange(name, 'finite (omit it to wait for ever)', timeout);
+  }
+  if (timeout < 0) throw outOfRange(name, 'non-negative', timeout);
+  return now() + timeout;
+}
+
+/** What is left, 0 when it has passed. */
+export function remaining(deadline: Deadline): number {
+  return deadline === never ? never : Math.max(0, deadline - now());
+}
+
+/** As `poll(2)` takes it: a negative number waits for ever. */
+export function pollTimeout(deadline: Deadline): number {
+  return deadline === never ? -1 : remaining(deadline);
+}
+
+export interface Timer {
+  cancel(): void;
+}
+
+// Timers longer than this fire at once, by the rules of the web.
+const longestTimerMs = 2 ** 31 - 1;
+
+/**
+ * Calls back once the deadline has passed; `never` sets no timer. What an event
+ * loop that was held up finds ready by then comes first, though it runs timers
+ * before it looks.
+ */
+export function at(deadline: Deadline, callback: () => void): Timer {
+  let timeout: NodeJS.Timeout | undefined;
+  let immediate: NodeJS.Immediate | undefined;
+  const arm = (): void => {
+    const left = Math.ceil(remaining(deadline));
+    timeout = setTimeout(fire, Math.min(left, longestTimerMs));
+  };
+  // A timer may fire a fraction of a millisecond before its time.
+  const fire = (): void => {
+    if (remaining(deadline) > 0) arm();
+    else immediate = setImmediate(callback);
+  };
+  if (deadline !== never) arm();
+  return {
+    cancel: () => {
+      clearTimeout(timeout);
+      clearImmediate(immediate);
+    },
+  };
+}

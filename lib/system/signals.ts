@@ -1,0 +1,57 @@
+// Names of signals <-> their numbers on this system.
+import { constants } from 'node:os';
+import { invalidArgument, outOfRange } from '../errors.js';
+
+/** The name of a signal, or its number on this system. */
+export type Signal = NodeJS.Signals | number;
+
+const numbers = constants.signals as Partial<Record<string, number>>;
+const names = new Map(
+  // Of two names for one number the first is the usual one.
+  Object.entries(constants.signals)
+    .map(([name, number]) => [number, name] as const)
+    .reverse(),
+);
+
+/** The number of a signal given by the user; 0 probes without signalling. */
+export function signalNumber(signal: unknown, argument: string): number {
+  if (typeof signal === 'string') {
+    const number = numbers[signal];
+    if (number !== undefined) return number;
+    throw Object.assign(
+      invalidArgument(argument, 'the name of a signal', signal),
+      { code: 'ERR_UNKNOWN_SIGNAL' },
+    );
+  }
+  if (typeof signal !== 'number') {
+    throw invalidArgument(argument, 'the name or number of a signal', signal);
+  }
+  if (!Number.isInteger(signal) || signal < 0 || signal > 64) {
+    throw outOfRange(argument, 'a signal number', signal);
+  }
+  return signal;
+}
+
+// What they do by default is nothing, or to stop or continue a process.
+const harmless = new Set(
+  [
+    'SIGCHLD',
+    'SIGCONT',
+    'SIGSTOP',
+    'SIGTSTP',
+    'SIGTTIN',
+    'SIGTTOU',
+    'SIGURG',
+    'SIGWINCH',
+  ].map((name) => numbers[name]),
+);
+
+/** Whether it ends a process that has no handler for it. */
+export function isFatal(number: number): boolean {
+  return number > 0 && !harmless.has(number);
+}
+
+export function signalName(number: number): NodeJS.Signals {
+  // Real-time signals have no name in Node; their number still tells.
+  return (names.get(number) ?? `SIG${number}`) as NodeJS.Signals;
+}

@@ -1,0 +1,69 @@
+import { workerExecArgv } from '../../dist/launch/exec-argv.js';
+
+const kept: string[][] = [
+  [],
+  ['--import', 'tsx'],
+  ['--import=tsx', '--require', './hook.cjs', '-r', './other.cjs'],
+  ['--loader', './loader.mjs', '--experimental-loader=./loader.mjs'],
+  ['--conditions=test', '-C', 'test'],
+  ['--enable-source-maps', '--no-warnings', '--throw-deprecation'],
+  ['--max-old-space-size=100', '--stack-size=2000', '--expose-gc'],
+  ['--unhandled-rejections=strict'],
+  ['--single-threaded', '--v8-pool-size=1'],
+  ['--experimental-strip-types'],
+  // Not what they look like.
+  ['--trace-warnings', '--test-only-in-name'.replace('-test-only', '-x')],
+];
+
+const dropped: string[][] = [
+  ['--inspect'],
+  ['--inspect=0', '--inspect-brk=127.0.0.1:9229', '--inspect-wait'],
+  ['--inspect-port', '9230'],
+  ['--inspect-port=9230'],
+  ['--debug-port', '9230'],
+  ['-e', 'code'],
+  ['--eval', 'code'],
+  ['--eval=code'],
+  ['-p', 'code'],
+  ['-pe', 'code'],
+  ['--print', 'code'],
+  ['-c'],
+  ['--check'],
+  ['-i'],
+  ['--interactive'],
+  ['--run', 'script'],
+  ['--test'],
+  ['--test', '--test-name-pattern', 'x', '--test-reporter=spec'],
+  ['--test-reporter', 'tap', '--test-reporter-destination', 'stdout'],
+  ['--test-concurrency', '2', '--test-timeout', '100', '--test-shard', '1/2'],
+  ['--watch'],
+  ['--watch-path', './lib', '--watch-preserve-output'],
+  ['--input-type', 'module'],
+  ['--input-type=module'],
+  ['--env-file', '.env'],
+  ['--env-file=.env', '--env-file-if-exists', '.env.local'],
+  ['--title', 'parent'],
+  ['--title=parent'],
+];
+
+test.each(kept)('workers get %s %s %s %s', (...options) => {
+  expect(workerExecArgv(options)).toEqual(options);
+});
+
+test.each(dropped.map((options) => [options.join(' '), options] as const))(
+  'workers do not get %s (NOD-10)',
+  (_, options) => {
+    expect(workerExecArgv(options)).toEqual([]);
+    const between = ['--import', 'tsx', ...options, '--no-warnings'];
+    expect(workerExecArgv(between)).toEqual([
+      '--import',
+      'tsx',
+      '--no-warnings',
+    ]);
+  },
+);
+
+test('the options of the parent are left as they are', () => {
+  const options = Object.freeze(['--inspect', '--no-warnings']);
+  expect(workerExecArgv(options)).toEqual(['--no-warnings']);
+});

@@ -1,0 +1,159 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { LostResult } from '../../dist/index.js';
+import * as jobs from '../fixtures/forkserver-jobs.js';
+import { openJobserver } from '../helpers/jobserver.js';
+import { checkSlots } from '../helpers/jobserver.js';
+import { type Ended, runNode } from '../helpers/program.js';
+import { isAlive } from '../helpers/processes.js';
+import { until } from '../helpers/until.js';
+
+const context = 'forkserver';
+const preload = (name: string): string =>
+  resolve('test', 'fixtures', 'preload', `${name}.mjs`);
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'jobserver-'));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+checkSlots();
+
+/** By its pid as a job sees it. */
+function killZygote(pid: number): Promise<void> {
+  expect(pid).toBeGreaterThan(1);
+  process.kill(pid, 'SIGKILL');
+  return until('the zygote to be gone', () => !isAlive(pid));
+}
+
+test('all jobs come from one zygote, nested ones too', async () => {
+  const js = openJobserver({ context, slots: 2 });
+  const zygote = await js.run(jobs.parentPid);
+  expect(await js.run(jobs.parentPid)).toBe(zygote);
+  expect(await js.run(jobs.nestedParentPid)).toBe(zygote);
+  expect(zygote).not.toBe(process.pid);
+});
+
+test('a job finds nothing that another has left (CTX-06)', async () => {
+  const js = openJobserver({ context, slots: 1 });
+  expect(await js.run(jobs.countCalls)).toBe(1);
+  expect(await js.run(jobs.countCalls)).toBe(1);
+});
+
+test('environment and cwd are those of the submitter now (CTX-18)', async () => {
+  const js = openJobserver({ context, slots: 1 });
+  await js.run(jobs.surroundings);
+  const cwd = process.cwd();
+  try {
+    process.chdir(folder);
+    process.env['SURROUNDINGS_TEST'] = 'late';
+    expect(await js.run(jobs.surroundings)).toEqual({
+      cwd: process.cwd(),
+      value: 'late',
+    });
+  } finally {
+    delete process.env['SURROUNDINGS_TEST'];
+    process.chdir(cwd);
+  }
+  expect(await js.run(jobs.surroundings)).toEqual({ cwd, value: undefined });
+  const revised = js.reviseEnv({ SURROUNDINGS_TEST: 'revised' });
+  expect(await revised.run(jobs.surroundings)).toMatchObject({
+    value: 'revised',
+  });
+});
+
+test('the flags of the zygote are not those of its jobs', async () => {
+  const js = openJobserver({ context, slots: 1 });
+  expect((await js.run(jobs.flags)).join(' ')).not.toMatch(/single|pool-size/);
+});
+
+test('preloaded modules are loaded once, before any job', async () => {
+  const js = openJobserver({ context, slots: 1, preload: [preload('warm')] });
+  expect(await js.run(jobs.timesWarmed)).toBe(1);
+  expect(await js.run(jobs.timesWarmed)).toBe(1);
+});
+
+test.each([
+  ['leaves-timer', /open handles \(Timeout\)/],
+  ['leaves-threads', /threads running/],
+  ['leaves-hooks', /threads running/],
+])('a preload that %s is refused', async (name, message) => {
+  const js = openJobserver({ context, slots: 1, preload: [preload(name)] });
+  for (let i = 0; i < 2; i++) {
+    await expect(js.run(jobs.countCalls)).rejects.toMatchObject({
+      code: 'ERR_JOBSERVER_PRELOAD',
+      message: expect.stringMatching(message) as string,
+    });
+  }
+});
+
+test('the error of a preload is that of every job', async () => {
+  const js = openJobserver({ context, slots: 1, preload: [preload('throws')] });
+  await expect(js.run(jobs.countCalls)).rejects.toThrow('not today');
+  expect(() => js.submitSync(jobs.countCalls).resultSync()).toThrow(RangeError);
+});
+
+test('a preload that does not exist is found at once', () => {
+  const missing = [join(folder, 'missing.mjs')];
+  expect(() => openJobserver({ context, slots: 1, preload: missing })).toThrow(
+    /preload\[0\]/,
+  );
+});
+
+test('a killed zygote loses no running job and no slot (XC-37)', async () => {
+  const js = openJobserver({ context, slots: 2 });
+  const zygote = await js.run(jobs.parentPid);
+  const go = join(folder, 'go');
+  const running = await js.submit(jobs.spinUntilFile, [go]);
+  expect(running.pid).toBeGreaterThan(0);
+  await killZygote(zygote);
+  const next = await js.run(jobs.parentPid);
+  expect(next).not.toBe(zygote);
+  writeFileSync(go, '');
+  expect(await running.result()).toBe('done');
+});
+
+test('a job is signalled although its zygote is gone', async () => {
+  const js = openJobserver({ context, slots: 1 });
+  const zygote = await js.run(jobs.parentPid);
+  const running = await js.submit(jobs.spinUntilFile, [join(folder, 'never')]);
+  const { pid } = running;
+  await killZygote(zygote);
+  expect(running.kill('SIGKILL')).toBe(true);
+  await expect(running.result()).rejects.toThrow(LostResult);
+  expect(isAlive(pid!)).toBe(false);
+});
+
+test('a killed parent leaves no zygote and no job behind', async () => {
+  const program = resolve('test', 'fixtures', 'killed-parent.mjs');
+  const { signal, stdout } = await runNode([program, folder]);
+  expect(signal).toBe('SIGKILL');
+  const pids = stdout.trim().split(' ').map(Number);
+  expect(pids).toHaveLength(2);
+  for (const pid of pids) {
+    await until(`process ${pid} to be gone`, () => !isAlive(pid));
+  }
+});
+
+// No fork would have the thread, and an import would wait for it for ever.
+test('with module hooks in a thread jobs are spawned', async () => {
+  const { code, stdout } = await runHooked();
+  expect(stdout).toBe('5 5 5 JOBSERVER_NO_FORKSERVER\n');
+  expect(code).toBe(0);
+});
+
+test('a job killed before its start is not started otherwise', async () => {
+  const { stdout } = await runHooked('kill');
+  expect(stdout).toBe('ERR_JOBSERVER_LOST_RESULT SIGKILL\n');
+});
+
+function runHooked(...args: string[]): Promise<Ended> {
+  const file = (name: string): string =>
+    resolve('test', 'fixtures', 'hooks', `${name}.mjs`);
+  const register = pathToFileURL(file('register')).href;
+  return runNode(['--import', register, file('program'), ...args]);
+}

@@ -1,0 +1,106 @@
+import {
+  type EnvRevision,
+  environmentOfJob,
+  revise,
+} from '../../dist/protocol/environment.js';
+import { thrown } from '../helpers/thrown.js';
+
+const none: EnvRevision = new Map();
+const { env } = process;
+
+afterEach(() => {
+  process.env = env;
+});
+
+describe('revise', () => {
+  test('merges additions onto a copy (ENV-04, ENV-11)', () => {
+    const first = revise(none, { A: '1', B: null });
+    const second = revise(first, new Map([['A', '2']]));
+    expect([...none]).toEqual([]);
+    expect([...first]).toEqual([
+      ['A', '1'],
+      ['B', null],
+    ]);
+    expect([...second]).toEqual([
+      ['A', '2'],
+      ['B', null],
+    ]);
+  });
+
+  test('null and undefined unset, and are remembered (ENV-02, ENV-04)', () => {
+    const unset = revise(revise(none, { A: '1' }), { A: undefined });
+    expect([...unset]).toEqual([['A', null]]);
+  });
+
+  test('the last of a name wins (ENV-03)', () => {
+    const pairs = [
+      ['A', '1'],
+      ['A', null],
+      ['B', null],
+      ['B', '2'],
+    ];
+    expect([...revise(none, pairs)]).toEqual([
+      ['A', null],
+      ['B', '2'],
+    ]);
+  });
+
+  test('inherited and hidden properties are no variables', () => {
+    const additions = Object.create({ A: '1' }) as Record<string, string>;
+    additions['B'] = '2';
+    Object.defineProperty(additions, 'C', { value: 3, enumerable: false });
+    expect([...revise(none, additions)]).toEqual([['B', '2']]);
+  });
+
+  test('what is refused leaves the revision as it was (ENV-05, ENV-06)', () => {
+    const before = revise(none, { A: '1' });
+    const additions = [
+      ['A', '2'],
+      ['', '3'],
+    ];
+    expect(thrown(() => revise(before, additions))).toMatchObject({
+      code: 'ERR_INVALID_ARG_VALUE',
+    });
+    expect([...before]).toEqual([['A', '1']]);
+  });
+
+  test('messages name the variable', () => {
+    expect(thrown(() => revise(none, { PATH: 5 }))).toMatchObject({
+      name: 'TypeError',
+      code: 'ERR_INVALID_ARG_TYPE',
+      message:
+        'Expected `additions.PATH` to be a string or null, got `5` (number)',
+    });
+    expect(thrown(() => revise(none, { PATH: 'a\0' }))).toMatchObject({
+      name: 'TypeError',
+      code: 'ERR_INVALID_ARG_VALUE',
+      message: expect.stringContaining('additions.PATH'),
+    });
+    expect(thrown(() => revise(none, { 'A=B': 'x' }))).toMatchObject({
+      code: 'ERR_INVALID_ARG_VALUE',
+      message: expect.stringContaining('A=B'),
+    });
+  });
+});
+
+describe('environmentOfJob', () => {
+  test("is this process's environment, revised", () => {
+    process.env = { A: '1', B: '2', C: '3' };
+    const revision = revise(none, { B: null, C: '', D: 'x=y' });
+    expect([...environmentOfJob(revision)].sort()).toEqual([
+      'A=1',
+      'C=',
+      'D=x=y',
+    ]);
+  });
+
+  test('is one and the same array while nothing changes', () => {
+    process.env = { A: '1' };
+    const first = environmentOfJob(none);
+    expect(environmentOfJob(none)).toBe(first);
+    process.env['A'] = '2';
+    const second = environmentOfJob(none);
+    expect([first, second]).toEqual([['A=1'], ['A=2']]);
+    expect(environmentOfJob(revise(none, { A: '2' }))).toBe(second);
+  });
+});

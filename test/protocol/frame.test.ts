@@ -1,0 +1,165 @@
+import { openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { native } from '../../dist/system/binding.js';
+import { Fd, type Pipe, openPipe } from '../../dist/system/fd.js';
+import {
+  type Frame,
+  type FrameKind,
+  FrameReader,
+  prepareReader,
+  writeFrame,
+} from '../../dist/protocol/frame.js';
+import { checkLeaks } from '../helpers/leaks.js';
+import { thrown } from '../helpers/thrown.js';
+
+jest.setTimeout(20_000);
+let pipe: Pipe;
+afterEach(() => {
+  pipe.reader.close();
+  pipe.writer.close();
+});
+checkLeaks();
+beforeEach(() => {
+  pipe = openPipe('test pipe');
+  prepareReader(pipe.reader.number);
+});
+
+function send(bytes: Uint8Array): void {
+  const { number } = pipe.writer;
+  expect(native.write(number, bytes, 0, bytes.length)).toBe(bytes.length);
+}
+
+function header(kind: number, length: bigint): Buffer {
+  const bytes = Buffer.alloc(9);
+  bytes[0] = kind;
+  bytes.writeBigUInt64LE(length, 1);
+  return bytes;
+}
+
+const kinds: FrameKind[] = ['value', 'error', 'lost'];
+
+test.each(kinds)('a frame of kind %s arrives as it was sent', (kind) => {
+  for (const bytes of [
+    Buffer.alloc(0),
+    Buffer.from('x'),
+    Buffer.alloc(4097, 7),
+  ]) {
+    expect(writeFrame(pipe.writer.number, kind, bytes)).toBe(true);
+    const frame = new FrameReader().read(pipe.reader.number);
+    expect(frame).toEqual({ kind, bytes });
+  }
+});
+
+test('an empty frame is not the end of the pipe (FUT-55)', () => {
+  const reader = new FrameReader();
+  expect(reader.read(pipe.reader.number)).toBe(undefined);
+  writeFrame(pipe.writer.number, 'value', Buffer.alloc(0));
+  pipe.writer.close();
+  expect(reader.read(pipe.reader.number)).toMatchObject({ kind: 'value' });
+  expect(new FrameReader().read(pipe.reader.number)).toBe('end');
+});
+
+test('a frame may arrive byte by byte (XC-04, FUT-54)', () => {
+  const reader = new FrameReader();
+  const whole = Buffer.concat([header(1, 3n), Buffer.from('abc')]);
+  for (const [i, byte] of whole.entries()) {
+    expect(reader.read(pipe.reader.number)).toBe(undefined);
+    send(Uint8Array.of(byte));
+    if (i < whole.length - 1) continue;
+    const frame = reader.read(pipe.reader.number) as Frame;
+    expect([frame.kind, frame.bytes.toString()]).toEqual(['error', 'abc']);
+  }
+});
+
+test('a frame that breaks off is the end (XC-09)', () => {
+  const whole = Buffer.concat([header(0, 3n), Buffer.from('abc')]);
+  for (let length = 0; length < whole.length; length++) {
+    const { reader, writer } = openPipe('broken pipe');
+    prepareReader(reader.number);
+    native.write(writer.number, whole, 0, length);
+    writer.close();
+    expect(new FrameReader().read(reader.number)).toBe('end');
+    reader.close();
+  }
+});
+
+test('what is no frame is the end', () => {
+  send(Buffer.from('not a frame at all'));
+  expect(new FrameReader().read(pipe.reader.number)).toBe('end');
+});
+
+test('an fd that cannot be read is the end', () => {
+  expect(new FrameReader().read(-1)).toBe('end');
+});
+
+test('a length is a claim, which costs no memory', () => {
+  const { arrayBuffers } = process.memoryUsage();
+  send(header(0, 1n << 60n));
+  send(Buffer.from('a few bytes'));
+  const reader = new FrameReader();
+  expect(reader.read(pipe.reader.number)).toBe(undefined);
+  expect(process.memoryUsage().arrayBuffers - arrayBuffers).toBeLessThan(
+    16 << 20,
+  );
+  pipe.writer.close();
+  expect(reader.read(pipe.reader.number)).toBe('end');
+});
+
+test('writing reports a reader that is gone, whatever the size (FUT-23)', () => {
+  pipe.reader.close();
+  for (const length of [0, 10, 100_000]) {
+    const bytes = Buffer.alloc(length);
+    expect(writeFrame(pipe.writer.number, 'value', bytes)).toBe(false);
+  }
+  pipe.writer.close();
+  expect(writeFrame(-1, 'value', Buffer.alloc(1))).toBe(false);
+});
+
+describe('a large frame', () => {
+  const file = join(tmpdir(), `frame-${process.pid}`);
+  afterAll(() => rmSync(file, { force: true }));
+
+  test('is read in bounded steps, so that nobody starves', () => {
+    writeFileSync(file, '');
+    const length = 20 << 20;
+    const bytes = Buffer.alloc(length);
+    for (let i = 0; i < length; i += 4096) bytes.writeInt32LE(i, i);
+    const writer = new Fd(openSync(file, 'w'));
+    expect(writeFrame(writer.number, 'value', bytes)).toBe(true);
+    writer.close();
+    expect(readFileSync(file).length).toBe(9 + length);
+
+    const source = new Fd(openSync(file, 'r'));
+    const reader = new FrameReader();
+    let steps = 0;
+    let frame: Frame | 'end' | undefined;
+    while (frame === undefined) {
+      frame = reader.read(source.number);
+      steps += 1;
+    }
+    source.close();
+    expect(steps).toBeGreaterThan(1);
+    expect((frame as Frame).bytes.equals(bytes)).toBe(true);
+  });
+
+  test('may be larger than the pipe, and arrive as the reader reads', () => {
+    const bytes = Buffer.alloc(300_000, 'abc');
+    const whole = Buffer.concat([header(0, BigInt(bytes.length)), bytes]);
+    const { number } = pipe.writer;
+    native.setNonBlocking(number, true);
+    const reader = new FrameReader();
+    let frame: Frame | 'end' | undefined;
+    for (let offset = 0; offset < whole.length;) {
+      expect(frame).toBe(undefined);
+      const left = whole.length - offset;
+      offset += native.write(number, whole, offset, left);
+      frame = reader.read(pipe.reader.number);
+    }
+    expect((frame as Frame).bytes.equals(bytes)).toBe(true);
+  });
+});
+
+test('what cannot be read without waiting is refused', () => {
+  expect(thrown(() => prepareReader(-1))).toMatchObject({ code: 'EBADF' });
+});

@@ -1,0 +1,144 @@
+import { stat } from 'node:fs/promises';
+import { performance } from 'node:perf_hooks';
+import timers from 'node:timers';
+import {
+  at,
+  deadlineAfter,
+  never,
+  now,
+  pollTimeout,
+  remaining,
+} from '../../dist/system/deadline.js';
+import { thrown } from '../helpers/thrown.js';
+import { badTimeouts } from '../helpers/timeouts.js';
+
+jest.setTimeout(10_000);
+
+afterEach(() => jest.restoreAllMocks());
+
+describe('deadlineAfter', () => {
+  test('undefined and null are never (GEN-08)', () => {
+    expect(deadlineAfter(undefined)).toBe(never);
+    expect(deadlineAfter(null)).toBe(never);
+  });
+
+  test('a number is so many milliseconds from now on, fractions too (GEN-09, GEN-10)', () => {
+    jest.spyOn(performance, 'now').mockReturnValue(1000);
+    expect(deadlineAfter(0)).toBe(1000);
+    expect(deadlineAfter(-0)).toBe(1000);
+    expect(deadlineAfter(2.5)).toBe(1002.5);
+    expect(deadlineAfter(2 ** 40)).toBe(1000 + 2 ** 40);
+  });
+
+  test('what is no timeout throws (GEN-05, GEN-06, GEN-07)', () => {
+    for (const [timeout, error] of badTimeouts) {
+      expect(thrown(() => deadlineAfter(timeout))).toMatchObject(error);
+    }
+    expect(thrown(() => deadlineAfter(-1, 'patience'))).toMatchObject({
+      message: 'Expected `patience` to be non-negative, got `-1` (number)',
+    });
+  });
+});
+
+test('what remains shrinks to 0 and not below', () => {
+  const clock = jest.spyOn(performance, 'now').mockReturnValue(1000);
+  const deadline = deadlineAfter(10);
+  expect([remaining(deadline), pollTimeout(deadline)]).toEqual([10, 10]);
+  clock.mockReturnValue(1009.5);
+  expect([remaining(deadline), pollTimeout(deadline)]).toEqual([0.5, 0.5]);
+  clock.mockReturnValue(1011);
+  expect([remaining(deadline), pollTimeout(deadline)]).toEqual([0, 0]);
+});
+
+test('never remains for ever, which is -1 for poll', () => {
+  expect([remaining(never), pollTimeout(never)]).toEqual([Infinity, -1]);
+});
+
+describe('at', () => {
+  /** Timers that fire when the test says so. */
+  function scripted() {
+    const armed: { delay: number; fire: () => void }[] = [];
+    const set = (fire: () => void, delay: number): number =>
+      armed.push({ delay, fire });
+    jest.spyOn(timers, 'setTimeout').mockImplementation(set as never);
+    jest
+      .spyOn(timers, 'setImmediate')
+      .mockImplementation(((call: () => void) => call()) as never);
+    const clear = jest.spyOn(timers, 'clearTimeout').mockReturnValue();
+    const clock = jest.spyOn(performance, 'now').mockReturnValue(0);
+    return { armed, clear, clock };
+  }
+
+  test('calls back once the time has come', () => {
+    const { armed, clock } = scripted();
+    const callback = jest.fn();
+    at(10.25, callback);
+    expect(armed.map(({ delay }) => delay)).toEqual([11]);
+    clock.mockReturnValue(10.25);
+    armed[0]!.fire();
+    expect(callback).toHaveBeenCalledTimes(1);
+    expect(armed.length).toBe(1);
+  });
+
+  test('a timer that fires early is set again (GEN-11)', () => {
+    const { armed, clock } = scripted();
+    const callback = jest.fn();
+    at(10, callback);
+    clock.mockReturnValue(9.6);
+    armed[0]!.fire();
+    expect(callback).not.toHaveBeenCalled();
+    expect(armed[1]!.delay).toBe(1);
+    clock.mockReturnValue(10.1);
+    armed[1]!.fire();
+    expect(callback).toHaveBeenCalledTimes(1);
+  });
+
+  test('a time beyond the range of timers is reached in steps (GEN-08)', () => {
+    const { armed, clock } = scripted();
+    const longest = 2 ** 31 - 1;
+    const callback = jest.fn();
+    at(2 ** 31 + 100, callback);
+    expect(armed[0]!.delay).toBe(longest);
+    clock.mockReturnValue(longest);
+    armed[0]!.fire();
+    expect(armed[1]!.delay).toBe(101);
+    expect(callback).not.toHaveBeenCalled();
+    clock.mockReturnValue(2 ** 31 + 100);
+    armed[1]!.fire();
+    expect(callback).toHaveBeenCalledTimes(1);
+  });
+
+  test('what waits on fds has its turn before (GEN-11)', async () => {
+    const order: string[] = [];
+    const timer = at(now() + 5, () => order.push('time'));
+    at(now() + 5, () => order.push('cancelled')).cancel();
+    const read = stat(__filename).then(() => order.push('fd'));
+    for (const end = now() + 200; now() < end;);
+    await Promise.all([read, new Promise((wake) => setTimeout(wake, 50))]);
+    expect(order).toEqual(['fd', 'time']);
+    timer.cancel();
+  });
+
+  test('never sets no timer', () => {
+    const { armed } = scripted();
+    const timer = at(never, () => undefined);
+    expect(armed).toEqual([]);
+    timer.cancel();
+  });
+
+  test('a timer that was set again can be cancelled', () => {
+    const { armed, clear } = scripted();
+    const timer = at(10, () => undefined);
+    armed[0]!.fire();
+    timer.cancel();
+    expect(clear).toHaveBeenLastCalledWith(2);
+  });
+
+  test('with the real clock it is never early', async () => {
+    for (const ms of [0, 0.3, 1, 5.5]) {
+      const deadline = now() + ms;
+      await new Promise<void>((resolve) => at(deadline, resolve));
+      expect(now()).toBeGreaterThanOrEqual(deadline);
+    }
+  });
+});
