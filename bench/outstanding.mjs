@@ -3,8 +3,8 @@
 import { native, check } from '../dist/system/binding.js';
 import { initialControls } from '../dist/job/controls.js';
 import { Jobserver } from '../dist/jobserver.js';
-import { launchers } from '../dist/launch/index.js';
-import { Resources } from '../dist/job/pool.js';
+import { launchers } from '../dist/launch/launchers.js';
+import { Pool } from '../dist/job/pool.js';
 import { SlotPipe } from '../dist/slots/slot-pipe.js';
 import { nothing } from './jobs.mjs';
 import { median, table } from './measure.mjs';
@@ -29,7 +29,7 @@ launchers.spawn.launch = (order, resultWriter, token) => {
 };
 
 const js = new Jobserver(
-  new Resources(SlotPipe.open(2000)),
+  new Pool(SlotPipe.open(2000)),
   initialControls({ context: 'spawn' }),
 );
 check(0, 'start');

@@ -1,7 +1,10 @@
-// Every error class and code that a user can see. Nothing here acquires or
-// releases anything; messages that need facts take them as arguments.
+// Every error class and error code that a user can see. Nothing here acquires
+// or releases a resource; facts for a message are passed as arguments.
 
-/** No slot, no admission or no result within the time given. */
+/**
+ * A timeout passed before there was a slot, the sleep gate admitted the job, or
+ * the result arrived.
+ */
 export class Blocked extends Error {
   /** 'Blocked'. */
   override readonly name = 'Blocked';
@@ -13,31 +16,36 @@ export class Blocked extends Error {
   }
 }
 
-/** How a process ended, as far as its parent could learn it. */
+/** How a process ended, as far as it is known. */
 export interface Ending {
   readonly pid: number;
-  /** Null when a signal ended it, or when nobody could tell. */
+  /** Null when a signal ended the process, or when its exit code is unknown. */
   readonly exitCode: number | null;
-  /** Null when it exited, or when nobody could tell. */
+  /** Null when the process exited, or when its signal is unknown. */
   readonly signal: NodeJS.Signals | null;
-  /** Nothing of the job has run: it can be started again. */
+  /** No code of the job has run, so the job can be started again. */
   readonly neverBegan?: boolean;
-  /** Why it could not begin. */
+  /** Why the job could not begin. */
   readonly refusal?: Error;
 }
 
-/** The job ended without sending a result. */
+/**
+ * The process of the job ended without sending a result: it was killed, it
+ * called `process.exit`, or it crashed.
+ */
 export class LostResult extends Error implements Ending {
   /** 'LostResult'. */
   override readonly name = 'LostResult';
   /** Stable, for a program to compare. */
   readonly code = 'ERR_JOBSERVER_LOST_RESULT';
-  /** Of the process that was lost; 0 when it never began. */
+  /** Process id of the worker; 0 when the job never began. */
   readonly pid: number;
+  /** Null when a signal ended the worker, or when the exit code is unknown. */
   readonly exitCode: number | null;
+  /** Null when the worker exited, or when the signal is unknown. */
   readonly signal: NodeJS.Signals | null;
 
-  /** `cause` is what the job could still say before it ended, if anything. */
+  /** `cause` is the error that the worker reported before it ended, if any. */
   constructor(ending: Ending, options?: ErrorOptions) {
     super(`Job ${ending.pid} ended without a result: ${how(ending)}`, options);
     this.pid = ending.pid;
@@ -49,12 +57,12 @@ export class LostResult extends Error implements Ending {
 function how({ exitCode, signal }: Ending): string {
   if (signal !== null) return `killed by ${signal}`;
   if (exitCode !== null) return `exit code ${exitCode}`;
-  return 'nobody could tell how';
+  return 'its exit code and signal are unknown';
 }
 
 /**
- * A whenDone callback threw; `cause` is what it threw. Calling the same method
- * again goes on with the remaining callbacks.
+ * A callback registered with `whenDone` threw; `cause` is what it threw. The
+ * remaining callbacks of that future run when the method is called again.
  */
 export class CallbackRaised extends Error {
   /** 'CallbackRaised'. */
@@ -73,7 +81,7 @@ export class CallbackRaised extends Error {
   }
 }
 
-/** The outcome of work that an AbortSignal ended; the shape Node itself uses. */
+/** The outcome of a job that an AbortSignal ended; has the shape of Node's own. */
 export class AbortError extends Error {
   override readonly name = 'AbortError';
   readonly code = 'ABORT_ERR';
@@ -83,7 +91,7 @@ export class AbortError extends Error {
   }
 }
 
-/** Codes of the plain errors that this library throws beside its classes. */
+/** Codes of the errors that this library throws besides its own classes. */
 export type JobserverErrorCode =
   | 'ERR_JOBSERVER_CLOSED'
   | 'ERR_JOBSERVER_EXECUTOR_SHUTDOWN'
@@ -118,17 +126,8 @@ export function invalidArgument(
   expected: string,
   actual: unknown,
 ): TypeError {
-  return Object.assign(
-    new TypeError(
-      `Expected \`${name}\` to be ${expected}, got ${show(actual)}`,
-    ),
-    { code: 'ERR_INVALID_ARG_TYPE' },
-  );
-}
-
-export function checkOptions<O extends object>(options: O): O {
-  if (typeof options === 'object' && options !== null) return options;
-  throw invalidArgument('options', 'an object', options);
+  const error = new TypeError(mismatch(name, expected, actual));
+  return Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' });
 }
 
 /** A value of the right type that is malformed. */
@@ -137,12 +136,8 @@ export function invalidValue(
   expected: string,
   actual: unknown,
 ): TypeError {
-  return Object.assign(
-    new TypeError(
-      `Expected \`${name}\` to be ${expected}, got ${show(actual)}`,
-    ),
-    { code: 'ERR_INVALID_ARG_VALUE' },
-  );
+  const error = new TypeError(mismatch(name, expected, actual));
+  return Object.assign(error, { code: 'ERR_INVALID_ARG_VALUE' });
 }
 
 /** A number outside of its range. */
@@ -151,12 +146,17 @@ export function outOfRange(
   expected: string,
   actual: unknown,
 ): RangeError {
-  return Object.assign(
-    new RangeError(
-      `Expected \`${name}\` to be ${expected}, got ${show(actual)}`,
-    ),
-    { code: 'ERR_OUT_OF_RANGE' },
-  );
+  const error = new RangeError(mismatch(name, expected, actual));
+  return Object.assign(error, { code: 'ERR_OUT_OF_RANGE' });
+}
+
+export function checkOptions<O extends object>(options: O): O {
+  if (typeof options === 'object' && options !== null) return options;
+  throw invalidArgument('options', 'an object', options);
+}
+
+function mismatch(name: string, expected: string, actual: unknown): string {
+  return `Expected \`${name}\` to be ${expected}, got ${show(actual)}`;
 }
 
 function show(value: unknown): string {

@@ -1,30 +1,31 @@
-// The handle that users hold: checks what they give, captures it as a plan, and
-// leaves the rest to the Resources that it shares with the handles derived
-// from it.
+// The handle that users hold. It checks what they pass, captures it as a plan,
+// and gives the plan to the pool that it shares with the handles derived from
+// it.
 import { inspect } from 'node:util';
-import { checkAbortSignal, throwIfAborted } from './system/abort.js';
 import type { Context } from './context.js';
+import { checkOptions, invalidArgument, outOfRange } from './errors.js';
+import type { Callable } from './functions/function-ref.js';
 import {
-  type Call,
   type Controls,
-  type Passage,
-  checkArgs,
-  checkCallable,
+  type SentControls,
   initialControls,
-  orderOf,
   receiveControls,
   sendControls,
 } from './job/controls.js';
-import { type Deadline, deadlineAfter } from './system/deadline.js';
-import { type EnvAdditions, revise } from './protocol/environment.js';
-import { checkOptions, invalidArgument, outOfRange } from './errors.js';
-import { duplicate } from './system/fd.js';
-import type { Callable } from './functions/function-ref.js';
+import {
+  type Attachments,
+  type Call,
+  type Target,
+  checkArgs,
+  encodeCall,
+  targetOf,
+} from './job/encode-call.js';
 import type { Future } from './job/future.js';
+import { openSlots, shareSlots } from './job/open-slots.js';
+import { type JobRequest, Pool } from './job/pool.js';
 import { JobRecord } from './job/record.js';
-import { launchers } from './launch/index.js';
-import { joinMake } from './slots/make-client.js';
-import { type MapPlan, mapAsync, mapSync } from './map/map.js';
+import type { Plan } from './job/running-job.js';
+import type { SleepGate } from './job/submission.js';
 import {
   type ArgsOf,
   type MapOptions,
@@ -34,94 +35,117 @@ import {
   only,
   spread,
 } from './map/input.js';
-import { Resources } from './job/pool.js';
+import { type MapPlan, mapAsync, mapSync } from './map/map.js';
+import { type EnvAdditions, revise } from './protocol/environment.js';
+import type { InheritedSlots } from './protocol/fds.js';
+import { checkNotImporting } from './protocol/worker-state.js';
+import { checkAbortSignal, throwIfAborted } from './system/abort.js';
+import { deadlineAfter } from './system/deadline.js';
 import type { Signal } from './system/signals.js';
-import { checkSlots, defaultSlots } from './slots/default-count.js';
-import { SlotPipe } from './slots/slot-pipe.js';
-import type { Plan, SleepGate, Terms } from './job/submission.js';
 import { trace } from './system/trace.js';
 import { sendable } from './wire/value.js';
-import { checkNotImporting, workerState } from './protocol/worker-state.js';
 
-/** What a Jobserver is made of. */
+/** Options of `new Jobserver()`. */
 export interface JobserverOptions {
   /**
-   * Jobs that may run at once, 1 to 4096. Default: the Jobserver this process
-   * is a job of; otherwise the job server of the GNU Make that runs this
-   * process, by MAKEFLAGS; otherwise JOBSERVER_SLOTS, or the
-   * smaller of os.availableParallelism() and the whole CPUs of the smallest
-   * cgroup quota, at least 1.
+   * The number of jobs that may run at once, 1 to 4096. Default: the slots of
+   * the Jobserver that runs this process as a job; otherwise those of the GNU
+   * Make that MAKEFLAGS names; otherwise JOBSERVER_SLOTS; otherwise the smaller
+   * of `os.availableParallelism()` and the whole CPUs of the smallest cgroup
+   * quota, at least 1.
    */
   slots?: number | undefined;
-  /** How a job's process starts. Default: 'forkserver' on Linux, 'spawn' on macOS. */
+  /**
+   * How the process of a job starts. Default: that of the Jobserver that runs
+   * this process as a job; otherwise 'forkserver' on Linux, 'spawn' on macOS.
+   */
   context?: Context | undefined;
   /**
-   * forkserver: modules to import once, before any job is forked; the other
-   * contexts take no notice.
+   * Modules that the forkserver imports once, before it forks a job: URLs,
+   * absolute paths or package names. Default: none. The other contexts ignore
+   * it.
    */
   preload?: Iterable<string | URL> | undefined;
   /**
-   * Signal that a job gets when the process that submitted it dies (Linux).
-   * Default 'SIGTERM'; null leaves orphans running.
+   * The signal that a job gets when the process that submitted it dies (Linux).
+   * Default 'SIGTERM'; null lets such a job run on.
    */
   orphanSignal?: Signal | null | undefined;
 }
 
-/** For one job. */
+/** Options of `submit` and `submitSync`. */
 export interface SubmitOptions {
-  /** Longest wait in ms for a slot and for the sleep gate, then Blocked. */
+  /**
+   * The longest wait for a slot and the sleep gate in milliseconds, then
+   * Blocked. Default: no limit.
+   */
   timeout?: number | undefined;
-  /** Slots the job takes, default 1; 0 runs it beside the others. */
+  /** Slots that the job takes: 1, the default, or 0. */
   consume?: 0 | 1 | undefined;
   /**
-   * Aborting stops the wait, or ends the running job (SIGTERM, after 5 s
-   * SIGKILL); the outcome is an AbortError.
+   * Aborting ends the wait for a slot, or the running job (SIGTERM, then SIGKILL
+   * after 5 s); the outcome is an AbortError.
    */
   signal?: AbortSignal | undefined;
 }
 
-// An own property that structured clone refuses: see Future.
+// Structured clone rejects an object with a function as a property; see Future.
 const notCloneable = (): never => {
-  throw new Error('A Jobserver travels to its jobs only');
+  throw new Error('A Jobserver can be sent to its own jobs only');
 };
 
-/** For the executor: what it needs of a handle to queue calls for it. */
+/** What an executor needs of the Jobserver that it queues calls for. */
 interface JobserverControl {
-  /** Throws what `map` throws for a function. */
-  check(jobserver: Jobserver, fn: unknown): void;
+  /** Names a function. Throws what `map` throws for it. */
+  target(jobserver: Jobserver, fn: unknown): Target;
   /** Captures a call as `submit` does, with the same errors. */
   plan(jobserver: Jobserver, call: Call, signal: AbortSignal | undefined): Plan;
-  resources(jobserver: Jobserver): Resources;
+  pool(jobserver: Jobserver): Pool;
   gate(jobserver: Jobserver): SleepGate;
 }
 
 export let jobserverControl: JobserverControl;
 
 /**
- * Slots, and the right to start jobs in them.
+ * A pool of slots, and a handle to start jobs in them.
  *
- * `new Jobserver()` without `slots` joins the Jobserver that this process is a
- * job of, or the job server of a GNU Make; otherwise it makes a pool of its own.
- * So nested work shares one pool, even when no handle is passed along. A handle may also be passed as an
- * argument, or deep inside of one: it arrives as a working Jobserver on the
- * same slots, without any futures.
+ * `new Jobserver()` without `slots` joins the pool that runs this process as a
+ * job, or the job server of a GNU Make; otherwise it makes a new pool. So
+ * nested work shares one pool without a handle being passed. A handle can also
+ * be an argument of a job, or a part of one: the job receives a Jobserver on the
+ * same slots.
+ *
+ * @example
+ * ```js
+ * import { Jobserver, isWorker } from 'jobserver';
+ *
+ * export const square = (n) => n * n;
+ *
+ * if (!isWorker) {
+ *   const jobserver = new Jobserver({ slots: 4 });
+ *   console.log(await jobserver.run(square, 7)); // 49
+ *   await jobserver.close();
+ * }
+ * ```
  */
 export class Jobserver implements Disposable, AsyncDisposable {
   static {
     jobserverControl = {
-      check: (jobserver, fn) => {
-        jobserver.#check(fn);
+      target: (jobserver, fn) => {
+        const target = jobserver.#target(fn);
+        jobserver.#pool.checkOpen();
+        return target;
       },
       plan: (jobserver, call, signal) => {
-        jobserver.#check(call.fn);
+        jobserver.#pool.checkOpen();
         return jobserver.#plan(call, signal);
       },
-      resources: (jobserver) => jobserver.#resources,
+      pool: (jobserver) => jobserver.#pool,
       gate: (jobserver) => jobserver.#controls.gate,
     };
   }
 
-  readonly #resources: Resources;
+  readonly #pool: Pool;
   readonly #controls: Controls;
 
   /** @internal */
@@ -129,22 +153,23 @@ export class Jobserver implements Disposable, AsyncDisposable {
 
   /**
    * @throws TypeError or RangeError for an invalid option; an Error with code
+   * ERR_JOBSERVER_FORK where the fork context is not possible, and with code
    * ERR_JOBSERVER_IMPORTING while a job imports its module; a system error
    * when no pipe can be opened.
    */
   constructor(options?: JobserverOptions);
   /** @internal */
-  constructor(resources: Resources, controls: Controls);
-  constructor(first: JobserverOptions | Resources = {}, derived?: Controls) {
-    if (first instanceof Resources) {
-      this.#resources = first;
+  constructor(pool: Pool, controls: Controls);
+  constructor(first: JobserverOptions | Pool = {}, derived?: Controls) {
+    if (first instanceof Pool) {
+      this.#pool = first;
       this.#controls = derived!;
       return;
     }
     checkNotImporting();
     checkOptions(first);
     this.#controls = initialControls(first);
-    this.#resources = new Resources(slotsFor(first.slots));
+    this.#pool = new Pool(openSlots(first.slots));
     trace('Jobserver with %s slots', this.slots ?? 'an unknown number of');
   }
 
@@ -153,23 +178,29 @@ export class Jobserver implements Disposable, AsyncDisposable {
     return this.#controls.context;
   }
 
-  /** Slots of the pool; undefined where the owner of the pool does not tell. */
+  /** The slots of the pool; undefined when GNU Make owns the pool. */
   get slots(): number | undefined {
-    return this.#resources.slots.count;
+    return this.#pool.slots.count;
   }
 
-  /** Jobs that this process has started here and not yet seen finished. */
+  /** The jobs that this process has started and that have not finished. */
   get running(): number {
-    return this.#resources.running;
+    return this.#pool.running;
   }
 
   /**
-   * Starts fn(...args) in a process of its own as soon as there is a slot, and
-   * settles then: with the Future of the job. Function, arguments, environment
-   * and working directory are captured at the call.
+   * Waits for a slot, starts fn(...args) in a process, and resolves with the
+   * Future of the job. Function, arguments, environment and working directory
+   * are captured when `submit` is called.
+   *
+   * @example
+   * ```js
+   * const future = await jobserver.submit(square, [7], { timeout: 1000 });
+   * console.log(await future.result()); // 49
+   * ```
    *
    * @param fn an exported function, or 'module#export' as a URL or string.
-   * @throws Blocked when the time is up first; TypeError or RangeError for
+   * @throws Blocked when the timeout passes first; TypeError or RangeError for
    * invalid arguments, for a function that no other process can import
    * (ERR_JOBSERVER_FUNCTION) and for arguments that cannot be serialized
    * (ERR_JOBSERVER_NOT_SERIALIZABLE); ERR_JOBSERVER_CLOSED; AbortError;
@@ -181,26 +212,35 @@ export class Jobserver implements Disposable, AsyncDisposable {
     args?: A,
     options: SubmitOptions = {},
   ): Promise<Future<Awaited<R>>> {
-    const { terms, deadline } = this.#planCall(fn, args, options);
+    const request = this.#requestFor(fn, args, options);
     return new Promise((resolve, reject) => {
-      this.#resources.submit(terms, deadline, (settled) => {
-        if ('future' in settled) resolve(settled.future as never);
-        else reject(settled.error);
+      this.#pool.submit(request, (admission) => {
+        if ('future' in admission) resolve(admission.future as never);
+        else reject(admission.error);
       });
     });
   }
 
-  /** `submit` for callers without an event loop: blocks the thread. */
+  /** Like `submit`, but blocks the thread and needs no event loop. */
   submitSync<A extends unknown[], R>(
     fn: Callable<A, R>,
     args?: A,
     options: SubmitOptions = {},
   ): Future<Awaited<R>> {
-    const { terms, deadline } = this.#planCall(fn, args, options);
-    return this.#resources.submitSync(terms, deadline) as Future<Awaited<R>>;
+    const request = this.#requestFor(fn, args, options);
+    return this.#pool.submitSync(request) as Future<Awaited<R>>;
   }
 
-  /** Submits fn(...args) and resolves with its result: the everyday form. */
+  /**
+   * Submits fn(...args) and resolves with its result.
+   *
+   * @example
+   * ```js
+   * console.log(await jobserver.run(square, 7)); // 49
+   * ```
+   *
+   * @throws as `submit` and `Future.result` do.
+   */
   async run<A extends unknown[], R>(
     fn: Callable<A, R>,
     ...args: A
@@ -210,13 +250,20 @@ export class Jobserver implements Disposable, AsyncDisposable {
   }
 
   /**
-   * fn(item) for each item, each in a job of its own (or `chunkSize` of them in
-   * one), results in the order of the items. Nothing starts before the first
-   * result is asked for; then work goes on while the reader is busy. Leaving
-   * the loop early starts no more; what runs goes on.
+   * Calls fn(item) for each item, each call in a job of its own or `chunkSize`
+   * calls in one job, and gives the results in the order of the items. The
+   * first job starts when the first result is requested; then jobs start while
+   * the reader is busy. After the reader leaves the loop no further job starts,
+   * and running jobs go on.
    *
-   * @throws at once for invalid arguments; from the iterator what fn threw, at
-   * its place; Blocked when the time is up; otherwise as `submit` does.
+   * @example
+   * ```js
+   * for await (const n of jobserver.map(square, [1, 2, 3])) console.log(n);
+   * ```
+   *
+   * @throws at once for invalid arguments. The iterator throws what fn threw, in
+   * the place of its result; Blocked when the timeout passes; otherwise what
+   * `submit` throws.
    */
   map<T, R>(
     fn: Callable<[T], R>,
@@ -226,7 +273,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
     return this.#mapAsync(fn, items, options, only);
   }
 
-  /** `map` for callers without an event loop: blocks the thread. */
+  /** Like `map`, but blocks the thread and needs no event loop. */
   mapSync<T, R>(
     fn: Callable<[T], R>,
     items: Iterable<T>,
@@ -235,7 +282,11 @@ export class Jobserver implements Disposable, AsyncDisposable {
     return this.#mapSync(fn, items, options, only);
   }
 
-  /** `map` that spreads each item as the list of arguments. */
+  /**
+   * Like `map`, but each item is a list of arguments: calls fn(...item).
+   *
+   * @throws as `map` does.
+   */
   starmap<A extends unknown[], R>(
     fn: Callable<A, R>,
     argses: Iterable<A> | AsyncIterable<A>,
@@ -244,7 +295,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
     return this.#mapAsync(fn, argses, options, spread);
   }
 
-  /** `starmap` for callers without an event loop: blocks the thread. */
+  /** Like `starmap`, but blocks the thread and needs no event loop. */
   starmapSync<A extends unknown[], R>(
     fn: Callable<A, R>,
     argses: Iterable<A>,
@@ -254,30 +305,54 @@ export class Jobserver implements Disposable, AsyncDisposable {
   }
 
   /**
-   * A handle whose jobs also get these variables; null unsets one. Merges onto
-   * earlier revisions.
+   * Returns a handle on the same pool whose jobs also get these environment
+   * variables; null unsets a variable. Earlier revisions stay in force.
+   *
+   * @example
+   * ```js
+   * await jobserver.reviseEnv({ LEVEL: '2' }).run(build);
+   * ```
+   *
+   * @throws TypeError for an invalid name or value.
    */
   reviseEnv(additions: EnvAdditions): Jobserver {
     return this.#derive({ env: revise(this.#controls.env, additions) });
   }
 
   /**
-   * A handle whose jobs call preexec(...args) in their process just before fn.
-   * It may return a Disposable or AsyncDisposable, released after fn. Replaces
-   * an earlier one.
+   * Returns a handle on the same pool whose jobs call fn(...args) in their
+   * process before the submitted function. It may return a Disposable or
+   * AsyncDisposable, which is disposed of after that function. Replaces an
+   * earlier preexec.
+   *
+   * @example
+   * ```js
+   * await jobserver.replacePreexec(process.chdir, '/tmp').run(build);
+   * ```
+   *
+   * @throws TypeError for a function that no other process can import.
    */
   replacePreexec<A extends unknown[]>(
     fn: Callable<A, unknown>,
     ...args: A
   ): Jobserver {
-    checkCallable(fn, this.#controls);
-    return this.#derive({ preexec: { fn, args } });
+    const target = targetOf(fn, this.context);
+    return this.#derive({ preexec: { target, args } });
   }
 
   /**
-   * A handle that asks `fn`, in this process, before it takes a slot: undefined
-   * admits the job, a number is how many milliseconds to wait before asking
-   * again. Replaces an earlier one.
+   * Returns a handle on the same pool that calls `fn` in this process before it
+   * takes a slot. When `fn` returns undefined, the job is admitted; a number is
+   * how many milliseconds to wait before `fn` is called again. Replaces an
+   * earlier gate.
+   *
+   * @example
+   * ```js
+   * const gate = () => (os.freemem() < 2 ** 30 ? 100 : undefined);
+   * await jobserver.replaceSleep(gate).run(build);
+   * ```
+   *
+   * @throws TypeError when fn is not a function.
    */
   replaceSleep(fn: SleepGate): Jobserver {
     if (typeof fn !== 'function') {
@@ -287,42 +362,42 @@ export class Jobserver implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Looks at all running jobs once: collects what has finished, gives slots
-   * back and issues callbacks. Never waits.
+   * Handles the jobs that have finished: gives their slots back and runs their
+   * callbacks. Does not wait. The event loop does the same by itself.
    *
-   * @throws CallbackRaised, one for each call; ERR_JOBSERVER_CLOSED.
+   * @throws CallbackRaised, one error a call; ERR_JOBSERVER_CLOSED.
    */
   reclaimResources(): void {
-    this.#resources.checkOpen();
-    this.#resources.reclaim();
-    this.#resources.throwRaised();
+    this.#pool.checkOpen();
+    this.#pool.reclaim();
+    this.#pool.throwCallbackError();
   }
 
   /**
-   * Refuses new work, also that which waits for a slot, waits for what runs,
-   * and gives everything back. Closing any handle closes those that share its
-   * slots in this process.
+   * Rejects new calls and calls that wait for a slot, waits for the running
+   * jobs, and closes the pool in this process, for all handles that share it.
    *
-   * @throws CallbackRaised for the first failure of a callback that nobody has
-   * fetched, after everything is closed; the others become warnings.
+   * @throws CallbackRaised for the first callback that threw and whose error no
+   * call has received, after everything is closed; further errors become
+   * warnings.
    */
   async close(): Promise<void> {
-    this.#resources.refuse();
-    await this.#resources.drain();
-    this.#resources.reportRaised();
+    this.#pool.refuse();
+    await this.#pool.drain();
+    this.#pool.reportCallbackErrors();
   }
 
   /**
-   * Refuses new work and reclaims what has finished; what still runs goes on,
-   * its Future stays usable and its slot is given back.
+   * Like `close`, but does not wait for running jobs: they go on, their futures
+   * stay usable, and their slots are given back when they end.
    *
    * @throws as `close` does.
    */
   closeSync(): void {
-    if (this.#resources.isClosed) return;
-    this.#resources.reclaim();
-    this.#resources.refuse();
-    this.#resources.reportRaised();
+    if (this.#pool.isClosed) return;
+    this.#pool.reclaim();
+    this.#pool.refuse();
+    this.#pool.reportCallbackErrors();
   }
 
   /** `close()`, as `await using` calls it. */
@@ -336,13 +411,14 @@ export class Jobserver implements Disposable, AsyncDisposable {
   }
 
   /** @internal */
-  [sendable](passage: Passage): SentJobserver {
-    this.#resources.checkOpen();
-    const { slots } = this.#resources;
-    if (!passage.slotPipes.includes(slots)) passage.slotPipes.push(slots);
+  [sendable](attachments: Attachments): SentJobserver {
+    this.#pool.checkOpen();
+    const { slots } = this.#pool;
+    const { slotPipes } = attachments;
+    if (!slotPipes.includes(slots)) slotPipes.push(slots);
     return {
-      slotPipe: passage.slotPipes.indexOf(slots),
-      controls: sendControls(this.#controls, passage),
+      slotPipe: slotPipes.indexOf(slots),
+      controls: sendControls(this.#controls, attachments),
     };
   }
 
@@ -353,19 +429,14 @@ export class Jobserver implements Disposable, AsyncDisposable {
 
   #derive(changes: Partial<Controls>): Jobserver {
     const controls = { ...this.#controls, ...changes };
-    return new Jobserver(this.#resources, controls);
+    return new Jobserver(this.#pool, controls);
   }
 
-  #planCall(
-    fn: unknown,
-    args: unknown,
-    options: SubmitOptions,
-  ): { terms: Terms; deadline: Deadline } {
-    checkNotImporting();
-    checkCallable(fn, this.#controls);
-    const call = { fn, args: checkArgs(args), isMapped: false };
+  #requestFor(fn: unknown, args: unknown, options: SubmitOptions): JobRequest {
+    const target = this.#target(fn);
+    const call = { target, fn, args: checkArgs(args), isMapped: false };
     checkOptions(options);
-    this.#resources.checkOpen();
+    this.#pool.checkOpen();
     const deadline = deadlineAfter(options.timeout);
     const { consume = 1 } = options;
     if (consume !== 0 && consume !== 1) {
@@ -374,22 +445,20 @@ export class Jobserver implements Disposable, AsyncDisposable {
     const signal = checkAbortSignal(options.signal);
     const plan = this.#plan(call, signal);
     throwIfAborted(signal);
-    this.#resources.throwRaised();
+    this.#pool.throwCallbackError();
     const { gate } = this.#controls;
-    const terms = { ...termsOf(plan, gate), consume, hearsRaised: true };
-    return { terms, deadline };
+    const receivesCallbackErrors = true;
+    return { plan, deadline, consume, signal, gate, receivesCallbackErrors };
   }
 
-  #check(fn: unknown): void {
+  #target(fn: unknown): Target {
     checkNotImporting();
-    checkCallable(fn, this.#controls);
-    this.#resources.checkOpen();
+    return targetOf(fn, this.context);
   }
 
   #plan(call: Call, signal: AbortSignal | undefined): Plan {
-    const order = orderOf(call, this.#controls, this.#resources.slots);
-    const launcher = launchers[this.#controls.context];
-    return { order, launcher, signal, record: new JobRecord(call.fn) };
+    const order = encodeCall(call, this.#controls, this.#pool.slots);
+    return { order, signal, record: new JobRecord(call.fn) };
   }
 
   #mapAsync<R>(
@@ -414,44 +483,40 @@ export class Jobserver implements Disposable, AsyncDisposable {
 
   #planMap(fn: unknown, options: MapOptions): MapPlan {
     const terms = checkMapOptions(options);
-    this.#check(fn);
+    const target = this.#target(fn);
+    this.#pool.checkOpen();
     const { deadline, signal } = terms;
+    const { gate } = this.#controls;
+    const conditions = { consume: 1, gate, deadline, signal } as const;
     return {
       ...terms,
-      submit: (args, onSettled) => {
-        this.#resources.checkOpen();
+      submit: (args, onAdmission) => {
+        this.#pool.checkOpen();
         throwIfAborted(signal);
-        const plan = this.#plan({ fn, args, isMapped: true }, signal);
-        const job = termsOf(plan, this.#controls.gate);
-        return this.#resources.submit(job, deadline, onSettled);
+        const call = { target, fn, args, isMapped: true };
+        const plan = this.#plan(call, signal);
+        const receivesCallbackErrors = false;
+        const request = { ...conditions, plan, receivesCallbackErrors };
+        return this.#pool.submit(request, onAdmission);
       },
       reclaim: () => {
-        this.#resources.reclaim();
+        this.#pool.reclaim();
       },
     };
   }
 }
 
-function termsOf(plan: Plan, gate: SleepGate): Terms {
-  const { signal, record } = plan;
-  const choose = (): Plan => plan;
-  return { consume: 1, gate, signal, hearsRaised: false, record, choose };
-}
-
+/** A handle as plain data. */
 interface SentJobserver {
   /** Index among the slot pipes that the job inherits. */
   readonly slotPipe: number;
-  readonly controls: ReturnType<typeof sendControls>;
+  readonly controls: SentControls;
 }
 
-/** In a job: the handle that `[sendable]` has turned into data. */
+/** In a job: makes a handle of the data that `[sendable]` has returned. */
 export function reviveJobserver(
   data: unknown,
-  slotPipes: readonly {
-    readonly reader: number;
-    readonly writer: number;
-    readonly count: number | undefined;
-  }[],
+  slotPipes: readonly InheritedSlots[],
   imports: readonly unknown[],
 ): Jobserver {
   const sent = data as SentJobserver;
@@ -459,33 +524,5 @@ export function reviveJobserver(
     reviveJobserver(inner, slotPipes, imports);
   const controls = receiveControls(sent.controls, imports, revive);
   const { reader, writer, count } = slotPipes[sent.slotPipe]!;
-  const slots = shareSlots(reader, writer, count);
-  return new Jobserver(new Resources(slots), controls);
-}
-
-function slotsFor(slots: unknown): SlotPipe {
-  if (slots !== undefined) return SlotPipe.open(checkSlots(slots));
-  const { ambient } = workerState;
-  if (ambient !== undefined) {
-    return shareSlots(ambient.reader, ambient.writer, ambient.slots);
-  }
-  const make = joinMake(process.env['MAKEFLAGS']);
-  if (make === undefined) return SlotPipe.open(defaultSlots());
-  if (make === 1) return SlotPipe.open(make);
-  return new SlotPipe(make.reader, make.writer, undefined, make.ownSlot);
-}
-
-/** Both fds are borrowed. */
-function shareSlots(
-  reader: number,
-  writer: number,
-  count: number | undefined,
-): SlotPipe {
-  const ownReader = duplicate(reader);
-  try {
-    return new SlotPipe(ownReader, duplicate(writer), count);
-  } catch (error) {
-    ownReader.close();
-    throw error;
-  }
+  return new Jobserver(new Pool(shareSlots(reader, writer, count)), controls);
 }

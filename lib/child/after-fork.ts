@@ -1,5 +1,4 @@
-// What a forked process has to change in itself to pass for a process of its
-// own.
+// What a forked process changes so that it behaves like a new process.
 import { openSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { takeCoverage } from 'node:v8';
@@ -16,21 +15,23 @@ export function setPid(): void {
   });
 }
 
-/** Node's own way to exit waits for threads that only the parent has. */
-export function leaveThroughKernel(): void {
-  const ways = process as unknown as { reallyExit(code?: number): never };
-  ways.reallyExit = (code) => exitNow((code ?? 0) | 0);
+/** Replaces Node's exit, which waits for threads that only the parent has. */
+export function exitWithoutThreads(): void {
+  const internals = process as unknown as {
+    reallyExit(code?: number): never;
+  };
+  internals.reallyExit = (code) => exitNow((code ?? 0) | 0);
   workerState.isForked = true;
 }
 
 const wantsCoverage = process.env['NODE_V8_COVERAGE'] !== undefined;
 
-/** Whatever goes wrong: what called a fork's job is the stack of its parent. */
+/** Ends the process in any case: the stack below a fork's job is that of its parent. */
 export const exitNow: (code: number) => never = wantsCoverage
   ? exitCovered
   : native.exitNow;
 
-// Node would have written it on its way out.
+// Node writes the coverage in its own exit.
 function exitCovered(code: number): never {
   try {
     takeCoverage();
@@ -39,14 +40,14 @@ function exitCovered(code: number): never {
   }
 }
 
-/** A job reads nothing of what its parent may still want to read. */
+/** Replaces standard input, which only the parent may read. */
 export function dropInput(): void {
   native.close(0);
-  openSync(devNull, 'r'); // Takes the lowest number that is free.
+  openSync(devNull, 'r'); // Gets the lowest free number, which is 0.
   native.setCloseOnExec(0, false);
 }
 
-/** From the environment `present`, which this process has, to another. */
+/** Changes the environment of this process from `present` to `env`. */
 export function changeEnvironment(
   present: ReadonlyMap<string, string | undefined>,
   env: readonly string[],

@@ -1,47 +1,39 @@
 // A job in a fork of its submitter. The submitter's stack and event loop are
-// both here, and neither may go on: its timers, sockets and `finally` blocks
-// would run twice. So a job is one synchronous call, made right here, and the
-// process ends with it.
+// copied too, and must not continue: its timers, sockets and `finally` blocks
+// would run twice. So the job is one synchronous call, made inside the launch,
+// and the process ends after it.
 import { EventEmitter } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { devNull } from 'node:os';
+import type { LocalCall, Order, Surroundings } from '../protocol/order.js';
+import { workerState } from '../protocol/worker-state.js';
 import { closeInherited } from '../system/fd.js';
-import type { LocalCall, Surroundings } from '../protocol/order.js';
 import { selector } from '../system/selector.js';
 import { encode, encodeThrown } from '../wire/value.js';
-import { workerState } from '../protocol/worker-state.js';
-import { writeThrough } from './output.js';
 import {
   changeEnvironment,
   dropInput,
   exitNow,
-  leaveThroughKernel,
+  exitWithoutThreads,
   setPid,
 } from './after-fork.js';
+import { Answer, answerOn } from './answer.js';
+import { callSync } from './call.js';
+import { hasExitListener, reportExit } from './exit-report.js';
+import { writeThrough } from './output.js';
 import { forgetSeed, replaceMathRandom } from './random.js';
 import {
-  Answer,
-  type InheritedSlots,
-  answerOn,
+  type WorkerFds,
   enterWorker,
   followSubmitter,
-  giveBack,
-  hasExitListener,
-  outcomeOf,
-  reportExit,
-} from './run.js';
+  giveTokenBack,
+} from './worker.js';
 
-export interface ForkOrder {
-  readonly call: LocalCall;
-  readonly surroundings: Surroundings;
-  readonly preload: readonly string[];
-  readonly orphanSignal: number;
-  readonly slotPipes: readonly InheritedSlots[];
-  readonly resultFd: number;
-  readonly token: number;
-}
+/** The parts of an order that a fork needs. */
+type ForkOrder = Pick<Order, 'preload' | 'orphanSignal'> & Surroundings;
+type ForkFds = Omit<WorkerFds, 'forkserverFd'>;
 
-const nothing: LocalCall = {
+const emptyCall: LocalCall = {
   fn: () => undefined,
   args: [],
   isMapped: false,
@@ -49,102 +41,74 @@ const nothing: LocalCall = {
   preexecArgs: [],
 };
 
-/** For the submitter: what V8 has to compile in a fork is lost with it, and takes longer than a small job. */
+/**
+ * Runs in the submitter, before its first fork, what a fork runs: V8 would
+ * compile it anew in each fork, which takes longer than a small job.
+ */
 export function rehearse(): void {
-  const nowhere = openSync(devNull, 'w');
-  const answer = new Answer(nowhere);
-  new EventEmitter().on('exit', nothing.fn).removeAllListeners('exit');
+  const sink = openSync(devNull, 'w');
+  const answer = new Answer(sink);
+  new EventEmitter().on('exit', emptyCall.fn).removeAllListeners('exit');
   changeEnvironment(new Map(), []);
-  followSubmitter({ orphanSignal: 0 }, answer);
-  answer.send('value', encode(callAll(nothing), 'result'));
+  followSubmitter(0, answer);
+  answer.send('value', encode(call(emptyCall), 'result'));
   answer.isOrphan();
-  closeSync(nowhere);
+  closeSync(sink);
 }
 
-export function runInFork(order: ForkOrder): never {
-  const answer = answerOn(order.resultFd);
+export function runInFork(
+  order: ForkOrder,
+  localCall: LocalCall,
+  fds: ForkFds,
+): never {
+  const answer = answerOn(fds.resultFd);
   try {
-    cutOff(order, answer);
-    answer.send('value', encode(callAll(order.call), 'result'));
+    separate(order, fds, answer);
+    answer.send('value', encode(call(localCall), 'result'));
   } catch (error) {
     answer.send('error', encodeThrown(error));
   }
   try {
-    leave(order, answer);
+    leave(fds, answer);
   } finally {
     exitNow(0);
   }
 }
 
-/** From all that is the parent's: its jobs, its way out, its listeners. */
-function cutOff(order: ForkOrder, answer: Answer): void {
-  const { surroundings } = order;
+/** Gives up what belongs to the parent: its jobs, its handlers, its exit. */
+function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   setPid();
-  leaveThroughKernel();
+  exitWithoutThreads();
   workerState.generation += 1;
   workerState.busy.clear();
   selector.reset();
-  closeInherited(order.resultFd);
+  closeInherited(fds.resultFd);
   dropInput();
   writeThrough();
   process.removeAllListeners('exit');
   process.removeAllListeners('beforeExit');
   process.on('exit', reportExit);
-  enterWorker({ ...order, forkserverFd: -1 }, { ...order, context: 'fork' });
-  followSubmitter(order, answer);
-  if (surroundings.cwd !== process.cwd()) process.chdir(surroundings.cwd);
-  const present = new Map(Object.entries(process.env));
-  changeEnvironment(present, surroundings.env);
+  enterWorker({ ...fds, forkserverFd: -1 }, { ...order, context: 'fork' });
+  followSubmitter(order.orphanSignal, answer);
+  if (order.cwd !== process.cwd()) process.chdir(order.cwd);
+  changeEnvironment(new Map(Object.entries(process.env)), order.env);
   replaceMathRandom();
   forgetSeed();
 }
 
-function callAll(call: LocalCall): unknown {
-  const { fn, args, isMapped, preexec, preexecArgs } = call;
-  const release = prepare(preexec?.(...preexecArgs));
-  const outcome = settle(() => {
-    if (!isMapped) return checkSync(fn(...args), 'The job');
-    const argses = args as readonly (readonly unknown[])[];
-    return argses.map((each) => checkSync(fn(...each), 'The job'));
+function call({ args, preexecArgs, ...rest }: LocalCall): unknown {
+  return callSync({
+    ...rest,
+    args: () => args,
+    preexecArgs: () => preexecArgs,
   });
-  return outcomeOf(
-    outcome,
-    settle(() => release?.()),
-  );
 }
 
-function settle(step: () => unknown): PromiseSettledResult<unknown> {
-  try {
-    return { status: 'fulfilled', value: step() };
-  } catch (reason) {
-    return { status: 'rejected', reason };
-  }
-}
-
-function prepare(guard: unknown): (() => void) | undefined {
-  if (guard === undefined || guard === null) return undefined;
-  checkSync(guard, 'preexec');
-  const dispose = (guard as Partial<Disposable>)[Symbol.dispose];
-  if (typeof dispose === 'function') return () => dispose.call(guard as never);
-  throw new TypeError(
-    `Expected preexec to return nothing or a Disposable, got ${typeof guard}`,
-  );
-}
-
-function checkSync(value: unknown, who: string): unknown {
-  const { then } = (value ?? {}) as { then?: unknown };
-  if (typeof then !== 'function') return value;
-  throw new TypeError(
-    `${who} returned a promise, but a fork of its submitter has no event ` +
-      'loop: make it synchronous, or use the forkserver context',
-  );
-}
-
-function leave(order: ForkOrder, answer: Answer): void {
+function leave(fds: ForkFds, answer: Answer): void {
   for (const busy of workerState.busy) {
     busy.refuse();
     while (busy.running > 0) selector.turn(-1);
   }
-  if (answer.isOrphan()) giveBack(order);
+  if (answer.isOrphan()) giveTokenBack(fds);
   if (hasExitListener()) process.emit('exit', 0);
 }

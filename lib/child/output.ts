@@ -1,11 +1,11 @@
-// What a job has written to its standard streams and no reader has taken yet:
-// process.exit would cut it off where they are pipes.
+// The standard streams of a job. What it has written and no reader has read yet
+// would be lost at process.exit where the streams are pipes.
 import { writeSync } from 'node:fs';
-import { writeAll } from '../protocol/frame.js';
+import { writeAll } from '../system/fd.js';
 
 const used = new Set<'stdout' | 'stderr'>();
 
-/** Notes which streams are used: to make one costs as much as a small job. */
+/** Records which streams the job uses: creating one costs as much as a small job. */
 export function noteOutput(): void {
   for (const name of ['stdout', 'stderr'] as const) {
     const property = Object.getOwnPropertyDescriptor(process, name);
@@ -21,8 +21,8 @@ export function noteOutput(): void {
 }
 
 /**
- * From now on each write is done when it returns, for a process without an event
- * loop: the streams would queue what a full pipe does not take.
+ * Makes each write complete before it returns. A process without an event loop
+ * needs that: the streams would queue what does not fit into a full pipe.
  */
 export function writeThrough(): void {
   for (const [stream, fd] of [
@@ -42,16 +42,16 @@ export function writeThrough(): void {
   }
 }
 
-/** For a process that ends right after: at once, or not at all. */
+/** For a process that is about to end: writes without waiting, or gives up. */
 export function writeLastWords(text: string): void {
   try {
     writeSync(2, text);
   } catch {
-    // The pipe is full or has no reader, and nothing may keep it from ending.
+    // The pipe is full or has no reader; the process must end in any case.
   }
 }
 
-/** Resolves when everything is written, or nobody is left to read it. */
+/** Resolves when everything is written, or when a stream has no reader left. */
 export async function flushOutput(): Promise<void> {
   for (const name of used) {
     const stream = process[name];

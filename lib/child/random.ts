@@ -1,8 +1,8 @@
-// Math.random for processes that are forks of one another: V8's generator would
-// give all of them the same numbers, and takes a new seed only by a change of
-// flags that costs milliseconds. This one asks the kernel for a seed when it is
-// first called in a process. The algorithm is xoshiro128** 1.1 by D. Blackman
-// and S. Vigna (https://prng.di.unimi.it), its numbers have 53 bits.
+// Math.random for forked processes. V8's generator would give all forks of one
+// process the same numbers, and reseeding it by a V8 flag costs milliseconds.
+// This generator reads a seed from the kernel at its first call in a process. The
+// algorithm is xoshiro128** 1.1 by D. Blackman and S. Vigna
+// (https://prng.di.unimi.it); its numbers have 53 bits.
 import { closeSync, openSync, readSync } from 'node:fs';
 
 const state = new Uint32Array(4);
@@ -16,7 +16,7 @@ export function replaceMathRandom(): void {
   };
 }
 
-/** In a fork: its numbers are to be its own. */
+/** In a fork: the next number comes from a new seed. */
 export function forgetSeed(): void {
   isSeeded = false;
 }
@@ -25,7 +25,7 @@ function seed(): void {
   const random = openSync('/dev/urandom', 'r');
   readSync(random, state);
   closeSync(random);
-  // The one state that the generator never leaves.
+  // A state of zeros would give zeros for ever.
   state[0]! |= 1;
   isSeeded = true;
 }

@@ -1,30 +1,31 @@
-// Entry of a fresh node that runs one job: finds the descriptors that
-// launch/spawn has put at fixed places, and runs the order.
-import { native } from '../system/binding.js';
+// Entry of a new node that runs one job: finds the descriptors that launch/spawn
+// has put at fixed numbers, and runs the order.
+import { inheritedSlots, spawnedFds } from '../protocol/fds.js';
 import { readOrder } from '../protocol/order-file.js';
+import { native } from '../system/binding.js';
+import { reportEndings, resetInspectorSignal } from './exit-report.js';
 import { noteOutput } from './output.js';
-import { dieOfEachSignal, inheritedSlots, reportEndings, run } from './run.js';
-
-const orderFd = 3;
-const resultFd = 4;
-const firstSlotFd = 5;
+import { run } from './run.js';
 
 process.title = 'jobserver-worker';
-dieOfEachSignal();
+resetInspectorSignal();
 noteOutput();
 reportEndings(false);
-const { token, body } = readOrder(orderFd);
-const slotFds = body.head.slots.flatMap((_, i) => [
-  firstSlotFd + 2 * i,
-  firstSlotFd + 2 * i + 1,
-]);
-// Programs that the job starts get none of them.
-for (const fd of [resultFd, ...slotFds]) native.setCloseOnExec(fd, true);
+const { token, body } = readOrder(spawnedFds.order);
+const { slots } = body.head;
+const slotFds = Array.from(
+  { length: 2 * slots.length },
+  (_, i) => spawnedFds.firstSlot + i,
+);
+// Programs that the job starts must not inherit them.
+for (const fd of [spawnedFds.result, ...slotFds]) {
+  native.setCloseOnExec(fd, true);
+}
 void run({
   body,
   token,
-  resultFd,
-  slotPipes: inheritedSlots(body.head, slotFds),
+  resultFd: spawnedFds.result,
+  slotPipes: inheritedSlots(slots, slotFds),
   forkserverFd: -1,
   exit: (code) => {
     process.exit(code);

@@ -1,2 +1,2 @@
-// The job of an exercise: an ES module, as those of most jobs are.
+// The function of the warm-up job. Most jobs are functions of ES modules too.
 export function nothing(): void {}

@@ -1,18 +1,25 @@
-// Entry of the forkserver: loads what jobs will need, runs a job of no effect
-// so that everything is compiled, and forks itself from then on. What a fork
-// must not share with its siblings is renewed in the spare, before it is used.
+// Entry of the forkserver: loads the modules that jobs will need, runs a job of
+// no effect so that V8 compiles what a job runs, then forks itself for each
+// request. A spare renews what it must not share with its siblings before it
+// takes a job.
 import { openSync, readdirSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
-import { native, pollEvents } from '../system/binding.js';
-import { environmentOfJob } from '../protocol/environment.js';
 import { codedError } from '../errors.js';
-import { writeFrame } from '../protocol/frame.js';
-import { importModule } from '../functions/function-ref.js';
 import { fingerprint } from '../functions/exports.js';
+import { importModule } from '../functions/function-ref.js';
+import { environmentOfJob } from '../protocol/environment.js';
+import {
+  inheritedSlots,
+  reportKinds,
+  requestFds,
+  unpackJobFds,
+  zygoteRequestFd,
+} from '../protocol/fds.js';
+import { writeFrame } from '../protocol/frame.js';
 import {
   type PackedSurroundings,
   packBody,
@@ -21,45 +28,43 @@ import {
   unpackEnv,
 } from '../protocol/order.js';
 import { readOrder, writeOrder } from '../protocol/order-file.js';
-import { encode, encodeThrown } from '../wire/value.js';
 import { workerState } from '../protocol/worker-state.js';
-import { noteOutput, writeLastWords } from './output.js';
+import { native, pollEvents } from '../system/binding.js';
+import { encode, encodeThrown } from '../wire/value.js';
 import {
   changeEnvironment,
   exitNow,
-  leaveThroughKernel,
+  exitWithoutThreads,
   setPid,
 } from './after-fork.js';
+import { reportEndings, resetInspectorSignal } from './exit-report.js';
+import { noteOutput, writeLastWords } from './output.js';
 import { forgetSeed, replaceMathRandom } from './random.js';
-import { dieOfEachSignal, inheritedSlots, reportEndings, run } from './run.js';
+import { run } from './run.js';
 
-const requestFd = 3;
-// Kinds of native/fork.h.
-const ended = 2;
-const declined = 4;
-// Forked ahead, off the way of the jobs that take them.
+// Processes that are forked before a job needs them.
 const spares = Number(process.env['JOBSERVER_SPARES'] ?? 2);
 
-// Enough for V8 to compile what it runs often as far as it ever will, since what
-// it compiles in a job is lost.
-const exercises = 30;
+// Enough for V8 to optimize what a job runs: code that it compiles in a job is
+// lost with the job.
+const warmUpRuns = 30;
 
 const preload = process.argv.slice(2);
 const environment = new Map(Object.entries(process.env));
 const packedEnvironment = packEnv(environmentOfJob(new Map()));
-const nowhere = openSync(devNull, 'w');
+const sink = openSync(devNull, 'w');
 
 void main();
 
 async function main(): Promise<void> {
   process.title = 'jobserver-zygote';
-  native.setCloseOnExec(requestFd, true);
+  native.setCloseOnExec(zygoteRequestFd, true);
   hideOwnFlags();
   noteOutput();
   replaceMathRandom();
   workerState.isWorker = true;
   if (hasHooksThread()) {
-    answerAll(() => declined);
+    answerAll(() => reportKinds.declined);
     return;
   }
   try {
@@ -67,55 +72,64 @@ async function main(): Promise<void> {
   } catch (error) {
     const bytes = encodeThrown(error);
     answerAll((resultFd) => {
-      // A small frame always fits into an empty pipe.
+      // Does not block: a small frame fits into an empty pipe.
       writeFrame(resultFd, 'error', bytes);
-      return ended;
+      return reportKinds.ended;
     });
     return;
   }
   reportEndings(true);
-  const order = await writeEmptyOrder();
+  const order = await writeWarmUpOrder();
   becomeSpare();
-  for (let i = 0; i < exercises; i++) await exercise(order);
-  // It has passed for a job.
+  for (let i = 0; i < warmUpRuns; i++) await runWarmUpJob(order);
+  // becomeSpare has set that of a worker.
   process.title = 'jobserver-zygote';
-  // Shows what memory a job touches; the others copy it at once.
+  // The scout shows which memory a job touches; other children copy it at once.
   const scout = (): void => {
     becomeSpare();
-    void exercise(order);
+    void runWarmUpJob(order);
   };
   const spare = (): void => {
     becomeSpare();
     native.close(order);
-    native.close(nowhere);
+    native.close(sink);
   };
-  native.serveForks(requestFd, spares, scout, spare, becomeJob, idle, end);
+  native.serveForks(
+    zygoteRequestFd,
+    spares,
+    scout,
+    spare,
+    becomeJob,
+    idle,
+    end,
+  );
 }
 
-// The programs that a job starts are to be threaded as usual.
+// A node that a job starts must not inherit the flags of the zygote.
 function hideOwnFlags(): void {
   const own = /^--(single-threaded|v8-pool-size=1|use-largepages=silent)$/;
   process.execArgv = process.execArgv.filter((flag) => !own.test(flag));
 }
 
-// A module that a fork imports would wait for that thread for ever.
+// An import in a fork would wait for that thread for ever.
 function hasHooksThread(): boolean {
   return isLoaded('internal/modules/esm/hooks');
 }
 
 async function load(): Promise<void> {
-  // All of libuv's pool start at once. They sleep, and a fork makes new ones.
+  // Starts all threads of libuv's pool before they are counted. They sleep, and a
+  // fork starts new ones.
   await stat(devNull);
   const threadsBefore = countThreads();
   workerState.isImporting = true;
   for (const url of preload) await importModule(url);
   workerState.isImporting = false;
-  // Most jobs that submit jobs themselves would load it.
+  // Loaded here for all jobs that submit jobs.
   require('../jobserver.js');
   if (countThreads() > threadsBefore || hasHooksThread()) {
-    throw refusal('threads running, which no fork would have');
+    throw refusal('threads running, which a fork would lack');
   }
-  // The end of an import is still on its way while this runs.
+  // Handles of the last import are closed in the next turn of the event loop.
   await new Promise((resolve) => setImmediate(resolve));
   const open = process
     .getActiveResourcesInfo()
@@ -135,24 +149,24 @@ function refusal(what: string): Error {
   );
 }
 
-/** Starts none of the jobs asked for, until nobody asks any more. */
+/** Refuses each request until no client is left. */
 function answerAll(answer: (resultFd: number) => number): void {
   const request = new Uint8Array(4);
   const fds = new Int32Array(128);
   for (;;) {
-    native.poll(Int32Array.of(requestFd, pollEvents.in), 1, -1);
-    const length = native.receiveFds(requestFd, request, fds);
+    native.poll(Int32Array.of(zygoteRequestFd, pollEvents.in), 1, -1);
+    const length = native.receiveFds(zygoteRequestFd, request, fds);
     if (length === 0) process.exit();
     if (length < 0) continue;
-    const [report, , , , result] = fds;
-    const message = new Uint8Array(Int32Array.of(answer(result!), 0, 0).buffer);
-    native.sendFds(report!, message, new Int32Array(0));
+    const kind = answer(fds[requestFds.result]!);
+    const message = new Uint8Array(Int32Array.of(kind, 0, 0).buffer);
+    native.sendFds(fds[requestFds.report]!, message, new Int32Array(0));
     for (const fd of fds) if (fd >= 0) native.close(fd);
   }
 }
 
-/** Its function has the name that a submitter gives one of an ES module. */
-async function writeEmptyOrder(): Promise<number> {
+/** The order of the warm-up job; its function has a name like those of submitters. */
+async function writeWarmUpOrder(): Promise<number> {
   const url = pathToFileURL(join(__dirname, 'warm-up-job.mjs')).href;
   const { nothing } = (await importModule(url)) as { nothing: Function };
   const at = { line: 1, column: 0, isRewritten: false };
@@ -177,30 +191,31 @@ async function writeEmptyOrder(): Promise<number> {
   return writeOrder(-1, [...parts, surroundings]).number;
 }
 
-/** A whole job but for its end: what it runs is compiled, and its pages are known to a scout. */
-async function exercise(order: number): Promise<void> {
+/** Runs a whole job except for its exit. */
+async function runWarmUpJob(order: number): Promise<void> {
   await new Promise<unknown>((resolve) => {
-    becomeJob([native.dup(order), nowhere, requestFd, -1, -1], resolve);
+    const slots = [-1, -1];
+    becomeJob([native.dup(order), sink, zygoteRequestFd, ...slots], resolve);
   });
   workerState.ambient = undefined;
 }
 
-/** Not on the way of any job: the spare waits for one when this is done. */
+/** Done ahead: the spare waits for its job afterwards. */
 function becomeSpare(): void {
   setPid();
   process.title = 'jobserver-worker';
-  leaveThroughKernel();
-  dieOfEachSignal();
+  exitWithoutThreads();
+  resetInspectorSignal();
   native.trustOrphanTeller(process.ppid);
   renewRandomness();
 }
 
-// A fork has its sibling's generators, and what they have drawn ahead.
+// A fork has the random generators of its siblings, and their cached numbers.
 function renewRandomness(): void {
   forgetSeed();
   if (!isLoaded('internal/crypto/random')) return;
   const { randomInt, randomUUID } = require('node:crypto') as Crypto;
-  // As many as its caches hold: what they refill with is this process's own.
+  // Empties the caches; this process refills them with numbers of its own.
   for (let i = 0; i < cachedUuids; i++) randomUUID();
   for (let i = 0; i < cachedInts; i++) randomInt(2);
 }
@@ -224,26 +239,21 @@ function becomeJob(
   try {
     beginJob(fds, exit);
   } catch (error) {
-    // Its signals are still blocked: nobody else could end it.
+    // Signals are still blocked here, so nothing else would end the process.
     writeLastWords(`A job could not begin: ${inspect(error)}\n`);
     native.exitNow(1);
   }
 }
 
 function beginJob(fds: readonly number[], exit: (code: number) => void): void {
-  const [orderFd, resultFd, forkserverFd, ...slotFds] = fds as [
-    number,
-    number,
-    number,
-    ...number[],
-  ];
-  const { token, body, surroundings } = readOrder(orderFd);
+  const { order, result, zygote, slots } = unpackJobFds(fds);
+  const { token, body, surroundings } = readOrder(order);
   void run({
     body,
     token,
-    resultFd,
-    slotPipes: inheritedSlots(body.head, slotFds),
-    forkserverFd,
+    resultFd: result,
+    slotPipes: inheritedSlots(body.head.slots, slots),
+    forkserverFd: zygote,
     enter: () => {
       enter(surroundings!);
     },

@@ -1,11 +1,9 @@
-// A queue in front of a Jobserver, for those who want a promise and nothing to
-// wait for. It holds one place in the line for slots, whatever its length, so
-// that it shares them fairly; who is first in the queue gets the slot.
+// A queue in front of a Jobserver, for callers who want a promise at once. The
+// executor keeps one place in the line for slots, however long its queue is, so
+// that it shares the slots fairly with other submissions. The call that is first
+// in the queue when the slot comes gets it.
 import { type RecordableHistogram, createHistogram } from 'node:perf_hooks';
 import { inspect } from 'node:util';
-import { checkAbortSignal, onAbort, throwIfAborted } from '../system/abort.js';
-import { type Call, checkArgs } from '../job/controls.js';
-import { never } from '../system/deadline.js';
 import {
   AbortError,
   checkOptions,
@@ -13,10 +11,13 @@ import {
   invalidArgument,
   outOfRange,
 } from '../errors.js';
-import { mapWork } from './map.js';
 import type { Callable } from '../functions/function-ref.js';
+import { type Call, checkArgs } from '../job/encode-call.js';
 import type { Future } from '../job/future.js';
+import type { Pool } from '../job/pool.js';
 import type { JobRecord } from '../job/record.js';
+import type { Plan } from '../job/running-job.js';
+import type { SlotRequest, Submission } from '../job/submission.js';
 import { Jobserver, jobserverControl } from '../jobserver.js';
 import {
   type MapOptions,
@@ -24,29 +25,35 @@ import {
   chunksOf,
   only,
 } from '../map/input.js';
-import { PriorityQueue } from './priority-queue.js';
-import type { Resources } from '../job/pool.js';
-import type { Plan, Settled, Submission, Terms } from '../job/submission.js';
+import type { Token } from '../slots/slot-pipe.js';
+import { checkAbortSignal, onAbort, throwIfAborted } from '../system/abort.js';
+import { never } from '../system/deadline.js';
 import { trace } from '../system/trace.js';
 import { unsendable } from '../wire/value.js';
-import { type ExecutorFuture, Work, type WorkQueue } from './queued-call.js';
+import { mapCalls } from './map.js';
+import { PriorityQueue } from './priority-queue.js';
+import {
+  type CallQueue,
+  type ExecutorFuture,
+  QueuedCall,
+} from './queued-call.js';
 
-/** For one call of an executor. */
+/** Options of `submitWith`. */
 export interface WorkOptions {
   /**
-   * Aborting cancels pending work, or ends the running job (SIGTERM, after 5 s
-   * SIGKILL); the promise rejects with an AbortError.
+   * Aborting cancels a pending call, or ends the running job (SIGTERM, then
+   * SIGKILL after 5 s); the promise rejects with an AbortError.
    */
   signal?: AbortSignal | undefined;
-  /** An integer, default 0. Work of a higher priority starts first. */
+  /** An integer, default 0. Calls with a higher priority start first. */
   priority?: number | undefined;
 }
 
-/** What becomes of the work that an executor still has. */
+/** Options of `shutdown`. */
 export interface ShutdownOptions {
-  /** Resolve when all work has ended; default true. */
+  /** Whether to wait until all calls have ended; default true. */
   wait?: boolean | undefined;
-  /** Cancel what is pending; default false: it runs. */
+  /** Whether to cancel pending calls; default false: they run. */
   cancelFutures?: boolean | undefined;
 }
 
@@ -55,25 +62,30 @@ const notCloneable = (): never => {
 };
 
 /**
- * A first-in-first-out queue of calls for a Jobserver. Each call is a job like
- * any other: in a process of its own, in a slot that it shares with all other
- * work of the Jobserver. The event loop drives it: pending work keeps the
- * process alive, an idle executor does not.
+ * A queue of calls for a Jobserver: first in, first out, within a priority. Each
+ * call is a job like any other, in a process and a slot. Pending and running
+ * calls keep the process alive; an idle executor does not.
+ *
+ * @example
+ * ```js
+ * const executor = new JobserverExecutor(new Jobserver({ slots: 2 }));
+ * const results = await Promise.all([1, 2, 3].map((n) => executor.submit(square, n)));
+ * await executor.shutdown();
+ * ```
  */
 export class JobserverExecutor implements AsyncDisposable {
   readonly #jobserver: Jobserver;
   readonly #isOwner: boolean;
-  readonly #resources: Resources;
-  readonly #terms: Terms;
-  readonly #pending = new PriorityQueue<Work>();
-  readonly #queue: WorkQueue = {
-    leave: (work) => {
-      this.#leave(work);
+  readonly #pool: Pool;
+  readonly #pending = new PriorityQueue<QueuedCall>();
+  readonly #queue: CallQueue = {
+    remove: (call) => {
+      this.#remove(call);
     },
   };
-  /** The place in the line for slots, while there is pending work. */
+  readonly #slotRequest: SlotRequest;
+  /** The place in the line for slots, while calls are pending. */
   #place: Submission | undefined;
-  #chosen: Work | undefined;
   #isDispatching = false;
   #running = 0;
   /** The running jobs and the place in line. */
@@ -90,9 +102,9 @@ export class JobserverExecutor implements AsyncDisposable {
   readonly notCloneable = notCloneable;
 
   /**
-   * Without a Jobserver it makes its own, which it closes on shutdown.
-   *
-   * @throws TypeError for something else; as `new Jobserver()` does.
+   * @param jobserver Default: a new Jobserver, which `shutdown` closes.
+   * @throws TypeError when it is not a Jobserver; otherwise as
+   * `new Jobserver()` does.
    */
   constructor(jobserver?: Jobserver) {
     if (
@@ -104,32 +116,36 @@ export class JobserverExecutor implements AsyncDisposable {
     }
     this.#isOwner = !jobserver;
     this.#jobserver = jobserver ?? new Jobserver();
-    this.#resources = jobserverControl.resources(this.#jobserver);
-    this.#terms = {
+    this.#pool = jobserverControl.pool(this.#jobserver);
+    this.#slotRequest = {
       consume: 1,
       gate: jobserverControl.gate(this.#jobserver),
+      deadline: never,
       signal: undefined,
-      hearsRaised: false,
-      record: undefined,
-      choose: () => {
-        this.#chosen = this.#pending.shift();
-        if (this.#chosen === undefined) throw nothingPending();
-        return this.#chosen.take();
+      onSlot: (token) => {
+        this.#leavePlace(() => {
+          this.#startFirst(token);
+        });
+      },
+      onError: (error) => {
+        this.#leavePlace(() => {
+          this.#refuse(this.#pending.shift(), error);
+        });
       },
     };
   }
 
-  /** Calls in the queue. */
+  /** The number of calls in the queue. */
   get pending(): number {
     return this.#pending.size;
   }
 
-  /** Calls whose process has started and not yet ended. */
+  /** The number of calls whose process has started and has not ended. */
   get running(): number {
     return this.#running;
   }
 
-  /** Calls that have ended with a value or an error, cancelled ones excluded. */
+  /** The number of calls that have ended with a value or an error. */
   get completed(): number {
     return this.#completed;
   }
@@ -145,10 +161,11 @@ export class JobserverExecutor implements AsyncDisposable {
   }
 
   /**
-   * Puts fn(...args) into the queue and returns at once. Function, arguments,
-   * environment and working directory are captured at the call. The promise has
-   * the value of the job, or rejects with what it threw; with LostResult when
-   * the job died; and where `Jobserver.submit` would reject.
+   * Puts fn(...args) into the queue and returns a promise at once. Function,
+   * arguments, environment and working directory are captured when `submit` is
+   * called. The promise resolves with the value of the job. It rejects with what
+   * the job threw, with LostResult when the job died, and where
+   * `Jobserver.submit` would reject.
    *
    * @throws ERR_JOBSERVER_EXECUTOR_SHUTDOWN after `shutdown`, and nothing else.
    */
@@ -159,26 +176,38 @@ export class JobserverExecutor implements AsyncDisposable {
     return this.submitWith({}, fn, ...args);
   }
 
-  /** `submit` with an AbortSignal or a priority. */
+  /**
+   * Like `submit`, with an AbortSignal or a priority.
+   *
+   * @example
+   * ```js
+   * const first = executor.submitWith({ priority: 1 }, square, 7);
+   * ```
+   *
+   * @throws as `submit` does.
+   */
   submitWith<A extends unknown[], R>(
     options: WorkOptions,
     fn: Callable<A, R>,
     ...args: A
   ): ExecutorFuture<Awaited<R>> {
     this.#checkRunning();
-    const call = { fn, args: checkArgs(args), isMapped: false };
-    return this.#submit(call, options) as ExecutorFuture<Awaited<R>>;
+    const given = checkArgs(args);
+    return this.#submit(options, () => {
+      const target = jobserverControl.target(this.#jobserver, fn);
+      return { target, fn, args: given, isMapped: false };
+    }) as ExecutorFuture<Awaited<R>>;
   }
 
   /**
-   * fn(item) for each item through the queue, results in the order of the
-   * items. Nothing is read or queued before the first result is asked for;
-   * without `bufferSize` it is everything then. Leaving the loop early cancels
-   * what is pending.
+   * Queues fn(item) for each item, and gives the results in the order of the
+   * items. The items are read when the first result is requested: all of them,
+   * or `bufferSize` chunks ahead of the reader. Leaving the loop early cancels
+   * the pending calls.
    *
-   * @throws at once for invalid arguments and after `shutdown`; from the
-   * iterator what fn threw, at its place; a DOMException named TimeoutError
-   * when the time is up.
+   * @throws at once for invalid arguments and after `shutdown`. The iterator
+   * throws what fn threw, in the place of its result, and a DOMException named
+   * TimeoutError when the timeout passes.
    */
   map<T, R>(
     fn: Callable<[T], R>,
@@ -189,18 +218,21 @@ export class JobserverExecutor implements AsyncDisposable {
     const terms = checkMapOptions(options);
     const { signal } = terms;
     const priority = checkPriority(options.priority);
-    jobserverControl.check(this.#jobserver, fn);
+    const target = jobserverControl.target(this.#jobserver, fn);
     const submit = (args: Call['args']): ExecutorFuture<unknown> => {
       this.#checkRunning();
-      return this.#submit({ fn, args, isMapped: true }, { signal, priority });
+      const call = { target, fn, args, isMapped: true };
+      return this.#submit({ signal, priority }, () => call);
     };
-    return mapWork(chunksOf(items, only, terms), submit, terms) as never;
+    return mapCalls(chunksOf(items, only, terms), submit, terms) as never;
   }
 
   /**
-   * Refuses new work. What is pending runs to its end, unless `cancelFutures`;
-   * a later call may still ask for that. A Jobserver of the executor's own is
-   * closed at last.
+   * Rejects new calls. Pending calls still run, unless `cancelFutures` is true;
+   * a later call of `shutdown` may cancel them. A Jobserver that the executor
+   * has made is closed at the end.
+   *
+   * @throws TypeError for an invalid option.
    */
   async shutdown(options: ShutdownOptions = {}): Promise<void> {
     const { wait = true, cancelFutures = false } = checkOptions(options);
@@ -209,27 +241,27 @@ export class JobserverExecutor implements AsyncDisposable {
     this.#isShutdown = true;
     trace('executor shuts down with %d calls pending', this.pending);
     if (cancelFutures) {
-      for (let work; (work = this.#pending.first);) work.promise.cancel();
+      for (let call; (call = this.#pending.first);) call.promise.cancel();
     }
     this.#end ??= this.#finish();
     if (wait) await this.#end;
   }
 
-  /** `shutdown()`: waits until all work has ended. */
+  /** `shutdown()`, as `await using` calls it. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown();
   }
 
-  /** Its work keeps the process alive again. Returns the executor. */
+  /** Lets its calls keep the process alive, the default. Returns the executor. */
   ref(): this {
-    if (!this.#isRef) this.#resources.unhold(-this.#active);
+    if (!this.#isRef) this.#pool.unhold(-this.#active);
     this.#isRef = true;
     return this;
   }
 
-  /** The process may end although there is work. Returns the executor. */
+  /** Lets the process end although calls are left. Returns the executor. */
   unref(): this {
-    if (this.#isRef) this.#resources.unhold(this.#active);
+    if (this.#isRef) this.#pool.unhold(this.#active);
     this.#isRef = false;
     return this;
   }
@@ -241,7 +273,7 @@ export class JobserverExecutor implements AsyncDisposable {
 
   /** @internal */
   [inspect.custom](): string {
-    const isClosed = this.#resources.isClosed;
+    const isClosed = this.#pool.isClosed;
     const state = this.#isShutdown
       ? 'shutdown'
       : isClosed
@@ -261,30 +293,32 @@ export class JobserverExecutor implements AsyncDisposable {
     );
   }
 
-  #submit(call: Call, options: WorkOptions): ExecutorFuture<unknown> {
-    let work: Work | undefined;
+  #submit(options: WorkOptions, makeCall: () => Call): ExecutorFuture<unknown> {
+    let queued: QueuedCall | undefined;
     try {
       const { signal: given, priority } = checkOptions(options);
-      work = new Work(checkPriority(priority));
+      queued = new QueuedCall(checkPriority(priority));
       const signal = checkAbortSignal(given);
       throwIfAborted(signal);
-      const plan = jobserverControl.plan(this.#jobserver, call, signal);
-      this.#enter(work, signal, plan);
+      const plan = jobserverControl.plan(this.#jobserver, makeCall(), signal);
+      this.#enter(queued, plan);
     } catch (error) {
-      work ??= new Work(0);
-      work.fail(error);
+      queued ??= new QueuedCall(0);
+      queued.fail(error);
     }
-    return work.promise;
+    return queued.promise;
   }
 
-  #enter(work: Work, signal: AbortSignal | undefined, plan: Plan): void {
-    work.enter(this.#queue, plan);
-    work.offAbort = onAbort(signal, () => {
-      work.drop(new AbortError(signal?.reason));
+  #enter(call: QueuedCall, plan: Plan): void {
+    const { signal, record } = plan;
+    call.enter(this.#queue, plan);
+    call.offAbort = onAbort(signal, () => {
+      call.drop(new AbortError(signal?.reason));
     });
-    this.#pending.add(work);
-    plan.record.submitted();
-    // Not now: starting a process takes longer than a submit should.
+    this.#pending.add(call);
+    record.submitted();
+    // In a microtask, because starting a process takes longer than a submit
+    // should.
     if (this.#place === undefined && !this.#isDispatching) {
       this.#isDispatching = true;
       queueMicrotask(() => {
@@ -293,7 +327,7 @@ export class JobserverExecutor implements AsyncDisposable {
     }
   }
 
-  /** Takes places in line until the queue is empty or a place has to wait. */
+  /** Starts calls until the queue is empty or there is no slot. */
   #dispatch(): void {
     this.#isDispatching = true;
     while (this.#place === undefined && this.#pending.size > 0) {
@@ -304,73 +338,84 @@ export class JobserverExecutor implements AsyncDisposable {
 
   #takePlace(): void {
     this.#count(1);
-    let isSettled = false;
-    const onSettled = (settled: Settled): void => {
-      isSettled = true;
-      this.#place = undefined;
-      if ('future' in settled) this.#run(settled.future);
-      else this.#refuse(settled.error);
-      if (!this.#isDispatching) this.#dispatch();
-    };
     try {
-      this.#resources.checkOpen();
+      this.#pool.checkOpen();
     } catch (error) {
-      onSettled({ error });
+      this.#slotRequest.onError(error);
       return;
     }
-    const place = this.#resources.submit(this.#terms, never, onSettled);
-    if (isSettled) return;
+    const place = this.#pool.request(this.#slotRequest);
+    if (place.isSettled) return;
     this.#place = place;
-    // The gate, or a callback, may have cancelled what the place was for.
+    // The gate, or a callback, may have cancelled the last pending call.
     if (this.#pending.size === 0) place.fail(nothingPending());
   }
 
-  #run(future: Future<unknown>): void {
-    const work = this.#chosen!;
-    this.#chosen = undefined;
-    work.started();
+  #leavePlace(useSlot: () => void): void {
+    this.#place = undefined;
+    useSlot();
+    if (!this.#isDispatching) this.#dispatch();
+  }
+
+  #startFirst(token: Token): void {
+    const call = this.#pending.shift();
+    if (call === undefined) {
+      token.give();
+      this.#refuse(undefined, nothingPending());
+      return;
+    }
+    let future;
+    try {
+      future = this.#pool.start(call.takePlan(), token);
+    } catch (error) {
+      this.#refuse(call, error);
+      return;
+    }
+    this.#follow(call, future);
+  }
+
+  #follow(call: QueuedCall, future: Future<unknown>): void {
+    call.started();
     this.#running += 1;
     const end = (settle: () => void): void => {
       this.#running -= 1;
       this.#completed += 1;
       settle();
-      this.#recordTimes(work.record!);
+      this.#recordTimes(call.record!);
       this.#count(-1);
     };
     future.result().then(
       (value) => {
         end(() => {
-          work.fulfil(value);
+          call.fulfil(value);
         });
       },
       (error: unknown) => {
         end(() => {
-          work.fail(error);
+          call.fail(error);
         });
       },
     );
   }
 
-  /** The launch has failed, or else the gate, or there is no Jobserver left. */
-  #refuse(error: unknown): void {
-    const work = this.#chosen ?? this.#pending.shift();
-    this.#chosen = undefined;
-    work?.refuse(error);
+  /** The gate or the start has failed, or the Jobserver is closed. */
+  #refuse(call: QueuedCall | undefined, error: unknown): void {
+    call?.refuse(error);
     this.#count(-1);
   }
 
-  #leave(work: Work): void {
-    this.#pending.delete(work);
+  #remove(call: QueuedCall): void {
+    this.#pending.delete(call);
     if (this.#pending.size > 0) return;
     this.#place?.fail(nothingPending());
-    this.#tellIdle();
+    this.#notifyIdle();
   }
 
-  /** One more job or place in line, or one less. */
+  /** Adds to the number of running jobs and places in line. */
   #count(change: 1 | -1): void {
     this.#active += change;
-    if (!this.#isRef) this.#resources.unhold(change);
-    this.#tellIdle();
+    if (!this.#isRef) this.#pool.unhold(change);
+    this.#notifyIdle();
   }
 
   #recordTimes(record: JobRecord): void {
@@ -383,7 +428,7 @@ export class JobserverExecutor implements AsyncDisposable {
     return this.#active === 0 && this.#pending.size === 0;
   }
 
-  #tellIdle(): void {
+  #notifyIdle(): void {
     if (this.#isIdle) this.#onIdle?.();
   }
 
@@ -398,10 +443,10 @@ export class JobserverExecutor implements AsyncDisposable {
 }
 
 function nothingPending(): Error {
-  return new AbortError('No work is pending');
+  return new AbortError('No call is pending');
 }
 
-// A histogram has no place for zero.
+// A histogram accepts no zero.
 function nanoseconds(milliseconds: number): number {
   return Math.max(1, Math.round(milliseconds * 1e6));
 }

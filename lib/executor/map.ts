@@ -1,31 +1,31 @@
-// Results of many calls in the order of their input, all of them in the queue
-// of an executor: as the input is read, at most `bufferSize` ahead of the
-// reader.
+// Results of many calls in the order of their input, where the calls go through
+// the queue of an executor. At most `bufferSize` chunks are queued ahead of the
+// reader of the results.
 import { onAbort } from '../system/abort.js';
-import { Changes } from '../map/condition.js';
-import { type Deadline, at, never } from '../system/deadline.js';
+import { type Deadline, never, onDeadline } from '../system/deadline.js';
 import { AbortError } from '../errors.js';
+import { Condition } from '../map/condition.js';
 import {
   type Chunk,
+  type ChunkSink,
   type Chunks,
   type MapTerms,
-  type Taker,
   feed,
 } from '../map/input.js';
 import { Queue } from '../system/queue.js';
 import type { ExecutorFuture } from './queued-call.js';
 
-interface Ahead {
+interface QueuedChunk {
   readonly values: Promise<unknown>;
   cancel(): void;
 }
 
-/** The work of one map, in the order of its chunks. */
-class Line implements Taker {
+/** The chunks of one map, in the order of the input. */
+class MapCalls implements ChunkSink {
   readonly #submit: (chunk: Chunk) => ExecutorFuture<unknown>;
   readonly #bufferSize: number;
-  readonly ahead = new Queue<Ahead>();
-  readonly changes = new Changes();
+  readonly queued = new Queue<QueuedChunk>();
+  readonly changed = new Condition();
   isComplete = false;
 
   constructor(
@@ -37,17 +37,17 @@ class Line implements Taker {
   }
 
   get hasRoom(): boolean {
-    return this.ahead.size < this.#bufferSize;
+    return this.queued.size < this.#bufferSize;
   }
 
   submit(chunk: Chunk): void {
-    const work = this.#submit(chunk);
-    this.#push(work, () => work.cancel());
+    const call = this.#submit(chunk);
+    this.#push(call, () => call.cancel());
   }
 
   complete(): void {
     this.isComplete = true;
-    this.changes.tell();
+    this.changed.notify();
   }
 
   fail(error: unknown): void {
@@ -55,54 +55,54 @@ class Line implements Taker {
     this.complete();
   }
 
-  shift(): Ahead | undefined {
-    const oldest = this.ahead.shift();
-    this.changes.tell();
+  shift(): QueuedChunk | undefined {
+    const oldest = this.queued.shift();
+    this.changed.notify();
     return oldest;
   }
 
   #push(values: Promise<unknown>, cancel: () => void): void {
-    // A reader that stops does not hear of it.
+    // A reader that stops early handles no rejection of the rest.
     void values.catch(() => undefined);
-    this.ahead.add({ values, cancel });
-    this.changes.tell();
+    this.queued.add({ values, cancel });
+    this.changed.notify();
   }
 }
 
-export async function* mapWork(
+export async function* mapCalls(
   chunks: Chunks,
   submit: (chunk: Chunk) => ExecutorFuture<unknown>,
   { bufferSize, deadline, signal }: MapTerms,
 ): AsyncGenerator<unknown> {
-  const line = new Line(submit, bufferSize);
+  const calls = new MapCalls(submit, bufferSize);
   const offAbort = onAbort(signal, () => {
-    line.fail(new AbortError(signal?.reason));
+    calls.fail(new AbortError(signal?.reason));
   });
-  void feed(chunks, line);
+  void feed(chunks, calls);
   try {
     for (;;) {
-      const { first } = line.ahead;
+      const { first } = calls.queued;
       if (first !== undefined) {
         const values = await inTime(first.values, deadline);
-        line.shift();
+        calls.shift();
         yield* values as unknown[];
-      } else if (line.isComplete) {
+      } else if (calls.isComplete) {
         return;
       } else {
-        await inTime(line.changes.next(never), deadline);
+        await inTime(calls.changed.wait(never), deadline);
       }
     }
   } finally {
     offAbort();
-    line.complete();
-    for (let work; (work = line.shift()) !== undefined;) work.cancel();
+    calls.complete();
+    for (let rest; (rest = calls.shift()) !== undefined;) rest.cancel();
   }
 }
 
-/** Rejects when the time is up first. */
+/** Rejects when the deadline passes first. */
 function inTime<T>(promise: Promise<T>, deadline: Deadline): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = at(deadline, () => {
+    const timer = onDeadline(deadline, () => {
       const message = 'No result of map within the time given';
       reject(new DOMException(message, 'TimeoutError'));
     });

@@ -1,10 +1,10 @@
 // Queues by priority: the highest first, and within one priority the oldest.
-// The cost grows with the number of different priorities that are in use.
+// The cost of an operation grows with the number of priorities in use.
 import { Queue } from '../system/queue.js';
 
 export class PriorityQueue<T extends { readonly priority: number }> {
   readonly #queues = new Map<number, Queue<T>>();
-  /** Of the queues that are not empty, the highest last. */
+  /** The priorities of the queues that are not empty, the highest last. */
   readonly #priorities: number[] = [];
   #size = 0;
 
@@ -18,14 +18,14 @@ export class PriorityQueue<T extends { readonly priority: number }> {
     if (queue === undefined) {
       queue = new Queue();
       this.#queues.set(priority, queue);
-      const place = this.#priorities.findLastIndex((p) => p < priority);
-      this.#priorities.splice(place + 1, 0, priority);
+      const index = this.#priorities.findLastIndex((p) => p < priority);
+      this.#priorities.splice(index + 1, 0, priority);
     }
     queue.add(value);
     this.#size += 1;
   }
 
-  /** False when it is not in. */
+  /** False when the value is not in the queue. */
   delete(value: T): boolean {
     const { priority } = value;
     const queue = this.#queues.get(priority);
@@ -43,7 +43,7 @@ export class PriorityQueue<T extends { readonly priority: number }> {
     return highest === undefined ? undefined : this.#queues.get(highest)!.first;
   }
 
-  /** Takes the first out. */
+  /** Removes and returns the first value. */
   shift(): T | undefined {
     const { first } = this;
     if (first !== undefined) this.delete(first);

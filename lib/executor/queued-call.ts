@@ -1,43 +1,44 @@
 // One call in the queue of an executor, and the promise that its submitter
-// holds. The executor moves it on; the promise shows where it is.
+// holds. The executor changes the state of the call; the promise shows it.
 import { AbortError } from '../errors.js';
 import type { JobRecord } from '../job/record.js';
-import type { Plan } from '../job/submission.js';
+import type { Plan } from '../job/running-job.js';
 
-/** Where a call of an executor is: in the queue, in a process, or over. */
+/**
+ * The state of a call of an executor: 'pending' in the queue, 'running' once its
+ * process has started, 'cancelled' when it will never run, 'finished' with a
+ * value or an error.
+ */
 export type WorkState = 'pending' | 'running' | 'cancelled' | 'finished';
 
-/** A promise for the value, plus the state of the work. */
+/** A promise for the value of a call, with the state of the call. */
 export interface ExecutorFuture<T> extends Promise<T> {
-  /**
-   * 'pending' in the queue; 'running' once its process was started;
-   * 'cancelled' when it never will be; 'finished' with a value or an error.
-   */
+  /** See `WorkState`. */
   readonly state: WorkState;
   /**
-   * Takes pending work out of the queue: it never runs, and the promise rejects
-   * with an AbortError, which nobody has to observe.
+   * Takes a pending call out of the queue: it never runs, and the promise
+   * rejects with an AbortError. That rejection needs no handler.
    *
-   * @returns false when the work runs already, or is over.
+   * @returns false when the call runs already or has ended.
    */
   cancel(): boolean;
 }
 
-/** What it leaves when it is dropped. */
-export interface WorkQueue {
-  leave(work: Work): void;
+/** The queue that a dropped call leaves. */
+export interface CallQueue {
+  remove(call: QueuedCall): void;
 }
 
-export class Work {
+export class QueuedCall {
   readonly promise: ExecutorFuture<unknown>;
   readonly priority: number;
-  /** Stops listening to the AbortSignal of the pending work. */
+  /** Removes the listener that drops the pending call at an abort. */
   offAbort: (() => void) | undefined;
   /** Undefined for a call that could not be captured. */
   record: JobRecord | undefined;
   #state: WorkState = 'pending';
   #plan: Plan | undefined;
-  #queue: WorkQueue | undefined;
+  #queue: CallQueue | undefined;
   #resolve!: (value: unknown) => void;
   #reject!: (error: unknown) => void;
 
@@ -57,14 +58,14 @@ export class Work {
     return this.#state;
   }
 
-  enter(queue: WorkQueue, plan: Plan): void {
+  enter(queue: CallQueue, plan: Plan): void {
     this.#queue = queue;
     this.#plan = plan;
     this.record = plan.record;
   }
 
-  /** Out of the queue, to be started. */
-  take(): Plan {
+  /** The job to start, once the call is out of the queue. */
+  takePlan(): Plan {
     const plan = this.#plan!;
     this.#forget();
     return plan;
@@ -85,17 +86,17 @@ export class Work {
     this.#reject(error);
   }
 
-  /** It could not be started. */
+  /** The job could not be started. */
   refuse(error: unknown): void {
     this.record?.done('unstarted');
     this.fail(error);
   }
 
-  /** Ends pending work that is never to run. */
+  /** Ends a pending call that will never run. */
   drop(error: Error): void {
     this.#state = 'cancelled';
     this.record?.done('unstarted');
-    this.#queue?.leave(this);
+    this.#queue?.remove(this);
     this.#forget();
     this.#reject(error);
   }
@@ -107,7 +108,7 @@ export class Work {
     return true;
   }
 
-  // A promise that its owner keeps holds neither arguments nor executor.
+  // A promise that the user keeps must keep neither arguments nor executor.
   #forget(): void {
     this.offAbort?.();
     this.offAbort = undefined;

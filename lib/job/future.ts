@@ -1,13 +1,13 @@
-// The outcome of one job, and who waits for it. It is settled once, when the
-// worker is gone and its slot is back; then callbacks run in the order of their
-// registration, then waiting calls go on in the order of theirs. A callback
-// that throws stops this until somebody has taken the CallbackRaised.
+// The outcome of one job, its callbacks and the calls that wait for it. It is
+// settled once, when the worker is gone and its slot is free. Then the callbacks
+// run, then the waiting calls continue, each in the order of registration. A
+// callback that throws stops this until a caller has received its error.
 import { AsyncResource } from 'node:async_hooks';
 import { inspect } from 'node:util';
 import {
   type Timer,
-  at,
   deadlineAfter,
+  onDeadline,
   pollTimeout,
   remaining,
 } from '../system/deadline.js';
@@ -21,45 +21,45 @@ import {
   invalidArgument,
 } from '../errors.js';
 import type { Frame } from '../protocol/frame.js';
-import type { Job } from './running-job.js';
+import type { RunningJob } from './running-job.js';
 import { selector } from '../system/selector.js';
 import { type Signal, signalNumber } from '../system/signals.js';
 import { decode, unsendable } from '../wire/value.js';
 import { workerState } from '../protocol/worker-state.js';
 
-/** Who else hands over what callbacks threw: the Jobserver of the future. */
+/** Keeps the errors of callbacks that no call on the future has received. */
 export interface FutureOwner {
-  /** Nobody waits on the future itself. */
+  /** The future holds an error, and no call waits on it. */
   keepRaised(future: Future<unknown>): void;
   forgetRaised(future: Future<unknown>): void;
-  /** Callbacks are left behind one that threw: to be issued by the next call, or else by the event loop. */
+  /** The error was received, and callbacks behind it still have to run. */
   keepStalled(future: Future<unknown>): void;
 }
 
-/** For the library itself: what only the submitter of a future may do. */
+/** What only the library itself may do with a future. */
 interface FutureControl {
   create(owner: FutureOwner): Future<unknown>;
-  start(future: Future<unknown>, job: Job): void;
-  /** The worker is gone; `frame` is undefined when it sent none. */
+  start(future: Future<unknown>, job: RunningJob): void;
+  /** The worker is gone. `frame` is undefined when it has sent none. */
   settle(
     future: Future<unknown>,
     frame: Frame | undefined,
     ending: Ending,
   ): void;
-  /** The outcome will be an AbortError, whatever the job still says. */
+  /** Makes an AbortError the outcome, even if the job still sends one. */
   abort(future: Future<unknown>, reason: unknown): void;
   takeRaised(future: Future<unknown>): CallbackRaised | undefined;
-  /** Goes on with callbacks and waiting calls. */
+  /** Continues with callbacks and waiting calls. */
   deliver(future: Future<unknown>): void;
 }
 
 export let futureControl: FutureControl;
 
-/** How long to wait for a job, and with what. */
+/** Options of `Future.wait` and `Future.waitSync`. */
 export interface WaitOptions {
-  /** Milliseconds; absent: for ever, 0: only look. */
+  /** Milliseconds; default: no limit. 0 looks once without waiting. */
   timeout?: number | undefined;
-  /** Sent before the wait begins, unless the job has finished. */
+  /** A signal to send before the wait, unless the job has finished. */
   killSignal?: Signal | undefined;
 }
 
@@ -80,15 +80,15 @@ type Outcome =
 
 const constructorKey = Symbol('constructor');
 
-// An own property that structured clone refuses: a Future that crossed to a
-// worker thread would be a dead object otherwise.
+// Structured clone rejects an object with a function as a property. Without it,
+// postMessage would give a worker thread a copy that does nothing.
 const notCloneable = (): never => {
   throw new Error('A Future belongs to the process that submitted the job');
 };
 
 /**
- * One submitted job. It cannot be copied to another process or thread, and it
- * is no thenable: awaiting `submit` gives the Future itself.
+ * One submitted job. A Future has no `then`, so that `await jobserver.submit(…)`
+ * gives the Future itself. It cannot be sent to another process or thread.
  */
 export class Future<T> {
   static {
@@ -112,9 +112,9 @@ export class Future<T> {
 
   readonly #owner: FutureOwner;
   readonly #generation = workerState.generation;
-  #job: Job | undefined;
+  #job: RunningJob | undefined;
   #isDone = false;
-  /** Undefined once decoded, and while the job runs. */
+  /** Undefined while the job runs, and once the outcome is decoded. */
   #frame: Frame | undefined;
   #ending: Ending | undefined;
   #aborted: AbortError | undefined;
@@ -140,7 +140,7 @@ export class Future<T> {
   }
 
   /**
-   * Looks once, without waiting: would `result` settle at once?
+   * Looks once, without waiting, whether the job has finished.
    *
    * @throws CallbackRaised when a whenDone callback has thrown.
    */
@@ -154,7 +154,7 @@ export class Future<T> {
    *
    * @returns true when it has finished, false when the time is up.
    * @throws CallbackRaised when a whenDone callback has thrown; TypeError or
-   * RangeError for a timeout or signal that is none.
+   * RangeError for an invalid timeout or signal.
    */
   async wait(options: WaitOptions = {}): Promise<boolean> {
     const deadline = this.#begin(options);
@@ -169,7 +169,7 @@ export class Future<T> {
         reject,
         timer: undefined,
       };
-      waiter.timer = at(deadline, () => {
+      waiter.timer = onDeadline(deadline, () => {
         this.#waiters?.delete(waiter);
         resolve(this.#isDone);
       });
@@ -177,7 +177,7 @@ export class Future<T> {
     });
   }
 
-  /** `wait` for callers without an event loop: blocks the thread. */
+  /** Like `wait`, but blocks the thread and needs no event loop. */
   waitSync(options: WaitOptions = {}): boolean {
     const deadline = this.#begin(options);
     for (;;) {
@@ -189,11 +189,11 @@ export class Future<T> {
   }
 
   /**
-   * The value of the job; the same one at each call.
+   * Waits for the job and returns its value, the same value at each call.
    *
    * @throws what the job threw; LostResult when it ended without a result;
-   * Blocked when the time is up first, and then the job goes on; AbortError
-   * when its AbortSignal ended it; CallbackRaised as `wait` does.
+   * Blocked when the timeout passes first (the job goes on); AbortError when
+   * its AbortSignal ended it; CallbackRaised as `wait` does.
    */
   async result(options: { timeout?: number | undefined } = {}): Promise<T> {
     const { timeout } = checkOptions(options);
@@ -201,7 +201,7 @@ export class Future<T> {
     throw new Blocked(`No result within ${timeout} ms`);
   }
 
-  /** `result` for callers without an event loop: blocks the thread. */
+  /** Like `result`, but blocks the thread and needs no event loop. */
   resultSync(options: { timeout?: number | undefined } = {}): T {
     const { timeout } = checkOptions(options);
     if (this.waitSync({ timeout })) return this.#value();
@@ -209,10 +209,11 @@ export class Future<T> {
   }
 
   /**
-   * Sends a signal, SIGTERM by default.
+   * Sends a signal to the process of the job, SIGTERM by default.
    *
-   * @returns false when the job has finished: a process that has taken over
-   * the pid is never signalled.
+   * @returns false when the job has finished. No signal is sent then, because
+   * another process may have the pid.
+   * @throws TypeError or RangeError for an invalid signal.
    */
   kill(signal: Signal = 'SIGTERM'): boolean {
     const number = signalNumber(signal, 'signal');
@@ -223,11 +224,12 @@ export class Future<T> {
   }
 
   /**
-   * Calls fn(...args) once the job has finished; at once when it has. What the
-   * callback returns is ignored: a promise is not waited for.
+   * Calls fn(...args) when the job has finished, or at once if it has. The
+   * return value of the callback is ignored; a promise is not awaited.
    *
    * @returns the number of the registration: 0, 1, 2, …
-   * @throws CallbackRaised when fn is called at once and throws.
+   * @throws TypeError when fn is not a function; CallbackRaised when fn is
+   * called at once and throws.
    */
   whenDone<A extends unknown[]>(fn: (...args: A) => void, ...args: A): number {
     if (typeof fn !== 'function') {
@@ -272,7 +274,7 @@ export class Future<T> {
     return deadline;
   }
 
-  // In a fork, the job is its parent's to wait for and to signal.
+  // In a fork, only the parent may wait for the job or signal it.
   #checkOwner(): void {
     if (this.#generation === workerState.generation) return;
     throw new Error('A Future belongs to the process that submitted the job');
@@ -308,7 +310,7 @@ export class Future<T> {
       }
       this.#leave(first);
       first.reject(this.#takeRaised()!);
-      // Its caller is to hear of it before the next callback runs.
+      // The caller receives the error before the next callback runs.
       if (this.#waiters?.size === 0) return;
     }
     for (const waiter of this.#waiters ?? []) {
@@ -322,9 +324,9 @@ export class Future<T> {
     this.#waiters?.delete(waiter);
   }
 
-  /** Runs callbacks up to the first that throws; those added meanwhile too. */
+  /** Runs callbacks, also those added meanwhile, up to the first that throws. */
   #issue(): void {
-    // A call from inside of a callback leaves the rest to the loop around it.
+    // Called by a callback: the loop that runs it will run the others.
     if (this.#isIssuing || this.#raised !== undefined) return;
     this.#isIssuing = true;
     let next = 0;
@@ -345,7 +347,7 @@ export class Future<T> {
   }
 
   #throwRaised(): void {
-    // Inside of a callback there is nobody to hand an earlier failure to.
+    // A callback is not the caller that an earlier error is meant for.
     if (this.#isIssuing) return;
     const raised = this.#takeRaised();
     if (raised !== undefined) throw raised;

@@ -1,5 +1,5 @@
-// What others may observe of one job: its record, published at each step of its
-// life on the channels jobserver:submit, jobserver:start and jobserver:done.
+// The public record of one job, which is published on the channels
+// jobserver:submit, jobserver:start and jobserver:done.
 import { type Channel, channel } from 'node:diagnostics_channel';
 import { now } from '../system/deadline.js';
 import { isUrl } from '../functions/url.js';
@@ -13,22 +13,32 @@ const channels = {
 let lastId = 0;
 
 /**
- * One job, as the channels `jobserver:submit`, `:start` and `:done` of
- * `node:diagnostics_channel` publish it: the same object each time, filled in
- * as the job goes on. Times are those of `performance.now()`, in milliseconds.
+ * One job, as the channels `jobserver:submit`, `jobserver:start` and
+ * `jobserver:done` of `node:diagnostics_channel` publish it. All three publish
+ * the same object, with more properties set. Times are those of
+ * `performance.now()`, in milliseconds.
+ *
+ * @example
+ * ```js
+ * import { subscribe } from 'node:diagnostics_channel';
+ *
+ * subscribe('jobserver:done', ({ name, startedAt, finishedAt, outcome }) => {
+ *   console.log(name, outcome, finishedAt - startedAt);
+ * });
+ * ```
  */
 export class JobRecord {
-  /** Counts the jobs of this process: 1, 2, 3, … */
+  /** The number of the job in this process: 1, 2, 3, … */
   readonly id = ++lastId;
   /** When submit was called. */
   readonly submittedAt = now();
-  /** When the process of the job was started; undefined before. */
+  /** When the process of the job was started; undefined before that. */
   startedAt: number | undefined;
-  /** When the process was gone, or the wait for a slot given up. */
+  /** When the process had ended, or the wait for a slot failed. */
   finishedAt: number | undefined;
   /**
-   * What the job gave; 'lost' when it ended without a result, 'unstarted' when
-   * it never ran. Undefined before the end.
+   * 'value' or 'error' when the job has a result, 'lost' when it ended without
+   * one, 'unstarted' when it never ran; undefined before the end.
    */
   outcome: 'value' | 'error' | 'lost' | 'unstarted' | undefined;
   readonly #fn: unknown;
@@ -45,7 +55,7 @@ export class JobRecord {
     return isUrl(this.#fn) ? this.#fn.href : String(this.#fn);
   }
 
-  /** Process id of the worker; undefined before the start. */
+  /** Process id of the worker; undefined before its start. */
   get pid(): number | undefined {
     return this.#job?.pid;
   }

@@ -1,40 +1,69 @@
-// One running worker, from its start until it is gone: reads the one frame of
-// its result pipe, then waits for the process to end and reaps it. The pipe
-// decides: a frame is an outcome, end of file is a loss, an open pipe is "not
-// yet". Driven by the selector, or by whoever calls `advance`.
+// One job from the start of its process until the process is gone. The pipe
+// decides: a frame is the outcome, end of file is a loss, an open pipe is "not
+// yet". The job owns its token, and gives it back once the worker is reaped and
+// its fds are closed. Driven by the selector, or by a caller of `advance`.
+import { constants } from 'node:os';
+import { setTimeout } from 'node:timers';
 import type { Ending } from '../errors.js';
-import type { Fd } from '../system/fd.js';
-import { type Frame, FrameReader } from '../protocol/frame.js';
 import type { Worker } from '../launch/launcher.js';
+import { launchers } from '../launch/launchers.js';
+import { type Frame, FrameReader, prepareReader } from '../protocol/frame.js';
+import type { Order } from '../protocol/order.js';
+import type { Token } from '../slots/slot-pipe.js';
+import { type Fd, openPipe } from '../system/fd.js';
 import { selector } from '../system/selector.js';
+import type { JobRecord } from './record.js';
 
-export class Job {
-  readonly #worker: Worker;
-  /** Open until the worker is reaped: a worker takes a closed one for the death of its submitter. */
-  readonly #reader: Fd;
+/** A job that can be started: all of it was captured when it was submitted. */
+export interface Plan {
+  readonly order: Order;
+  readonly signal: AbortSignal | undefined;
+  readonly record: JobRecord;
+}
+
+// An aborted job has this long to end after SIGTERM, then it gets SIGKILL.
+const graceMs = 5000;
+const { SIGTERM, SIGKILL } = constants.signals;
+
+export class RunningJob {
+  readonly #plan: Plan;
+  readonly #token: Token;
   readonly #onGone: (frame: Frame | undefined, ending: Ending) => void;
+  #worker!: Worker;
+  /** Open until the worker is reaped: a worker whose result pipe has no reader takes its submitter for dead. */
+  #reader!: Fd;
   #frames: FrameReader | undefined;
   #outcome: Frame | 'end' | undefined;
   #isGone = false;
-  /** In the selector; undefined before the end is waited for. */
+  /** The fd in the selector; undefined before the job waits for the end of its worker. */
   #exitFd: number | undefined;
+  #restarts = 1;
 
-  /** Owns `reader`, which its launcher has put into the selector. */
+  /**
+   * Starts the process. Takes over the token: where nothing was started, it is
+   * given back before the error is thrown.
+   */
   constructor(
-    worker: Worker,
-    reader: Fd,
+    plan: Plan,
+    token: Token,
     onGone: (frame: Frame | undefined, ending: Ending) => void,
   ) {
-    this.#worker = worker;
-    this.#reader = reader;
+    this.#plan = plan;
+    this.#token = token.move();
     this.#onGone = onGone;
+    try {
+      this.#start();
+    } catch (error) {
+      this.#token.give();
+      throw error;
+    }
   }
 
   get pid(): number {
     return this.#worker.pid;
   }
 
-  /** Reads and reaps what there is; never waits. */
+  /** Reads and reaps what is ready; never waits. */
   advance(): void {
     if (this.#isGone) return;
     if (this.#outcome === undefined) {
@@ -45,20 +74,72 @@ export class Job {
       selector.remove(this.#reader.number);
     }
     const ending = this.#worker.reap();
-    if (ending === undefined) {
-      this.#awaitExit();
-      return;
-    }
-    this.#isGone = true;
-    this.#stopAwaiting();
-    this.#worker.close();
-    this.#reader.close();
-    const outcome = this.#outcome;
-    this.#onGone(outcome === 'end' ? undefined : outcome, ending);
+    if (ending === undefined) this.#awaitExit();
+    else this.#onReaped(ending);
   }
 
   kill(signal: number): void {
     if (!this.#isGone) this.#worker.kill(signal);
+  }
+
+  /** Sends SIGTERM, and SIGKILL after a grace period. */
+  terminate(): void {
+    this.kill(SIGTERM);
+    const timer = setTimeout(() => {
+      this.kill(SIGKILL);
+    }, graceMs);
+    timer.unref();
+  }
+
+  #start(): void {
+    const { order } = this.#plan;
+    const { reader, writer } = openPipe('result pipe');
+    try {
+      prepareReader(reader.number);
+      // Before the launch, because nothing may fail after it.
+      selector.add(reader.number, () => {
+        this.advance();
+      });
+      const launcher = launchers[order.context];
+      this.#worker = launcher.launch(order, writer.number, this.#token.byte);
+      this.#reader = reader;
+    } catch (error) {
+      selector.remove(reader.number);
+      reader.close();
+      throw error;
+    } finally {
+      writer.close();
+    }
+  }
+
+  #onReaped(ending: Ending): void {
+    this.#stopAwaiting();
+    this.#worker.close();
+    this.#reader.close();
+    const isWanted = this.#plan.signal?.aborted !== true;
+    if (ending.neverBegan === true && this.#restarts > 0 && isWanted) {
+      this.#restart();
+    } else {
+      this.#end(ending);
+    }
+  }
+
+  #restart(): void {
+    this.#restarts -= 1;
+    this.#outcome = undefined;
+    try {
+      this.#start();
+    } catch (error) {
+      const refusal = error as Error;
+      this.#end({ pid: 0, exitCode: null, signal: null, refusal });
+    }
+  }
+
+  #end(ending: Ending): void {
+    const outcome = this.#outcome === 'end' ? undefined : this.#outcome;
+    this.#isGone = true;
+    this.#token.give();
+    this.#onGone(outcome, ending);
   }
 
   #awaitExit(): void {
@@ -71,6 +152,7 @@ export class Job {
 
   #stopAwaiting(): void {
     if (this.#exitFd !== undefined) selector.remove(this.#exitFd);
+    this.#exitFd = undefined;
     selector.stopPolling(this.#poll);
   }
 

@@ -1,103 +1,75 @@
-// One call on its way to a worker: the sleep gate is asked, then a slot is
-// taken, then the job starts; or the deadline, an AbortSignal or a closing
-// Jobserver ends it first. It never holds a slot while it waits. Driven by the
-// event loop, or by a blocking caller through `turn`.
+// One call that waits to be started: it asks the sleep gate, then the line for
+// a slot. It ends once: with a token, or with the error of a deadline, an
+// AbortSignal or a closed Jobserver. It holds no slot while it waits. The event
+// loop drives it, or a blocking caller does.
+import { AbortError, Blocked, invalidArgument, outOfRange } from '../errors.js';
+import { Token } from '../slots/slot-pipe.js';
 import { onAbort } from '../system/abort.js';
 import {
   type Deadline,
   type Timer,
-  at,
   never,
   now,
+  onDeadline,
   pollTimeout,
   remaining,
 } from '../system/deadline.js';
-import { AbortError, Blocked, invalidArgument, outOfRange } from '../errors.js';
-import type { Future } from './future.js';
-import type { JobRecord } from './record.js';
-import type { Launcher, Order } from '../launch/launcher.js';
 import { selector } from '../system/selector.js';
-import type { Token } from '../slots/slot-pipe.js';
+import type { SlotLine } from './slot-line.js';
 
-/** undefined admits the job; a number is how long to wait before asking again. */
+/**
+ * Decides whether a job may start: `undefined` admits it, a number is how many
+ * milliseconds to wait before the gate is asked again.
+ */
 export type SleepGate = () => number | undefined;
 
-/** Everything a job needs, captured when it was submitted. */
-export interface Plan {
-  readonly order: Order;
-  readonly launcher: Launcher;
-  readonly signal: AbortSignal | undefined;
-  readonly record: JobRecord;
-}
-
-/** What a submission waits for. */
-export interface Terms {
+/** The conditions of a start, and who is notified. */
+export interface SlotRequest {
+  /** 0: the job takes no slot. */
   readonly consume: 0 | 1;
   readonly gate: SleepGate;
-  /** Aborting ends the wait. */
+  readonly deadline: Deadline;
+  /** Ends the wait when it is aborted. */
   readonly signal: AbortSignal | undefined;
-  /** Somebody waits for this call, who can be told what a callback threw. */
-  readonly hearsRaised: boolean;
-  /** Of the job, when it is known before there is a slot. */
-  readonly record: JobRecord | undefined;
-  /** The job to start, asked for once there is a slot; throws for none. */
-  readonly choose: () => Plan;
+  /** Takes over the token. */
+  readonly onSlot: (token: Token) => void;
+  readonly onError: (error: unknown) => void;
 }
 
-/** What a submission waits at: the queue for the slots of its Jobserver. */
-export interface SlotQueue {
-  /** A slot, unless none is free or others have waited longer. */
-  tryTake(submission: Submission): Token | undefined;
-  wait(submission: Submission): void;
-  leave(submission: Submission): void;
-  launch(plan: Plan, token: Token | undefined): Future<unknown>;
-}
-
-export type Settled =
-  { readonly future: Future<unknown> } | { readonly error: unknown };
-
-// A gate that answers 0 for ever costs this much time between two questions.
+// The least time between two questions to a gate that always answers 0.
 const shortestSleepMs = 10;
 
 export class Submission {
-  readonly #queue: SlotQueue;
-  readonly #terms: Terms;
-  readonly #deadline: Deadline;
-  readonly #onSettled: (settled: Settled) => void;
-  /** When the gate wants to be asked again; `never` while it does not sleep. */
+  readonly #line: SlotLine;
+  readonly #request: SlotRequest;
+  /** When to ask the gate again; `never` while the submission does not sleep. */
   #wakeAt: Deadline = never;
   #timer: Timer | undefined;
   #offAbort: (() => void) | undefined;
   #isSettled = false;
 
-  constructor(
-    queue: SlotQueue,
-    terms: Terms,
-    deadline: Deadline,
-    onSettled: (settled: Settled) => void,
-  ) {
-    this.#queue = queue;
-    this.#terms = terms;
-    this.#deadline = deadline;
-    this.#onSettled = onSettled;
+  /** Whether one of the callbacks of the request has been called. */
+  get isSettled(): boolean {
+    return this.#isSettled;
   }
 
-  get hearsRaised(): boolean {
-    return this.#terms.hearsRaised;
+  constructor(line: SlotLine, request: SlotRequest) {
+    this.#line = line;
+    this.#request = request;
   }
 
-  /** The first attempt; then the event loop drives it if it has to wait. */
+  /** The first attempt; the event loop makes the others. */
   start(): void {
     this.attempt();
     if (this.#isSettled) return;
     this.#arm();
-    const { signal } = this.#terms;
+    const { signal } = this.#request;
     this.#offAbort = onAbort(signal, () => {
       this.fail(new AbortError(signal?.reason));
     });
   }
 
-  /** Blocks until it is settled. */
+  /** Blocks the thread until the submission is settled. */
   startSync(): void {
     this.attempt();
     while (!this.#isSettled) {
@@ -106,41 +78,71 @@ export class Submission {
     }
   }
 
-  /** Asks the gate, then for a slot; starts the job or goes on waiting. */
+  /** Asks the gate, then for a slot. The line calls it while a slot is free. */
   attempt(): void {
+    let token: Token | undefined;
     try {
       const sleepMs = this.#askGate();
-      // The gate may have aborted or closed what it was asked for.
+      // The gate is code of the user: it may have aborted the signal or closed
+      // the Jobserver.
       if (this.#isSettled) return;
       if (sleepMs !== undefined) {
         this.#sleep(sleepMs);
         return;
       }
-      const { consume, choose } = this.#terms;
-      const token = consume === 1 ? this.#queue.tryTake(this) : undefined;
-      // So may callbacks of jobs that were found finished.
-      if (this.#isSettled) {
-        token?.give();
-        return;
-      }
-      if (consume === 1 && token === undefined) {
-        if (remaining(this.#deadline) <= 0) throw this.#blocked('No slot');
-        this.#queue.wait(this);
-        return;
-      }
-      const plan = chooseFor(token, choose);
-      this.#settle({ future: this.#queue.launch(plan, token) });
+      const { consume } = this.#request;
+      token = consume === 0 ? Token.none() : this.#line.tryTake(this);
     } catch (error) {
       this.fail(error);
+      return;
     }
+    // While it looked for a slot, the line may have run callbacks of the user.
+    if (this.#isSettled) token?.give();
+    else if (token !== undefined) this.#grant(token);
+    else if (this.#isLate) this.fail(blocked('slot'));
+    else this.#line.add(this);
   }
 
   fail(error: unknown): void {
-    this.#settle({ error });
+    if (this.#settle()) this.#request.onError(error);
+  }
+
+  /** When `onTime` has work to do. */
+  get dueAt(): Deadline {
+    return Math.min(this.#request.deadline, this.#wakeAt);
+  }
+
+  /** Ends a wait or a sleep whose time is up. */
+  onTime(): void {
+    if (this.#isSettled) return;
+    if (this.#isLate) {
+      this.fail(blocked(this.#wakeAt === never ? 'slot' : 'admission'));
+    } else if (remaining(this.#wakeAt) <= 0) {
+      this.#wakeAt = never;
+      this.attempt();
+    }
+  }
+
+  get #isLate(): boolean {
+    return remaining(this.#request.deadline) <= 0;
+  }
+
+  #grant(token: Token): void {
+    if (this.#settle()) this.#request.onSlot(token);
+  }
+
+  /** False when it was settled before. */
+  #settle(): boolean {
+    if (this.#isSettled) return false;
+    this.#isSettled = true;
+    this.#line.delete(this);
+    this.#timer?.cancel();
+    this.#offAbort?.();
+    return true;
   }
 
   #askGate(): number | undefined {
-    const { gate } = this.#terms;
+    const { gate } = this.#request;
     const answer: unknown = gate();
     if (answer === undefined || answer === null) return undefined;
     const expected = 'undefined or a non-negative number of milliseconds';
@@ -153,58 +155,23 @@ export class Submission {
   }
 
   #sleep(sleepMs: number): void {
-    if (remaining(this.#deadline) <= 0) throw this.#blocked('No admission');
-    this.#queue.leave(this);
+    if (this.#isLate) throw blocked('admission');
+    this.#line.delete(this);
     this.#wakeAt = now() + Math.max(shortestSleepMs, sleepMs);
     if (this.#timer !== undefined) this.#arm();
   }
 
-  /** When `onTime` has something to do. */
-  get dueAt(): Deadline {
-    return Math.min(this.#deadline, this.#wakeAt);
-  }
-
   #arm(): void {
     this.#timer?.cancel();
-    this.#timer = at(this.dueAt, () => {
-      // A slot that has come free this very moment.
+    this.#timer = onDeadline(this.dueAt, () => {
+      // A slot that became free at this very moment comes first.
       selector.turn(0);
       this.onTime();
       if (!this.#isSettled) this.#arm();
     });
   }
-
-  /** Ends the wait or the sleep whose time is up. */
-  onTime(): void {
-    if (this.#isSettled) return;
-    if (remaining(this.#deadline) <= 0) {
-      const what = this.#wakeAt === never ? 'No slot' : 'No admission';
-      this.fail(this.#blocked(what));
-    } else if (remaining(this.#wakeAt) <= 0) {
-      this.#wakeAt = never;
-      this.attempt();
-    }
-  }
-
-  #blocked(what: string): Blocked {
-    return new Blocked(`${what} within the time given`);
-  }
-
-  #settle(settled: Settled): void {
-    if (this.#isSettled) return;
-    this.#isSettled = true;
-    this.#queue.leave(this);
-    this.#timer?.cancel();
-    this.#offAbort?.();
-    this.#onSettled(settled);
-  }
 }
 
-function chooseFor(token: Token | undefined, choose: () => Plan): Plan {
-  try {
-    return choose();
-  } catch (error) {
-    token?.give();
-    throw error;
-  }
+function blocked(what: 'slot' | 'admission'): Blocked {
+  return new Blocked(`No ${what} within the time given`);
 }

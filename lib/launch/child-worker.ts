@@ -1,4 +1,4 @@
-// A worker that is a child of this process, which alone may reap it.
+// A worker that is a child of this process: only this process can reap it.
 import { check, errno, native } from '../system/binding.js';
 import type { Ending } from '../errors.js';
 import { Fd } from '../system/fd.js';
@@ -12,8 +12,8 @@ export class ChildWorker implements Worker {
 
   constructor(pid: number) {
     this.pid = pid;
-    // Before it is reaped nobody else can have this pid. Where the kernel has
-    // no such fd, or none is left, `reap` alone has to tell.
+    // No other process has this pid before the child is reaped. Where the kernel
+    // has no such fd, or none is free, only `reap` detects the end.
     this.#exit = new Fd(Math.max(-1, native.exitFd(pid)));
   }
 
@@ -26,7 +26,7 @@ export class ChildWorker implements Worker {
     const result = native.waitpid(this.pid, status);
     if (result === 0) return undefined;
     this.#isReaped = true;
-    // Somebody else has reaped it: gone, and nobody can tell how.
+    // Other code of this process has reaped it, so its status is lost.
     if (result === -errno.ECHILD) {
       return { pid: this.pid, exitCode: null, signal: null };
     }

@@ -1,10 +1,10 @@
-// The options of this node that its workers get: loaders and V8 flags keep
-// working, what makes sense in one process only is left out.
+// The options of this node that its workers get: loaders and V8 flags work in
+// them too; options that make sense in one process only are left out.
 
 const once =
   /^(-[epc]|-pe|-i|--(eval|print|check|interactive|run|inspect.*|debug.*|test.*|watch.*|input-type|env-file.*|title|build-snapshot.*))(=.*)?$/;
 
-// These take their value from the next argument when it is not behind a `=`.
+// Options whose value is the next argument when they contain no `=`.
 const takesValue =
   /^(-[ep]|-pe|--(eval|print|run|inspect-port|debug-port|test-(name-pattern|skip-pattern|reporter|reporter-destination|shard|concurrency|timeout)|watch-path|input-type|env-file|env-file-if-exists|title))$/;
 

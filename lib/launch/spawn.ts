@@ -1,13 +1,15 @@
-// The spawn context: a fresh node per job, which has the null device as its
-// input and finds its descriptors at fixed places.
+// The spawn context: a new node for each job. Its input is the null device, and
+// it finds its other descriptors at fixed numbers.
 import { openSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
+import { slotFdsOf } from '../protocol/fds.js';
+import type { Surroundings } from '../protocol/order.js';
+import { writeOrder } from '../protocol/order-file.js';
 import { check, native } from '../system/binding.js';
 import { Fd } from '../system/fd.js';
-import { writeOrder } from '../protocol/order-file.js';
 import { ChildWorker } from './child-worker.js';
-import type { Launcher, Order } from './launcher.js';
+import type { Launcher } from './launcher.js';
 
 const entry = join(__dirname, '..', 'child', 'spawned.js');
 
@@ -15,11 +17,9 @@ export const spawnLauncher: Launcher = {
   launch(order, resultWriter, token) {
     const file = writeOrder(token, order.body);
     try {
-      const pipes = order.slotPipes.flatMap((pipe) => [
-        pipe.reader,
-        pipe.writer,
-      ]);
-      const fds = [1, 2, file.number, resultWriter, ...pipes];
+      // In the order of `spawnedFds`.
+      const slots = slotFdsOf(order.slotPipes);
+      const fds = [1, 2, file.number, resultWriter, ...slots];
       const argv = [...order.execArgv, entry];
       return new ChildWorker(startNode(argv, order, fds));
     } finally {
@@ -28,18 +28,18 @@ export const spawnLauncher: Launcher = {
   },
 };
 
-// A worker asks for it itself: see followSubmitter.
+// The worker requests the signal itself; see followSubmitter in child/run.
 const noDeathSignal = 0;
 
-/** Starts a node whose fds from 1 on are these; the pid. */
+/** Starts a node whose fds from 1 on are `fds`, and returns its pid. */
 export function startNode(
   argv: readonly string[],
-  { env, cwd }: Pick<Order, 'env' | 'cwd'>,
+  { env, cwd }: Surroundings,
   fds: readonly number[],
 ): number {
-  const nothing = new Fd(openSync(devNull, 'r'));
+  const input = new Fd(openSync(devNull, 'r'));
   try {
-    const pairs = [nothing.number, ...fds].flatMap((fd, i) => [fd, i]);
+    const pairs = [input.number, ...fds].flatMap((fd, target) => [fd, target]);
     const { execPath } = process;
     const table = Int32Array.of(noDeathSignal, ...pairs);
     const all = [execPath, ...argv];
@@ -48,6 +48,6 @@ export function startNode(
       `spawn ${execPath}`,
     );
   } finally {
-    nothing.close();
+    input.close();
   }
 }

@@ -1,13 +1,13 @@
-// Waiting for something to change, without a timer or a listener left behind.
-import { type Deadline, at } from '../system/deadline.js';
+// Waiting for a change of state, without a timer or a listener that remains.
+import { type Deadline, onDeadline } from '../system/deadline.js';
 
-export class Changes {
+export class Condition {
   #waiting: (() => void)[] = [];
 
-  /** Resolves at the next `tell`, or when the time is up. */
-  next(deadline: Deadline): Promise<void> {
+  /** Resolves at the next `notify`, or once the deadline has passed. */
+  wait(deadline: Deadline): Promise<void> {
     return new Promise((resolve) => {
-      const timer = at(deadline, resolve);
+      const timer = onDeadline(deadline, resolve);
       this.#waiting.push(() => {
         timer.cancel();
         resolve();
@@ -15,7 +15,7 @@ export class Changes {
     });
   }
 
-  tell(): void {
+  notify(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const resolve of waiting) resolve();

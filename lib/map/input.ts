@@ -1,22 +1,28 @@
-// What a map is given: its options, and its items in chunks of argument lists.
+// The input of a map: its options, and its items as chunks of argument lists.
 import { checkAbortSignal } from '../system/abort.js';
-import { checkArgs } from '../job/controls.js';
-import type { Changes } from './condition.js';
+import { checkArgs } from '../job/encode-call.js';
+import type { Condition } from './condition.js';
 import { type Deadline, deadlineAfter, never } from '../system/deadline.js';
 import { checkOptions, invalidArgument, outOfRange } from '../errors.js';
 
-/** For all jobs of one map. */
+/** Options of `map` and `starmap`. */
 export interface MapOptions {
   /**
-   * Milliseconds from the call of map to the last result, then Blocked; with an
-   * executor a TimeoutError.
+   * Milliseconds from the call of map to the last result; default: no limit.
+   * Then the iterator throws Blocked, that of an executor a TimeoutError.
    */
   timeout?: number | undefined;
-  /** Calls made by one job, in order; default 1. When one fails, all do. */
+  /**
+   * Calls that one job makes, in order; default 1. If one call of a chunk
+   * throws, the whole chunk fails.
+   */
   chunkSize?: number | undefined;
-  /** Most jobs outstanding; when given, the input is read lazily. */
+  /**
+   * The most chunks submitted ahead of the reader; default: no limit. When it
+   * is given, the input is read lazily.
+   */
   bufferSize?: number | undefined;
-  /** Aborting ends the iteration with an AbortError, and its jobs. */
+  /** Aborting ends the iteration with an AbortError, and ends its jobs. */
   signal?: AbortSignal | undefined;
 }
 
@@ -39,7 +45,7 @@ export function checkMapOptions(options: MapOptions): MapTerms {
   };
 }
 
-/** Checks an option that counts; absent: `fallback`. */
+/** Checks an option that is a number of things; `fallback` if it is absent. */
 function checkCount(value: unknown, name: string, fallback: number): number {
   if (value === undefined || value === null) return fallback;
   if (typeof value !== 'number') {
@@ -58,51 +64,51 @@ export const only: ArgsOf = (item) => [item];
 export const spread: ArgsOf = (item, index) =>
   checkArgs(item, `argses[${index}]`);
 
-/** Argument lists, as many as one job gets. */
+/** The argument lists of one job. */
 export type Chunk = readonly (readonly unknown[])[];
 export type Chunks = Iterable<Chunk> | AsyncIterable<Chunk>;
 
-/** What the chunks are read for. */
-export interface Taker {
-  /** No chunk is wanted any more. */
+/** Receives the chunks of the input. */
+export interface ChunkSink {
+  /** No further chunk is read. */
   readonly isComplete: boolean;
   /** The next chunk may be read. */
   readonly hasRoom: boolean;
-  /** Tells when one of the two may have changed. */
-  readonly changes: Changes;
+  /** Notified when `isComplete` or `hasRoom` may have changed. */
+  readonly changed: Condition;
   submit(chunk: Chunk): void;
   complete(): void;
+  /** The input itself threw. */
   fail(error: unknown): void;
 }
 
-/** Reads while there is room: beside a reader of the results that is busy, or waits. */
-export async function feed(chunks: Chunks, taker: Taker): Promise<void> {
+/** Reads chunks while there is room, concurrently with the reader of the results. */
+export async function feed(chunks: Chunks, sink: ChunkSink): Promise<void> {
   try {
     for await (const chunk of chunks) {
-      if (taker.isComplete) return;
-      taker.submit(chunk);
-      while (!taker.isComplete && !taker.hasRoom) {
-        await taker.changes.next(never);
+      if (sink.isComplete) return;
+      sink.submit(chunk);
+      while (!sink.isComplete && !sink.hasRoom) {
+        await sink.changed.wait(never);
       }
-      if (taker.isComplete) return;
+      if (sink.isComplete) return;
     }
-    taker.complete();
+    sink.complete();
   } catch (error) {
-    // The input itself has failed, at this place of the order.
-    taker.fail(error);
+    sink.fail(error);
   }
 }
 
-/** The same in one go, as far as there is room. */
-export function feedSync(chunks: Iterator<Chunk>, taker: Taker): void {
+/** Reads chunks until there is no more room. */
+export function feedSync(chunks: Iterator<Chunk>, sink: ChunkSink): void {
   try {
-    while (!taker.isComplete && taker.hasRoom) {
+    while (!sink.isComplete && sink.hasRoom) {
       const next = chunks.next();
-      if (next.done === true) taker.complete();
-      else taker.submit(next.value);
+      if (next.done === true) sink.complete();
+      else sink.submit(next.value);
     }
   } catch (error) {
-    taker.fail(error);
+    sink.fail(error);
   }
 }
 
@@ -161,8 +167,8 @@ async function* asyncChunks(
   if (chunk.length > 0) yield chunk;
 }
 
-// A Map iterates over pairs, which nobody means as arguments.
-function isIterable(items: unknown, by: symbol): boolean {
+// A Map is rejected: it iterates over pairs, which are not meant as arguments.
+function isIterable(items: unknown, symbol: symbol): boolean {
   if (typeof items !== 'object' || items === null) return false;
-  return by in items && !(items instanceof Map);
+  return symbol in items && !(items instanceof Map);
 }

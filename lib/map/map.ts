@@ -1,8 +1,7 @@
-// Results of many calls in the order of their input: as the input is read,
-// chunks of it are submitted, one at a time and at most `bufferSize` of them
-// ahead of the reader; each is a job.
+// Results of many calls in the order of their input. The input is read in
+// chunks; each chunk is a job. Chunks are submitted one at a time, and at most
+// `bufferSize` of them ahead of the reader of the results.
 import { onAbort } from '../system/abort.js';
-import { Changes } from './condition.js';
 import {
   type Deadline,
   never,
@@ -11,35 +10,37 @@ import {
 } from '../system/deadline.js';
 import { AbortError, Blocked } from '../errors.js';
 import type { Future } from '../job/future.js';
+import type { Admission } from '../job/pool.js';
+import type { Submission } from '../job/submission.js';
+import { Queue } from '../system/queue.js';
+import { selector } from '../system/selector.js';
+import { Condition } from './condition.js';
 import {
   type Chunk,
+  type ChunkSink,
   type Chunks,
   type MapTerms,
-  type Taker,
   feed,
   feedSync,
 } from './input.js';
-import { Queue } from '../system/queue.js';
-import { selector } from '../system/selector.js';
-import type { Settled, Submission } from '../job/submission.js';
 
 export interface MapPlan extends MapTerms {
-  /** Starts one job that makes these calls, in order. */
+  /** Submits one job that makes the calls of the chunk in order. */
   readonly submit: (
     chunk: Chunk,
-    onSettled: (settled: Settled) => void,
+    onAdmission: (admission: Admission) => void,
   ) => Submission;
-  /** Looks at finished jobs once; called when the reader stops. */
+  /** Handles finished jobs; called when the reader stops. */
   readonly reclaim: () => void;
 }
 
 /** The jobs of one map, in the order of their chunks. */
-class Jobs implements Taker {
+class MapJobs implements ChunkSink {
   readonly #plan: MapPlan;
-  readonly #ahead = new Queue<Settled>();
-  readonly changes = new Changes();
+  readonly #started = new Queue<Admission>();
+  readonly changed = new Condition();
+  /** The chunk that waits for a slot. */
   submission: Submission | undefined;
-  /** No chunk follows, or none is wanted. */
   isComplete = false;
 
   readonly #offAbort: () => void;
@@ -54,21 +55,21 @@ class Jobs implements Taker {
 
   get hasRoom(): boolean {
     const { bufferSize } = this.#plan;
-    return this.submission === undefined && this.#ahead.size < bufferSize;
+    return this.submission === undefined && this.#started.size < bufferSize;
   }
 
-  /** Everything has been handed over. */
+  /** All results have been read. */
   get isEmpty(): boolean {
     const isIdle = this.isComplete && this.submission === undefined;
-    return isIdle && this.#ahead.size === 0;
+    return isIdle && this.#started.size === 0;
   }
 
   submit(chunk: Chunk): void {
     let isSettled = false;
-    const submission = this.#plan.submit(chunk, (settled) => {
+    const submission = this.#plan.submit(chunk, (admission) => {
       isSettled = true;
       this.submission = undefined;
-      this.#push(settled);
+      this.#push(admission);
     });
     if (!isSettled) this.submission = submission;
   }
@@ -77,28 +78,28 @@ class Jobs implements Taker {
     this.#push({ error });
   }
 
-  #push(settled: Settled): void {
-    this.#ahead.add(settled);
-    if ('error' in settled) this.isComplete = true;
-    this.changes.tell();
+  #push(admission: Admission): void {
+    this.#started.add(admission);
+    if ('error' in admission) this.isComplete = true;
+    this.changed.notify();
   }
 
-  /** The job of the oldest chunk; throws what kept it from starting. */
+  /** The job of the oldest chunk. Throws the error that prevented its start. */
   first(): Future<unknown[]> | undefined {
-    const { first: settled } = this.#ahead;
-    if (settled === undefined) return undefined;
-    if ('future' in settled) return settled.future as Future<unknown[]>;
-    throw settled.error;
+    const { first } = this.#started;
+    if (first === undefined) return undefined;
+    if ('future' in first) return first.future as Future<unknown[]>;
+    throw first.error;
   }
 
   shift(): void {
-    this.#ahead.shift();
-    this.changes.tell();
+    this.#started.shift();
+    this.changed.notify();
   }
 
   complete(): void {
     this.isComplete = true;
-    this.changes.tell();
+    this.changed.notify();
   }
 
   stop(): void {
@@ -113,14 +114,14 @@ export async function* mapAsync(
   chunks: Chunks,
   plan: MapPlan,
 ): AsyncGenerator<unknown> {
-  const jobs = new Jobs(plan);
+  const jobs = new MapJobs(plan);
   void feed(chunks, jobs);
   try {
     while (!jobs.isEmpty) {
       const future = jobs.first();
       if (future === undefined) {
         checkTime(plan.deadline);
-        await jobs.changes.next(plan.deadline);
+        await jobs.changed.wait(plan.deadline);
         continue;
       }
       const { deadline } = plan;
@@ -138,7 +139,7 @@ export function* mapSync(
   chunks: Iterable<Chunk>,
   plan: MapPlan,
 ): Generator<unknown> {
-  const jobs = new Jobs(plan);
+  const jobs = new MapJobs(plan);
   const input = chunks[Symbol.iterator]();
   try {
     for (;;) {

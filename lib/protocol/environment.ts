@@ -1,4 +1,4 @@
-// The environment of a job: that of its submitter, revised.
+// The environment of a job: the environment of its submitter with revisions.
 import { invalidArgument, invalidValue } from '../errors.js';
 
 /** A string sets a variable, null unsets it. */
@@ -9,7 +9,7 @@ export type EnvAdditions =
   | Readonly<Record<string, string | null>>
   | Iterable<readonly [string, string | null]>;
 
-/** `revision` with the user's additions merged on top; checks every one. */
+/** `revision` with the user's additions merged into it. Checks each addition. */
 export function revise(revision: EnvRevision, additions: unknown): EnvRevision {
   if (typeof additions !== 'object' || additions === null) {
     const expected = 'an object, or an iterable of [name, value] pairs';
@@ -59,7 +59,7 @@ function checkValue(name: string, value: unknown): string | null {
 /** `NAME=value` strings for a job that is submitted now. */
 export function environmentOfJob(revision: EnvRevision): readonly string[] {
   const list: string[] = [];
-  // Node would ask the system for each of the keys once more.
+  // Object.entries would query each key a second time.
   for (const name of Object.getOwnPropertyNames(process.env)) {
     if (!revision.has(name)) list.push(`${name}=${process.env[name]}`);
   }
@@ -69,7 +69,7 @@ export function environmentOfJob(revision: EnvRevision): readonly string[] {
   return shareLatest(list);
 }
 
-// Jobs that wait in thousands mostly have the same one.
+// Thousands of waiting jobs mostly have equal environments: they share one list.
 let latest: readonly string[] = [];
 
 function shareLatest(list: readonly string[]): readonly string[] {

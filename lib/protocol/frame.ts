@@ -1,8 +1,9 @@
 // One message over a pipe: a kind, a length, then that many bytes. Short reads
-// and writes end here.
-import { check, errno, native, pollEvents } from '../system/binding.js';
+// and writes are handled here.
+import { check, errno, native } from '../system/binding.js';
+import { writeAll } from '../system/fd.js';
 
-/** What a worker says: the value, what was thrown, or why it is about to end. */
+/** What a worker reports: the value, what was thrown, or why it will end. */
 export type FrameKind = 'value' | 'error' | 'lost';
 
 export interface Frame {
@@ -13,14 +14,14 @@ export interface Frame {
 const kinds: readonly FrameKind[] = ['value', 'error', 'lost'];
 const headerBytes = 9;
 
-// The largest step by which a buffer grows ahead of what has arrived: a length
-// is a claim, and memory is only spent on bytes.
+// A buffer grows by at least this much, and never to the length that the header
+// claims at once: memory is spent only on bytes that have arrived.
 const stepBytes = 1 << 20;
 
-// A turn of the event loop reads this much at most from one pipe.
+// The most that one turn of the event loop reads from one pipe.
 const turnBytes = 8 << 20;
 
-/** Writes one frame to a blocking fd. False when there is no reader any more. */
+/** Writes one frame. False when the pipe has no reader. */
 export function writeFrame(
   fd: number,
   kind: FrameKind,
@@ -31,22 +32,11 @@ export function writeFrame(
   header.writeBigUInt64LE(BigInt(bytes.length), 1);
   const small = bytes.length <= 4096;
   return small
-    ? writeAll(fd, Buffer.concat([header, bytes]))
-    : writeAll(fd, header) && writeAll(fd, bytes);
+    ? writeAll(fd, Buffer.concat([header, bytes])) === 0
+    : writeAll(fd, header) === 0 && writeAll(fd, bytes) === 0;
 }
 
-/** Waits where fd does not block itself. False when there is no reader any more. */
-export function writeAll(fd: number, bytes: Buffer): boolean {
-  for (let offset = 0; offset < bytes.length;) {
-    const count = native.write(fd, bytes, offset, bytes.length - offset);
-    if (count >= 0) offset += count;
-    else if (count !== -errno.EAGAIN) return false;
-    else native.poll(Int32Array.of(fd, pollEvents.out), 1, -1);
-  }
-  return true;
-}
-
-/** Reads one frame from a non-blocking fd, in as many steps as it takes. */
+/** Reads one frame from a non-blocking fd, over several calls if necessary. */
 export class FrameReader {
   readonly #header = Buffer.alloc(headerBytes);
   #headerLength = 0;
@@ -55,12 +45,15 @@ export class FrameReader {
   #bytes = Buffer.alloc(0);
   #arrived = 0;
 
-  /** The frame; 'end' when the writer is gone before it was whole; or undefined, not yet. */
+  /**
+   * The frame; 'end' when the writer closed the pipe before the frame was
+   * complete; undefined while bytes are missing.
+   */
   read(fd: number): Frame | 'end' | undefined {
     for (let budget = turnBytes; budget > 0;) {
       const count = this.#readSome(fd);
       if (count === -errno.EAGAIN) return undefined;
-      // A pipe that cannot be read has no writer for us.
+      // A pipe that cannot be read gives no result: the same as its end.
       if (count <= 0) return 'end';
       budget -= count;
       const frame = this.#whole();
@@ -87,7 +80,7 @@ export class FrameReader {
     if (this.#headerLength < headerBytes) return undefined;
     if (this.#kind === undefined) {
       this.#kind = kinds[this.#header[0]!];
-      // Not a frame of ours: somebody else wrote to the pipe.
+      // Not a frame of this library: other code wrote to the pipe.
       if (this.#kind === undefined) return 'end';
       this.#length = Number(this.#header.readBigUInt64LE(1));
     }
@@ -107,7 +100,7 @@ export class FrameReader {
   }
 }
 
-/** Throws when fd is no pipe that can be made non-blocking. */
+/** Throws when the pipe cannot be made non-blocking. */
 export function prepareReader(fd: number): void {
   check(native.setNonBlocking(fd, true), 'prepare the result pipe');
 }

@@ -1,8 +1,8 @@
-// An order on its way: an anonymous file, whole before anybody reads it, so
-// that no pipe has to be fed and a worker that dies while it reads cannot hold
-// up anybody.
+// An order in transit: an anonymous file that is complete before a worker reads
+// it. So no pipe has to be fed, and a worker that dies while it reads blocks no
+// other process.
 import { check, native } from '../system/binding.js';
-import { Fd } from '../system/fd.js';
+import { Fd, writeAll } from '../system/fd.js';
 import {
   type ReceivedOrder,
   orderLength,
@@ -10,11 +10,13 @@ import {
   unpackOrder,
 } from './order.js';
 
+/** `token`: the byte of the slot that the job holds, or -1. */
 export function writeOrder(token: number, parts: readonly Buffer[]): Fd {
   const file = new Fd(check(native.anonymousFile(), 'open the order'));
   try {
-    writeAll(file.number, packHeader(token, parts));
-    for (const part of parts) writeAll(file.number, part);
+    for (const part of [packHeader(token, parts), ...parts]) {
+      check(writeAll(file.number, part), 'write the order');
+    }
     return file;
   } catch (error) {
     file.close();
@@ -22,14 +24,7 @@ export function writeOrder(token: number, parts: readonly Buffer[]): Fd {
   }
 }
 
-function writeAll(fd: number, bytes: Buffer): void {
-  for (let offset = 0; offset < bytes.length;) {
-    const length = bytes.length - offset;
-    offset += check(native.write(fd, bytes, offset, length), 'write the order');
-  }
-}
-
-// Most orders are no longer.
+// Larger than most orders, which one read then fetches whole.
 const firstBytes = 16 << 10;
 
 /** Takes over the fd. */
@@ -51,10 +46,9 @@ export function readOrder(fd: number): ReceivedOrder {
 function readAll(fd: number, bytes: Buffer): void {
   for (let offset = 0; offset < bytes.length;) {
     const length = bytes.length - offset;
-    // By position: the offset of the description is where its writer left it.
+    // By position, because the writer left the file offset at the end.
     const count = native.readAt(fd, bytes, offset, length, offset);
-    // It was whole when it was sent.
-    if (count === 0) throw new Error('The order has been cut off');
+    if (count === 0) throw new Error('The order of the job is truncated');
     offset += check(count, 'read the order');
   }
 }

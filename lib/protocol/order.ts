@@ -1,21 +1,39 @@
-// The encoded form of a submitted call: what the submitter writes and child/run
-// reads. Three parts: the head as plain data, the arguments, and the arguments
-// of preexec, so that a large argument is never copied to join the others.
+// A submitted call as the submitter sends it to a worker. The encoded form has
+// three parts: the head as plain data, the arguments, and the arguments of
+// preexec. They stay separate so that a large argument is not copied.
 import { deserialize, serialize } from 'node:v8';
 import type { Context } from '../context.js';
 import type { FunctionRef } from '../functions/function-ref.js';
+import type { SlotPipe } from '../slots/slot-pipe.js';
+
+/** Everything that a launcher needs, captured when the call was submitted. */
+export interface Order extends Surroundings {
+  readonly context: Context;
+  /** The parts of the encoded call; empty for a local call. */
+  readonly body: readonly Buffer[];
+  /** What a fork of this process runs instead, without any encoding. */
+  readonly local: LocalCall | undefined;
+  /** Options of node for the worker. */
+  readonly execArgv: readonly string[];
+  /** URLs of the modules that a zygote has loaded. */
+  readonly preload: readonly string[];
+  /** Number of the signal that ends an orphan; 0 lets it run on. */
+  readonly orphanSignal: number;
+  /** Slot pipes that the worker inherits; it runs in a slot of the first. */
+  readonly slotPipes: readonly SlotPipe[];
+}
 
 export interface Head {
   readonly fn: FunctionRef;
-  /** The arguments are a list of argument lists, and so is the result. */
+  /** The call is a list of calls: `args` and the result are lists. */
   readonly isMapped: boolean;
   readonly preexec: FunctionRef | undefined;
-  /** Functions that handles among the arguments refer to, by index. */
+  /** Functions that Jobserver handles among the arguments refer to by index. */
   readonly imports: readonly FunctionRef[];
-  /** Slots of each inherited slot pipe, where known. */
+  /** The slots of each inherited slot pipe; undefined where unknown. */
   readonly slots: readonly (number | undefined)[];
   readonly context: Context;
-  /** Of the forkserver: what it has loaded. */
+  /** URLs of the modules that the zygote has loaded. */
   readonly preload: readonly string[];
   readonly orphanSignal: number;
 }
@@ -33,10 +51,10 @@ export function packBody(body: Body): Buffer[] {
   );
 }
 
-/** What a fork of this process runs: nothing of it is encoded. */
+/** A call that a fork of this process makes: nothing is encoded. */
 export interface LocalCall {
   readonly fn: Callee;
-  /** Or, when it is mapped, a list of such. */
+  /** The arguments, or a list of argument lists when `isMapped`. */
   readonly args: readonly unknown[];
   readonly isMapped: boolean;
   readonly preexec: Callee | undefined;
@@ -45,12 +63,12 @@ export interface LocalCall {
 
 export type Callee = (...args: unknown[]) => unknown;
 
-/** An order as it lies in its file. */
+/** An order, read from its file. */
 export interface ReceivedOrder {
   /** The byte of the slot that the job holds, or -1. */
   readonly token: number;
   readonly body: Body;
-  /** What a worker that is no fresh process has to become first. */
+  /** For a forked worker: the directory and environment to change to. */
   readonly surroundings: PackedSurroundings | undefined;
 }
 
@@ -60,22 +78,22 @@ export interface Surroundings {
   readonly env: readonly string[];
 }
 
-/** As they lie in the file: most variables are those that the worker has. */
+/** Not unpacked, because a forked worker mostly has this environment already. */
 export interface PackedSurroundings {
   readonly cwd: string;
   readonly env: Buffer;
 }
 
-/** Surroundings as one part; neither paths nor variables contain NUL. */
+/** Separated by NUL, which neither paths nor variables contain. */
 export function packSurroundings({ cwd, env }: Surroundings): Buffer {
   return Buffer.concat([Buffer.from(`${cwd}\0`), packEnv(env)]);
 }
 
-// The token, then the length of each part; 0 for one that is left out.
+// The token, then the length of each part; 0 for a part that is absent.
 const partCount = 4;
 const headerBytes = 8 * (1 + partCount);
 
-/** What precedes the parts of an order in its file. */
+/** The start of an order file, which the parts follow. */
 export function packHeader(token: number, parts: readonly Buffer[]): Buffer {
   const header = new Float64Array(1 + partCount);
   header[0] = token;
@@ -83,7 +101,7 @@ export function packHeader(token: number, parts: readonly Buffer[]): Buffer {
   return Buffer.from(header.buffer);
 }
 
-/** Bytes of the whole order that begins with these. */
+/** The length in bytes of the order that starts with `bytes`. */
 export function orderLength(bytes: Buffer): number {
   const [, ...lengths] = headerOf(bytes);
   return lengths.reduce((sum, length) => sum + length, headerBytes);
@@ -93,7 +111,7 @@ function headerOf(bytes: Buffer): Float64Array {
   return new Float64Array(bytes.buffer, bytes.byteOffset, 1 + partCount);
 }
 
-/** Of an order that has a buffer for itself. */
+/** `bytes` has a buffer of its own, because the parts are views of it. */
 export function unpackOrder(bytes: Buffer): ReceivedOrder {
   const [token, ...lengths] = headerOf(bytes) as unknown as [
     number,

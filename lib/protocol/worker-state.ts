@@ -1,35 +1,35 @@
-// What a process that runs a job knows of itself. It is kept on the global
-// object, so that two copies of this package in one process agree.
+// What a process knows about the job that it runs. The state lies on the global
+// object, so that two copies of this package in one process share it.
 import type { Context } from '../context.js';
 import { codedError } from '../errors.js';
 
-/** The slot pipe and the habits of the Jobserver that runs this job. */
+/** The slot pipe and the options of the Jobserver that runs this job. */
 export interface Ambient {
   readonly reader: number;
   readonly writer: number;
   readonly slots: number | undefined;
   readonly context: Context;
   readonly preload: readonly string[];
-  /** Where to ask the forkserver that this job comes from, or -1. */
+  /** The socket of the zygote that this process was forked from, or -1. */
   readonly forkserverFd: number;
 }
 
 interface WorkerState {
   isWorker: boolean;
-  /** Forked from a process without threads: it can be forked again. */
+  /** Forked from a process without threads, so it can be forked again. */
   isForked: boolean;
   /** True until the job's modules are loaded. */
   isImporting: boolean;
   ambient: Ambient | undefined;
-  /** What has jobs of its own to see to before the process leaves. */
+  /** Pools with running or waiting jobs, which end before the process exits. */
   readonly busy: Set<Busy>;
-  /** Counts the forks between the first process and this one. */
+  /** How many forks lie between the first process and this one. */
   generation: number;
 }
 
 export interface Busy {
   readonly running: number;
-  /** No new work from here on. */
+  /** Rejects new submissions from now on. */
   refuse(): void;
   drain(): Promise<void>;
 }
@@ -46,7 +46,7 @@ export const workerState: WorkerState = (globals[key] ??= {
   generation: 0,
 });
 
-/** A module that starts work while a job imports it would do so in every job. */
+/** Throws while a job imports its modules: work that an import starts would start again in each job. */
 export function checkNotImporting(): void {
   if (!workerState.isImporting) return;
   throw codedError(

@@ -1,34 +1,56 @@
-// The slot pipe: one byte in it for each free slot, shared by every process
-// that works under the Jobserver. It neither knows who opened its two ends nor
-// what a token is used for.
+// The slot pipe: it holds one byte for each free slot and is shared by every
+// process that works under the Jobserver. This file knows neither who opened
+// the two ends of the pipe nor what a token is used for.
 import { check, errno, native, systemError } from '../system/binding.js';
 import { type Fd, openPipe } from '../system/fd.js';
 
-/** The pipe must take all tokens at once; PIPE_BUF on Linux. */
+/** The pipe must have room for all tokens at once; PIPE_BUF on Linux. */
 export const maxSlots = 4096;
 
-// What GNU Make writes for a slot. Any byte is a token; none has a meaning.
+// What GNU Make writes for a slot. Any byte is a token; its value has no meaning.
 const tokenByte = '+'.charCodeAt(0);
 
-/** One slot, held. */
+// A job without a slot of the pipe has no byte to give back.
+const noByte = -1;
+
+/**
+ * One slot, held. It has one owner at a time, who gives it back once or moves it
+ * to the next owner. A function with a parameter of this type takes the token
+ * over; a function that borrows it takes the byte.
+ */
 export class Token {
   readonly byte: number;
-  readonly #give: (byte: number) => void;
-  #given = false;
+  /** Undefined once the token was given back or moved. */
+  #give: ((byte: number) => void) | undefined;
 
   constructor(byte: number, give: (byte: number) => void) {
     this.byte = byte;
     this.#give = give;
   }
 
+  /** For a job that takes no slot. */
+  static none(): Token {
+    return new Token(noByte, () => undefined);
+  }
+
+  /** The token of a new owner; this object is void from now on. */
+  move(): Token {
+    return new Token(this.byte, this.#release());
+  }
+
   give(): void {
-    if (this.#given) throw new Error('Assertion: a token is given back once');
-    this.#given = true;
-    this.#give(this.byte);
+    this.#release()(this.byte);
+  }
+
+  #release(): (byte: number) => void {
+    const give = this.#give;
+    if (give === undefined) throw new Error('Assertion: a token has one owner');
+    this.#give = undefined;
+    return give;
   }
 }
 
-/** A slot beside those of the pipe, which only this process may use. */
+/** A slot in addition to those of the pipe, which only this process may use. */
 export interface OwnSlot {
   /** Readable while it is free or the pipe has a token; -1 in a fork. */
   readonly ready: number;
@@ -37,14 +59,11 @@ export interface OwnSlot {
   close(): void;
 }
 
-// A job in the own slot has no byte to give back, like one beside the slots.
-const noByte = -1;
-
 export class SlotPipe {
   readonly #reader: Fd;
   readonly #writer: Fd;
   readonly #ownSlot: OwnSlot | undefined;
-  /** Undefined where the owner of the pipe did not tell. */
+  /** Undefined where the creator of the pipe did not say. */
   readonly count: number | undefined;
   readonly #byte = new Uint8Array(1);
   #taken = 0;
@@ -52,18 +71,22 @@ export class SlotPipe {
 
   static open(count: number): SlotPipe {
     const { reader, writer } = openPipe('slot pipe');
-    check(native.setNonBlocking(reader.number, true), 'prepare slot pipe');
-    const tokens = Buffer.alloc(count, tokenByte);
-    const written = native.write(writer.number, tokens, 0, count);
-    if (written !== count) {
+    try {
+      check(native.setNonBlocking(reader.number, true), 'prepare slot pipe');
+      const tokens = Buffer.alloc(count, tokenByte);
+      const written = native.write(writer.number, tokens, 0, count);
+      if (written !== count) {
+        throw systemError(Math.min(written, -1), 'fill slot pipe');
+      }
+    } catch (error) {
       reader.close();
       writer.close();
-      throw systemError(Math.min(written, -1), 'fill slot pipe');
+      throw error;
     }
     return new SlotPipe(reader, writer, count);
   }
 
-  /** Owns both ends, and the use of the own slot, from here on. */
+  /** Takes over both ends and the own slot. */
   constructor(
     reader: Fd,
     writer: Fd,
@@ -83,7 +106,7 @@ export class SlotPipe {
     return ready < 0 ? this.reader : ready;
   }
 
-  /** Borrowed: readable while a slot is free for everybody. */
+  /** Borrowed: readable while a slot is free for every process. */
   get reader(): number {
     return this.#reader.number;
   }
@@ -93,7 +116,7 @@ export class SlotPipe {
     return this.#writer.number;
   }
 
-  /** A free slot, or undefined when there is none right now. */
+  /** A free slot, or undefined while there is none. */
   tryTake(): Token | undefined {
     if (this.#ownSlot?.tryTake() === true) {
       this.#taken += 1;
@@ -108,7 +131,7 @@ export class SlotPipe {
     throw systemError(count === 0 ? -errno.EPIPE : count, 'read slot pipe');
   }
 
-  /** Takes effect when the last token that was taken here is back. */
+  /** Takes effect once all tokens that were taken here are back. */
   close(): void {
     this.#isClosed = true;
     this.#closeWhenIdle();
@@ -136,7 +159,7 @@ export class SlotPipe {
   }
 }
 
-// A Jobserver that is dropped without being closed has no other end.
+// Closes the pipe of a Jobserver that is collected without having been closed.
 const finalizer = new FinalizationRegistry<{
   reader: Fd;
   writer: Fd;

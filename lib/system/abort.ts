@@ -1,12 +1,12 @@
-// Listeners of an AbortSignal: one for each signal, however many calls share
-// it, because Node warns of a leak from eleven listeners on.
+// Listeners of an AbortSignal. Calls that share a signal share one listener,
+// because Node warns of a leak at eleven.
 import { AbortError, invalidArgument } from '../errors.js';
 
 const listeners = new WeakMap<AbortSignal, Set<() => void>>();
 
 export function checkAbortSignal(signal: unknown): AbortSignal | undefined {
   if (signal === undefined || signal === null) return undefined;
-  // By shape: the class of another realm is as good.
+  // By shape, because another realm has another class.
   if (typeof signal === 'object' && 'aborted' in signal) {
     return signal as AbortSignal;
   }
@@ -17,7 +17,7 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw new AbortError(signal.reason);
 }
 
-/** Returns the function that takes the listener away again. */
+/** Returns the function that removes the listener. */
 export function onAbort(
   signal: AbortSignal | undefined,
   listener: () => void,

@@ -1,5 +1,5 @@
-// Timeouts in milliseconds, as deadlines on the monotonic clock; the one place
-// that knows the clock and its timers.
+// Timeouts in milliseconds, as deadlines on the monotonic clock. Only this file
+// reads that clock and sets timers.
 import { performance } from 'node:perf_hooks';
 import {
   clearImmediate,
@@ -18,7 +18,7 @@ export function now(): number {
   return performance.now();
 }
 
-/** Checks a timeout given by the user and starts it: undefined waits for ever. */
+/** Checks a timeout given by the user and starts it; undefined is `never`. */
 export function deadlineAfter(timeout: unknown, name = 'timeout'): Deadline {
   if (timeout === undefined || timeout === null) return never;
   if (typeof timeout !== 'number') {
@@ -31,12 +31,12 @@ export function deadlineAfter(timeout: unknown, name = 'timeout'): Deadline {
   return now() + timeout;
 }
 
-/** What is left, 0 when it has passed. */
+/** Milliseconds left, 0 once the deadline has passed. */
 export function remaining(deadline: Deadline): number {
   return deadline === never ? never : Math.max(0, deadline - now());
 }
 
-/** As `poll(2)` takes it: a negative number waits for ever. */
+/** Milliseconds left as `poll(2)` takes them: negative waits for ever. */
 export function pollTimeout(deadline: Deadline): number {
   return deadline === never ? -1 : remaining(deadline);
 }
@@ -45,22 +45,22 @@ export interface Timer {
   cancel(): void;
 }
 
-// Timers longer than this fire at once, by the rules of the web.
+// The HTML standard makes longer timers fire at once, and so does Node.
 const longestTimerMs = 2 ** 31 - 1;
 
 /**
- * Calls back once the deadline has passed; `never` sets no timer. What an event
- * loop that was held up finds ready by then comes first, though it runs timers
- * before it looks.
+ * Calls back once the deadline has passed; `never` sets no timer. Node runs
+ * timers before it polls for I/O, so the callback is put off until after the
+ * next poll: an fd that was ready before the deadline is handled first.
  */
-export function at(deadline: Deadline, callback: () => void): Timer {
+export function onDeadline(deadline: Deadline, callback: () => void): Timer {
   let timeout: NodeJS.Timeout | undefined;
   let immediate: NodeJS.Immediate | undefined;
   const arm = (): void => {
     const left = Math.ceil(remaining(deadline));
     timeout = setTimeout(fire, Math.min(left, longestTimerMs));
   };
-  // A timer may fire a fraction of a millisecond before its time.
+  // A timer may fire a fraction of a millisecond early.
   const fire = (): void => {
     if (remaining(deadline) > 0) arm();
     else immediate = setImmediate(callback);

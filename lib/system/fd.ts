@@ -1,7 +1,8 @@
-// The owner of a descriptor. A bare number is only borrowed for a call.
-import { check, native } from './binding.js';
+// The owner of a descriptor. A bare number is borrowed for the duration of a
+// call.
+import { check, errno, native, pollEvents } from './binding.js';
 
-// Those that a fork of this process has no business with.
+// Descriptors that a fork of this process must not keep open.
 const ownFds = new Set<Fd>();
 
 export class Fd {
@@ -12,7 +13,7 @@ export class Fd {
     if (number >= 0) ownFds.add(this);
   }
 
-  /** -1 once closed or taken. */
+  /** -1 once closed. */
   get number(): number {
     return this.#number;
   }
@@ -26,14 +27,14 @@ export class Fd {
     native.close(number);
   }
 
-  /** For what forks share with their parent. */
+  /** For a descriptor that forks share with their parent. */
   keepInForks(): this {
     ownFds.delete(this);
     return this;
   }
 }
 
-/** In a forked child: nobody waits on what it has inherited. */
+/** In a forked child: closes what only the parent uses, except `but`. */
 export function closeInherited(but: number): void {
   for (const fd of ownFds) if (fd.number !== but) fd.close();
 }
@@ -48,8 +49,23 @@ export interface Pipe {
   readonly writer: Fd;
 }
 
+/** `role` names the pipe in the message of an error. */
 export function openPipe(role: string): Pipe {
   const ends = new Int32Array(2);
   check(native.pipe(ends), `open ${role}`);
   return { reader: new Fd(ends[0]!), writer: new Fd(ends[1]!) };
+}
+
+/**
+ * Writes all bytes, and waits where a non-blocking fd has no room. 0, or the
+ * negative errno of the write that failed.
+ */
+export function writeAll(fd: number, bytes: Uint8Array): number {
+  for (let offset = 0; offset < bytes.length;) {
+    const count = native.write(fd, bytes, offset, bytes.length - offset);
+    if (count >= 0) offset += count;
+    else if (count !== -errno.EAGAIN) return count;
+    else native.poll(Int32Array.of(fd, pollEvents.out), 1, -1);
+  }
+  return 0;
 }

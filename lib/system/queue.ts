@@ -1,5 +1,5 @@
-// First in, first out, and out from anywhere: a set whose oldest entry is at
-// hand. A Set alone would look past every deleted entry to find it.
+// First in, first out, with removal from any place, all in constant time. A Set
+// would skip every deleted entry to find its oldest one.
 
 interface Link<T> {
   readonly value: T;
@@ -24,7 +24,7 @@ export class Queue<T> {
     return this.#links.has(value);
   }
 
-  /** Puts it at the end, unless it is in already. */
+  /** Adds the value at the end, unless the queue has it already. */
   add(value: T): void {
     if (this.#links.has(value)) return;
     const link: Link<T> = { value, previous: this.#newest, next: undefined };
@@ -34,7 +34,7 @@ export class Queue<T> {
     this.#links.set(value, link);
   }
 
-  /** False when it is not in. */
+  /** False when the queue does not have the value. */
   delete(value: T): boolean {
     const link = this.#links.get(value);
     if (link === undefined) return false;
@@ -47,7 +47,7 @@ export class Queue<T> {
     return true;
   }
 
-  /** Takes the oldest out. */
+  /** Removes and returns the oldest value. */
   shift(): T | undefined {
     const { first } = this;
     if (first !== undefined) this.delete(first);

@@ -1,13 +1,14 @@
-// Everything this thread waits for: one set of fds, looked at by blocking calls
-// and by the event loop alike. A turn handles what is ready, and only then runs
-// what those handlers put off with `later`: user code sees finished steps only.
-// The cost of a turn is that of the ready fds, however many are in the set.
+// The fds that this thread waits for: one set, which blocking calls and the event
+// loop share. A turn runs the handlers of the ready fds, and then the steps that
+// these handlers have passed to `later`, so that code of the user runs when each
+// handler is done. A turn costs as much as there are ready fds, however many fds
+// are in the set.
 import { type Watch, check, native, systemError } from './binding.js';
-import { at, now } from './deadline.js';
+import { now, onDeadline } from './deadline.js';
 import { Fd } from './fd.js';
 
-// How often to ask where no fd tells: at the end of a process, on a kernel that
-// has no fd for one. It ends moments after its result.
+// The interval of polling for the end of a process, on a kernel that has no fd for
+// it. A worker ends a moment after its result.
 const pollMs = 5;
 
 class Selector {
@@ -20,32 +21,32 @@ class Selector {
   #holds = 0;
   #hasLoop = true;
 
-  /** Calls `onReady` while fd is readable, at its end or broken. */
+  /** Calls `onReady` while fd is readable, at end of file, or has an error. */
   add(fd: number, onReady: () => void): void {
     this.#open();
     check(native.selectorAdd(this.#fd.number, fd), 'watch an fd');
     this.#handlers.set(fd, onReady);
   }
 
-  /** False when the kernel has no room for it. */
+  /** Like `add`; false when the kernel refuses. */
   tryAdd(fd: number, onReady: () => void): boolean {
     if (native.selectorAdd(this.#fd.number, fd) < 0) return false;
     this.#handlers.set(fd, onReady);
     return true;
   }
 
-  /** To be called before the fd is closed; an unknown fd is ignored. */
+  /** Called before the fd is closed. An fd that is not in the set is ignored. */
   remove(fd: number): void {
     if (!this.#handlers.delete(fd)) return;
     native.selectorRemove(this.#fd.number, fd);
   }
 
-  /** Calls `onPoll` every few milliseconds, for what no fd tells. */
+  /** Calls `onPoll` every few milliseconds, for a change that no fd shows. */
   poll(onPoll: () => void): void {
     this.#polled.add(onPoll);
     if (this.#isPollArmed) return;
     this.#isPollArmed = true;
-    at(now() + pollMs, () => {
+    onDeadline(now() + pollMs, () => {
       this.#isPollArmed = false;
       this.#runPolled();
       this.flush();
@@ -56,7 +57,7 @@ class Selector {
     this.#polled.delete(onPoll);
   }
 
-  /** Keeps the event loop alive until as many calls of `release`. */
+  /** Keeps the event loop alive until `release` has been called as often. */
   hold(): void {
     this.#holds += 1;
     if (this.#holds === 1) this.#ref(true);
@@ -67,7 +68,7 @@ class Selector {
     if (this.#holds === 0) this.#ref(false);
   }
 
-  /** Runs after the current turn's handlers, or at the next `flush`. */
+  /** Runs `step` after the handlers of this turn, or at the next `flush`. */
   later(step: () => void): void {
     this.#later.push(step);
   }
@@ -80,22 +81,25 @@ class Selector {
     }
   }
 
-  /** Blocks until something is ready or the time is up (negative: for ever), and handles it; may return before either. */
+  /**
+   * Blocks until an fd is ready or the time is up (negative: for ever), then runs
+   * the handlers. May return before either.
+   */
   turn(timeoutMs: number): void {
-    // An array of its own, because a step may take turns itself.
+    // Not shared, because a handler may call `turn` itself.
     const ready = new Int32Array(64);
     this.#open();
     const count = check(
       native.selectorWait(this.#fd.number, ready, this.#atMost(timeoutMs)),
       'wait',
     );
-    // A handler finds nothing to do when an earlier one was quicker.
+    // An earlier handler may have removed an fd or done its work.
     for (let i = 0; i < count; i++) this.#handlers.get(ready[i]!)?.();
     this.#runPolled();
     this.flush();
   }
 
-  /** In a fork without an event loop: the parent's set and steps are not ours. */
+  /** In a fork without an event loop: drops the set and the steps of the parent. */
   reset(): void {
     this.#fd.close();
     this.#hasLoop = false;
@@ -113,7 +117,7 @@ class Selector {
   }
 
   #runPolled(): void {
-    // Those that have news take themselves out; the others are asked again.
+    // A callback that is done removes itself; the others are called again.
     for (const onPoll of [...this.#polled]) onPoll();
     for (const onPoll of this.#polled) this.poll(onPoll);
   }
@@ -122,7 +126,7 @@ class Selector {
     if (this.#fd.number >= 0) return;
     const fd = new Fd(check(native.selectorOpen(), 'open a selector'));
     this.#fd = fd;
-    // The number may be one that the parent's loop, a copy here, still watches.
+    // In a fork, the copy of the parent's loop may still watch this number.
     if (!this.#hasLoop) return;
     const watch = native.watch(fd.number, () => this.turn(0));
     if (typeof watch === 'number') {

@@ -7,7 +7,7 @@ export type Signal = NodeJS.Signals | number;
 
 const numbers = constants.signals as Partial<Record<string, number>>;
 const names = new Map(
-  // Of two names for one number the first is the usual one.
+  // Of two names for one number, the first is the common one.
   Object.entries(constants.signals)
     .map(([name, number]) => [number, name] as const)
     .reverse(),
@@ -32,7 +32,7 @@ export function signalNumber(signal: unknown, argument: string): number {
   return signal;
 }
 
-// What they do by default is nothing, or to stop or continue a process.
+// Signals whose default action is none, or to stop or continue the process.
 const harmless = new Set(
   [
     'SIGCHLD',
@@ -46,12 +46,12 @@ const harmless = new Set(
   ].map((name) => numbers[name]),
 );
 
-/** Whether it ends a process that has no handler for it. */
+/** Whether the signal ends a process that has no handler for it. */
 export function isFatal(number: number): boolean {
   return number > 0 && !harmless.has(number);
 }
 
 export function signalName(number: number): NodeJS.Signals {
-  // Real-time signals have no name in Node; their number still tells.
+  // Node has no names for real-time signals.
   return (names.get(number) ?? `SIG${number}`) as NodeJS.Signals;
 }

@@ -1,4 +1,4 @@
-// What happens, for NODE_DEBUG=jobserver; one line per event on stderr.
+// Prints one line for each event to stderr if NODE_DEBUG contains jobserver.
 import { debuglog } from 'node:util';
 
 export const trace = debuglog('jobserver');

@@ -1,6 +1,6 @@
 import { Jobserver, type JobserverOptions } from '../../dist/index.js';
 import { type Controls, initialControls } from '../../dist/job/controls.js';
-import { Resources } from '../../dist/job/pool.js';
+import { Pool } from '../../dist/job/pool.js';
 import { SlotPipe } from '../../dist/slots/slot-pipe.js';
 import { until } from './until.js';
 
@@ -18,7 +18,7 @@ const opened: { js: Jobserver; slots: SlotPipe; count: number }[] = [];
 
 // The constructor of derived handles is no part of the declarations.
 const Derived = Jobserver as unknown as new (
-  resources: Resources,
+  pool: Pool,
   controls: Controls,
 ) => Jobserver;
 
@@ -27,7 +27,7 @@ export function openJobserver(
   options: JobserverOptions & { slots: number },
 ): Jobserver {
   const slots = SlotPipe.open(options.slots);
-  const js = new Derived(new Resources(slots), initialControls(options));
+  const js = new Derived(new Pool(slots), initialControls(options));
   opened.push({ js, slots, count: options.slots });
   return js;
 }

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
 import timers from 'node:timers';
 import {
-  at,
+  onDeadline,
   deadlineAfter,
   never,
   now,
@@ -72,7 +72,7 @@ describe('at', () => {
   test('calls back once the time has come', () => {
     const { armed, clock } = scripted();
     const callback = jest.fn();
-    at(10.25, callback);
+    onDeadline(10.25, callback);
     expect(armed.map(({ delay }) => delay)).toEqual([11]);
     clock.mockReturnValue(10.25);
     armed[0]!.fire();
@@ -83,7 +83,7 @@ describe('at', () => {
   test('a timer that fires early is set again (GEN-11)', () => {
     const { armed, clock } = scripted();
     const callback = jest.fn();
-    at(10, callback);
+    onDeadline(10, callback);
     clock.mockReturnValue(9.6);
     armed[0]!.fire();
     expect(callback).not.toHaveBeenCalled();
@@ -97,7 +97,7 @@ describe('at', () => {
     const { armed, clock } = scripted();
     const longest = 2 ** 31 - 1;
     const callback = jest.fn();
-    at(2 ** 31 + 100, callback);
+    onDeadline(2 ** 31 + 100, callback);
     expect(armed[0]!.delay).toBe(longest);
     clock.mockReturnValue(longest);
     armed[0]!.fire();
@@ -110,8 +110,8 @@ describe('at', () => {
 
   test('what waits on fds has its turn before (GEN-11)', async () => {
     const order: string[] = [];
-    const timer = at(now() + 5, () => order.push('time'));
-    at(now() + 5, () => order.push('cancelled')).cancel();
+    const timer = onDeadline(now() + 5, () => order.push('time'));
+    onDeadline(now() + 5, () => order.push('cancelled')).cancel();
     const read = stat(__filename).then(() => order.push('fd'));
     for (const end = now() + 200; now() < end;);
     await Promise.all([read, new Promise((wake) => setTimeout(wake, 50))]);
@@ -121,14 +121,14 @@ describe('at', () => {
 
   test('never sets no timer', () => {
     const { armed } = scripted();
-    const timer = at(never, () => undefined);
+    const timer = onDeadline(never, () => undefined);
     expect(armed).toEqual([]);
     timer.cancel();
   });
 
   test('a timer that was set again can be cancelled', () => {
     const { armed, clear } = scripted();
-    const timer = at(10, () => undefined);
+    const timer = onDeadline(10, () => undefined);
     armed[0]!.fire();
     timer.cancel();
     expect(clear).toHaveBeenLastCalledWith(2);
@@ -137,7 +137,7 @@ describe('at', () => {
   test('with the real clock it is never early', async () => {
     for (const ms of [0, 0.3, 1, 5.5]) {
       const deadline = now() + ms;
-      await new Promise<void>((resolve) => at(deadline, resolve));
+      await new Promise<void>((resolve) => onDeadline(deadline, resolve));
       expect(now()).toBeGreaterThanOrEqual(deadline);
     }
   });

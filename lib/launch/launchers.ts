@@ -1,4 +1,4 @@
-// The launcher of each context.
+// How each context starts a worker.
 import type { Context } from '../context.js';
 import { forkLauncher } from './fork.js';
 import { forkserverLauncher } from './forkserver.js';

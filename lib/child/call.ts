@@ -1,0 +1,128 @@
+// The call of a job and its preexec. The steps are written once: a job with an
+// event loop awaits each of them, a fork of its submitter must finish each
+// before the next.
+import { types } from 'node:util';
+import type { Callee } from '../protocol/order.js';
+
+export interface JobCall {
+  readonly fn: Callee;
+  /** The arguments, or a list of argument lists when `isMapped`. */
+  readonly args: () => readonly unknown[];
+  readonly isMapped: boolean;
+  readonly preexec: Callee | undefined;
+  readonly preexecArgs: () => readonly unknown[];
+}
+
+/** What a step has returned, perhaps a promise, and whose step it was. */
+interface Returned {
+  readonly value: unknown;
+  readonly who: string;
+}
+
+/** Yields what a step returned and is resumed with the value or the error. */
+type Steps<T> = Generator<Returned, T, unknown>;
+
+export async function callAsync(call: JobCall): Promise<unknown> {
+  const steps = callSteps(call, Symbol.asyncDispose);
+  let step = steps.next();
+  while (step.done !== true) {
+    const [settled] = await Promise.allSettled([step.value.value]);
+    step =
+      settled.status === 'fulfilled'
+        ? steps.next(settled.value)
+        : steps.throw(settled.reason);
+  }
+  return step.value;
+}
+
+/** Throws a TypeError where a step returns a promise. */
+export function callSync(call: JobCall): unknown {
+  const steps = callSteps(call, Symbol.dispose);
+  let step = steps.next();
+  while (step.done !== true) {
+    const { value, who } = step.value;
+    step = isThenable(value)
+      ? steps.throw(noEventLoop(who))
+      : steps.next(value);
+  }
+  return step.value;
+}
+
+function* callSteps(call: JobCall, disposal: symbol): Steps<unknown> {
+  const dispose = yield* preexecSteps(call, disposal);
+  if (dispose === undefined) return yield* functionSteps(call);
+  const outcome = yield* settle(functionSteps(call));
+  const disposed = yield* settle(disposeSteps(dispose));
+  if (disposed.status === 'rejected') {
+    throw withCause(disposed.reason, outcome);
+  }
+  // eslint-disable-next-line @typescript-eslint/only-throw-error -- the job's
+  if (outcome.status === 'rejected') throw outcome.reason;
+  return outcome.value;
+}
+
+/** Returns the function that disposes of what preexec has returned. */
+function* preexecSteps(
+  { preexec, preexecArgs }: JobCall,
+  disposal: symbol,
+): Steps<(() => unknown) | undefined> {
+  if (preexec === undefined) return undefined;
+  const value = yield { value: preexec(...preexecArgs()), who: 'preexec' };
+  if (value === undefined || value === null) return undefined;
+  const guard = value as Record<symbol, unknown>;
+  const dispose = guard[disposal] ?? guard[Symbol.dispose];
+  if (typeof dispose === 'function') {
+    return () => dispose.call(value) as unknown;
+  }
+  throw new TypeError(
+    'Expected preexec to return nothing or a Disposable, ' +
+      `got ${typeof value}`,
+  );
+}
+
+function* functionSteps({ fn, args, isMapped }: JobCall): Steps<unknown> {
+  const who = 'The job';
+  const given = args();
+  if (!isMapped) return yield { value: fn(...given), who };
+  const values: unknown[] = [];
+  for (const each of given as readonly (readonly unknown[])[]) {
+    values.push(yield { value: fn(...each), who });
+  }
+  return values;
+}
+
+function* disposeSteps(dispose: () => unknown): Steps<unknown> {
+  return yield { value: dispose(), who: 'The Disposable of preexec' };
+}
+
+function* settle(steps: Steps<unknown>): Steps<PromiseSettledResult<unknown>> {
+  try {
+    return { status: 'fulfilled', value: yield* steps };
+  } catch (reason) {
+    return { status: 'rejected', reason };
+  }
+}
+
+/** The error of a disposal replaces that of the call, which becomes its cause. */
+function withCause(
+  error: unknown,
+  outcome: PromiseSettledResult<unknown>,
+): unknown {
+  const hasNoCause = types.isNativeError(error) && error.cause === undefined;
+  if (outcome.status === 'rejected' && hasNoCause) {
+    error.cause = outcome.reason;
+  }
+  return error;
+}
+
+function isThenable(value: unknown): boolean {
+  const { then } = (value ?? {}) as { then?: unknown };
+  return typeof then === 'function';
+}
+
+function noEventLoop(who: string): TypeError {
+  return new TypeError(
+    `${who} returned a promise, but a fork of its submitter has no event ` +
+      'loop: make it synchronous, or use the forkserver context',
+  );
+}

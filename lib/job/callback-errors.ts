@@ -1,0 +1,67 @@
+// What callbacks of the futures of one pool threw and no caller has received.
+// Each error goes to one caller: to a submit that waits, to the next call on the
+// pool, or to a warning when the pool closes.
+import { setImmediate } from 'node:timers';
+import type { CallbackRaised } from '../errors.js';
+import { type Future, type FutureOwner, futureControl } from './future.js';
+
+/** A waiting call that can fail with the error of a callback. */
+export interface Recipient {
+  fail(error: unknown): void;
+}
+
+export class CallbackErrors implements FutureOwner {
+  /** The futures that hold an error. */
+  readonly #raised = new Set<Future<unknown>>();
+  /** Futures whose error was received and whose other callbacks have not run. */
+  readonly #stalled = new Set<Future<unknown>>();
+  /** The oldest first. */
+  readonly recipients = new Set<Recipient>();
+
+  keepRaised(future: Future<unknown>): void {
+    const [recipient] = this.recipients;
+    if (recipient === undefined) this.#raised.add(future);
+    else recipient.fail(futureControl.takeRaised(future));
+  }
+
+  forgetRaised(future: Future<unknown>): void {
+    this.#raised.delete(future);
+  }
+
+  keepStalled(future: Future<unknown>): void {
+    this.#stalled.add(future);
+    setImmediate(() => {
+      this.#resume(future);
+    });
+  }
+
+  /** Throws the oldest error, if there is one. */
+  throwFirst(): void {
+    const error = this.#takeFirst();
+    if (error !== undefined) throw error;
+  }
+
+  /** Runs all callbacks; throws the first error and warns of the others. */
+  report(): void {
+    const first = this.#takeFirst();
+    for (let next; (next = this.#takeFirst()) !== undefined;) {
+      process.emitWarning(`${next.message}: ${String(next.cause)}`, {
+        type: 'JobserverWarning',
+        code: next.code,
+      });
+    }
+    if (first !== undefined) throw first;
+  }
+
+  #takeFirst(): CallbackRaised | undefined {
+    if (this.#raised.size === 0) {
+      for (const future of this.#stalled) this.#resume(future);
+    }
+    const [future] = this.#raised;
+    return future && futureControl.takeRaised(future);
+  }
+
+  #resume(future: Future<unknown>): void {
+    if (this.#stalled.delete(future)) futureControl.deliver(future);
+  }
+}

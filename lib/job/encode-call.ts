@@ -1,0 +1,157 @@
+// How a call becomes an order. The function is named once, when it is checked;
+// everything that may change until the job starts is captured here.
+import type { Context } from '../context.js';
+import { codedTypeError, invalidArgument } from '../errors.js';
+import {
+  type FunctionRef,
+  importFunction,
+  nameFunction,
+} from '../functions/function-ref.js';
+import { workerExecArgv } from '../launch/exec-argv.js';
+import { environmentOfJob } from '../protocol/environment.js';
+import {
+  type Callee,
+  type LocalCall,
+  type Order,
+  packBody,
+} from '../protocol/order.js';
+import type { SlotPipe } from '../slots/slot-pipe.js';
+import { encode, sendable } from '../wire/value.js';
+import type { Controls } from './controls.js';
+
+/**
+ * What a job calls: the name of a function that it imports, or in the fork
+ * context the function itself.
+ */
+export type Target = FunctionRef | Callee;
+
+export interface Preexec {
+  readonly target: Target;
+  readonly args: readonly unknown[];
+}
+
+/** A checked call. */
+export interface Call {
+  readonly target: Target;
+  /** The function as the user gave it. */
+  readonly fn: unknown;
+  /** The arguments, or a list of argument lists when `isMapped`. */
+  readonly args: readonly unknown[];
+  readonly isMapped: boolean;
+}
+
+/** Throws when a job of this context cannot call `fn`. */
+export function targetOf(
+  fn: unknown,
+  context: Context,
+  argument = 'fn',
+): Target {
+  if (context !== 'fork') return nameFunction(fn, argument);
+  if (typeof fn === 'function') return fn as Callee;
+  const imported = importFunction(nameFunction(fn, argument));
+  if (typeof imported === 'function') return imported as Callee;
+  throw codedTypeError(
+    'ERR_JOBSERVER_FUNCTION',
+    `Expected \`${argument}\` to be a function, because the fork context ` +
+      'cannot wait for an ES module: import it first',
+  );
+}
+
+/** The name of a target. Throws for a function that only this process has. */
+export function referenceOf(target: Target, argument: string): FunctionRef {
+  return typeof target === 'function' ? nameFunction(target, argument) : target;
+}
+
+/** Captures the call, the environment, the working directory and the options. */
+export function encodeCall(
+  call: Call,
+  controls: Controls,
+  slots: SlotPipe,
+): Order {
+  const { context, preload, orphanSignal, env } = controls;
+  const encoded =
+    context === 'fork'
+      ? { body: [], local: localCall(call, controls), slotPipes: [slots] }
+      : { ...encodeBody(call, controls, slots), local: undefined };
+  return {
+    ...encoded,
+    context,
+    env: environmentOfJob(env),
+    cwd: process.cwd(),
+    execArgv: workerExecArgv(process.execArgv),
+    preload,
+    orphanSignal,
+  };
+}
+
+/** What Jobserver handles among the arguments add to an order. */
+export interface Attachments {
+  readonly slotPipes: SlotPipe[];
+  readonly imports: FunctionRef[];
+}
+
+/** An object that travels as plain data and attachments. */
+interface Handle {
+  [sendable](attachments: Attachments): unknown;
+}
+
+/** For `encode`: turns a handle among the values into plain data. */
+export function encodeHandle(
+  attachments: Attachments,
+): (handle: object) => unknown {
+  return (handle) => (handle as Handle)[sendable](attachments);
+}
+
+const noBytes = new Uint8Array(0);
+
+function encodeBody(
+  { target, args, isMapped }: Call,
+  { context, preload, orphanSignal, preexec }: Controls,
+  slots: SlotPipe,
+): Pick<Order, 'body' | 'slotPipes'> {
+  const attachments: Attachments = { slotPipes: [slots], imports: [] };
+  const { slotPipes, imports } = attachments;
+  const toData = encodeHandle(attachments);
+  const encodedArgs = encode(args, 'args', toData);
+  const preexecArgs =
+    preexec === undefined
+      ? noBytes
+      : encode(preexec.args, 'preexec args', toData);
+  const head = {
+    fn: referenceOf(target, 'fn'),
+    isMapped,
+    preexec: preexec && referenceOf(preexec.target, 'preexec'),
+    imports,
+    slots: slotPipes.map((pipe) => pipe.count),
+    context,
+    preload,
+    orphanSignal,
+  };
+  return {
+    body: packBody({ head, args: encodedArgs, preexecArgs }),
+    slotPipes,
+  };
+}
+
+function localCall(
+  { target, args, isMapped }: Call,
+  { preexec }: Controls,
+): LocalCall {
+  return {
+    fn: target as Callee,
+    args,
+    isMapped,
+    preexec: preexec?.target as Callee | undefined,
+    preexecArgs: preexec?.args ?? [],
+  };
+}
+
+/** A copy of the arguments of a call. */
+export function checkArgs(args: unknown, name = 'args'): unknown[] {
+  if (args === undefined) return [];
+  // A string is iterable too, and would be spread into its characters.
+  if (typeof args === 'object' && args !== null && Symbol.iterator in args) {
+    if (!(args instanceof Map)) return [...(args as Iterable<unknown>)];
+  }
+  throw invalidArgument(name, 'an array', args);
+}

@@ -1,0 +1,34 @@
+// The slot pipe of a new Jobserver: a new one with the number of slots given, or
+// that of the pool that this process works under, or a new one of default size.
+import { workerState } from '../protocol/worker-state.js';
+import { checkSlots, defaultSlots } from '../slots/default-count.js';
+import { joinMake } from '../slots/make-client.js';
+import { SlotPipe } from '../slots/slot-pipe.js';
+import { duplicate } from '../system/fd.js';
+
+export function openSlots(slots: unknown): SlotPipe {
+  if (slots !== undefined) return SlotPipe.open(checkSlots(slots));
+  const { ambient } = workerState;
+  if (ambient !== undefined) {
+    return shareSlots(ambient.reader, ambient.writer, ambient.slots);
+  }
+  const make = joinMake(process.env['MAKEFLAGS']);
+  if (make === undefined) return SlotPipe.open(defaultSlots());
+  if (make === 1) return SlotPipe.open(make);
+  return new SlotPipe(make.reader, make.writer, undefined, make.ownSlot);
+}
+
+/** A pipe of duplicates; both fds are borrowed. */
+export function shareSlots(
+  reader: number,
+  writer: number,
+  count: number | undefined,
+): SlotPipe {
+  const ownReader = duplicate(reader);
+  try {
+    return new SlotPipe(ownReader, duplicate(writer), count);
+  } catch (error) {
+    ownReader.close();
+    throw error;
+  }
+}

@@ -1,0 +1,134 @@
+// A worker that a zygote has forked. It is the zygote's child, so this process
+// learns of its start and its end by reports on a socket: the job reports the
+// start, the zygote reports the end once it has reaped the job.
+import { type Ending, codedError } from '../errors.js';
+import { reportInts, reportKinds } from '../protocol/fds.js';
+import {
+  check,
+  errno,
+  native,
+  pollEvents,
+  systemError,
+} from '../system/binding.js';
+import { deadlineAfter, remaining } from '../system/deadline.js';
+import { Fd } from '../system/fd.js';
+import { isFatal, signalName } from '../system/signals.js';
+import type { Worker } from './launcher.js';
+import { type Zygote, patienceMs } from './zygote-client.js';
+
+export class ForkedWorker implements Worker {
+  readonly #report: Fd;
+  readonly #zygote: Zygote;
+  /** A pidfd, which never means another process. */
+  #self = new Fd(-1);
+  #pid: number | undefined;
+  /** The last fatal signal that was sent before the job began. */
+  #killedBy = 0;
+  /** The zygote is gone, so no report of the end will come. */
+  #isAlone = false;
+  #ending: Ending | undefined;
+
+  constructor(report: Fd, zygote: Zygote) {
+    this.#report = report;
+    this.#zygote = zygote;
+  }
+
+  get pid(): number {
+    if (this.#pid === undefined) this.#awaitStart();
+    return this.#pid ?? 0;
+  }
+
+  get exitFd(): number {
+    return this.#isAlone ? this.#self.number : this.#report.number;
+  }
+
+  reap(): Ending | undefined {
+    while (this.#ending === undefined && !this.#isAlone) {
+      if (!this.#receive()) return undefined;
+    }
+    if (this.#ending !== undefined) return this.#ending;
+    if (this.#self.number >= 0) {
+      const exit = Int32Array.of(this.#self.number, pollEvents.in);
+      if (native.poll(exit, 1, 0) === 0) return undefined;
+    }
+    if (this.#pid !== undefined) {
+      return { pid: this.#pid, exitCode: null, signal: null };
+    }
+    // The zygote died before a child took the request. Its spares die as well,
+    // but could still take the next request.
+    this.#zygote.abandon();
+    return this.#neverBegan();
+  }
+
+  kill(signal: number): void {
+    if (this.#pid === undefined) this.#awaitStart();
+    if (this.#self.number < 0) {
+      if (isFatal(signal)) this.#killedBy = signal;
+      return;
+    }
+    const result = native.kill(this.#pid ?? 0, this.#self.number, signal);
+    if (result !== -errno.ESRCH) check(result, 'signal a worker');
+  }
+
+  close(): void {
+    this.#self.close();
+    this.#report.close();
+  }
+
+  /** False when no report is ready. */
+  #receive(): boolean {
+    const report = new Int32Array(reportInts);
+    const fds = Int32Array.of(-1);
+    const bytes = new Uint8Array(report.buffer);
+    const length = native.receiveFds(this.#report.number, bytes, fds);
+    if (length === -errno.EAGAIN) return false;
+    if (length <= 0) this.#isAlone = true;
+    else this.#onReport(report, fds[0]!);
+    return true;
+  }
+
+  #onReport(report: Int32Array, pidfd: number): void {
+    const [kind, value, signal] = report as unknown as [number, number, number];
+    if (kind === reportKinds.started) {
+      this.#pid = value;
+      this.#self = new Fd(pidfd);
+    } else if (kind === reportKinds.ended) {
+      this.#ending = {
+        pid: this.#pid ?? 0,
+        exitCode: value < 0 ? null : value,
+        signal: signal === 0 ? null : signalName(signal),
+      };
+    } else if (kind === reportKinds.refused) {
+      const refusal = systemError(-value, 'fork');
+      this.#ending = { pid: 0, exitCode: null, signal: null, refusal };
+    } else if (kind === reportKinds.declined) {
+      this.#zygote.hasDeclined = true;
+      this.#zygote.abandon();
+      this.#isAlone = true;
+    }
+  }
+
+  /** The job can be started again, unless it was killed meanwhile. */
+  #neverBegan(): Ending {
+    const unknown = { pid: 0, exitCode: null };
+    if (this.#killedBy !== 0) {
+      return { ...unknown, signal: signalName(this.#killedBy) };
+    }
+    const refusal = codedError(
+      'ERR_JOBSERVER_FORKSERVER',
+      'The forkserver ended before it could start the job; its stderr may ' +
+        'say why',
+    );
+    return { ...unknown, signal: null, neverBegan: true, refusal };
+  }
+
+  /** Waits until a child has taken the request. */
+  #awaitStart(): void {
+    const deadline = deadlineAfter(patienceMs);
+    while (this.#pid === undefined && !this.#isAlone && !this.#ending) {
+      if (this.#receive()) continue;
+      const readable = Int32Array.of(this.#report.number, pollEvents.in);
+      if (native.poll(readable, 1, remaining(deadline)) === 0) return;
+    }
+  }
+}

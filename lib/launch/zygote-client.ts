@@ -1,0 +1,126 @@
+// The zygotes of this process: which one serves an order, how it is started, and
+// how a request reaches it.
+import { join } from 'node:path';
+import { environmentOfJob } from '../protocol/environment.js';
+import type { Order } from '../protocol/order.js';
+import { workerState } from '../protocol/worker-state.js';
+import {
+  check,
+  errno,
+  native,
+  pollEvents,
+  systemError,
+} from '../system/binding.js';
+import { deadlineAfter, remaining } from '../system/deadline.js';
+import { Fd } from '../system/fd.js';
+import { selector } from '../system/selector.js';
+import { startNode } from './spawn.js';
+
+const entry = join(__dirname, '..', 'child', 'zygote.js');
+
+/** A zygote that does not respond for so long will not respond. */
+export const patienceMs = 10_000;
+
+/** A connection to a zygote, which ends when the last connection is closed. */
+export class Zygote {
+  readonly client: Fd;
+  isGone = false;
+  /** It cannot fork: jobs with its key have to be spawned. */
+  hasDeclined = false;
+
+  constructor(client: Fd) {
+    this.client = client.keepInForks();
+  }
+
+  send(orphanSignal: number, fds: readonly number[]): void {
+    const bytes = new Uint8Array(Int32Array.of(orphanSignal).buffer);
+    const table = Int32Array.from(fds);
+    const deadline = deadlineAfter(patienceMs);
+    for (;;) {
+      const result = native.sendFds(this.client.number, bytes, table);
+      if (result !== -errno.EAGAIN) {
+        if (result < 0) this.abandon();
+        check(result, 'ask the forkserver');
+        return;
+      }
+      // The socket is full of requests that the zygote has not taken.
+      const pollFd = Int32Array.of(this.client.number, pollEvents.out);
+      const ready = native.poll(pollFd, 1, remaining(deadline));
+      if (ready === 0) throw systemError(result, 'ask the forkserver');
+    }
+  }
+
+  /** The next request goes to another zygote. */
+  abandon(): void {
+    this.isGone = true;
+    this.client.close();
+  }
+}
+
+const zygotes = new Map<string, Zygote>();
+
+/** Orders with one key share a zygote. */
+export function keyOf(order: Order): string {
+  const { JOBSERVER_SPARES: spares } = process.env;
+  return JSON.stringify([order.execArgv, order.preload, spares]);
+}
+
+export function hasDeclined(key: string): boolean {
+  return zygotes.get(key)?.hasDeclined === true;
+}
+
+export function zygoteFor(order: Order, key: string): Zygote {
+  const known = zygotes.get(key);
+  if (known?.isGone === false) return known;
+  const zygote =
+    known === undefined ? (inherited(order) ?? start(order)) : start(order);
+  zygotes.set(key, zygote);
+  return zygote;
+}
+
+/** In a job: the zygote of the job itself, if it has loaded the same modules. */
+function inherited(order: Order): Zygote | undefined {
+  const { ambient } = workerState;
+  if (ambient === undefined || ambient.forkserverFd < 0) return undefined;
+  const isSame = ambient.preload.join('\n') === order.preload.join('\n');
+  return isSame ? new Zygote(new Fd(ambient.forkserverFd)) : undefined;
+}
+
+function start(order: Order): Zygote {
+  const ends = new Int32Array(2);
+  check(native.socketpair(ends, true), 'open the forkserver socket');
+  const client = new Fd(ends[0]!);
+  const server = new Fd(ends[1]!);
+  try {
+    const argv = [...order.execArgv, ...zygoteFlags, entry, ...order.preload];
+    const { cwd } = order;
+    const env = environmentOfJob(new Map());
+    // The socket becomes `zygoteRequestFd`.
+    const pid = startNode(argv, { env, cwd }, [1, 2, server.number]);
+    const zygote = new Zygote(client);
+    reapAtEnd(pid);
+    return zygote;
+  } catch (error) {
+    client.close();
+    throw error;
+  } finally {
+    server.close();
+  }
+}
+
+/** Does not keep the event loop alive: the zygote ends after its last client. */
+function reapAtEnd(pid: number): void {
+  const exit = new Fd(native.exitFd(pid));
+  selector.tryAdd(exit.number, () => {
+    if (native.waitpid(pid, new Int32Array(2)) === 0) return;
+    selector.remove(exit.number);
+    exit.close();
+  });
+}
+
+// Only the forking thread lives on in a fork, so V8 must not need another one.
+// Large pages make a fork cheaper: it maps fewer of them (gone in Node 26).
+const zygoteFlags = ['--single-threaded', '--v8-pool-size=1'];
+if (parseInt(process.versions.node) < 26) {
+  zygoteFlags.push('--use-largepages=silent');
+}

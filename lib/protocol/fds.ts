@@ -1,0 +1,91 @@
+// Which fd is whose when a process starts, and the reports that follow. The
+// zygote's half of this table is in native/; a test compares the two.
+import type { SlotPipe } from '../slots/slot-pipe.js';
+
+/** In a node that `launch/spawn` has started, after the standard streams. */
+export const spawnedFds = { order: 3, result: 4, firstSlot: 5 } as const;
+
+/** In a zygote: the socket on which requests arrive. */
+export const zygoteRequestFd = 3;
+
+/**
+ * Positions of the fds in a request to a zygote. The C++ loop uses those before
+ * `order` itself and hands the others to JavaScript.
+ */
+export const requestFds = {
+  report: 0,
+  stdout: 1,
+  stderr: 2,
+  order: 3,
+  result: 4,
+  zygote: 5,
+  firstSlot: 6,
+} as const;
+
+/** Kinds of the reports that a submitter receives about a requested job. */
+export const reportKinds = {
+  /** value: the pid; a pidfd comes with it. */
+  started: 1,
+  /** value: the exit code, or -1; signal: its number, or 0. */
+  ended: 2,
+  /** value: the errno of the fork that failed. */
+  refused: 3,
+  /** The zygote has threads, which a fork would lack. */
+  declined: 4,
+} as const;
+
+/** A report is this many int32: kind, value, signal. */
+export const reportInts = 3;
+
+/** The fds of a job that JavaScript uses. */
+export interface JobFds {
+  readonly order: number;
+  readonly result: number;
+  /** The socket to the zygote. */
+  readonly zygote: number;
+  /** Reader and writer of each slot pipe in turn. */
+  readonly slots: readonly number[];
+}
+
+/** The fds of a request, in the order of `requestFds`. */
+export function packRequest(
+  report: number,
+  { order, result, zygote, slots }: JobFds,
+): number[] {
+  return [report, 1, 2, order, result, zygote, ...slots];
+}
+
+/** The fds that the zygote's loop hands to a job: those from `order` on. */
+export function unpackJobFds(fds: readonly number[]): JobFds {
+  const at = (position: number): number => fds[position - requestFds.order]!;
+  return {
+    order: at(requestFds.order),
+    result: at(requestFds.result),
+    zygote: at(requestFds.zygote),
+    slots: fds.slice(requestFds.firstSlot - requestFds.order),
+  };
+}
+
+/** Reader and writer of each slot pipe in turn; borrowed. */
+export function slotFdsOf(pipes: readonly SlotPipe[]): number[] {
+  return pipes.flatMap(({ reader, writer }) => [reader, writer]);
+}
+
+/** A slot pipe that a worker has inherited. */
+export interface InheritedSlots {
+  readonly reader: number;
+  readonly writer: number;
+  readonly count: number | undefined;
+}
+
+/** `counts`: the slots of each pipe; `fds`: its reader and writer in turn. */
+export function inheritedSlots(
+  counts: readonly (number | undefined)[],
+  fds: readonly number[],
+): InheritedSlots[] {
+  return counts.map((count, i) => ({
+    reader: fds[2 * i]!,
+    writer: fds[2 * i + 1]!,
+    count,
+  }));
+}
