@@ -70,14 +70,29 @@ test('the queue gives what is urgent and the rest', async () => {
   expect(await outputOf('queue.mjs')).toBe('55 [ 6765, 10946, 17711 ]\n');
 });
 
-test.each(['piscina', 'tinypool', 'workerpool', 'jest-worker'])(
-  'coming from %s, a program prints the same as before',
-  async (pool) => {
-    const before = await outputOf(`${pool}-before.mjs`);
-    expect(before).toMatch(/6765|55/);
-    expect(await outputOf(`${pool}-after.mjs`)).toBe(before);
-  },
-);
+test.each([
+  ...['piscina', 'tinypool', 'workerpool', 'jest-worker'],
+  'child_process',
+])('coming from %s, a program prints the same as before', async (pool) => {
+  const before = await outputOf(`${pool}-before.mjs`);
+  expect(before).toMatch(/6765|55/);
+  expect(await outputOf(`${pool}-after.mjs`)).toBe(before);
+});
+
+test('coming from Python, a program computes the same numbers', async () => {
+  const [program] = blocks.filter(({ language }) => language === 'python');
+  writeFileSync(join(folder, 'executor.py'), program!.text);
+  const args = [join(folder, 'executor.py')];
+  const options = { encoding: 'utf8', timeout: 60_000 } as const;
+  const before = spawnSync('python3', args, options).stdout;
+  const after = await outputOf('executor.mjs');
+  expect(JSON.parse(after)).toEqual([55, 89, 144]);
+  expect(JSON.parse(before)).toEqual(JSON.parse(after));
+});
+
+test('a job that runs for too long is ended', async () => {
+  expect(await outputOf('limit.mjs')).toBe('ended by SIGKILL\n');
+});
 
 test('a module is preloaded', async () => {
   expect(await outputOf('preload.mjs')).toBe('');
@@ -121,8 +136,11 @@ test('every command in a text is there', () => {
 // The last one: it looks at what the others have done.
 test('no program and no language goes untested', () => {
   const languages = new Set(blocks.map(({ language }) => language));
-  expect([...languages].sort()).toEqual(['js', 'make', 'sh']);
-  const helpers = ['tasks.mjs', 'workerpool-tasks.mjs'];
+  expect([...languages].sort()).toEqual(['js', 'make', 'python', 'sh']);
+  const helpers = [
+    ...['tasks.mjs', 'workerpool-tasks.mjs', 'child_process-worker.mjs'],
+    'nap.mjs',
+  ];
   const untested = [...programs.keys()].filter(
     (name) => !tested.has(name) && !helpers.includes(String(name)),
   );
