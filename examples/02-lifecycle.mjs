@@ -1,5 +1,5 @@
-// Ways to end: close waits for what runs, closeSync does not. Derived handles
-// share the state of the handle they come from.
+// Ways to close a Jobserver: close waits for running jobs, closeSync does not.
+// Derived handles share the state of the handle that they were derived from.
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -53,8 +53,8 @@ async function reclaimingNeedsNoEventLoop() {
   const jobserver = new Jobserver({ slots: 2 });
   const futures = [1, 2].map((n) => jobserver.submitSync(double, [n]));
   assert.equal(jobserver.running, 2);
-  // The event loop collects finished jobs by itself. Code that does not return
-  // to the event loop for long may do it now and then.
+  // The event loop handles finished jobs by itself. Code that blocks the event
+  // loop for a long time can call reclaimResources instead.
   const pause = new Int32Array(new SharedArrayBuffer(4));
   while (jobserver.running > 0) {
     Atomics.wait(pause, 0, 0, 5);
@@ -77,5 +77,5 @@ if (!isWorker) {
   } finally {
     rmSync(folder, { recursive: true });
   }
-  console.log('close waited, closeSync did not; neither lost a job.');
+  console.log('close waited and closeSync did not. Neither lost a job.');
 }

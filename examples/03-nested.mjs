@@ -1,15 +1,15 @@
-// Jobs may submit jobs. All of them share the slots of one pool, however deep.
+// Jobs may submit jobs. All of them share the slots of one pool, at any depth.
 import assert from 'node:assert/strict';
 import { Blocked, Jobserver, isWorker } from 'jobserver';
 
 const SLOTS = 3;
 
-// Shares its work when a slot is free and does it here when none is: such a
-// recursion goes as deep as it likes and never waits for itself.
+// Submits half of its work when a slot is free, and otherwise does it in this
+// process. Such a recursion may have any depth and never waits for itself.
 export async function countPrimes(low, high) {
   if (high - low < 5000) return countPrimesHere(low, high);
   const middle = Math.floor((low + high) / 2);
-  const jobserver = new Jobserver(); // Joins the pool that runs this job.
+  const jobserver = new Jobserver(); // Joins the pool that this job runs in.
   let left;
   try {
     left = await jobserver.submit(countPrimes, [low, middle], { timeout: 0 });
@@ -30,8 +30,8 @@ function countPrimesHere(low, high) {
   return count;
 }
 
-// A handle that is passed along arrives as a handle on the same slots. Here
-// each level keeps its slot while it waits for the next one.
+// A handle may be an argument: the job gets a handle on the same slots. Here
+// each level keeps its slot while it waits for the next level.
 export async function descend(levels, jobserver) {
   if (levels === 1) return [process.pid];
   const args = [levels - 1, jobserver];
@@ -52,16 +52,16 @@ if (!isWorker) {
     const pids = await jobserver.run(descend, SLOTS, jobserver);
     assert.equal(new Set(pids).size, SLOTS);
 
-    // One level more than there are slots. Waiting without a limit would be a
-    // deadlock; with `timeout` the innermost level gets Blocked, and that
-    // error travels through all levels to here.
+    // One level more than there are slots. Without a timeout this would be a
+    // deadlock. With it, the innermost level gets Blocked, and each level
+    // throws that error to the level above.
     await assert.rejects(jobserver.run(descend, SLOTS + 1, jobserver), Blocked);
 
-    // Every slot has come back.
+    // Every slot is free again.
     const again = await jobserver.run(descend, SLOTS, jobserver);
     assert.equal(again.length, SLOTS);
   } finally {
     await jobserver.close();
   }
-  console.log(`Jobs within jobs shared ${SLOTS} slots; too deep was Blocked.`);
+  console.log(`Nested jobs shared ${SLOTS} slots. One level more was Blocked.`);
 }

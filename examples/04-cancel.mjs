@@ -1,5 +1,5 @@
-// Ways to end a job early: by a signal while waiting for it, by a signal alone,
-// and by an AbortSignal, which also ends the wait for a slot.
+// Ways to end a job early: `killSignal` of wait, kill, and an AbortSignal,
+// which also ends the wait for a slot.
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -33,7 +33,7 @@ if (!isWorker) {
     assert.equal(second.kill('SIGKILL'), true);
     await assert.rejects(second.result(), LostResult);
     assert.equal(second.pid, undefined);
-    assert.equal(second.kill('SIGKILL'), false); // Nobody is left to signal.
+    assert.equal(second.kill('SIGKILL'), false); // The process has ended.
 
     const running = new AbortController();
     const third = await jobserver.submit(runForMinutes, [join(folder, 'c')], {
@@ -47,11 +47,11 @@ if (!isWorker) {
     running.abort();
     await assert.rejects(third.result(), { name: 'AbortError' });
 
-    // Each of them gave back the only slot.
+    // Each of them has given the only slot back.
     assert.equal(await jobserver.run(triple, 14), 42);
   } finally {
     await jobserver.close();
     rmSync(folder, { recursive: true });
   }
-  console.log('Three jobs of ten minutes and one that waited were cancelled.');
+  console.log('Three running jobs and a waiting one were ended early.');
 }

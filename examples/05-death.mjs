@@ -1,4 +1,4 @@
-// A job may die of anything. Its own future says so; nobody else notices.
+// When a job dies, only its own future rejects. All other jobs go on.
 import assert from 'node:assert/strict';
 import { Jobserver, LostResult, isWorker } from 'jobserver';
 
@@ -6,14 +6,14 @@ export function exit(code) {
   process.exit(code);
 }
 
-// The job dies of SIGABRT, after node has printed its stack to stderr.
+// SIGABRT ends the job, after node has printed its stack to stderr.
 export function abort() {
   process.abort();
 }
 
 export function killMyself(signal) {
   process.kill(process.pid, signal);
-  // The signal may need a moment to arrive.
+  // The signal may arrive a little later.
   for (;;);
 }
 
@@ -21,7 +21,7 @@ export function letters(text) {
   return [...new Set(text)].sort().join('');
 }
 
-// Each with how its job ended, or with its value.
+// Function, arguments, and the value or the way that the job ends.
 const calls = [
   [letters, ['jobserver'], 'bejorsv'],
   [exit, [3], { exitCode: 3, signal: null }],
@@ -57,11 +57,11 @@ if (!isWorker) {
     }
     assert.equal(lost, 4);
 
-    // The slots of the dead are free again.
+    // The slots of the dead jobs are free again.
     assert.equal(jobserver.running, 0);
     assert.equal(await jobserver.run(letters, 'life'), 'efil');
   } finally {
     await jobserver.close();
   }
-  console.log('Four jobs died; exactly their results were lost.');
+  console.log('Four jobs died, and only their results were lost.');
 }

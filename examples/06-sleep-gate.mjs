@@ -1,6 +1,6 @@
-// A gate decides, besides the slots, when a job may start: here nothing starts
-// while a file named "hold" exists. A look at the load or at the free memory
-// serves just as well.
+// A sleep gate is a further condition for starting a job. Here no job starts
+// while a file named "hold" exists. A gate could also check the load or the
+// free memory.
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,37 +16,38 @@ if (!isWorker) {
   const hold = join(folder, 'hold');
   const jobserver = new Jobserver({ slots: 2 });
   try {
-    // The gate runs in this process, so it may be a closure. undefined lets
-    // the job start; a number is the time until the next question.
-    let questions = 0;
+    // The gate runs in this process, so it may be a closure. If it returns
+    // undefined, the job may start. A number is the milliseconds until the gate
+    // is called again.
+    let calls = 0;
     const gated = jobserver.replaceSleep(() => {
-      questions += 1;
+      calls += 1;
       return existsSync(hold) ? 10 : undefined;
     });
 
     assert.equal(await gated.run(exists, folder), true);
-    assert.equal(questions, 1);
+    assert.equal(calls, 1);
 
     writeFileSync(hold, '');
     const patient = { timeout: 30 };
     await assert.rejects(gated.submit(exists, [hold], patient), Blocked);
-    assert.ok(questions > 1);
+    assert.ok(calls > 1);
 
-    // The handle that the gated one was derived from has no gate.
+    // The handle that `gated` was derived from has no gate.
     assert.equal(await jobserver.run(exists, hold), true);
 
-    // The file goes when the gate has been asked three times more.
-    const enough = questions + 3;
+    // This gate removes the file at its third call.
+    const enough = calls + 3;
     const watched = gated.replaceSleep(() => {
-      questions += 1;
-      if (questions === enough) rmSync(hold);
+      calls += 1;
+      if (calls === enough) rmSync(hold);
       return existsSync(hold) ? 10 : undefined;
     });
     assert.equal(await watched.run(exists, hold), false);
-    assert.equal(questions, enough);
+    assert.equal(calls, enough);
   } finally {
     await jobserver.close();
     rmSync(folder, { recursive: true });
   }
-  console.log('The gate held jobs back until it let them start.');
+  console.log('The gate delayed each job until it admitted it.');
 }

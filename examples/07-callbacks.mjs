@@ -1,5 +1,5 @@
-// whenDone calls back when a job has finished, whatever the outcome, in the
-// order of registration.
+// whenDone registers callbacks for the end of a job. They run in the order of
+// their registration, whatever the outcome.
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ export function reverse(text) {
   return [...text].reverse().join('');
 }
 
-export async function failOnceToldTo(path) {
+export async function failWhenFileExists(path) {
   while (!existsSync(path)) await sleep(5);
   throw new Error('from the job');
 }
@@ -22,27 +22,28 @@ if (!isWorker) {
   const calls = [];
   try {
     const future = await jobserver.submit(reverse, ['drawer']);
-    // Callbacks get the arguments given here and nothing else.
+    // A callback gets the arguments given to whenDone and no others.
     const record = (...args) => calls.push(args.join(' '));
     assert.equal(future.whenDone(record, 'first'), 0);
     assert.equal(future.whenDone(record, 'second', 'call'), 1);
     future.whenDone(() => {
-      // The job is done and its slot is free: more work may start at once.
+      // The job is done and its slot is free, so a callback may submit more
+      // work.
       record(future.resultSync());
       record(jobserver.submitSync(reverse, ['stop']).resultSync());
     });
     assert.equal(await future.result(), 'reward');
     assert.deepEqual(calls, ['first', 'second call', 'reward', 'pots']);
 
-    // On a future that is done, the callback runs before whenDone returns.
+    // If the future is already done, the callback runs before whenDone returns.
     assert.equal(future.whenDone(record, 'late'), 3);
     assert.equal(calls.pop(), 'late');
 
-    // A callback that throws holds up the later ones until a call on the future
-    // has thrown its error; then they go on. The outcome is not touched.
+    // When a callback throws, the later ones wait until a call on the future
+    // has thrown a CallbackRaised. Then they run. The outcome stays the same.
     calls.length = 0;
     const go = join(folder, 'go');
-    const failed = await jobserver.submit(failOnceToldTo, [go]);
+    const failed = await jobserver.submit(failWhenFileExists, [go]);
     failed.whenDone(record, 'before');
     failed.whenDone(() => {
       throw new Error('from the callback');
@@ -60,5 +61,5 @@ if (!isWorker) {
     await jobserver.close();
     rmSync(folder, { recursive: true });
   }
-  console.log('Callbacks ran in order, also after one of them had thrown.');
+  console.log('Callbacks ran in order, even after one of them had thrown.');
 }

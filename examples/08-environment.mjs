@@ -1,9 +1,9 @@
-// reviseEnv derives a handle whose jobs see other environment variables. This
-// process and the jobs of other handles keep theirs.
+// reviseEnv derives a handle whose jobs get other environment variables. This
+// process and the jobs of other handles keep their own.
 import assert from 'node:assert/strict';
 import { Jobserver, isWorker } from 'jobserver';
 
-// The variables are in place before a job's process imports anything.
+// The variables are set before the process of a job imports anything.
 const stageAtImport = process.env.STAGE;
 
 export function variables(...names) {
@@ -26,7 +26,8 @@ if (!isWorker) {
     ]);
     assert.deepEqual(await test.run(stages), ['test', 'test']);
 
-    // Revisions add up, and the last word counts. Pairs do as well.
+    // A further revision is added to the earlier one. For a repeated name the
+    // last value counts. Pairs are accepted instead of an object.
     const both = test.reviseEnv([
       ['REGION', 'east'],
       ['REGION', 'west'],
@@ -38,8 +39,8 @@ if (!isWorker) {
       'blue',
     ]);
 
-    // Nothing has changed elsewhere; a job sees this process as it is when
-    // submit is called.
+    // Nothing has changed in this process. A job gets the variables that this
+    // process has when submit is called.
     assert.deepEqual(variables('STAGE', 'REGION', 'SHADE'), [
       'parent',
       'north',
@@ -51,7 +52,7 @@ if (!isWorker) {
       'south',
     ]);
 
-    // Numbers are not turned into strings behind one's back.
+    // Numbers are not converted to strings.
     assert.throws(() => jobserver.reviseEnv({ LEVEL: 7 }), TypeError);
   } finally {
     await jobserver.close();

@@ -1,5 +1,6 @@
-// replacePreexec names a function that runs in the job's process just before
-// the job. It may return a Disposable, which is released after the job.
+// replacePreexec sets a function that runs in the process of the job before the
+// job's own function. It may return a Disposable, which is disposed after the
+// job.
 import assert from 'node:assert/strict';
 import {
   appendFileSync,
@@ -14,7 +15,7 @@ import { Jobserver, isWorker } from 'jobserver';
 
 let connection;
 
-// A stand-in for what each job needs and none may leave open.
+// Stands for a resource that each job needs and has to close.
 export function connect(journal, name) {
   const note = (text) => appendFileSync(journal, `${text}\n`);
   note(`open ${name}`);
@@ -45,14 +46,14 @@ export function currentFolder() {
 }
 
 if (!isWorker) {
-  // macOS has its temporary folder behind a symbolic link.
+  // The temporary folder of macOS is a symbolic link.
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'jobserver-')));
   const journal = join(folder, 'journal');
   const jobserver = new Jobserver({ slots: 1 });
   try {
     const connected = jobserver.replacePreexec(connect, journal, 'main');
     assert.equal(await connected.run(query, 'select'), 6);
-    // Released as well when the job throws.
+    // It is also disposed when the job throws.
     await assert.rejects(connected.run(query, ''), SyntaxError);
     assert.deepEqual(readFileSync(journal, 'utf8').trim().split('\n'), [
       'open main',
@@ -63,13 +64,13 @@ if (!isWorker) {
       'close main',
     ]);
 
-    // It replaces the earlier one, may be asynchronous, and need not return
-    // anything.
+    // A second call replaces the function. It may be asynchronous and may
+    // return nothing.
     const moved = connected.replacePreexec(enterFolder, folder);
     assert.equal(await moved.run(currentFolder), folder);
     assert.notEqual(process.cwd(), folder);
 
-    // When it throws, the job does not run.
+    // If it throws, the job's own function is not called.
     const refused = jobserver.replacePreexec(refuse, 'Not today');
     await assert.rejects(refused.run(query, 'more'), { message: 'Not today' });
     assert.ok(!readFileSync(journal, 'utf8').includes('more'));
@@ -77,5 +78,5 @@ if (!isWorker) {
     await jobserver.close();
     rmSync(folder, { recursive: true });
   }
-  console.log('Jobs ran between what their preexec opened and closed.');
+  console.log('Preexec opened and closed a connection around each job.');
 }

@@ -1,5 +1,5 @@
-// Nothing has to wait longer than it wants to, and nothing is spoiled by not
-// having waited: the same call may be made again.
+// Every call that waits takes a timeout. After a timeout, the same call may be
+// made again: nothing is lost.
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,15 +23,15 @@ if (!isWorker) {
   try {
     const future = await jobserver.submit(waitForFile, [path]);
 
-    // The job ends when the file exists. Until then the only slot is taken:
-    // 0 looks once, more is the longest wait in milliseconds.
+    // The job ends when the file exists. Until then the only slot is taken. A
+    // timeout of 0 checks once and does not wait. Others are in milliseconds.
     for (const timeout of [0, 50]) {
       await assert.rejects(jobserver.submit(digits, [1], { timeout }), Blocked);
       assert.equal(await future.wait({ timeout }), false);
       await assert.rejects(future.result({ timeout }), Blocked);
       assert.equal(future.done(), false);
     }
-    // The blocking twins keep to the same rules.
+    // The blocking twins follow the same rules.
     assert.throws(
       () => jobserver.submitSync(digits, [1], { timeout: 50 }),
       (error) => error.code === 'ERR_JOBSERVER_BLOCKED',
@@ -39,7 +39,7 @@ if (!isWorker) {
     assert.equal(future.waitSync({ timeout: 50 }), false);
     assert.throws(() => future.resultSync({ timeout: 0 }), Blocked);
 
-    // A job beside the pool needs no slot.
+    // With `consume: 0`, a job needs no slot.
     const beside = { timeout: 0, consume: 0 };
     const extra = await jobserver.submit(digits, [1234], beside);
     assert.equal(await extra.result(), 4);
@@ -54,5 +54,5 @@ if (!isWorker) {
     await jobserver.close();
     rmSync(folder, { recursive: true });
   }
-  console.log('Calls that timed out succeeded when they were made again.');
+  console.log('Calls that had timed out succeeded when they were made again.');
 }

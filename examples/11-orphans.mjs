@@ -1,6 +1,6 @@
-// What becomes of a job when the process that submitted it is killed: by
-// default it is ended as well, with orphanSignal null it lives on and finishes.
-// This program starts itself again, as the parent that will be killed.
+// What happens to a job when the process that submitted it is killed. By
+// default the job is ended too; with `orphanSignal: null` it goes on and
+// finishes. This program starts itself again as the parent that is killed.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,8 +18,8 @@ export async function waitForFile(path) {
   console.log('finished');
 }
 
-// Gives what the job printed. The job shares its parent's stdout, a pipe that
-// ends when the last process that could write to it is gone.
+// Returns what the job printed. The job shares its parent's stdout, a pipe that
+// ends when no process is left that could write to it.
 async function killParent(mode, path, afterwards = () => {}) {
   const argv = [fileURLToPath(import.meta.url), mode, path];
   const parent = spawn(process.execPath, argv, {
@@ -42,7 +42,7 @@ const [mode, path] = process.argv.slice(2);
 if (isWorker) {
   // This process only runs waitForFile.
 } else if (process.platform !== 'linux') {
-  console.log('Skipped: only Linux tells a job that its submitter has died.');
+  console.log('Skipped: only Linux signals a job whose submitter has died.');
 } else if (mode !== undefined) {
   const orphanSignal = mode === 'end-orphans' ? 'SIGTERM' : null;
   const jobserver = new Jobserver({ slots: 1, orphanSignal });
@@ -61,5 +61,5 @@ if (isWorker) {
   } finally {
     rmSync(folder, { recursive: true });
   }
-  console.log('The killed parent took its job along, unless told to leave it.');
+  console.log('The job of a killed parent ended, or went on where asked to.');
 }

@@ -1,5 +1,5 @@
-// A queue in front of a Jobserver: submit never waits and gives a promise, which
-// can be cancelled until its work has started.
+// JobserverExecutor is a queue in front of a Jobserver. submit never waits and
+// returns a promise, which can be cancelled until the job has started.
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,20 +21,21 @@ if (!isWorker) {
   const path = join(folder, 'go');
   const jobserver = new Jobserver({ slots: 1 });
   try {
-    // What a handle changes applies to the executor's work as to any other.
+    // The changes of a derived handle apply to the jobs of an executor too.
     const executor = new JobserverExecutor(
       jobserver.reviseEnv({ GREETING: 'Hello' }),
     );
     const first = executor.submit(waitForFile, path);
     while (first.state === 'pending') await sleep(1);
 
-    // It has the only slot; these wait, the urgent one in front.
+    // The first job has the only slot. These wait, and the urgent one is first
+    // in the queue.
     const second = executor.submit(greeting, 'Ada');
     const third = executor.submit(greeting, 'Grace');
     const urgent = executor.submitWith({ priority: 1 }, greeting, 'Alan');
     assert.deepEqual([executor.pending, executor.running], [3, 1]);
 
-    // What has not started can be cancelled: it never will.
+    // A call that has not started can be cancelled. It never runs.
     assert.equal(second.cancel(), true);
     assert.equal(first.cancel(), false);
     await assert.rejects(second, { name: 'AbortError' });
@@ -51,13 +52,13 @@ if (!isWorker) {
     }
     assert.deepEqual(greetings, ['Hello, Edsger', 'Hello, Barbara']);
 
-    // Pending work runs before this resolves; later submits throw.
+    // shutdown waits for pending and running calls. Later submits throw.
     await executor.shutdown();
     assert.throws(() => executor.submit(greeting, 'Dennis'), {
       code: 'ERR_JOBSERVER_EXECUTOR_SHUTDOWN',
     });
     assert.equal(executor.completed, 5);
-    console.log('queued, cancelled, hurried and shut down');
+    console.log('Calls were queued, cancelled, run by priority and shut down.');
   } finally {
     await jobserver.close();
     rmSync(folder, { recursive: true });

@@ -1,16 +1,16 @@
-// The fork context: a job is a function as it stands here, with all that it can
-// see, in a copy of this process. Only its result is sent. Linux.
+// The fork context (Linux): a job runs in a copy of this process, so its
+// function may be a closure over anything. Only the result is sent.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Jobserver } from 'jobserver';
 
-// A fork has one thread, so its parent may have no others. Usually a program is
-// started with these flags; this one starts itself with them.
+// A fork has one thread, so its parent must have no others. A program is
+// usually started with these flags. This one starts itself again with them.
 const flags = ['--single-threaded', '--v8-pool-size=1'];
 
 if (process.platform !== 'linux') {
-  console.log('skipped: only Linux can fork a node process');
+  console.log('Skipped: only Linux can fork a node process.');
 } else if (!process.execArgv.includes(flags[0])) {
   const self = fileURLToPath(import.meta.url);
   const options = { stdio: 'inherit' };
@@ -19,7 +19,7 @@ if (process.platform !== 'linux') {
 } else {
   const jobserver = new Jobserver({ context: 'fork', slots: 2 });
   try {
-    // Nothing of this is exported, copied or encoded.
+    // None of this is exported or serialized.
     const index = new Map();
     for (let n = 0; n < 100_000; n++)
       index.set(`key ${n}`, { n, twice: 2 * n });
@@ -41,16 +41,16 @@ if (process.platform !== 'linux') {
       sum += part;
     assert.equal(sum, sumOfWanted(0, 100_000));
 
-    // A job has a copy: what it changes, it changes for itself.
+    // A job has a copy, so its changes affect only itself.
     await jobserver.run(() => index.clear());
     assert.equal(index.size, 100_000);
 
-    // It has no event loop, which its parent needs for itself.
+    // A job in this context has no event loop, so it must be synchronous.
     await assert.rejects(
       jobserver.run(async () => 1),
       /returned a promise/,
     );
-    console.log('closures ran in forks of their process');
+    console.log('Closures ran in forks of this process.');
   } finally {
     await jobserver.close();
   }

@@ -1,10 +1,10 @@
-// The jobs of the demo. They have a module of their own, so their processes
+// The jobs of the demo. They have a module of their own so that their processes
 // import nothing else.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { brotliCompressSync, constants } from 'node:zlib';
 
-/** What is left of a file: its digest stands for the compressed bytes. */
+/** The result for one file; the digest identifies the compressed bytes. */
 export function compressFile(path, quality) {
   const bytes = readFileSync(path);
   const compressed = brotliCompressSync(bytes, {

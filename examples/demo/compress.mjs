@@ -1,5 +1,5 @@
-// Compresses every file below a folder twice: in this process, one file after
-// the other, and then as jobs of a Jobserver; and compares the two.
+// Compresses every file below a folder twice, first in this process, one file
+// after the other, and then in jobs of a Jobserver. Compares time and results.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
@@ -70,8 +70,8 @@ function compressHere(files, quality, progress) {
   });
 }
 
-// submit waits for a slot, so at most as many jobs are under way as there are
-// slots, whatever the number of files.
+// submit waits for a slot, so the number of running jobs never exceeds the
+// number of slots, however many files there are.
 async function compressInJobs(jobserver, files, quality, progress) {
   const run = { outcomes: [], jobs: 0, lost: 0 };
   const failures = [];
@@ -154,7 +154,7 @@ async function main() {
       `${jobserver.slots ?? '?'} slots, context ${jobserver.context}`,
   );
   try {
-    // Read once, so that neither run has to wait for the disk.
+    // Reads each file once, so that neither run has to wait for the disk.
     for (const { path } of files) readFileSync(path);
     const here = await timed('one process', files, (progress) => ({
       outcomes: compressHere(files, quality, progress),
@@ -166,8 +166,8 @@ async function main() {
     const differences = countDifferences(here.outcomes, inJobs.outcomes);
     console.log(
       differences > 0
-        ? `${differences} files came out different.`
-        : 'Every file that came back is the same in both runs.',
+        ? `${differences} files differ between the two runs.`
+        : 'Every file that the jobs returned is the same in both runs.',
     );
     if (inJobs.lost > 0 || differences > 0) process.exitCode = 1;
   } finally {
@@ -177,7 +177,7 @@ async function main() {
 
 function openJobserver({ slots, context }) {
   return new Jobserver({
-    // Only the forkserver makes use of it: jobs find the module loaded.
+    // Only the forkserver uses it. Its jobs start with the module loaded.
     preload: [new URL('./compress-files.mjs', import.meta.url)],
     ...(slots !== undefined && { slots }),
     ...(context !== undefined && { context }),
@@ -192,7 +192,7 @@ function orUsageError(fn) {
   }
 }
 
-// Whoever read the output has gone, as `head` does.
+// The reader of the output has closed it, as `head` does.
 process.stdout.on('error', () => process.exit(1));
 
 try {

@@ -1,12 +1,12 @@
-// Which files the demo compresses, and which of them share a job.
+// Lists the files that the demo compresses, and groups them for jobs.
 import { readdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-// About a minute of work for two slots, if nothing else is asked for.
+// The default: about a minute of work for two slots.
 const DEFAULT_PACKAGES = ['@babel', 'eslint', 'prettier', 'typescript'];
 
-// Biggest first: whatever is started last should not take long.
+// Largest first, because the job that starts last should be a short one.
 export function listFiles(folder) {
   const modules = new URL('../../node_modules/', import.meta.url);
   const folders =
@@ -31,8 +31,8 @@ function* filesBelow(folder) {
   }
 }
 
-// Starting a process takes tens of milliseconds, so small files share one: each
-// group is work for about a second or a part of it.
+// A new node takes tens of milliseconds to start, so small files share a job.
+// Each group is work for at most about a second.
 export function* groupFiles(files, quality) {
   const enough = (quality >= 10 ? 1 : 4) * 1024 * 1024;
   const sizeOfOpening = 8 * 1024;

@@ -1,4 +1,4 @@
-// Tells how far the work has come: a bar on a terminal, otherwise a line for
+// Shows the progress of the work: a bar on a terminal, and otherwise a line for
 // about every tenth.
 import cliProgress from 'cli-progress';
 
@@ -16,7 +16,8 @@ export class Progress {
     this.#bar = new cliProgress.SingleBar({
       stream: process.stdout,
       format: '{label} [{bar}] {percentage} % | {duration_formatted}',
-      // The terminal is left as it is, so that Ctrl-C has nothing to restore.
+      // These leave the terminal unchanged, so that Ctrl-C needs to restore
+      // nothing.
       hideCursor: false,
       linewrap: true,
       gracefulExit: false,
