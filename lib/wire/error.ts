@@ -1,6 +1,7 @@
-// An error <-> the name of a known class and plain fields. No constructor of
-// user code is called: an error of a class that is not known arrives as the
-// nearest class that is, with its own name.
+// Takes an error apart into the name of a known class and plain fields, and
+// makes it again from these. No constructor of user code is called: an error of
+// an unknown class becomes an error of its nearest known superclass, and keeps
+// its own `name`.
 
 import { inspect, types } from 'node:util';
 import { AbortError, Blocked, CallbackRaised, LostResult } from '../errors.js';
@@ -8,10 +9,13 @@ import { AbortError, Blocked, CallbackRaised, LostResult } from '../errors.js';
 /** A property of an error: its key, whether it is enumerable, its value. */
 export type Field = [key: string, isEnumerable: boolean, value: unknown];
 
-/** A class by name; a DOMException takes its name and message at birth. */
+/**
+ * The name of a known class. The constructor of DOMException needs the name and
+ * message of the error itself, so for one of these the head is that pair.
+ */
 export type ErrorHead = string | [name: string, message: string];
 
-// Beside the enumerable ones, the properties that make an error.
+// Properties that travel even where they are not enumerable.
 const standardKeys = [
   'name',
   'message',
@@ -59,7 +63,7 @@ function addClasses(list: readonly string[], namespace: Namespace): void {
   }
 }
 
-/** The nearest known class among a prototype and those above it. */
+/** The first known class along a prototype chain. */
 export function knownErrorClass(prototype: object | null): string | undefined {
   let link = prototype;
   while (link !== null && !types.isProxy(link)) {
@@ -87,7 +91,10 @@ export function isBuiltinFunction(value: unknown): value is { name: string } {
   );
 }
 
-/** What an error is made of; what cannot be read is left out or said so. */
+/**
+ * The class and fields of an error. A field that cannot be read is left out, or
+ * replaced by a text that says so.
+ */
 export function takeApart(error: object): { head: ErrorHead; fields: Field[] } {
   const name =
     knownErrorClass(Object.getPrototypeOf(error) as object) ?? 'Error';
@@ -103,7 +110,7 @@ export function takeApart(error: object): { head: ErrorHead; fields: Field[] } {
     try {
       fields.push([key, true, read(error, key)]);
     } catch {
-      // A getter that throws costs its property, not the error.
+      // A getter threw: the error travels without this property.
     }
   }
   const head: ErrorHead = isDom
@@ -163,12 +170,15 @@ export function describe(value: unknown): string {
     const text = inspect(value, { depth: 2, breakLength: Infinity });
     return text.length > 2000 ? `${text.slice(0, 2000)}…` : text;
   } catch {
-    // Its own inspect function threw, and nobody else can say what it is.
+    // The value has an inspect function of its own, which threw.
     return 'a value that cannot be shown';
   }
 }
 
-/** An error of the given class that waits for `fill`; throws on nonsense. */
+/**
+ * An error of the given class, without fields; `fill` adds them. Throws when
+ * the class is unknown.
+ */
 export function blankError(head: ErrorHead): object {
   return withoutTrace(() => {
     if (typeof head !== 'string') return blankDomException(head);
@@ -186,7 +196,7 @@ function blankDomException([name, message]: [string, string]): object {
   ]);
 }
 
-// A trace of the decoder would keep alive what the decoder ran on.
+// A stack trace recorded here would keep the decoder's frames in memory.
 function withoutTrace(make: () => object): object {
   const limit = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit');
   Reflect.set(Error, 'stackTraceLimit', 0);
@@ -200,11 +210,12 @@ function withoutTrace(make: () => object): object {
   }
 }
 
+/** Defines the fields that `takeApart` returned. */
 export function fill<T extends object>(error: T, fields: readonly Field[]): T {
-  for (const [key, enumerable, value] of fields) {
+  for (const [key, isEnumerable, value] of fields) {
     Object.defineProperty(error, key, {
       value,
-      enumerable,
+      enumerable: isEnumerable,
       writable: true,
       configurable: true,
     });

@@ -1,21 +1,22 @@
-// What a value is to the wire encoding. Values may come from another realm
-// (jest runs this file in a vm context), and their traps and getters may throw:
-// internal slots are asked before prototypes, and identity before names.
+// Classifies the objects in a value that is to be encoded. An object may come
+// from another realm (jest runs this file in a vm context), and its traps and
+// getters may throw. The checks of internal slots therefore come before those
+// of prototypes, and comparisons by identity before those by name.
 
 import { inspect, types } from 'node:util';
 import { isBuiltinFunction, knownErrorClass } from './error.js';
 
-/** Marks a class whose instances travel as handles; see `encode`. */
+/** Marks a class whose instances are sent as handles; see `encode`. */
 export const sendable: unique symbol = Symbol.for('jobserver.sendable');
 
 /**
- * Marks a class whose instances never travel; its value says why, as in
- * "a Future belongs to the process that submitted the job".
+ * Marks a class whose instances cannot be sent. The value of the property is
+ * the reason, as in "a Future belongs to the process that submitted the job".
  */
 export const unsendable: unique symbol = Symbol.for('jobserver.unsendable');
 
-/** A leaf is left to V8, which takes it as it is or refuses it. */
-export type Kind =
+/** A leaf is passed to V8 unread: V8 encodes or refuses it as a whole. */
+export type ValueKind =
   | 'array'
   | 'map'
   | 'set'
@@ -26,21 +27,25 @@ export type Kind =
   | 'proxy'
   | 'leaf';
 
-export function kindOf(value: object): Kind {
+export function kindOf(value: object): ValueKind {
   if (types.isProxy(value)) return 'proxy';
   try {
     return kindOfTarget(value);
   } catch {
-    // A Proxy among its prototypes threw; V8 asks no prototype.
+    // A Proxy in the prototype chain threw. V8 does not look at prototypes.
     return 'leaf';
   }
 }
 
-export function isSpecial(kind: Kind): boolean {
+/**
+ * Whether V8 alone would encode the object wrongly: it drops most fields of an
+ * error, and makes a plain object of a handle or an unsendable instance.
+ */
+export function isSpecial(kind: ValueKind): boolean {
   return kind === 'error' || kind === 'handle' || kind === 'unsendable';
 }
 
-function kindOfTarget(value: object): Kind {
+function kindOfTarget(value: object): ValueKind {
   if (unsendable in value) return 'unsendable';
   if (sendable in value) return 'handle';
   const family = familyOf(Object.getPrototypeOf(value) as object | null);
@@ -65,7 +70,7 @@ function hasOddSlots(value: object): boolean {
   );
 }
 
-/** What the prototypes of an object say about it. */
+/** The class of an object as far as its prototype chain shows it. */
 export type Family = 'plain' | 'error' | 'builtin';
 
 const families = new WeakMap<object, Family>();
@@ -85,7 +90,7 @@ function familyByChain(prototype: object): Family {
   let link: object | null = prototype;
   while (link !== null && !types.isProxy(link)) {
     const next = Object.getPrototypeOf(link) as object | null;
-    // The last link is the Object.prototype of some realm.
+    // The last link is the Object.prototype of the object's realm.
     if (next !== null && isBuiltinPrototype(link)) return 'builtin';
     link = next;
   }
@@ -97,7 +102,7 @@ function isBuiltinPrototype(prototype: object): boolean {
   return isBuiltinFunction(own?.value);
 }
 
-/** The class of an object for a message; never throws. */
+/** The name of an object's class, for messages; never throws. */
 export function className(value: object): string {
   const name = constructorName(value);
   if (name !== 'Object') return name;
@@ -105,12 +110,12 @@ export function className(value: object): string {
     // Iterators and the arguments of a function have no class of their own.
     return Object.prototype.toString.call(value).slice(8, -1);
   } catch {
-    // A getter of its tag threw, and the name is good enough.
+    // The getter of Symbol.toStringTag threw.
     return name;
   }
 }
 
-// Asks no getter and no trap.
+// Calls no getter and no trap.
 function constructorName(value: object): string {
   let link: object | null = value;
   while (link !== null && !types.isProxy(link)) {
@@ -139,9 +144,10 @@ const namesOnly = {
 };
 
 /**
- * Whether an array without holes has properties beside its elements. Listing
- * the keys of a long array costs more than encoding it, so `inspect` is asked:
- * it lists them natively. A text that it does not know is taken for a yes.
+ * Whether an array without holes has properties other than its elements.
+ * Listing all keys of a long array takes longer than encoding it, so the text
+ * that `inspect` makes of it is compared: `inspect` finds such properties in
+ * native code. A text of unknown form counts as a yes.
  */
 export function hasNamedProperties(array: readonly unknown[]): boolean {
   const { length } = array;

@@ -1,5 +1,5 @@
-// Where in a value the part is that cannot be sent. Walks after a failure only;
-// nothing depends on it but the text of the error.
+// Finds the part of a value that cannot be sent. It runs only after encoding
+// has failed, and only the text of the error depends on it.
 
 import { types } from 'node:util';
 import type { Send } from './copy.js';
@@ -8,19 +8,21 @@ import { className, kindOf, unsendable } from './kind.js';
 import { isObject } from './scan.js';
 import { write } from './stream.js';
 
-/** `args[0].log is a function`, and what was thrown about it, if anything. */
+/** A text such as `args[0].log is a function`, and the error that says so. */
 export interface Offender {
   text: string;
   cause?: unknown;
 }
 
-interface Place {
+/** A part of the value, and the path to it. */
+interface Part {
   value: unknown;
+  /** The last step of the path: `.log`, `[0]`; or the name of the root. */
   step: string;
-  from: Place | undefined;
+  parent: Part | undefined;
 }
 
-// A getter may make objects without end.
+// A getter may return a new object each time, without end.
 const maxVisits = 1_000_000;
 const maxPathLength = 200;
 
@@ -29,31 +31,31 @@ export function findOffender(
   root: string,
   send: Send | undefined,
 ): Offender | undefined {
-  const places: Place[] = [{ value, step: root, from: undefined }];
+  const parts: Part[] = [{ value, step: root, parent: undefined }];
   const seen = new Set<object>();
-  for (const place of places) {
-    if (places.length > maxVisits) break;
-    if (isObject(place.value)) {
-      if (seen.has(place.value)) continue;
-      seen.add(place.value);
+  for (const part of parts) {
+    if (parts.length > maxVisits) break;
+    if (isObject(part.value)) {
+      if (seen.has(part.value)) continue;
+      seen.add(part.value);
     }
-    const fault = faultOf(place.value, send);
-    if (fault !== undefined) return offender(place, fault);
-    if (!isObject(place.value)) continue;
-    const unreadable = pushParts(place.value, place, places);
+    const fault = faultOf(part.value, send);
+    if (fault !== undefined) return offender(part, fault);
+    if (!isObject(part.value)) continue;
+    const unreadable = pushParts(part.value, part, parts);
     if (unreadable !== undefined) return unreadable;
   }
   return undefined;
 }
 
-function offender(place: Place, fault: Offender): Offender {
-  return { ...fault, text: `${pathTo(place)} ${fault.text}` };
+function offender(part: Part, fault: Offender): Offender {
+  return { ...fault, text: `${pathTo(part)} ${fault.text}` };
 }
 
-function pathTo(place: Place): string {
+function pathTo(part: Part): string {
   const steps: string[] = [];
-  for (let at: Place | undefined = place; at !== undefined; at = at.from) {
-    steps.push(at.step);
+  for (let link: Part | undefined = part; link; link = link.parent) {
+    steps.push(link.step);
   }
   const path = steps.reverse().join('');
   if (path.length <= maxPathLength) return path;
@@ -90,7 +92,7 @@ function reasonOf(value: { [unsendable]?: unknown }): string {
     const reason = value[unsendable];
     return typeof reason === 'string' ? `: ${reason}` : '';
   } catch {
-    // Its getter threw, and the class is named already.
+    // The getter threw. The message names the class without a reason.
     return '';
   }
 }
@@ -141,7 +143,8 @@ function faultOfMemory(
 ): Offender | undefined {
   const isView = ArrayBuffer.isView(memory);
   try {
-    // Not written out: it may be large.
+    // Making a view fails for detached memory; encoding it would take long when
+    // it is large.
     if (isView) new Uint8Array(memory.buffer, memory.byteOffset, 0);
     else new Uint8Array(memory);
     return undefined;
@@ -150,16 +153,16 @@ function faultOfMemory(
   }
 }
 
-// Gives the part that cannot be read, if there is one.
+// Returns the offender when a property cannot be read.
 function pushParts(
   whole: object,
-  from: Place,
-  places: Place[],
+  parent: Part,
+  parts: Part[],
 ): Offender | undefined {
   const push = (step: string, value: unknown): void => {
-    const isPart = isObject(value) || isRefused(value);
-    if (isPart && places.length <= maxVisits)
-      places.push({ value, step, from });
+    const isSuspect = isObject(value) || isRefused(value);
+    if (isSuspect && parts.length <= maxVisits)
+      parts.push({ value, step, parent });
   };
   switch (kindOf(whole)) {
     case 'map': {
@@ -188,7 +191,7 @@ function pushParts(
           value = (whole as Record<string | number, unknown>)[key];
         } catch (thrown) {
           return offender(
-            { value: undefined, step, from },
+            { value: undefined, step, parent },
             { text: `cannot be read: ${describe(thrown)}`, cause: thrown },
           );
         }
@@ -205,7 +208,7 @@ function isRefused(value: unknown): boolean {
   return typeof value === 'function' || typeof value === 'symbol';
 }
 
-// The keys of a long array are more than fit into memory.
+// The list of all keys of a long array may not fit into memory.
 function* keysOf(whole: object): Generator<string | number> {
   let i = 0;
   if (Array.isArray(whole)) {

@@ -1,11 +1,14 @@
-// The search for what V8 would lose in silence: errors, handles, and what must
-// not travel. It runs on every value that is sent, after V8 has encoded it, and
-// has to cost less than that.
+// Searches a value for special objects (see `isSpecial`), which V8 encodes
+// wrongly without an error. The search runs on every value that is sent, after
+// V8 has encoded it, and must take less time than the encoding.
 
 import { familyOf, hasNamedProperties, isSpecial, kindOf } from './kind.js';
-import type { Kind } from './kind.js';
+import type { ValueKind } from './kind.js';
 
-/** A look at the surface, before V8 has walked through all of a handle. */
+/**
+ * Whether the value, or one of the first elements of an array, is special. If
+ * so, letting V8 walk through the whole of it first would be wasted time.
+ */
 export function isSpecialOnTop(value: unknown): boolean {
   if (!isObject(value)) return false;
   const kind = kindOf(value);
@@ -17,22 +20,25 @@ export function isSpecialOnTop(value: unknown): boolean {
       if (isObject(item) && isSpecial(kindOf(item))) return true;
     }
   } catch {
-    // A getter; V8 meets it, too, and the refusal is explained there.
+    // A getter threw. V8 calls it too, and `encode` reports that error.
   }
   return false;
 }
 
 /**
- * Whether a value that V8 has encoded holds anything special. A getter that
- * throws counts as a yes. To remember a visit costs more than the visit, so
- * what has few parts is remembered after `budget` visits only: a smaller tree
- * never is, and a cycle or a shared part is visited again until then.
+ * Whether a value that V8 has encoded contains a special object. A getter that
+ * throws counts as a yes.
+ *
+ * Remembering that an object was visited costs more than the visit. Objects
+ * with few parts are therefore remembered only after `budget` visits: a cycle
+ * or a shared object is visited again until then, and a tree that is smaller
+ * than the budget is never remembered.
  */
 export function hasSpecials(root: object, budget: number): boolean {
   try {
     return scan(root, budget);
   } catch {
-    // The copy meets the same getter, and says where it is.
+    // The getter throws again while the value is copied, and is reported then.
     return true;
   }
 }
@@ -50,7 +56,8 @@ function scan(root: object, budget: number): boolean {
     const before = pending.nodes.length;
     const prototype = Object.getPrototypeOf(node) as object | null;
     if (prototype === Object.prototype) {
-      // Inherited properties do no harm here, and a list of keys costs time.
+      // The loop also visits inherited properties, which is harmless and faster
+      // than a list of the object's own keys.
       for (const key in node) pushProperty(node, key, pending);
     } else if (prototype === Array.prototype && Array.isArray(node)) {
       pushElements(node, 0, pending);
@@ -69,7 +76,8 @@ function scan(root: object, budget: number): boolean {
   return false;
 }
 
-// A class is marked in all of its instances or in none.
+// The result holds for every object with this prototype: `sendable` and
+// `unsendable` mark either all instances of a class or none.
 function isPlainClass(node: object, prototype: object | null): boolean {
   return (
     prototype !== null &&
@@ -78,7 +86,7 @@ function isPlainClass(node: object, prototype: object | null): boolean {
   );
 }
 
-/** What is to be visited, and the arrays that are not yet pushed to the end. */
+/** Objects to visit, and arrays of which a part has not been pushed yet. */
 interface Pending {
   nodes: object[];
   rests: { array: readonly unknown[]; from: number }[];
@@ -93,10 +101,10 @@ function next(pending: Pending): object | undefined {
   return pending.nodes.pop();
 }
 
-function pushParts(node: object, kind: Kind, pending: Pending): void {
+function pushParts(node: object, kind: ValueKind, pending: Pending): void {
   if (kind === 'array') pushElements(node as unknown[], 0, pending);
   else if (kind === 'object') {
-    // Faster than a list of the keys.
+    // Faster than Object.keys.
     for (const key in node) {
       if (Object.hasOwn(node, key)) pushProperty(node, key, pending);
     }
@@ -110,8 +118,9 @@ function pushParts(node: object, kind: Kind, pending: Pending): void {
   }
 }
 
-// V8 ends the process when an array of pending nodes gets too long.
-const chunk = 1 << 20;
+// Elements pushed at a time. V8 ends the process when an array, here that of
+// the pending nodes, gets too long.
+const chunkLength = 1 << 20;
 
 function pushElements(
   array: readonly unknown[],
@@ -119,12 +128,12 @@ function pushElements(
   pending: Pending,
 ): void {
   const { length } = array;
-  const end = Math.min(length, from + chunk);
+  const end = Math.min(length, from + chunkLength);
   for (let i = from; i < end; i += 1) {
     const value = array[i];
     if (typeof value === 'object') push(value, pending);
     else if (value === undefined && !Object.hasOwn(array, i)) {
-      // Sparse, and maybe much longer than what is in it.
+      // A sparse array may be much longer than its number of elements.
       pushProperties(array, Object.keys(array), pending);
       return;
     }

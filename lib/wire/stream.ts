@@ -1,13 +1,16 @@
-// The bytes of a message: a head of our own, then what V8 writes. Values that
-// V8 cannot carry have placeholders in it, empty views that it hands to us; a
-// table in the same stream says what they stand for.
+// The bytes of a message: a header of this library, then what V8 writes. A
+// placeholder, which is an empty view, stands for each value that V8 cannot
+// encode. V8 passes every view to a hook below, and tables in the same stream
+// say what each placeholder stands for.
 //
 //   byte 0      version of this format
 //   byte 1      1 when there are tables
-//   bytes 8-15  length of the whole, a double, little endian
+//   bytes 2-7   0
+//   bytes 8-15  length of the whole message, a double, little endian
 //   then        V8's header, and the root; or heads, root, fields
 //
-// In front of every view stands the number of a placeholder, or 0.
+// Before every view stands the number of a placeholder, counted from 1, or 0
+// for an actual view.
 
 import { DefaultDeserializer, DefaultSerializer } from 'node:v8';
 import type { Deserializer, Serializer } from 'node:v8';
@@ -19,19 +22,19 @@ const version = 1;
 const headBytes = 16;
 const maxViewBytes = 2 ** 32 - 1;
 
-/** The plain data of a handle, as `send` gave it. */
+/** The plain data that `send` returned for a handle. */
 export type HandleHead = { handle: unknown };
 
-/** A value whose special parts are replaced by placeholders. */
+/** A value in which placeholders stand for errors and handles. */
 export interface Message {
   root: unknown;
-  /** Placeholder -> its index in `heads` and `fields`. */
+  /** The index of each placeholder in `heads` and `fields`. */
   placeholders: Map<object, number>;
   heads: (ErrorHead | HandleHead)[];
   fields: Field[][];
 }
 
-/** Throws what V8 throws. */
+/** Encodes a value without placeholders. Throws what V8 throws. */
 export function write(root: unknown): Buffer {
   const writer = open(0, undefined);
   writer.writeValue(root);
@@ -46,13 +49,14 @@ export function writeMessage(message: Message): Buffer {
   return finish(writer);
 }
 
-/** Throws when V8 refuses a value that stands in the fields of a message. */
+/** Throws when V8 refuses the value of a field of an error. */
 export function tryField(value: unknown, message: Message): void {
-  // As deep as in `fields`, for V8's limit to be met here and not there.
+  // Nested as deeply as in `fields`, so that V8's depth limit is the same.
   open(1, message.placeholders).writeValue([[['', false, value]]]);
 }
 
-// Not in the types of Node, and documented as to be overridden.
+// Node documents these methods for subclasses to override, but its types lack
+// them.
 interface Hooks {
   _writeHostObject: (this: Serializer, value: object) => void;
   _readHostObject: (this: Deserializer) => object;
@@ -103,14 +107,14 @@ function checkView(value: object): void {
   }
 }
 
-// Called by V8's binding, and with `new` by Node: a plain function.
+// A plain function, because V8 calls it and Node calls it with `new`.
 function dataCloneError(message: string): Error {
   return typeof DOMException === 'function'
     ? new DOMException(message, 'DataCloneError')
     : new Error(message);
 }
 
-/** Throws anything when the bytes are not those of a message. */
+/** Decodes a message. Throws some error when the bytes are not a message. */
 export function read(
   bytes: Uint8Array,
   revive: ((data: unknown) => object) | undefined,
@@ -150,8 +154,8 @@ function checkHead(bytes: Uint8Array): number {
   return tables;
 }
 
-// Lists come from bytes that may claim any length: they are iterated, so that
-// the first hole ends the matter.
+// The bytes may claim any length for a list. The loop visits holes too, and
+// fails at the first one instead of allocating the claimed length.
 function makeSpecials(
   heads: readonly unknown[],
   revive: ((data: unknown) => object) | undefined,

@@ -1,6 +1,7 @@
-// A value <-> bytes for another process: V8's structured clone, and beside it
-// what that loses or refuses, errors and handles. Knows nothing of pipes or
-// jobs; who sends says what a handle is, and who receives makes it again.
+// Encodes a value as bytes for another process, and decodes them there. V8's
+// structured clone does most of it; this folder adds errors and handles, which
+// V8 loses or refuses. It knows nothing about pipes and jobs: the sender says
+// how to turn a handle into plain data, and the receiver how to turn it back.
 
 import { types } from 'node:util';
 import { codedError, codedTypeError } from '../errors.js';
@@ -14,10 +15,10 @@ import { read, write, writeMessage } from './stream.js';
 export { sendable, unsendable } from './kind.js';
 
 /**
- * A value as bytes. `root` names the value in messages ("args", "result").
- * `send` turns a handle, an instance of a class that is marked by [sendable],
- * into plain data; without it handles are refused. Getters of the value may be
- * called more than once.
+ * Encodes a value as bytes. `root` is its name in messages ("args", "result").
+ * `send` turns a handle, which is an instance of a class marked by [sendable],
+ * into plain data; without `send`, handles are refused. Getters of the value
+ * may be called more than once.
  *
  * Throws a TypeError with code ERR_JOBSERVER_NOT_SERIALIZABLE that names the
  * path to the part that cannot be sent; its cause is the original error.
@@ -27,7 +28,7 @@ export function encode(value: unknown, root: string, send?: Send): Buffer {
   if (!isSpecialOnTop(value)) {
     try {
       const bytes = write(value);
-      // A tree has hardly more objects than this.
+      // Few trees have more objects than this for their size.
       const budget = 64 + bytes.length / 6;
       if (!isObject(value) || !hasSpecials(value, budget)) return bytes;
     } catch (error) {
@@ -71,7 +72,7 @@ function notSerializable(
   );
 }
 
-// Told by its text: V8 throws it in whatever realm it is in.
+// Compared by its text: V8 may throw the error of another realm.
 function isOverflow(refusal: unknown): boolean {
   if (refusal instanceof TooDeep) return true;
   return (
@@ -81,13 +82,14 @@ function isOverflow(refusal: unknown): boolean {
 }
 
 /**
- * The value that `encode` or `encodeThrown` made bytes of. Views in it may
- * share the memory of `bytes`, which are given away. `revive` turns the plain
- * data of a handle back into the handle, once per handle. Plain objects are
- * made in the main realm, errors in the realm of this module.
+ * Decodes what `encode` or `encodeThrown` returned. Views in the value may
+ * share the memory of `bytes`, which the caller must not use afterwards.
+ * `revive` turns the plain data of a handle back into a handle; it is called
+ * once per handle. Plain objects belong to the main realm, errors to the realm
+ * of this module.
  *
- * Throws an Error with code ERR_JOBSERVER_NOT_RECONSTRUCTABLE, whatever the
- * bytes are; its cause is the original error.
+ * Throws an Error with code ERR_JOBSERVER_NOT_RECONSTRUCTABLE when the bytes
+ * are malformed or `revive` throws; its cause is the original error.
  */
 export function decode(
   bytes: Uint8Array,
@@ -105,19 +107,20 @@ export function decode(
 }
 
 /**
- * What was thrown as bytes for `decode`. Never throws: what cannot travel is
- * left out of an error, or told as text.
+ * Encodes a thrown value for `decode`. Never throws: a field of an error that
+ * cannot be sent is left out, and any other value that cannot be sent is
+ * replaced by an error that describes it.
  */
 export function encodeThrown(thrown: unknown): Buffer {
   try {
     return encode(thrown, 'thrown');
   } catch {
-    // Whatever was refused, its text is not.
-    return encode(toldAsText(thrown), 'thrown');
+    // Some part was refused; an error with a text never is.
+    return encode(errorDescribing(thrown), 'thrown');
   }
 }
 
-function toldAsText(thrown: unknown): Error {
+function errorDescribing(thrown: unknown): Error {
   return codedError(
     'ERR_JOBSERVER_NOT_SERIALIZABLE',
     `What was thrown is not serializable: ${describe(thrown)}`,
