@@ -1,17 +1,18 @@
-// Finds functions among exports: by identity in the parent, by their text in
-// the worker. Also knows the module registry, the builtins and the globals.
+// Finds functions among exports: the parent finds them by identity, the worker
+// by their source text. Also searches the registry of require(), the builtin
+// modules and the globals.
 import Module from 'node:module';
 import { isModuleNamespaceObject } from 'node:util/types';
 
-/** Property names from a module's exports (or the globals) to a function. */
+/** The property names that lead from exports or globals to a function. */
 export type Path = readonly string[];
 
-interface Extent {
-  /** Longest path, 3 when not given: `default` of CommonJS takes one. */
+interface SearchOptions {
+  /** The longest path, by default 3: `default` of CommonJS counts as one. */
   depth?: number;
-  /** Read accessors of the root too: compilers export through them. */
+  /** Whether to call accessors of the root: compilers export through them. */
   accessors?: boolean;
-  /** Where to look first. */
+  /** The property to look at first. */
   first?: string;
 }
 
@@ -25,53 +26,57 @@ export function fingerprint(fn: Function): string {
   return `${text.length}:${(hash >>> 0).toString(36)}`;
 }
 
-/** The source text as it is, whatever the function's own toString says. */
+/** The source text, even where the function has a toString of its own. */
 export function textOf(fn: Function): string {
   return Function.prototype.toString.call(fn);
 }
 
-/** A class may have a static `name` of its own that is no string. */
+/** The name; '' when a class has a static `name` that is not a string. */
 export function nameOf(fn: Function): string {
   const name: unknown = fn.name;
   return typeof name === 'string' ? name : '';
 }
 
-/** What `path` leads to from `root`; undefined when it ends early. */
-export function at(root: unknown, path: Path): unknown {
+/** The value that `path` leads to from `root`; undefined when it ends early. */
+export function valueAt(root: unknown, path: Path): unknown {
   return path.reduce<unknown>((holder, key, index) => {
     if (!isObject(holder)) return undefined;
-    // Inherited statics count, but not what every object inherits.
+    // A class may inherit static methods, but `root` also inherits properties
+    // that are no exports, such as toString.
     if (index === 0 && !Object.hasOwn(holder, key)) return undefined;
     return (holder as Record<string, unknown>)[key];
   }, root);
 }
 
-/** The path of this very function. */
+/** The path to `fn`, found by identity. */
 export function pathOf(
   fn: Function,
   root: unknown,
-  extent?: Extent,
+  options?: SearchOptions,
 ): Path | undefined {
-  for (const [path, found] of functionsIn(root, extent)) {
+  for (const [path, found] of functionsIn(root, options)) {
     if (found === fn) return path;
   }
   return undefined;
 }
 
-/** All functions below `root`, shortest paths first; each object once. */
+/**
+ * All functions below `root`, those with the shortest paths first. Each object
+ * is searched once.
+ */
 export function* functionsIn(
   root: unknown,
-  extent: Extent = {},
+  options: SearchOptions = {},
 ): Generator<[Path, Function]> {
   if (!isObject(root)) return;
   if (typeof root === 'function') yield [[], root];
   const seen = new Set<unknown>([root]);
   let level: [Path, object][] = [[[], root]];
-  for (let depth = 0; depth < (extent.depth ?? 3); depth++) {
+  for (let depth = 0; depth < (options.depth ?? 3); depth++) {
     const next: typeof level = [];
     for (const [path, holder] of level) {
-      const accessors = extent.accessors === true && depth === 0;
-      for (const [key, value] of members(holder, accessors, extent.first)) {
+      const accessors = options.accessors === true && depth === 0;
+      for (const [key, value] of members(holder, accessors, options.first)) {
         const to = [...path, key];
         if (typeof value === 'function') yield [to, value];
         if (!isObject(value) || seen.has(value)) continue;
@@ -101,7 +106,7 @@ function* members(
       if ('value' in property) yield [key, property.value];
       else if (accessors) late.push(key);
     } catch {
-      // An export in its temporal dead zone: nobody can have its function.
+      // The export is in its temporal dead zone, so it has no value yet.
     }
   }
   for (const key of late) {
@@ -109,7 +114,7 @@ function* members(
     try {
       value = (holder as Record<string, unknown>)[key];
     } catch {
-      continue; // An accessor that fails exports nothing.
+      continue; // An accessor that throws exports nothing.
     }
     yield [key, value];
   }
@@ -129,7 +134,7 @@ function holdsExports(value: object): boolean {
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
-/** Node's own Module: jest hands out a subclass of it. */
+/** Node's own Module class; under jest `node:module` exports a subclass. */
 export function nodeModule(): typeof Module & {
   _cache?: Record<string, NodeModule | undefined>;
 } {
@@ -138,17 +143,21 @@ export function nodeModule(): typeof Module & {
   return isSubclass ? parent : Module;
 }
 
-/** A module in the registry of require, by its file. */
+/** The module in the registry of require() that was loaded from a file. */
 export function loadedModule(file: string): NodeModule | undefined {
   return nodeModule()._cache?.[file];
 }
 
-/** A loaded module with this function under its own name, or as its exports. */
+/**
+ * A loaded CommonJS module that exports `fn` under its own name, or whose
+ * module.exports is `fn`.
+ */
 export function moduleExporting(
   fn: Function,
 ): { module: NodeModule; path: Path } | undefined {
-  // Importers come before what they import, and the entry script first of all:
-  // backwards finds the module that defines before those that re-export.
+  // The registry lists a module before those that it imports. Searched
+  // backwards, the module that defines a function comes before those that
+  // re-export it.
   const name = nameOf(fn);
   const modules = Object.values(nodeModule()._cache ?? {}).reverse();
   for (const module of modules) {
@@ -160,15 +169,15 @@ export function moduleExporting(
   return undefined;
 }
 
-// Globals whose functions work without `this`. They are listed because reading
-// all globals would load what Node makes on demand (fetch alone takes 80 ms).
-const holders = [
+// Globals with functions that work without `this`. Reading every global instead
+// would load those that Node creates on demand (fetch alone takes 80 ms).
+const globalHolders = [
   ...['Math', 'JSON', 'Reflect', 'Atomics', 'Object', 'Number', 'String'],
   ...['Array', 'ArrayBuffer', 'Date', 'BigInt', 'Symbol', 'Proxy', 'Intl'],
   ...['WebAssembly', 'console'],
 ];
 
-/** A global such as parseInt or Math.hypot. No accessor is called. */
+/** The path of a global such as parseInt or Math.hypot. Calls no accessor. */
 export function globalPath(fn: Function, roots: object[]): Path | undefined {
   const valueOf = (holder: unknown, key: string): unknown =>
     isObject(holder)
@@ -176,7 +185,7 @@ export function globalPath(fn: Function, roots: object[]): Path | undefined {
       : undefined;
   for (const root of roots) {
     if (valueOf(root, nameOf(fn)) === fn) return [nameOf(fn)];
-    for (const holder of holders) {
+    for (const holder of globalHolders) {
       const path = pathOf(fn, valueOf(root, holder), { depth: 1 });
       if (path !== undefined) return [holder, ...path];
     }
@@ -184,17 +193,21 @@ export function globalPath(fn: Function, roots: object[]): Path | undefined {
   return undefined;
 }
 
-// Loading these warns or has effects, or they need a flag. Those that exist
-// only as 'node:…' are experimental, those with an underscore deprecated.
-const unasked =
+// Builtin modules that are not searched, because loading them prints a warning,
+// has side effects or needs a flag. Modules that exist only as 'node:…' are
+// experimental, and those with an underscore are deprecated.
+const unsearched =
   /^(_|node:|(cluster|domain|inspector(\/promises)?|punycode|repl|sys|test|trace_events|wasi)$)/;
 
-/** The public builtin module that exports a function; `script` is a hint. */
+/**
+ * The public builtin module that exports a function. `script`, the URL of its
+ * source, is a hint where to search first.
+ */
 export function builtinExporting(
   fn: Function,
   script = '',
 ): { module: string; path: Path } | undefined {
-  const names = Module.builtinModules.filter((name) => !unasked.test(name));
+  const names = Module.builtinModules.filter((name) => !unsearched.test(name));
   const own = script.replace(/^node:(internal\/)?/, '');
   const rank = (name: string): number =>
     name === own ? 0 : `${own}/`.startsWith(`${name}/`) ? 1 : 2;

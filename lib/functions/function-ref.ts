@@ -1,12 +1,13 @@
-// How a function is named so that another process can import it. The parent
-// names, the worker imports. A function's text is compared, never sent.
+// Names a function so that another process can import it. The parent names the
+// function, and the worker imports it. The source text of a function is
+// compared by its fingerprint, and never sent.
 import { fileURLToPath } from 'node:url';
 import { codedTypeError, invalidArgument } from '../errors.js';
-import { chooseFunction, type Choice } from './resolve.js';
+import { resolveFunction, type ResolvedFunction } from './resolve.js';
 import { findName, loadOf } from './name.js';
 import { nameOf, nodeModule } from './exports.js';
 import {
-  advice,
+  exportHint,
   isUrl,
   parseExportName,
   shortUrl,
@@ -14,7 +15,7 @@ import {
 } from './url.js';
 
 /**
- * What a job can be told to call: a function, or the `URL#export` of one, which
+ * What a job calls: a function, or the `URL#export` of a function, whose type
  * the compiler cannot check.
  */
 export type Callable<A extends unknown[], R> =
@@ -25,9 +26,9 @@ export type { FunctionRef };
 const names = new WeakMap<Function, FunctionRef>();
 
 /**
- * The name of `callable` for another process. `argument` is what messages call
- * it. Throws a TypeError when it is no function, URL or string, or when it is
- * certain that no other process can import it.
+ * The name by which another process can import `callable`. `argument` is the
+ * name of the argument in messages. Throws a TypeError when `callable` is no
+ * function, URL or string, or when certainly no other process can import it.
  */
 export function nameFunction(callable: unknown, argument: string): FunctionRef {
   if (typeof callable === 'string' || isUrl(callable)) {
@@ -42,7 +43,7 @@ export function nameFunction(callable: unknown, argument: string): FunctionRef {
     codedTypeError(
       'ERR_JOBSERVER_FUNCTION',
       `Expected \`${argument}\` to be a function that another process can ` +
-        `import, but ${nameOf(callable) || 'it'} ${why}. ${advice}`,
+        `import, but ${nameOf(callable) || 'it'} ${why}. ${exportHint}`,
       options,
     );
   const ref = findName(callable, refuse);
@@ -51,30 +52,30 @@ export function nameFunction(callable: unknown, argument: string): FunctionRef {
 }
 
 /**
- * The function that `ref` names; for the worker. A promise only where an ES
- * module must be imported. Fails with what the module threw, or with a
- * TypeError (ERR_JOBSERVER_FUNCTION) when it has no such export.
+ * Imports the function that `ref` names; called by the worker. Returns a
+ * promise only where import() is needed. Fails with what the module threw, or
+ * with a TypeError (ERR_JOBSERVER_FUNCTION) when there is no such export.
  */
 export function importFunction(ref: FunctionRef): Function | Promise<Function> {
-  if (ref.kind === 'global') return remember(chooseFunction(ref, globalThis));
+  if (ref.kind === 'global') return remember(resolveFunction(ref, globalThis));
   if (ref.kind === 'builtin') {
-    return remember(chooseFunction(ref, require(ref.module)));
+    return remember(resolveFunction(ref, require(ref.module)));
   }
   if (ref.load === 'import') {
     return importModule(ref.url).then((namespace) =>
-      remember(chooseFunction(ref, namespace)),
+      remember(resolveFunction(ref, namespace)),
     );
   }
   const file = fileURLToPath(ref.url);
   const load = nodeModule().createRequire(file);
-  return remember(chooseFunction(ref, load(file)));
+  return remember(resolveFunction(ref, load(file)));
 }
 
 const namespaces = new Map<string, unknown>();
 
 /**
- * What `import(url)` gives, from then on without asking Node's loader, whose
- * answer would be the same.
+ * The namespace of `import(url)`. Further calls return the same namespace
+ * without calling Node's loader again.
  */
 export async function importModule(url: string): Promise<unknown> {
   let namespace = namespaces.get(url);
@@ -100,8 +101,8 @@ export function describeFunction(ref: FunctionRef): string {
   return `anonymous function (${url}:${ref.line + 1}:${ref.column + 1})`;
 }
 
-// A job that submits its own function again has its name already.
-function remember({ fn, ref }: Choice): Function {
+// A job that submits its own function again need not search for its name.
+function remember({ fn, ref }: ResolvedFunction): Function {
   if (!names.has(fn)) names.set(fn, ref);
   return fn;
 }
@@ -115,7 +116,8 @@ function nameExport(callable: URL | string, argument: string): FunctionRef {
       module: url,
       path: isDefault ? [] : path,
     };
-    chooseFunction(ref, require(url)); // Throws when there is no such function.
+    // Throws when the module exports no such function.
+    resolveFunction(ref, require(url));
     return ref;
   }
   return { kind: 'export', url, load: loadOf(url), path };

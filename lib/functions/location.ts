@@ -1,24 +1,24 @@
-// Where a function was written, as V8 knows it: script, line, column, and what
-// it closes over. Asks an in-process inspector Session, which is synchronous.
-// Drivers: funcref in the parent, and in a worker when exports look alike.
+// Asks V8 where the source of a function is: its script, line and column, and
+// which scopes it closes over. It does so by an inspector Session within the
+// process, which answers synchronously. The parent asks to name a function, and
+// a worker asks when several exports have the same text.
 import { runInThisContext } from 'node:vm';
 import type { Session } from 'node:inspector';
 
 /**
- * 'function' or 'block' when it closes over variables of one: others with the
- * same text and place may exist, and behave differently.
+ * Whether a function closes over variables of a function or block. If so, other
+ * functions with the same text and location may exist and behave differently.
  */
 export type Nesting = 'none' | 'block' | 'function';
 
-/** A place; line and column count from 0. */
-export interface Place {
-  /** URL of the script, or what V8 has instead of one; '' for eval. */
+/** Line and column count from 0. */
+export interface SourceLocation {
+  /** URL of the script, or the name that V8 has instead; '' for eval. */
   url: string;
   line: number;
   column: number;
-  /** What inside its file it closes over. */
   nesting: Nesting;
-  /** All variables of its ES module, for a nested function of one. */
+  /** For a nested function of an ES module: all variables of the module. */
   variables: object | undefined;
 }
 
@@ -35,28 +35,28 @@ interface Properties {
 
 type Post = <T>(method: string, params?: object) => T;
 
-// URLs by script id. An id is never used twice, so an entry stays true.
+// URLs by script id. V8 does not reuse an id, so an entry stays valid.
 const scripts = new Map<string, string>();
 
 /**
- * The place of a function that has source text; undefined when V8 knows none.
+ * The location of a function that has source text; undefined when V8 has none.
  * Throws what node:inspector throws where it is missing or not permitted.
  */
-export function locate(fn: Function): Place | undefined {
+export function locate(fn: Function): SourceLocation | undefined {
   const inspector =
     require('node:inspector') as typeof import('node:inspector');
   const session = new inspector.Session();
   session.connect();
   try {
-    return ask(session, fn);
+    return inspect(session, fn);
   } finally {
     session.disconnect();
   }
 }
 
 /**
- * The global object of the thread's own realm. It differs from globalThis when
- * this library was loaded into a vm context, as jest does.
+ * The global object of the thread's main realm. It differs from globalThis when
+ * this library was loaded into a vm context, as under jest.
  */
 export function mainGlobal(): Record<PropertyKey, unknown> {
   main ??= runInThisContext('globalThis') as Record<PropertyKey, unknown>;
@@ -65,7 +65,7 @@ export function mainGlobal(): Record<PropertyKey, unknown> {
 
 let main: Record<PropertyKey, unknown> | undefined;
 
-function ask(session: Session, fn: Function): Place | undefined {
+function inspect(session: Session, fn: Function): SourceLocation | undefined {
   const post = poster(session);
   const holder: { fn: Function; variables?: object } = { fn };
   const { holderId, fnId } = handOver(post, holder);
@@ -111,15 +111,16 @@ function poster(session: Session): Post {
   };
 }
 
-// The inspector sees the main realm only, so the function passes through its
-// global object; the private symbol is there for the time of one call.
+// The inspector evaluates expressions in the main realm only. The function is
+// passed to it in a property of the main realm's global object, which exists
+// only during this call.
 function handOver(
   post: Post,
   holder: object,
 ): { holderId: string; fnId: string } {
   const key = Symbol.for('jobserver.function');
-  const place = mainGlobal();
-  Object.defineProperty(place, key, { value: holder, configurable: true });
+  const target = mainGlobal();
+  Object.defineProperty(target, key, { value: holder, configurable: true });
   try {
     const read = `globalThis[Symbol.for('jobserver.function')]`;
     const objectIdOf = (expression: string): string =>
@@ -129,11 +130,11 @@ function handOver(
       }).result.objectId;
     return { holderId: objectIdOf(read), fnId: objectIdOf(`${read}.fn`) };
   } finally {
-    delete place[key];
+    delete target[key];
   }
 }
 
-// Innermost first.
+// The scopes of a function, the innermost first.
 function scopesOf(post: Post, list: RemoteObject | undefined): RemoteObject[] {
   if (list?.objectId === undefined) return [];
   return post<Properties>('Runtime.getProperties', {
@@ -144,11 +145,11 @@ function scopesOf(post: Post, list: RemoteObject | undefined): RemoteObject[] {
   );
 }
 
-// A scope without captured variables is not listed: what does not capture
-// anything is as good as written at the top level.
+// V8 lists only scopes of which a variable is captured. A function that
+// captures none behaves like one at the top level.
 function nestingOf(scopes: string[]): Nesting {
   const own = scopes.filter((scope) => !/^(Module|Script|Global)$/.test(scope));
-  // The function that CommonJS loaders, jest among them, wrap around a file.
+  // The function that a CommonJS loader, such as jest's, wraps around a file.
   if (/^Closure( \(Object\.<anonymous>\))?$/.test(own.at(-1) ?? '')) own.pop();
   if (own.length === 0) return 'none';
   return own.every((scope) => /^Block/.test(scope)) ? 'block' : 'function';
@@ -160,7 +161,7 @@ function urlOf(session: Session, post: Post, scriptId: string): string {
       const { embedderName, url } = params as typeof params & {
         embedderName?: string;
       };
-      // `url` is whatever a sourceURL comment in the text says.
+      // A sourceURL comment in the text changes `url`, but not `embedderName`.
       scripts.set(params.scriptId, embedderName ?? url);
     });
     post('Debugger.enable');

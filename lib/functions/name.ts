@@ -1,8 +1,8 @@
-// The parent's side of funcref: finds the name of a function, or the reason why
-// no other process can import it.
+// The parent's side: finds the name of a function, or the reason why no other
+// process can import it.
 import { pathToFileURL } from 'node:url';
 import { isModuleNamespaceObject } from 'node:util/types';
-import { locate, mainGlobal, type Place } from './location.js';
+import { locate, mainGlobal, type SourceLocation } from './location.js';
 import {
   builtinExporting,
   fingerprint,
@@ -25,10 +25,10 @@ import {
   type PlaceRef,
 } from './url.js';
 
-/** Makes the error; `why` continues a sentence that begins with the function. */
+/** Makes the error; `why` is the predicate of a sentence about the function. */
 export type Refuse = (why: string, options?: ErrorOptions) => TypeError;
 
-/** Throws what `refuse` makes when it is certain that there is no name. */
+/** Throws the error of `refuse` when certainly no process can import `fn`. */
 export function findName(fn: Function, refuse: Refuse): FunctionRef {
   const text = textOf(fn);
   if (isClass(fn, text)) {
@@ -40,22 +40,22 @@ export function findName(fn: Function, refuse: Refuse): FunctionRef {
   if (exported !== undefined) {
     return nameLoaded(fn, exported.module, exported.path);
   }
-  let place: Place | undefined;
+  let location: SourceLocation | undefined;
   try {
-    place = locate(fn);
+    location = locate(fn);
   } catch (error) {
     const why = 'cannot be located: this Node has no usable node:inspector';
     throw refuse(why, { cause: error });
   }
-  if (place === undefined) throw refuse('has no place in any script');
-  if (place.url.startsWith('node:')) {
-    const builtin = builtinExporting(fn, place.url);
+  if (location === undefined) throw refuse('has no location in any script');
+  if (location.url.startsWith('node:')) {
+    const builtin = builtinExporting(fn, location.url);
     if (builtin !== undefined) return { kind: 'builtin', ...builtin };
     const path = globalPath(fn, globals());
     if (path !== undefined) return { kind: 'global', path };
-    throw refuse(`was made by ${place.url}, whose public module lacks it`);
+    throw refuse(`was made by ${location.url}, whose public module lacks it`);
   }
-  return namePlace(fn, place, refuse);
+  return nameByLocation(fn, location, refuse);
 }
 
 function isClass(fn: Function, text: string): boolean {
@@ -72,7 +72,7 @@ function nameNative(fn: Function, refuse: Refuse): FunctionRef {
   throw refuse('has no source text, and no global or builtin module has it');
 }
 
-// A sandbox has a Math of its own, and some of Node's own globals.
+// A vm context has a Math of its own, and shares some globals of Node.
 function globals(): object[] {
   return [globalThis, mainGlobal()];
 }
@@ -88,10 +88,14 @@ function nameLoaded(fn: Function, module: NodeModule, path: Path): ExportRef {
   };
 }
 
-function namePlace(fn: Function, place: Place, refuse: Refuse): FunctionRef {
-  const { url, line, column } = place;
-  const unnamed = reasonAgainst(url);
-  if (unnamed !== undefined) throw refuse(unnamed);
+function nameByLocation(
+  fn: Function,
+  location: SourceLocation,
+  refuse: Refuse,
+): FunctionRef {
+  const { url, line, column, nesting, variables } = location;
+  const reason = reasonAgainst(url);
+  if (reason !== undefined) throw refuse(reason);
 
   const file = fileOf(url);
   const loaded = file === undefined ? undefined : loadedModule(file);
@@ -116,21 +120,22 @@ function namePlace(fn: Function, place: Place, refuse: Refuse): FunctionRef {
     column,
     isRewritten,
   };
-  if (place.nesting === 'none') return ref;
+  if (nesting === 'none') return ref;
 
-  // Only its name tells such a function from others made at the same place.
+  // Other functions may have the same text and location. The name of a variable
+  // that holds this function distinguishes it from them.
   const paths: Path[] = [];
-  for (const [path, found] of functionsIn(place.variables, { depth: 2 })) {
+  for (const [path, found] of functionsIn(variables, { depth: 2 })) {
     if (found === fn) paths.push(path);
   }
   if (paths.length > 0) return { ...ref, paths };
-  if (place.variables === undefined && place.nesting === 'block') return ref;
+  if (variables === undefined && nesting === 'block') return ref;
   throw refuse(
-    `is a closure: it uses variables of a ${place.nesting} in ${shortUrl(url)}`,
+    `is a closure: it uses variables of a ${nesting} in ${shortUrl(url)}`,
   );
 }
 
-// Why no process can import from this script; undefined when one can.
+// Why no process can import from a script; undefined when one can.
 function reasonAgainst(url: string): string | undefined {
   const base = url.slice(url.lastIndexOf('/') + 1);
   if (/^\[(eval|stdin|worker eval)\d*\]$/.test(base)) {
@@ -147,7 +152,10 @@ function reasonAgainst(url: string): string | undefined {
   return `comes from ${url}, which does not exist`;
 }
 
-/** How to load a module: by require, which is faster, if surely CommonJS. */
+/**
+ * How to load a module: by require(), which is faster, when it is certainly
+ * CommonJS.
+ */
 export function loadOf(url: string): Load {
   const file = fileOf(url);
   if (file === undefined || new URL(url).search !== '') return 'import';

@@ -1,6 +1,6 @@
-// What the name of a function consists of, and the name that users write: a URL
-// or string 'module#export'. It is taken apart and checked as far as the parent
-// can; the module is not loaded.
+// The parts of the name of a function, and the form that users write: a URL or
+// a string 'module#export'. The parent parses such a name and checks that the
+// module exists, but does not load it.
 import Module from 'node:module';
 import { statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
@@ -8,7 +8,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { codedTypeError, invalidValue } from '../errors.js';
 import { nodeModule, type Path } from './exports.js';
 
-/** What `path` starts from: module.exports, or the namespace of import(). */
+/** Whether `path` starts at module.exports or at the namespace of import(). */
 export type Load = 'require' | 'import';
 
 interface GlobalRef {
@@ -27,22 +27,26 @@ export interface ExportRef {
   readonly url: string;
   readonly load: Load;
   readonly path: Path;
-  /** Absent when the user gave the path: then any function will do. */
+  /** The fingerprint. Without it, when the user wrote the path, any fits. */
   readonly print?: string;
 }
 
-/** A function of a module whose exports the parent cannot see. */
+/**
+ * A function of a module whose exports the parent cannot see. It is named by
+ * the place of its source text.
+ */
 export interface PlaceRef {
   readonly kind: 'place';
   readonly url: string;
   readonly load: Load;
   readonly name: string;
+  /** The fingerprint. */
   readonly print: string;
   readonly line: number;
   readonly column: number;
-  /** The only paths that count, when its text may stand for many functions. */
+  /** Given when other functions may have its text: the paths to look at. */
   readonly paths?: readonly Path[];
-  /** The parent runs a rewritten text (jest): the name has to do. */
+  /** The parent runs a transformed text (jest), so only the name can match. */
   readonly isRewritten: boolean;
 }
 
@@ -56,13 +60,13 @@ export interface ExportName {
   path: Path;
 }
 
-/** What an error tells to do about a function that cannot be imported. */
-export const advice =
+/** The end of messages about a function that cannot be imported. */
+export const exportHint =
   `Export it from a module, or name it by URL: ` +
   `new URL('./file.js#name', import.meta.url); the fork context takes any ` +
   `function.`;
 
-/** URL objects of another realm or package count as well. */
+/** Accepts URL objects of another realm or package too. */
 export function isUrl(value: unknown): value is URL {
   return (
     Object.prototype.toString.call(value) === '[object URL]' &&
@@ -70,7 +74,7 @@ export function isUrl(value: unknown): value is URL {
   );
 }
 
-/** Throws a TypeError when it is malformed, or its module does not exist. */
+/** Throws a TypeError when the name is malformed or no such module exists. */
 export function parseExportName(
   callable: URL | string,
   argument: string,
@@ -99,23 +103,24 @@ export function parseExportName(
     if (!isFile(file)) {
       throw codedTypeError(
         'ERR_JOBSERVER_FUNCTION',
-        `Expected \`${argument}\` to name a module, but there is no file ${file}`,
+        `Expected \`${argument}\` to name a module, but there is no file ` +
+          `${file}`,
       );
     }
   }
   return { url, path };
 }
 
-/** The path of a file: URL; undefined when it cannot be one. */
+/** The path of a file: URL; undefined when the URL has none. */
 export function fileOf(url: string): string | undefined {
   try {
     return fileURLToPath(url);
   } catch {
-    return undefined; // Another scheme, a host, or an encoded slash.
+    return undefined; // It has another scheme, a host or an encoded slash.
   }
 }
 
-/** For messages: a data: URL may be as long as a program. */
+/** The URL for messages, shortened if it is a data: URL. */
 export function shortUrl(url: string): string {
   return url.startsWith('data:') && url.length > 60
     ? `${url.slice(0, 60)}…`
@@ -133,7 +138,7 @@ function split(callable: URL | string): { module: string; fragment?: string } {
   const fragment = text.slice(mark + 1);
   const module = text.slice(0, mark);
   if (isUrlText(text)) return { module, fragment: decode(fragment) };
-  // A directory may have the mark in its name.
+  // The name of a directory may contain '#'.
   return fragment.includes('/') ? { module: text } : { module, fragment };
 }
 
@@ -145,7 +150,7 @@ function decode(fragment: string): string {
   try {
     return decodeURIComponent(fragment);
   } catch {
-    return fragment; // A bare percent sign stands for itself.
+    return fragment; // It contains a percent sign that escapes nothing.
   }
 }
 
