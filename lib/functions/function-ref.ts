@@ -86,7 +86,7 @@ export async function importModule(url: string): Promise<unknown> {
   return namespace;
 }
 
-/** For messages, traces and diagnostics: "fib (file:///app/tasks.mjs)". */
+/** For messages, traces and diagnostics: "fib (file:///app/jobs.mjs)". */
 export function describeFunction(ref: FunctionRef): string {
   if (ref.kind === 'global') return `${ref.path.join('.')} (global)`;
   if (ref.kind === 'builtin') {

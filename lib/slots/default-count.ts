@@ -1,4 +1,4 @@
-// How many slots a new Jobserver has.
+// Checks the number of slots of a Jobserver, and finds its default.
 import { availableParallelism } from 'node:os';
 import { cpuQuota } from './cpu-quota.js';
 import { invalidArgument, outOfRange } from '../errors.js';
@@ -16,8 +16,9 @@ export function checkSlots(slots: unknown): number {
 }
 
 /**
- * JOBSERVER_SLOTS, or else how many CPUs this process may use, by affinity and
- * by the quotas of its control groups: whole ones, and at least one.
+ * JOBSERVER_SLOTS or, when that is not set, the number of CPUs that the CPU
+ * affinity and the control groups allow this process, rounded down but at
+ * least 1.
  */
 export function defaultSlots(): number {
   const text = process.env['JOBSERVER_SLOTS'];

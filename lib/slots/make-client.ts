@@ -1,8 +1,8 @@
-// The job server of a make that this process runs under, as two fds for a
-// SlotPipe and the slot that make has already given to this process. The fds
-// are descriptions of our own: make, and whoever else has inherited its pipe,
-// shares the status flags of the one that it handed down. What cannot be used
-// costs a warning, never an error.
+// Opens the job server of a make that this process runs under: two fds for a
+// SlotPipe, and the slot that make has already given to this process. The pipe
+// is opened anew, because the fds that make passes down share their status
+// flags with make and all its other children. A job server that cannot be used
+// causes a warning, never an error.
 import {
   constants,
   fstatSync,
@@ -22,12 +22,13 @@ export interface MakeSlots extends Pipe {
   readonly ownSlot: MakeOwnSlot | undefined;
 }
 
-/** Why a job server cannot be used; nobody outside sees one. */
+/** Why a job server cannot be used. Never leaves this file. */
 class Unusable extends Error {}
 
 /**
- * The slots of the make that MAKEFLAGS names, for the caller to close; 1 where
- * make wants one job at a time; undefined without a job server of use.
+ * The slots of the make that MAKEFLAGS names, which the caller must close; 1
+ * when make allows one job at a time; undefined when there is no job server or
+ * it cannot be used.
  */
 export function joinMake(
   makeflags: string | undefined,
@@ -39,10 +40,14 @@ export function joinMake(
     case 'serial':
       return 1;
     case 'disabled':
-      warn(style.word, `make keeps it from this recipe; ${plus}`, 'one slot');
+      warn(
+        style.word,
+        `make does not let this recipe use it; ${plusHint}`,
+        'one slot',
+      );
       return 1;
     case 'unknown':
-      warn(style.word, 'it is of an unknown kind', ownCount);
+      warn(style.word, 'it is of an unknown kind', ownSlots);
       return undefined;
     case 'fifo':
       return tryJoin(style.word, () => openFifo(style.path));
@@ -57,14 +62,13 @@ function tryJoin(word: string, open: () => Pipe): MakeSlots | undefined {
   try {
     return withOwnSlot(open());
   } catch (error) {
-    warn(word, (error as Error).message, ownCount);
+    warn(word, (error as Error).message, ownSlots);
     return undefined;
   }
 }
 
-const plus =
-  "put '+' in front of the line of the recipe that starts this program";
-const ownCount = 'slots of its own';
+const plusHint = "put '+' in front of the recipe line that starts this program";
+const ownSlots = 'slots of its own';
 
 let hasWarned = false;
 
@@ -79,32 +83,32 @@ function warn(word: string, why: string, instead: string): void {
 }
 
 function openFifo(path: string): Pipe {
-  // Reader first: without one, opening the other end would fail or wait.
+  // The reader is opened first: opening a writer without one fails or waits.
   return openEnds(path, path, (reader) => {
-    // Only what hands out bytes may be read and written as if it were tokens.
+    // A regular file must not be read and written as if it contained tokens.
     const stats = fstatSync(reader);
     if (stats.isFIFO() || stats.isCharacterDevice()) return;
-    throw new Unusable(`${path} is no fifo`);
+    throw new Unusable(`${path} is not a fifo`);
   });
 }
 
-/** Numbers of fds that make has opened, and which stay as they are. */
+/** Opens the pipe of two inherited fds anew. The inherited fds stay open. */
 function openInherited(reader: number, writer: number): Pipe {
   if (process.platform !== 'linux') {
     throw new Unusable(
-      `${process.platform} has no way to open an inherited pipe anew; a make ` +
-        'of version 4.4 or later has a fifo instead',
+      `${process.platform} cannot open an inherited pipe anew; make 4.4 and ` +
+        'later use a fifo instead',
     );
   }
   const pipe = pipeAt(reader, O_RDONLY);
   if (pipe !== pipeAt(writer, O_WRONLY)) {
-    throw new Unusable(`fds ${reader} and ${writer} are of different pipes`);
+    throw new Unusable(`fds ${reader} and ${writer} belong to different pipes`);
   }
-  // Without make, these numbers may be those of pipes that Node uses inside of
-  // this process; taking a byte from one would hang it at the next signal.
+  // When no make is running, these may be fds of pipes that Node itself uses.
+  // Taking a byte from one would make the process hang at the next signal.
   if (isAnonymous(pipe) && !isHeldByAncestor(pipe)) {
     throw new Unusable(
-      `fds ${reader} and ${writer} do not come from a make; ${plus}`,
+      `fds ${reader} and ${writer} do not come from a make; ${plusHint}`,
     );
   }
   return openEnds(fdPath(reader), fdPath(writer));
@@ -130,20 +134,21 @@ function fdPath(fd: number, pid: number | 'self' = 'self'): string {
   return `/proc/${pid}/fd/${fd}`;
 }
 
-/** The name of the pipe that fd is an end of. */
+/** The name that the kernel gives to the pipe of an fd. */
 function pipeAt(fd: number, mode: number): string {
   try {
     const isPipe = fstatSync(fd).isFIFO();
     if (isPipe && canBeUsed(fd, mode)) return readlinkSync(fdPath(fd));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EBADF') throw error;
-    throw new Unusable(`fd ${fd} is not open; ${plus}`);
+    throw new Unusable(`fd ${fd} is not open; ${plusHint}`);
   }
   const end = mode === O_RDONLY ? 'reading' : 'writing';
-  throw new Unusable(`fd ${fd} is no pipe open for ${end}; ${plus}`);
+  throw new Unusable(`fd ${fd} is not a pipe open for ${end}; ${plusHint}`);
 }
 
-// Opening through /proc would give the other end as readily.
+// Opening an fd through /proc could also open the other end of its pipe, so the
+// mode of the fd is checked.
 function canBeUsed(fd: number, mode: number): boolean {
   const info = readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8');
   const flags = parseInt(/^flags:\s*([0-7]+)/m.exec(info)![1]!, 8);
@@ -155,7 +160,7 @@ function isAnonymous(pipe: string): boolean {
   return pipe.startsWith('pipe:');
 }
 
-/** A make that lives has its ends open, and is an ancestor of its recipes. */
+/** A running make is an ancestor of its recipes and holds the pipe open. */
 function isHeldByAncestor(pipe: string): boolean {
   let pid = process.ppid;
   while (pid > 0) {
@@ -170,7 +175,7 @@ function holds(pid: number, pipe: string): boolean {
     const fds = readdirSync(`/proc/${pid}/fd`);
     return fds.some((fd) => isLinkTo(fdPath(Number(fd), pid), pipe));
   } catch {
-    // Of another user: it tells nothing, and its own parent may.
+    // The process belongs to another user. The search continues at its parent.
     return false;
   }
 }
@@ -179,7 +184,7 @@ function isLinkTo(path: string, target: string): boolean {
   try {
     return readlinkSync(path) === target;
   } catch {
-    // Closed since the directory was read.
+    // The fd was closed after the directory was read.
     return false;
   }
 }
@@ -189,21 +194,21 @@ function parentOf(pid: number): number {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8');
     return Number(/^PPid:\s*(\d+)/m.exec(status)?.[1] ?? 0);
   } catch {
-    // Gone in the meantime; nobody tells who is above.
+    // The process has ended, so its parent is unknown.
     return 0;
   }
 }
 
 /**
- * The slot that make has given to this process, and for which there is no byte
- * in the pipe. All Jobservers of the process have this one together. Without
- * it, as many recipes as make has slots would wait for each other's for ever.
+ * The slot that make has given to this process, for which the pipe has no byte.
+ * All Jobservers of the process share it. Without it, as many recipes as make
+ * has slots could wait for each other's slots forever.
  */
 export class MakeOwnSlot {
   readonly #slot: Pipe;
   readonly #selector: Fd;
 
-  /** Borrows both. */
+  /** Borrows the fds of both arguments. */
   constructor(slot: Pipe, slots: Fd) {
     this.#slot = slot;
     this.#selector = new Fd(check(native.selectorOpen(), 'open a selector'));
@@ -217,13 +222,13 @@ export class MakeOwnSlot {
     }
   }
 
-  /** Readable while this slot or one of the pipe is free; -1 in a fork. */
+  /** An fd, readable while this or another slot is free; -1 in a fork. */
   get ready(): number {
     return this.#selector.number;
   }
 
   tryTake(): boolean {
-    // A fork has a slot of its own already, and the fds closed.
+    // In a fork these fds are closed: it already has the slot of its job.
     const { number } = this.#slot.reader;
     return number >= 0 && native.read(number, new Uint8Array(1), 0, 1) === 1;
   }
@@ -253,7 +258,7 @@ function withOwnSlot({ reader, writer }: Pipe): MakeSlots {
 const key = Symbol.for('jobserver.makeOwnSlot');
 const globals = globalThis as typeof globalThis & { [key]?: Pipe };
 
-/** One byte in a pipe while it is free; open until the process ends. */
+/** A pipe with one byte while the slot is free; open until the process ends. */
 function processSlot(): Pipe {
   if (globals[key] !== undefined) return globals[key];
   const slot = openPipe('own slot');

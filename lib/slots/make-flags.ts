@@ -1,10 +1,10 @@
-// What MAKEFLAGS says of a job server. Pure: text in, a style out; nothing is
-// opened here, and nothing that the text may contain is an error.
+// Parses what MAKEFLAGS says about a job server. Opens nothing, and returns a
+// style for every text: none is an error.
 
-/** How a make offers its slots. `word` is what it said, for messages. */
+/** How make offers its slots. `word` is the word in MAKEFLAGS, for messages. */
 export type Style =
   | { readonly kind: 'none' }
-  /** No job server, since one job at a time is all that was asked for. */
+  /** There is no job server: make was asked to run one job at a time. */
   | { readonly kind: 'serial' }
   | {
       readonly kind: 'pipe';
@@ -13,7 +13,7 @@ export type Style =
       readonly writer: number;
     }
   | { readonly kind: 'fifo'; readonly word: string; readonly path: string }
-  /** There is a job server, and this process is to work without it. */
+  /** There is a job server, but make does not let this recipe use it. */
   | { readonly kind: 'disabled'; readonly word: string }
   | { readonly kind: 'unknown'; readonly word: string };
 
@@ -21,8 +21,9 @@ const auth = /^--jobserver-(?:auth|fds)=(.*)$/s;
 const jobs = /^(?:-j|--jobs=)(\d*)$/;
 
 /**
- * The last word counts (GNU Make manual, "POSIX Jobserver Interaction"):
- * --jobserver-auth=R,W, --jobserver-auth=fifo:PATH, or --jobserver-fds=R,W.
+ * The last of these words counts: --jobserver-auth=R,W,
+ * --jobserver-auth=fifo:PATH or --jobserver-fds=R,W. See the GNU Make manual,
+ * "POSIX Jobserver Interaction".
  */
 export function parseMakeflags(makeflags: string): Style {
   let style: Style = { kind: 'none' };
@@ -37,8 +38,8 @@ export function parseMakeflags(makeflags: string): Style {
 }
 
 /**
- * The words in front of ` -- `; definitions of variables follow it. The first
- * one has no dash where it is a row of letters.
+ * The words before ` -- `, which variable definitions follow. The first word
+ * has no dash when it consists of single-letter options.
  */
 function options(makeflags: string): string[] {
   const words = split(makeflags);
@@ -46,7 +47,7 @@ function options(makeflags: string): string[] {
   return end < 0 ? words : words.slice(0, end);
 }
 
-/** At blanks; a backslash makes the character behind it an ordinary one. */
+/** Splits at white space. A backslash escapes the character after it. */
 function split(text: string): string[] {
   const words = text.match(/(?:\\.|[^\s\\]|\\$)+/gs) ?? [];
   return words.map((word) => word.replace(/\\(.)/gs, '$1'));
@@ -54,13 +55,13 @@ function split(text: string): string[] {
 
 function styleOf(word: string, value: string): Style {
   const path = /^fifo:(.+)$/s.exec(value)?.[1];
-  // No path has a null character in it, and Node throws for one.
+  // A path cannot contain a null character, and Node throws for one.
   if (path !== undefined && !path.includes('\0')) {
     return { kind: 'fifo', word, path };
   }
   const pair = /^(-?)(\d+),(-?)(\d+)$/.exec(value);
   if (pair === null) return { kind: 'unknown', word };
-  // Make writes -2,-2 for a recipe that it does not let in.
+  // Make writes -2,-2 for a recipe that may not use its job server.
   if (pair[1] !== '' || pair[3] !== '') return { kind: 'disabled', word };
   const [reader, writer] = [Number(pair[2]), Number(pair[4])];
   if (Math.max(reader, writer) > 0x7fffffff) return { kind: 'unknown', word };

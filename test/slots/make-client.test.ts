@@ -209,7 +209,7 @@ describe.each(cases)('a pool of %s style, %s context', (_, name, makePool) => {
     const makeflags = '--jobserver-auth=4,3';
     const run = await runProgram(['count', context], { ...pool, makeflags });
     expect(run.warnings).toMatchObject([
-      { message: expect.stringContaining('fd 4 is no pipe open for reading') },
+      { message: expect.stringContaining('fd 4 is not a pipe open for reading') },
     ]);
     expect(pool.free()).toEqual(inOrder(bytes));
   });
@@ -256,7 +256,7 @@ describe('a job server that cannot be used', () => {
     const makeflags = `--jobserver-auth=fifo:${path}`;
     const run = await runProgram(['count', context], { makeflags, env });
     expect(run.found).toEqual({ slots: [7, 7] });
-    expect(run.warnings[0]!.message).toContain('is no fifo');
+    expect(run.warnings[0]!.message).toContain('is not a fifo');
   });
 
   test('negative numbers leave one slot, with a warning that tells of + (MKF-03)', async () => {

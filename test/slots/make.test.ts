@@ -134,7 +134,7 @@ function spans(): Span[] {
       expect(run.warnings).toEqual([
         {
           code: 'JOBSERVER_NO_MAKE',
-          message: expect.stringMatching(/put '\+' in front of the line/),
+          message: expect.stringMatching(/put '\+' in front of the recipe line/),
         },
       ]);
       expect(overlap(spans())).toBeLessThanOrEqual(2);
