@@ -7,7 +7,13 @@ const contexts = ['forkserver', 'spawn', 'fork'] as const;
 
 /**
  * How the process of a job starts: 'spawn' starts a new node, 'forkserver'
- * forks a warm node, 'fork' forks the process that submits the job.
+ * forks a warm node, 'fork' forks the process that submits the job. See
+ * {@link JobserverOptions.context}.
+ *
+ * @example
+ * ```js
+ * const jobserver = new Jobserver({ context: 'spawn' });
+ * ```
  */
 export type Context = (typeof contexts)[number];
 

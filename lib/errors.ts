@@ -4,6 +4,15 @@
 /**
  * A timeout passed before there was a slot, the sleep gate admitted the job, or
  * the result arrived.
+ *
+ * @example
+ * ```js
+ * try {
+ *   await future.result({ timeout: 1000 });
+ * } catch (error) {
+ *   if (error instanceof Blocked) future.kill(); // still running
+ * }
+ * ```
  */
 export class Blocked extends Error {
   /** 'Blocked'. */
@@ -32,6 +41,15 @@ export interface Ending {
 /**
  * The process of the job ended without sending a result: it was killed, it
  * called `process.exit`, or it crashed.
+ *
+ * @example
+ * ```js
+ * try {
+ *   await jobserver.run(process.exit, 3);
+ * } catch (error) {
+ *   if (error instanceof LostResult) console.log(error.exitCode); // 3
+ * }
+ * ```
  */
 export class LostResult extends Error implements Ending {
   /** 'LostResult'. */
@@ -63,6 +81,18 @@ function how({ exitCode, signal }: Ending): string {
 /**
  * A callback registered with `whenDone` threw; `cause` is what it threw. The
  * remaining callbacks of that future run when the method is called again.
+ *
+ * @example
+ * ```js
+ * future.whenDone(() => {
+ *   throw new Error('in a callback');
+ * });
+ * try {
+ *   await future.result();
+ * } catch (error) {
+ *   if (error instanceof CallbackRaised) console.log(error.cause.message);
+ * }
+ * ```
  */
 export class CallbackRaised extends Error {
   /** 'CallbackRaised'. */

@@ -17,5 +17,9 @@ export type { Signal } from './system/signals.js';
 export type { SleepGate } from './job/submission.js';
 export type { ExecutorFuture, WorkState } from './executor/queued-call.js';
 
-/** True in a process that was started to run a job. */
+/**
+ * True in a process that was started to run a job. A job imports the module of
+ * its function; this guards the main part of such a module. See {@link Jobserver}
+ * for an example.
+ */
 export const isWorker: boolean = workerState.isWorker;

@@ -45,7 +45,7 @@ import type { Signal } from './system/signals.js';
 import { trace } from './system/trace.js';
 import { sendable } from './wire/value.js';
 
-/** Options of `new Jobserver()`. */
+/** Options of {@link Jobserver | new Jobserver()}. */
 export interface JobserverOptions {
   /**
    * The number of jobs that may run at once, 1 to 4096. Default: the slots of
@@ -73,7 +73,7 @@ export interface JobserverOptions {
   orphanSignal?: Signal | null | undefined;
 }
 
-/** Options of `submit` and `submitSync`. */
+/** Options of {@link Jobserver.submit} and {@link Jobserver.submitSync}. */
 export interface SubmitOptions {
   /**
    * The longest wait for a slot and the sleep gate in milliseconds, then
@@ -221,7 +221,9 @@ export class Jobserver implements Disposable, AsyncDisposable {
     });
   }
 
-  /** Like `submit`, but blocks the thread and needs no event loop. */
+  /**
+   * Like {@link Jobserver.submit}, but blocks the thread and needs no event loop.
+   */
   submitSync<A extends unknown[], R>(
     fn: Callable<A, R>,
     args?: A,
@@ -273,7 +275,9 @@ export class Jobserver implements Disposable, AsyncDisposable {
     return this.#mapAsync(fn, items, options, only);
   }
 
-  /** Like `map`, but blocks the thread and needs no event loop. */
+  /**
+   * Like {@link Jobserver.map}, but blocks the thread and needs no event loop.
+   */
   mapSync<T, R>(
     fn: Callable<[T], R>,
     items: Iterable<T>,
@@ -283,7 +287,14 @@ export class Jobserver implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Like `map`, but each item is a list of arguments: calls fn(...item).
+   * Like {@link Jobserver.map}, but each item is a list of arguments: calls
+   * fn(...item).
+   *
+   * @example
+   * ```js
+   * const pairs = [[2, 3], [2, 4]];
+   * for await (const n of jobserver.starmap(Math.pow, pairs)) console.log(n);
+   * ```
    *
    * @throws as `map` does.
    */
@@ -295,7 +306,10 @@ export class Jobserver implements Disposable, AsyncDisposable {
     return this.#mapAsync(fn, argses, options, spread);
   }
 
-  /** Like `starmap`, but blocks the thread and needs no event loop. */
+  /**
+   * Like {@link Jobserver.starmap}, but blocks the thread and needs no event
+   * loop.
+   */
   starmapSync<A extends unknown[], R>(
     fn: Callable<A, R>,
     argses: Iterable<A>,
@@ -365,6 +379,14 @@ export class Jobserver implements Disposable, AsyncDisposable {
    * Handles the jobs that have finished: gives their slots back and runs their
    * callbacks. Does not wait. The event loop does the same by itself.
    *
+   * @example
+   * ```js
+   * while (jobserver.running > 0) {
+   *   doOtherWork();
+   *   jobserver.reclaimResources();
+   * }
+   * ```
+   *
    * @throws CallbackRaised, one error a call; ERR_JOBSERVER_CLOSED.
    */
   reclaimResources(): void {
@@ -376,6 +398,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
   /**
    * Rejects new calls and calls that wait for a slot, waits for the running
    * jobs, and closes the pool in this process, for all handles that share it.
+   * See {@link Jobserver} for an example.
    *
    * @throws CallbackRaised for the first callback that threw and whose error no
    * call has received, after everything is closed; further errors become
@@ -388,8 +411,16 @@ export class Jobserver implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Like `close`, but does not wait for running jobs: they go on, their futures
-   * stay usable, and their slots are given back when they end.
+   * Like {@link Jobserver.close}, but does not wait for running jobs: they go on,
+   * their futures stay usable, and their slots are given back when they end.
+   *
+   * @example
+   * ```ts
+   * {
+   *   using jobserver = new Jobserver({ slots: 2 });
+   *   console.log(jobserver.submitSync(square, [7]).resultSync());
+   * } // closeSync()
+   * ```
    *
    * @throws as `close` does.
    */
@@ -400,12 +431,20 @@ export class Jobserver implements Disposable, AsyncDisposable {
     this.#pool.reportCallbackErrors();
   }
 
-  /** `close()`, as `await using` calls it. */
+  /**
+   * {@link Jobserver.close}, as `await using` calls it.
+   *
+   * @example
+   * ```ts
+   * await using jobserver = new Jobserver({ slots: 2 });
+   * console.log(await jobserver.run(square, 7));
+   * ```
+   */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  /** `closeSync()`, as `using` calls it. */
+  /** {@link Jobserver.closeSync}, as `using` calls it. */
   [Symbol.dispose](): void {
     this.closeSync();
   }

@@ -38,7 +38,7 @@ import {
   QueuedCall,
 } from './queued-call.js';
 
-/** Options of `submitWith`. */
+/** Options of {@link JobserverExecutor.submitWith}. */
 export interface WorkOptions {
   /**
    * Aborting cancels a pending call, or ends the running job (SIGTERM, then
@@ -49,7 +49,7 @@ export interface WorkOptions {
   priority?: number | undefined;
 }
 
-/** Options of `shutdown`. */
+/** Options of {@link JobserverExecutor.shutdown}. */
 export interface ShutdownOptions {
   /** Whether to wait until all calls have ended; default true. */
   wait?: boolean | undefined;
@@ -165,7 +165,13 @@ export class JobserverExecutor implements AsyncDisposable {
    * arguments, environment and working directory are captured when `submit` is
    * called. The promise resolves with the value of the job. It rejects with what
    * the job threw, with LostResult when the job died, and where
-   * `Jobserver.submit` would reject.
+   * {@link Jobserver.submit} would reject.
+   *
+   * @example
+   * ```js
+   * const promise = executor.submit(square, 7);
+   * console.log(promise.state, await promise); // pending 49
+   * ```
    *
    * @throws ERR_JOBSERVER_EXECUTOR_SHUTDOWN after `shutdown`, and nothing else.
    */
@@ -177,7 +183,7 @@ export class JobserverExecutor implements AsyncDisposable {
   }
 
   /**
-   * Like `submit`, with an AbortSignal or a priority.
+   * Like {@link JobserverExecutor.submit}, with an AbortSignal or a priority.
    *
    * @example
    * ```js
@@ -204,6 +210,11 @@ export class JobserverExecutor implements AsyncDisposable {
    * items. The items are read when the first result is requested: all of them,
    * or `bufferSize` chunks ahead of the reader. Leaving the loop early cancels
    * the pending calls.
+   *
+   * @example
+   * ```js
+   * for await (const n of executor.map(square, [1, 2, 3])) console.log(n);
+   * ```
    *
    * @throws at once for invalid arguments and after `shutdown`. The iterator
    * throws what fn threw, in the place of its result, and a DOMException named
@@ -232,6 +243,11 @@ export class JobserverExecutor implements AsyncDisposable {
    * a later call of `shutdown` may cancel them. A Jobserver that the executor
    * has made is closed at the end.
    *
+   * @example
+   * ```js
+   * await executor.shutdown({ cancelFutures: true });
+   * ```
+   *
    * @throws TypeError for an invalid option.
    */
   async shutdown(options: ShutdownOptions = {}): Promise<void> {
@@ -247,19 +263,29 @@ export class JobserverExecutor implements AsyncDisposable {
     if (wait) await this.#end;
   }
 
-  /** `shutdown()`, as `await using` calls it. */
+  /** {@link JobserverExecutor.shutdown}, as `await using` calls it. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown();
   }
 
-  /** Lets its calls keep the process alive, the default. Returns the executor. */
+  /**
+   * Lets its calls keep the process alive, the default. The opposite of
+   * {@link JobserverExecutor.unref}. Returns the executor.
+   */
   ref(): this {
     if (!this.#isRef) this.#pool.unhold(-this.#active);
     this.#isRef = true;
     return this;
   }
 
-  /** Lets the process end although calls are left. Returns the executor. */
+  /**
+   * Lets the process end although calls are left. Returns the executor.
+   *
+   * @example
+   * ```js
+   * const background = new JobserverExecutor(jobserver).unref();
+   * ```
+   */
   unref(): this {
     if (this.#isRef) this.#pool.unhold(this.#active);
     this.#isRef = false;

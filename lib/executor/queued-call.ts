@@ -7,13 +7,21 @@ import type { Plan } from '../job/running-job.js';
 /**
  * The state of a call of an executor: 'pending' in the queue, 'running' once its
  * process has started, 'cancelled' when it will never run, 'finished' with a
- * value or an error.
+ * value or an error. See {@link JobserverExecutor.submit}.
  */
 export type WorkState = 'pending' | 'running' | 'cancelled' | 'finished';
 
-/** A promise for the value of a call, with the state of the call. */
+/**
+ * A promise for the value of a call, with the state of the call.
+ *
+ * @example
+ * ```js
+ * const promise = executor.submit(square, 7);
+ * if (!promise.cancel()) console.log(promise.state); // running or finished
+ * ```
+ */
 export interface ExecutorFuture<T> extends Promise<T> {
-  /** See `WorkState`. */
+  /** Where the call is now. */
   readonly state: WorkState;
   /**
    * Takes a pending call out of the queue: it never runs, and the promise

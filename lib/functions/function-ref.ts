@@ -16,7 +16,7 @@ import {
 
 /**
  * What a job calls: a function, or the `URL#export` of a function, whose type
- * the compiler cannot check.
+ * the compiler cannot check. See {@link Jobserver.run}.
  */
 export type Callable<A extends unknown[], R> =
   ((...args: A) => R) | URL | string;

@@ -55,7 +55,7 @@ interface FutureControl {
 
 export let futureControl: FutureControl;
 
-/** Options of `Future.wait` and `Future.waitSync`. */
+/** Options of {@link Future.wait} and {@link Future.waitSync}. */
 export interface WaitOptions {
   /** Milliseconds; default: no limit. 0 looks once without waiting. */
   timeout?: number | undefined;
@@ -89,6 +89,13 @@ const notCloneable = (): never => {
 /**
  * One submitted job. A Future has no `then`, so that `await jobserver.submit(…)`
  * gives the Future itself. It cannot be sent to another process or thread.
+ *
+ * @example
+ * ```js
+ * const future = await jobserver.submit(square, [7]);
+ * future.whenDone(() => console.log('done'));
+ * console.log(await future.result()); // 49
+ * ```
  */
 export class Future<T> {
   static {
@@ -142,6 +149,11 @@ export class Future<T> {
   /**
    * Looks once, without waiting, whether the job has finished.
    *
+   * @example
+   * ```js
+   * if (future.done()) console.log(future.resultSync());
+   * ```
+   *
    * @throws CallbackRaised when a whenDone callback has thrown.
    */
   done(): boolean {
@@ -151,6 +163,12 @@ export class Future<T> {
 
   /**
    * Sends `killSignal`, if given, and waits for the job to finish.
+   *
+   * @example
+   * ```js
+   * const isOver = await future.wait({ timeout: 1000 });
+   * if (!isOver) await future.wait({ killSignal: 'SIGKILL' });
+   * ```
    *
    * @returns true when it has finished, false when the time is up.
    * @throws CallbackRaised when a whenDone callback has thrown; TypeError or
@@ -177,7 +195,7 @@ export class Future<T> {
     });
   }
 
-  /** Like `wait`, but blocks the thread and needs no event loop. */
+  /** Like {@link Future.wait}, but blocks the thread and needs no event loop. */
   waitSync(options: WaitOptions = {}): boolean {
     const deadline = this.#begin(options);
     for (;;) {
@@ -190,6 +208,12 @@ export class Future<T> {
 
   /**
    * Waits for the job and returns its value, the same value at each call.
+   * `timeout` is in milliseconds; default: no limit.
+   *
+   * @example
+   * ```js
+   * console.log(await future.result({ timeout: 1000 }));
+   * ```
    *
    * @throws what the job threw; LostResult when it ended without a result;
    * Blocked when the timeout passes first (the job goes on); AbortError when
@@ -201,7 +225,7 @@ export class Future<T> {
     throw new Blocked(`No result within ${timeout} ms`);
   }
 
-  /** Like `result`, but blocks the thread and needs no event loop. */
+  /** Like {@link Future.result}, but blocks the thread and needs no event loop. */
   resultSync(options: { timeout?: number | undefined } = {}): T {
     const { timeout } = checkOptions(options);
     if (this.waitSync({ timeout })) return this.#value();
@@ -210,6 +234,11 @@ export class Future<T> {
 
   /**
    * Sends a signal to the process of the job, SIGTERM by default.
+   *
+   * @example
+   * ```js
+   * future.kill('SIGKILL');
+   * ```
    *
    * @returns false when the job has finished. No signal is sent then, because
    * another process may have the pid.
@@ -226,6 +255,11 @@ export class Future<T> {
   /**
    * Calls fn(...args) when the job has finished, or at once if it has. The
    * return value of the callback is ignored; a promise is not awaited.
+   *
+   * @example
+   * ```js
+   * future.whenDone(console.log, 'job', future.pid, 'has finished');
+   * ```
    *
    * @returns the number of the registration: 0, 1, 2, …
    * @throws TypeError when fn is not a function; CallbackRaised when fn is

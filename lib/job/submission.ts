@@ -19,7 +19,8 @@ import type { SlotLine } from './slot-line.js';
 
 /**
  * Decides whether a job may start: `undefined` admits it, a number is how many
- * milliseconds to wait before the gate is asked again.
+ * milliseconds to wait before the gate is asked again. See
+ * {@link Jobserver.replaceSleep}.
  */
 export type SleepGate = () => number | undefined;
 

@@ -5,7 +5,10 @@ import type { Condition } from './condition.js';
 import { type Deadline, deadlineAfter, never } from '../system/deadline.js';
 import { checkOptions, invalidArgument, outOfRange } from '../errors.js';
 
-/** Options of `map` and `starmap`. */
+/**
+ * Options of {@link Jobserver.map}, {@link Jobserver.starmap} and
+ * {@link JobserverExecutor.map}.
+ */
 export interface MapOptions {
   /**
    * Milliseconds from the call of map to the last result; default: no limit.

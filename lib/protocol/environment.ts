@@ -4,7 +4,10 @@ import { invalidArgument, invalidValue } from '../errors.js';
 /** A string sets a variable, null unsets it. */
 export type EnvRevision = ReadonlyMap<string, string | null>;
 
-/** Variables by name, as an object or as pairs; null unsets one. */
+/**
+ * Variables by name, as an object or as [name, value] pairs; null unsets a
+ * variable. See {@link Jobserver.reviseEnv}.
+ */
 export type EnvAdditions =
   | Readonly<Record<string, string | null>>
   | Iterable<readonly [string, string | null]>;

@@ -2,7 +2,9 @@
 import { constants } from 'node:os';
 import { invalidArgument, outOfRange } from '../errors.js';
 
-/** The name of a signal, or its number on this system. */
+/**
+ * The name of a signal, or its number on this system. See {@link Future.kill}.
+ */
 export type Signal = NodeJS.Signals | number;
 
 const numbers = constants.signals as Partial<Record<string, number>>;
