@@ -2,16 +2,16 @@
 
 const { env, execArgv } = process;
 
-// A node without threads can fork itself, and runs the tests of that only.
+// Only a node without threads can fork itself. It runs only the tests of that.
 const isForkable = execArgv.includes('--single-threaded');
 const forkTests = 'contract/fork.test.js';
 
-// The tests are compiled by tsc first: the processes they start must find the
-// same JavaScript that jest runs.
+// The tests are compiled before jest runs, because the processes that they start
+// have to find the same JavaScript.
 module.exports = {
   testEnvironment: 'node',
   transform: {},
-  // Jobs are processes, and machines are slow.
+  // Every job starts a process, which takes long on a slow machine.
   testTimeout: 90_000 * Number(env.TEST_TIMEOUT_FACTOR ?? 1),
   roots: ['<rootDir>/dist-test'],
   testMatch: [isForkable ? `**/${forkTests}` : '**/*.test.js'],

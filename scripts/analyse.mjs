@@ -1,12 +1,24 @@
-// Lets compilers and analysers look for faults in what Linux has of native/:
-// warnings of g++ and clang as errors, clang-tidy and cppcheck. The warnings for
-// macOS are errors of prebuild-all.mjs.
-//   node scripts/analyse.mjs
-// Needs Debian's packages clang-19, clang-tidy-19 and cppcheck.
+// Analyses the C++ that is compiled for Linux. prebuild-all.mjs compiles that for
+// macOS, with warnings as errors as well.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { command, endWithCommands, root, runSteps } from './command.mjs';
+import {
+  command,
+  commandLine,
+  endWithCommands,
+  root,
+  runSteps,
+} from './command.mjs';
 import { oldestNode } from './npm-package.mjs';
+
+const usage = `
+Usage: node scripts/analyse.mjs [g++ | clang | clang-tidy | cppcheck …]
+
+Analyses native/ with all four tools, or with those named: the compilers with
+many warnings, each of which is an error, then clang-tidy and cppcheck. Needs
+the Debian packages clang-19, clang-tidy-19 and cppcheck.
+`;
+const { positionals } = commandLine(usage, { allowPositionals: true });
 
 const node = await oldestNode();
 const sources = ['native', 'native/linux'].flatMap((folder) =>
@@ -14,7 +26,7 @@ const sources = ['native', 'native/linux'].flatMap((folder) =>
     .filter((name) => name.endsWith('.cc'))
     .map((name) => `${folder}/${name}`),
 );
-// As addon.gypi has them.
+// The same as in addon.gypi.
 const flags = [
   ['-std=c++17', '-fno-exceptions', '-fno-rtti'],
   ['-isystem', 'node_modules/node-addon-api'],
@@ -43,4 +55,4 @@ const steps = Object.entries(tools).map(([name, [file, ...args]]) => [
   name,
   async () => void (await command(file, args, { minutes: 10 })),
 ]);
-await runSteps(Object.fromEntries(steps));
+await runSteps(Object.fromEntries(steps), positionals);

@@ -1,8 +1,8 @@
-// Builds the addon for this machine, unless a build is newer than its sources:
-//   node scripts/build-native.mjs [--prebuild]
-// With --prebuild the stripped binary goes to prebuilds/ instead. Runs in a
-// user's node_modules too, where npx brings what a build needs and binding.gyp
-// is there for the time of the build only.
+// Builds the addon for this machine, unless the last build is newer than the
+// sources. This script is part of the package, because the error for a missing
+// binary tells the user to run it. It therefore imports no other script. In a
+// user's node_modules, npx installs the build tools, and binding.gyp exists
+// only during the build.
 import { spawnSync } from 'node:child_process';
 import {
   existsSync,
@@ -16,23 +16,30 @@ import {
 import { createRequire } from 'node:module';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
+const usage = `
+Usage: node scripts/build-native.mjs
+
+Builds the addon for this machine into build/, unless the last build is newer
+than its sources. Needs Python 3, make and a C++17 compiler.
+`;
 const script = fileURLToPath(import.meta.url);
 const root = join(dirname(script), '..');
 const release = join(root, 'build', 'Release');
 const binary = join(release, 'addon.node');
-// Says for which machine the last build was and, by its time, of what sources.
+// Its text is the machine of the last build; sources that are newer than the
+// file have changed since.
 const label = join(release, 'built-for');
 const target = `${process.platform}-${process.arch}`;
 const gyp = join(root, 'binding.gyp');
 const gypi = join(root, 'native', 'addon.gypi');
-const isPrebuild = process.argv.includes('--prebuild');
 
 const tools = ['node-gyp/bin/node-gyp.js', 'node-addon-api'];
-if (isPrebuild) tools.push('prebuildify/bin.js');
 
 try {
-  if (isPrebuild || !isUpToDate()) build();
+  if (wantsHelp()) console.log(usage.trim());
+  else if (!isUpToDate()) build();
 } catch (error) {
   console.error(
     `The addon could not be built for ${target}: ${error.message}. A build ` +
@@ -41,16 +48,22 @@ try {
   process.exitCode = 1;
 }
 
+function wantsHelp() {
+  const help = { type: 'boolean', short: 'h' };
+  try {
+    return parseArgs({ options: { help } }).values.help;
+  } catch (error) {
+    console.error(`${error.message}\n\n${usage.trim()}`);
+    return process.exit(2);
+  }
+}
+
 function build() {
   const require = createRequire(script);
   const found = tools.map((tool) => locate(require, tool));
   if (found.includes(undefined)) return buildWithNpx();
-  const [nodeGyp, , prebuildify] = found;
-  if (isPrebuild) {
-    node(prebuildify, '--napi', '--strip');
-    return;
-  }
-  // Only a configuration made here names this machine's paths.
+  const [nodeGyp] = found;
+  // A configuration from another machine names that machine's paths.
   const isConfigured =
     readLabel() === target && isNewer(join(root, 'build', 'Makefile'), gypi);
   const steps = isConfigured ? ['build'] : ['configure', 'build'];
@@ -63,7 +76,7 @@ function build() {
     if (isUnpacked) rmSync(gyp);
   }
   writeFileSync(label, target);
-  // A source that was saved during the build counts as newer.
+  // A source that was saved during the build has to count as newer.
   utimesSync(label, start, start);
 }
 
@@ -87,7 +100,7 @@ function readLabel() {
 }
 
 function locate(require, tool) {
-  // npx tells where it has put its packages by PATH alone.
+  // npx adds the folder of its packages to PATH and to nothing else.
   const places = (process.env.PATH ?? '')
     .split(delimiter)
     .filter((place) => place.endsWith(join('node_modules', '.bin')))
@@ -95,15 +108,15 @@ function locate(require, tool) {
   try {
     return require.resolve(tool, { paths: [root, ...places] });
   } catch {
-    // The caller knows what to do without it.
+    // The caller then installs the tools.
     return undefined;
   }
 }
 
-/** This script once more, where npx has put the packages into PATH. */
+/** Runs this script again under npx, which installs the tools into PATH. */
 function buildWithNpx() {
   if (process.env.JOBSERVER_BUILD_WITH_NPX !== undefined) {
-    throw new Error(`npx has not brought ${tools.join(', ')}`);
+    throw new Error(`npx did not install ${tools.join(', ')}`);
   }
   const { devDependencies } = JSON.parse(
     readFileSync(join(root, 'package.json'), 'utf8'),
@@ -111,14 +124,14 @@ function buildWithNpx() {
   const packages = tools
     .map((tool) => tool.split('/')[0])
     .map((name) => `--package=${name}@${devDependencies[name]}`);
-  const again = [process.execPath, script, ...process.argv.slice(2)];
+  const again = [process.execPath, script];
   run('npx', ['--yes', ...packages, '--', ...again], {
     JOBSERVER_BUILD_WITH_NPX: '1',
   });
 }
 
 function node(program, ...args) {
-  // Where binding.gyp finds node-addon-api when it is not one of ours.
+  // In a user's node_modules, binding.gyp finds node-addon-api through NODE_PATH.
   const headers = dirname(
     dirname(locate(createRequire(script), 'node-addon-api/package.json')),
   );
@@ -128,7 +141,7 @@ function node(program, ...args) {
   });
 }
 
-/** Without them node-gyp downloads headers. */
+/** Where this node has its headers; node-gyp downloads them otherwise. */
 function headersOfThisNode() {
   const prefix = resolve(process.execPath, '..', '..');
   const isHere = existsSync(join(prefix, 'include', 'node', 'node_api.h'));
@@ -144,7 +157,7 @@ function run(command, args, variables) {
     maxBuffer: Infinity,
   });
   const output = `${stdout ?? ''}${stderr ?? ''}`;
-  // Warnings of the compiler; what make says of its steps is not news.
+  // Compiler warnings are on stderr; stdout only lists the steps of make.
   if (status === 0) process.stderr.write(stderr);
   else {
     console.error(output);

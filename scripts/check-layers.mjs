@@ -1,14 +1,19 @@
-// Fails when an import in lib/ runs upward:
-//   node scripts/check-layers.mjs [root of the package]
-// A file imports from a lower rank or from its own folder. Type-only imports
-// count like any other.
+// Checks the layers of lib/: a file imports only from a lower rank or from its own
+// folder. Type-only imports count like any other.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
+import { commandLine, root as ownRoot } from './command.mjs';
 
-// Highest first. A rank names what lies directly in lib/: a folder, or a file
-// without its extension. Entries of one rank do not import each other.
+const usage = `
+Usage: node scripts/check-layers.mjs [FOLDER]
+
+Fails when a file in lib/ imports from a higher rank. FOLDER is the root of the
+package, by default this one.
+`;
+
+// Highest first. An entry is a folder in lib/, or a file there without its
+// extension. Entries of one rank do not import each other.
 const ranks = [
   ['index'],
   ['executor'],
@@ -24,12 +29,12 @@ const ranks = [
   ['errors'],
 ];
 
-// Runs in another process: no other folder imports it.
+// Its code runs in another process, so no other folder imports it.
 const sealed = 'child';
 
-// Imports that the ranks forbid and the project wants. `lazy`: only by import(),
-// by a require() inside a function, or for types, so that loading the one file
-// does not load the other.
+// Imports that break the rule for a reason. `lazy`: only by import(), by a
+// require() inside a function, or for types, so that loading the one file does
+// not load the other.
 const exceptions = [
   {
     from: 'launch/fork',
@@ -50,12 +55,11 @@ const exceptions = [
   },
 ];
 
-// What lib/ may import beside itself and node:*, and in which file.
+// The only packages that lib/ imports, and the files that may import them.
 const packages = new Map([['node-gyp-build', ['system/binding']]]);
 
-const root = resolve(
-  process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), '..'),
-);
+const { positionals } = commandLine(usage, { allowPositionals: true });
+const root = resolve(positionals[0] ?? ownRoot);
 const lib = join(root, 'lib');
 const files = sourceFiles(lib);
 const entries = new Set(files.map((file) => entryOf(nameOf(file))));
@@ -175,7 +179,7 @@ function problemInside({ file, target, isLazy }) {
   const from = nameOf(file);
   const to = nameOf(path);
   const [upper, lower] = [entryOf(from), entryOf(to)];
-  // An entry without a rank has been reported.
+  // An entry without a rank is reported once, elsewhere.
   if (upper === lower || rankOf(upper) < 0) return undefined;
   if (rankOf(lower) < 0) return `${lower} has no rank`;
 
@@ -190,13 +194,13 @@ function problemInside({ file, target, isLazy }) {
   return `${upper} (rank ${rankOf(upper)}) may not import ${lower} (rank ${rankOf(lower)})`;
 }
 
-/** Counted from above, 1 the highest; -1 for an entry that the list lacks. */
+/** 1 for the highest rank; -1 for an entry that has none. */
 function rankOf(entry) {
   const index = ranks.findIndex((names) => names.includes(entry));
   return index < 0 ? -1 : index + 1;
 }
 
-/** What of a path below lib/ has a rank: its first component. */
+/** The part of a path below lib/ that has a rank: its first component. */
 function entryOf(name) {
   return name.split(sep, 1)[0];
 }
@@ -213,7 +217,7 @@ function nameOf(file) {
 }
 
 function missing(name) {
-  return `lib/${name} has a rank in scripts/check-layers.mjs, and does not exist`;
+  return `lib/${name} has a rank in scripts/check-layers.mjs, but does not exist`;
 }
 
 function unranked(name) {

@@ -1,22 +1,27 @@
-// Looks into the binaries of prebuilds/ and fails when one could not be loaded
-// where it has to be: on glibc 2.17 and on musl, on macOS 11 and later.
-//   node scripts/check-prebuilds.mjs
-// Needs Debian's packages llvm-19 and musl.
+// Checks that the binaries in prebuilds/ can be loaded on every platform that is
+// supported, by the symbols that they import and export.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { commandLine, root } from './command.mjs';
 import { verifySignature } from './macho-signature.mjs';
 import { isFresh, prebuild, targets } from './prebuilds.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const usage = `
+Usage: node scripts/check-prebuilds.mjs
+
+Fails when a binary in prebuilds/ is missing, is older than its sources, or
+could not be loaded with glibc 2.17, with musl, or on macOS 11. Needs the Debian
+packages llvm-19 and musl.
+`;
+commandLine(usage);
+
 const musl = '/lib/ld-musl-x86_64.so.1';
 
 const exported = [
   'napi_register_module_v1',
   'node_api_module_get_api_version_v1',
 ];
-// The limits of what Node 20 itself needs, and older where it costs nothing.
+// Never newer than Node 20 itself needs, and older where that is possible.
 const newest = { GLIBC: '2.17', GLIBCXX: '3.4.21', CXXABI: '1.3.9' };
 const ofNode = /^(napi|uv)_\w+$/;
 const ofLinker =
@@ -30,10 +35,10 @@ for (const target of targets) {
 
 function check(target) {
   const file = prebuild(target);
-  if (!existsSync(file)) return ['there is none'];
+  if (!existsSync(file)) return ['does not exist'];
   console.log(`${target}: ${statSync(file).size} bytes`);
   const faults = target.startsWith('linux') ? checkElf(file) : checkMacho(file);
-  if (!isFresh(file)) faults.push('older than its sources');
+  if (!isFresh(file)) faults.push('is older than its sources');
   return faults;
 }
 
@@ -51,9 +56,9 @@ function checkElf(file) {
     if (ofNode.test(name) || ofLinker.test(name)) continue;
     const [family, number] = (version ?? '').split('_');
     if (!(family in newest)) {
-      faults.push(`imports ${symbol}, of no known library`);
+      faults.push(`imports ${symbol} from an unknown library`);
     } else if (isNewer(number, newest[family])) {
-      faults.push(`imports ${symbol}, newer than ${newest[family]}`);
+      faults.push(`imports ${symbol}, which is newer than ${newest[family]}`);
     }
     if (family === 'GLIBC' && !ofMusl.has(name)) {
       faults.push(`imports ${name}, which musl lacks`);
@@ -75,7 +80,7 @@ function checkMacho(file) {
     if (name === undefined) continue;
     const isNodes = from === 'dynamically looked up' && ofNode.test(name);
     if (!isNodes && !/^from lib(System|c\+\+)$/.test(from)) {
-      faults.push(`imports ${name}, ${from}`);
+      faults.push(`imports ${name} (${from})`);
     }
   }
   const defined = llvm(

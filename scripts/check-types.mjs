@@ -1,6 +1,4 @@
-// Compiles a project that uses the package, as an ES module and as CommonJS,
-// with each TypeScript from the oldest that is promised to the newest.
-//   node scripts/check-types.mjs [version …]
+// Checks the types of the sources, then the declarations of the package.
 import {
   copyFileSync,
   cpSync,
@@ -12,12 +10,26 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { command, endWithCommands, root, runSteps } from './command.mjs';
+import { build } from './build.mjs';
+import {
+  command,
+  commandLine,
+  endWithCommands,
+  root,
+  runSteps,
+} from './command.mjs';
 import { npmPackage } from './npm-package.mjs';
 
 const supported = ['5.6', '5.9', '6', '7'];
-const chosen = process.argv.slice(2);
-const versions = chosen.length > 0 ? chosen : supported;
+const usage = `
+Usage: node scripts/check-types.mjs [VERSION …]
+
+Compiles lib/ and test/. Then compiles a project that uses the package, as an
+ES module and as CommonJS, with each version of TypeScript that is supported,
+by default ${supported.join(', ')}.
+`;
+const { positionals } = commandLine(usage, { allowPositionals: true });
+const versions = positionals.length > 0 ? positionals : supported;
 
 const compilerOptions = {
   target: 'es2022',
@@ -36,6 +48,7 @@ const removeProject = () => rmSync(project, { recursive: true, force: true });
 
 endWithCommands(removeProject);
 try {
+  await build({ native: false, tests: true });
   await setUp();
   const compile = async (version) => {
     const typescript = await npmPackage('typescript', version);

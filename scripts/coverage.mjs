@@ -1,31 +1,43 @@
-// How much of lib/ and native/ runs when tests and examples do, children
-// included; fails where it is less than nine lines in ten:
-//   node scripts/coverage.mjs [jest argument …]
-// lib/ is counted as it is compiled, in dist/. The report is in coverage/. Needs
-// Debian's packages clang-19 and llvm-19.
+// Measures which lines of lib/ and native/ the tests and the examples run, in
+// their child processes too. lib/ is measured as compiled JavaScript, in dist/.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import libCoverage from 'istanbul-lib-coverage';
-import { command, endWithCommands, root, run } from './command.mjs';
+import { build } from './build.mjs';
+import {
+  command,
+  endWithCommands,
+  jestCommandLine,
+  root,
+  run,
+} from './command.mjs';
 import { buildInStage, makeStage } from './stage.mjs';
 
 const leastPercent = 90;
+const usage = `
+Usage: node scripts/coverage.mjs [jest argument …]
+
+Runs the tests and the examples, reports which lines of lib/ and native/ they
+have run, and fails below ${leastPercent} % of the lines of either. The report is in
+coverage/. Needs the Debian packages clang-19 and llvm-19.
+`;
 const folder = join(root, 'coverage');
 const raw = join(folder, 'raw');
 const profile = join(raw, 'native.profdata');
-const jestArgs = process.argv.slice(2);
+const { rest: jestArgs } = jestCommandLine(usage);
 
 const stage = makeStage('coverage-');
 const removeStage = () => rmSync(stage, { recursive: true, force: true });
 endWithCommands(removeStage);
 try {
+  await build({ tests: true });
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(raw, { recursive: true });
   const env = { ...process.env, ...(await buildForCoverage()) };
   await runAll(env);
   const percents = [await reportOfLib(), await reportOfNative()];
   if (percents.some((percent) => percent < leastPercent)) {
-    console.log(`Less than ${leastPercent} % of the lines`);
+    console.log(`Fewer than ${leastPercent} % of the lines have run`);
     process.exitCode = 1;
   }
 } finally {
@@ -34,7 +46,7 @@ try {
 
 function buildForCoverage() {
   const instrument = '-fprofile-instr-generate -fcoverage-mapping';
-  // Counters in a mapped file: a process that is killed has counted, too.
+  // The counters are in a mapped file, so those of a killed process count too.
   const isMapped = '-mllvm -runtime-counter-relocation';
   return buildInStage(stage, `${instrument} ${isMapped}`, {
     CC: 'clang-19',
@@ -69,7 +81,7 @@ async function runAll(env) {
   }
 }
 
-/** Of what ran in jest, and of what ran in its children. */
+/** Merges the coverage of jest's own process and that of its children. */
 async function reportOfLib() {
   const map = libCoverage.createCoverageMap();
   const c8 = join(root, 'node_modules', 'c8', 'bin', 'c8.js');

@@ -1,18 +1,32 @@
-// Feeds what reads bytes of other processes with anything at all: the native
-// code by libFuzzer under ASan and UBSan, the TypeScript by properties.
-//   node scripts/fuzz.mjs [seconds for each native target = 60]
-// Needs Debian's packages clang-19 and libclang-rt-19-dev, and what
-// `npm run build && npm run build:test` makes.
+// Fuzzes the code that reads bytes from other processes.
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { command, endWithCommands, root, runSteps } from './command.mjs';
+import { build } from './build.mjs';
+import {
+  command,
+  commandLine,
+  endWithCommands,
+  root,
+  runSteps,
+} from './command.mjs';
 
-const seconds = Number(process.argv[2] ?? 60);
+const usage = `
+Usage: node scripts/fuzz.mjs [--seconds=60]
+
+Fuzzes the native code with libFuzzer under ASan and UBSan, for so many seconds
+for each target, then the TypeScript with random properties. Needs the Debian
+packages clang-19 and libclang-rt-19-dev.
+`;
+const { values } = commandLine(usage, {
+  options: { seconds: { type: 'string', default: '60' } },
+});
+const seconds = Number(values.seconds);
+if (!(seconds > 0)) throw new Error('--seconds has to be a positive number');
 const runsOfProperties = 500 * seconds;
 const minutes = 10 + seconds / 60;
 
-// What knows of JavaScript cannot be without a node.
+// These need node itself.
 const border = ['addon.cc', 'forking.cc', 'watcher.cc'];
 const sources = ['native', 'native/linux'].flatMap((folder) =>
   readdirSync(join(root, folder))
@@ -35,7 +49,7 @@ try {
   removeStage();
 }
 
-/** What fails is told with the input, in hex, that does it. */
+/** libFuzzer prints the input of a failure in hexadecimal. */
 async function fuzz(target, variables) {
   const binary = join(stage, target);
   const source = join(root, 'test', 'fuzz', `${target}.cc`);
@@ -53,6 +67,7 @@ async function fuzz(target, variables) {
 }
 
 async function properties() {
+  await build({ tests: true });
   const jest = join(root, 'node_modules', 'jest', 'bin', 'jest.js');
   const argv = [jest, 'dist-test/properties.test.js'];
   const factor = String(runsOfProperties / 100);

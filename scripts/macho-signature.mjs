@@ -10,13 +10,14 @@ const codeDirectoryMagic = 0xfade0c02;
 const adhocFlag = 0x2;
 const sha256Type = 2;
 
-/** What is wrong with it, as an array of texts. */
+/** The faults of the signature, as an array of texts; empty if there is none. */
 export function verifySignature(bytes) {
-  if (bytes.readUInt32LE(0) !== magic64) return ['no thin 64-bit Mach-O file'];
+  if (bytes.readUInt32LE(0) !== magic64)
+    return ['is not a 64-bit Mach-O file for one CPU'];
   const signature = signatureOf(bytes);
   if (signature === undefined) return ['has no signature'];
   if (signature.readUInt32BE(0) !== superBlobMagic) {
-    return ['its signature is no super blob'];
+    return ['its signature does not start with a super blob'];
   }
   const directory = directoryOf(signature);
   if (directory === undefined) return ['its signature has no code directory'];
@@ -53,11 +54,12 @@ function verifyPages(bytes, directory) {
   const hashSize = directory[36];
   const pageSize = 2 ** directory[39];
   if ((directory.readUInt32BE(12) & adhocFlag) === 0) {
-    faults.push('its signature is not an ad-hoc one');
+    faults.push('its signature is not ad hoc');
   }
   if (directory[37] !== sha256Type) faults.push('its hashes are not SHA-256');
-  if (count !== Math.ceil(end / pageSize))
-    faults.push('not all of it is signed');
+  if (count !== Math.ceil(end / pageSize)) {
+    faults.push('its signature does not cover all pages');
+  }
   for (let page = 0; page < count; page++) {
     const part = bytes.subarray(
       page * pageSize,
@@ -66,7 +68,7 @@ function verifyPages(bytes, directory) {
     const hash = createHash('sha256').update(part).digest();
     const at = hashes + page * hashSize;
     if (!hash.equals(directory.subarray(at, at + hashSize))) {
-      faults.push(`page ${page} is not what was signed`);
+      faults.push(`page ${page} does not match its hash`);
     }
   }
   return faults;

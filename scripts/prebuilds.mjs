@@ -1,5 +1,6 @@
-// Where the prebuilt binaries are, and whether they are all there: run as a
-// program, before a pack, it fails when one is missing or out of date.
+// The prebuilt binaries: where they are, and which are missing or older than
+// their sources. As a program, it fails when there is such a one: npm runs it
+// before it packs the package.
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { argv } from 'node:process';
@@ -19,7 +20,7 @@ export function prebuild(target) {
   return join(root, 'prebuilds', target, 'jobserver.node');
 }
 
-/** Whether no source is newer. */
+/** Whether the binary is newer than all sources. */
 export function isFresh(binary) {
   const { mtimeMs } = statSync(binary);
   const native = join(root, 'native');
@@ -28,7 +29,7 @@ export function isFresh(binary) {
   );
 }
 
-/** Those whose binary is missing or older than its sources. */
+/** The targets whose binary is missing or older than its sources. */
 export function unfitTargets() {
   return targets.filter((target) => {
     const binary = prebuild(target);

@@ -1,17 +1,26 @@
-// Runs the numbered examples one after another, each under a watchdog:
-//   node scripts/run-examples.mjs [--dir FOLDER] [01 | 01-first-job …]
-// An example ends by asserting what it shows, so its exit code is the verdict;
-// one that prints nothing shows nothing. The numbers are 01, 02, … without gap.
+// Runs the numbered examples one after another, each with a time limit. An example
+// passes when it exits with code 0, because it asserts what it shows, and when it
+// prints something. The numbers are 01, 02 and so on without a gap.
 import { readdirSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { endWithCommands, run, seconds } from './command.mjs';
+import { basename, join, resolve } from 'node:path';
+import {
+  commandLine,
+  endWithCommands,
+  root,
+  run,
+  seconds,
+} from './command.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const usage = `
+Usage: node scripts/run-examples.mjs [--dir=FOLDER] [01 | 01-first-job …]
+
+Runs all numbered examples, or those that are named.
+
+  --dir=FOLDER  Where the examples are, by default in examples/.
+`;
 const timeoutMs = 60_000 * Number(process.env.TEST_TIMEOUT_FACTOR ?? 1);
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = commandLine(usage, {
   options: { dir: { type: 'string', default: join(root, 'examples') } },
   allowPositionals: true,
 });
@@ -60,7 +69,8 @@ function numberingProblems() {
       const count = numbers.filter((other) => other === number).length;
       const expected = number === 0 ? 0 : 1;
       if (count === expected) return [];
-      return [`${String(number).padStart(2, '0')}: ${count} examples have it`];
+      const name = String(number).padStart(2, '0');
+      return [`${name}: ${count} examples have this number`];
     },
   );
 }

@@ -1,15 +1,25 @@
-// Runs the tests against a build of the addon with sanitizers:
-//   node scripts/sanitize.mjs [address | thread | leak] [jest argument …]
-// address is ASan with UBSan, which is the default, under jest; thread (TSan)
-// and leak (LSan) run a program of many jobs of all kinds, since jest itself
-// leaks and races. Needs the libraries that come with g++.
+// Runs the tests against a build of the addon with sanitizers. TSan and LSan run a
+// program instead, because jest itself leaks memory and has data races.
 import { rmSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { endWithCommands, root, run } from './command.mjs';
+import { build } from './build.mjs';
+import { endWithCommands, jestCommandLine, root, run } from './command.mjs';
 import { nodeBin } from './npm-package.mjs';
 import { buildInStage, makeStage } from './stage.mjs';
 
+const usage = `
+Usage: node scripts/sanitize.mjs [address | leak | thread] [argument …]
+
+Builds the addon with a sanitizer and runs it.
+
+  address  The tests, with ASan and UBSan; the arguments are those of jest. This
+           is the default.
+  leak     Many jobs of all kinds, with LSan.
+  thread   Many jobs of all kinds, with TSan.
+
+Needs the sanitizer libraries that come with g++.
+`;
 const soak = ['test/soak/soak.mjs', '60', '20'];
 const kinds = {
   address: {
@@ -19,7 +29,7 @@ const kinds = {
       ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=1',
       UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
     },
-    program: ['scripts/test.mjs'],
+    program: ['scripts/test.mjs', '--no-build'],
   },
   leak: {
     flag: 'address',
@@ -38,18 +48,24 @@ const kinds = {
         'ignore_noninstrumented_modules=1:exitcode=66:die_after_fork=0',
     },
     program: soak,
-    // Older ones move their code to large pages, of which TSan knows nothing.
+    // Older versions move their code to large pages, which TSan does not support.
     nodeVersion: '26',
   },
 };
 
-const [kind = 'address', ...args] = process.argv.slice(2);
+const { rest } = jestCommandLine(usage);
+const [kind = 'address', ...args] = rest;
+if (!Object.hasOwn(kinds, kind)) {
+  console.error(`No such sanitizer: ${kind}\n${usage}`);
+  process.exit(2);
+}
 const { flag, library, env, program, nodeVersion } = kinds[kind];
 const stage = makeStage('sanitize-');
 const removeStage = () => rmSync(stage, { recursive: true, force: true });
 
 endWithCommands(removeStage);
 try {
+  await build({ tests: true });
   const place = await buildInStage(stage, `-fsanitize=${flag}`);
   const { stdout } = spawnSync('g++', [`-print-file-name=${library}`], {
     encoding: 'utf8',
@@ -65,7 +81,7 @@ try {
       ...env,
       LD_PRELOAD: stdout.trim(),
       ...place,
-      // Ten times slower is what a sanitizer is allowed to be.
+      // Sanitizers make programs several times slower.
       TEST_TIMEOUT_FACTOR: '10',
     },
     timeoutMs: 3 * 3_600_000,

@@ -1,7 +1,6 @@
 // Installs the packed package as its users do, with each package manager and
-// without a compiler in reach, and runs jobs there. Then it takes the binary
-// away, reads what the error says and does it.
-//   node scripts/test-install.mjs [name of a step]
+// without a compiler, and runs jobs there. The last step deletes the binary and
+// runs the command that the error message names.
 import assert from 'node:assert/strict';
 import {
   existsSync,
@@ -13,11 +12,19 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { command, endWithCommands, runSteps } from './command.mjs';
+import { command, commandLine, endWithCommands, runSteps } from './command.mjs';
 import { nodeBin, npmPackage } from './npm-package.mjs';
 import { pack } from './pack.mjs';
 
-// The package managers of today need a newer Node than the package does.
+const usage = `
+Usage: node scripts/test-install.mjs [STEP …]
+
+Packs the package, installs it with each package manager and runs jobs in it,
+or runs only the named steps, such as jest or 'npm 11'.
+`;
+const { positionals } = commandLine(usage, { allowPositionals: true });
+
+// Current package managers need a newer Node than the package does.
 const newerNode = '24';
 const programs = {
   'npm 11': { name: 'npm', version: '11', file: 'bin/npm-cli.js' },
@@ -112,7 +119,7 @@ import { Jobserver } from 'jobserver';
 import * as all from 'jobserver';
 import { add } from './jobs.mjs';
 
-// Every name that require() gives can be imported by its name.
+// Every export of require() is also a named export of import.
 const required = Object.keys(createRequire(import.meta.url)('jobserver'));
 for (const name of required) assert.ok(name in all, name);
 ${smoke}`,
@@ -135,7 +142,7 @@ const steps = {
     const { all } = await npm('install', ...quiet, tarball);
     assert.doesNotMatch(all, /script/);
     await project.smoke();
-    // With a lockfile, npm looks for a binding.gyp on disk.
+    // When there is a lockfile, npm looks for a binding.gyp on disk.
     await npm('ci', ...quiet, '--strict-allow-scripts');
     await npm('ci', ...quiet, '--strict-allow-scripts');
     await project.smoke();
@@ -168,7 +175,7 @@ const steps = {
   },
   jest: async (project) => {
     await project.install('jest@30');
-    // Two files, so that jest takes workers.
+    // Two files, because jest uses workers for more than one.
     for (const name of ['one', 'two']) {
       project.write(`${name}.test.js`, jestTest);
     }
@@ -214,7 +221,7 @@ const steps = {
     const { stdout } = await project.run('main.mts');
     assert.equal(stdout, 'done\n');
   },
-  // Another user, who may write nowhere: not here, not in /tmp, not at home.
+  // As another user who has no writable folder: no project, /tmp or home.
   'read only': async (project) => {
     await project.install();
     await command('chmod', ['-R', 'a+rX,a-w', temp]);
@@ -251,14 +258,14 @@ const steps = {
 
 class Project {
   constructor(name) {
-    // A path that has to be quoted and encoded everywhere; vitest itself takes
-    // a percent sign for a code.
+    // A path that has to be quoted and encoded everywhere. Vitest itself decodes
+    // a percent sign in a path.
     const percent = name === 'vitest' ? '' : ' %20';
     this.folder = join(temp, `a "project" of ${name}'s${percent} für ñ`);
     mkdirSync(this.folder);
     this.write('package.json', JSON.stringify({ name: 'project' }));
     for (const [file, text] of Object.entries(files)) this.write(file, text);
-    // All that there is in PATH: no compiler, no python.
+    // The only folder in PATH, so that there is no compiler and no Python.
     this.bin = join(temp, `bin ${name}`);
     mkdirSync(this.bin);
     this.node = process.execPath;
@@ -283,7 +290,7 @@ class Project {
     };
   }
 
-  /** The package, and others from the registry, for whoever needs no care. */
+  /** Installs the package, and others from the registry, with this npm. */
   async install(...packages) {
     const options = { cwd: this.folder, minutes: 5 };
     await command('npm', ['install', ...quiet, tarball, ...packages], options);
@@ -298,7 +305,7 @@ class Project {
 
   run(...args) {
     const env = { ...process.env, PATH: this.bin };
-    // What the npm that started this has set is not for another one.
+    // These are settings of the npm that has started this script.
     for (const name of Object.keys(env)) {
       if (/^npm_(?!config_registry)/.test(name)) delete env[name];
     }
@@ -313,7 +320,7 @@ try {
     name,
     () => work(new Project(name)),
   ]);
-  await runSteps(Object.fromEntries(inProjects), process.argv[2]);
+  await runSteps(Object.fromEntries(inProjects), positionals);
 } finally {
   removeTemp();
 }

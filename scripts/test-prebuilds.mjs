@@ -1,9 +1,4 @@
-// Runs jobs with the prebuilt binaries that this machine cannot load by itself:
-// that for arm64 under qemu, and that for x64 in a Node of musl.
-//   node scripts/test-prebuilds.mjs [arm64 | musl]
-// Needs Debian's packages qemu-user-static and libstdc++6-arm64-cross, and for
-// musl those named in musl/make-node.sh; for arm64 it has to be root, since
-// the kernel has to be told what runs a program of arm64.
+// Runs jobs with prebuilt binaries that this machine cannot load by itself.
 import {
   cpSync,
   existsSync,
@@ -13,13 +8,31 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { command, endWithCommands, root, runSteps } from './command.mjs';
+import {
+  command,
+  commandLine,
+  endWithCommands,
+  root,
+  runSteps,
+} from './command.mjs';
 import { npmPackage } from './npm-package.mjs';
 import { pack } from './pack.mjs';
 
+const usage = `
+Usage: node scripts/test-prebuilds.mjs [arm64 | musl]
+
+Packs the package and runs jobs with its binary for arm64, under qemu, and with
+that for x64 in a Node that is linked with musl.
+
+arm64 needs the Debian packages qemu-user-static and libstdc++6-arm64-cross. It
+also needs root, because it registers qemu with the kernel. musl needs those
+named in scripts/musl/make-node.sh.
+`;
+const { positionals } = commandLine(usage, { allowPositionals: true });
+
 const binfmt = '/proc/sys/fs/binfmt_misc';
 const handler = 'jobserver-aarch64';
-// The first bytes of an ELF file for arm64, and which of their bits count.
+// The first bytes of an ELF file for arm64, and a mask of the bits to compare.
 const raw = String.raw;
 const magic = raw`\x7fELF\x02\x01\x01${raw`\x00`.repeat(9)}\x02\x00\xb7\x00`;
 const mask = raw`${raw`\xff`.repeat(7)}\x00${raw`\xff`.repeat(8)}\xfe${raw`\xff`.repeat(3)}`;
@@ -48,8 +61,8 @@ const steps = {
       const script = join(root, 'scripts', 'musl', 'make-node.sh');
       await command('sh', [script, folder], { minutes: 10 });
     }
-    // A program, since jobs start what process.execPath names: with its
-    // libraries in the environment, every job has them.
+    // Jobs start process.execPath as well, and inherit the environment, so they
+    // find the libraries too.
     const env = { ...process.env, LD_LIBRARY_PATH: join(folder, 'lib') };
     return smoke(join(folder, 'node-musl'), env);
   },
@@ -70,7 +83,7 @@ try {
   await command('npm', ['install', '--no-audit', '--no-fund', tarball], {
     cwd: project,
   });
-  await runSteps(steps, process.argv[2]);
+  await runSteps(steps, positionals);
 } finally {
   cleanUp();
 }

@@ -1,15 +1,79 @@
-// Runs the tests in this node, then those of the fork context in a node without
-// threads. Takes the arguments of jest.
-import { spawnSync } from 'node:child_process';
+// Runs the tests twice: in a stock node, then those of the fork context in a
+// node that can fork itself, because it has a single thread.
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { build } from './build.mjs';
+import {
+  endWithCommands,
+  jestCommandLine,
+  root,
+  run,
+  seconds,
+} from './command.mjs';
+import { nodeBin } from './npm-package.mjs';
 
-const jest = createRequire(import.meta.url).resolve('jest/bin/jest');
-const args = process.argv.slice(2);
-// What is chosen may be in one of the two only.
-if (args.length > 0) args.push('--passWithNoTests');
+const usage = `
+Usage: node scripts/test.mjs [--no-build] [--node=VERSIONS] [jest argument …]
 
-for (const flags of [[], ['--single-threaded', '--v8-pool-size=1']]) {
-  const argv = [...flags, jest, ...args];
-  const { status } = spawnSync(process.execPath, argv, { stdio: 'inherit' });
-  if (status !== 0) process.exitCode = 1;
+Builds what has changed, then runs the tests, or those whose file name matches
+a jest argument such as dist-test/slots.
+
+  --no-build       Tests what has been built before.
+  --node=VERSIONS  Runs the tests under these versions of Node, which are
+                   installed from npm: --node=20,22,24,26
+`;
+const timeoutMs = 40 * 60_000;
+
+const { values, rest } = jestCommandLine(usage, {
+  'no-build': { type: 'boolean' },
+  node: { type: 'string' },
+});
+
+endWithCommands();
+try {
+  if (!values['no-build']) await build({ tests: true });
+  if (values.node === undefined) await testHere();
+  else await testUnder(values.node.split(','));
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+}
+
+async function testHere() {
+  const jest = createRequire(import.meta.url).resolve('jest/bin/jest');
+  // Arguments that choose tests may choose none in one of the two runs.
+  const args = rest.length > 0 ? [...rest, '--passWithNoTests'] : [];
+  for (const flags of [[], ['--single-threaded', '--v8-pool-size=1']]) {
+    const argv = [...flags, jest, ...args];
+    const options = { cwd: root, timeoutMs, inherit: true };
+    const { failure } = await run(process.execPath, argv, options);
+    if (failure === undefined) continue;
+    // Jest has reported its own failures.
+    if (failure !== 'exit code 1') console.error(`jest: ${failure}`);
+    process.exitCode = 1;
+  }
+}
+
+async function testUnder(versions) {
+  const failures = [];
+  for (const version of versions) {
+    const start = performance.now();
+    console.log(`\n=== Node ${version}`);
+    const failure = await testIn(version).catch((error) => error.message);
+    if (failure !== undefined) failures.push(version);
+    console.log(`=== Node ${version}: ${failure ?? 'ok'} (${seconds(start)})`);
+  }
+  if (failures.length === 0) return;
+  throw new Error(`failed under Node ${failures.join(', ')}`);
+}
+
+/** Runs this script in another Node; returns why that failed, if it did. */
+async function testIn(version) {
+  const bin = await nodeBin(version);
+  // First in the path, since tests and jobs start `node` as well.
+  const env = { ...process.env, PATH: `${bin}:${process.env.PATH}` };
+  const args = ['scripts/test.mjs', '--no-build', ...rest];
+  const options = { cwd: root, env, timeoutMs: 2 * timeoutMs, inherit: true };
+  const { failure } = await run(join(bin, 'node'), args, options);
+  return failure;
 }

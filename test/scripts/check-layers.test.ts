@@ -140,7 +140,7 @@ describe('what is reported, with its file, line and rule', () => {
 
     expect(status).toBe(1);
     expect(problems).toEqual([
-      'lib/wire has a rank in scripts/check-layers.mjs, and does not exist',
+      'lib/wire has a rank in scripts/check-layers.mjs, but does not exist',
       'lib/utils has no rank: give it one in scripts/check-layers.mjs',
     ]);
   });

@@ -1,0 +1,42 @@
+// Builds the addon and the TypeScript, for a person and for other scripts. A
+// part that is newer than its sources is not built again.
+import { argv } from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { commandLine, endWithCommands, root, run } from './command.mjs';
+
+const usage = `
+Usage: node scripts/build.mjs [--lib] [--tests]
+
+Builds the addon into build/ and lib/ into dist/.
+
+  --lib    Only lib/, without the addon.
+  --tests  Also test/, into dist-test/.
+`;
+
+/** Throws when a part cannot be built; the tools print why. */
+export async function build({ native = true, tests = false } = {}) {
+  const tsc = ['node_modules/typescript/bin/tsc', '-p'];
+  const parts = [
+    ...(native ? [['addon', 'scripts/build-native.mjs']] : []),
+    ['lib/', ...tsc, 'tsconfig.json'],
+    ...(tests ? [['test/', ...tsc, 'tsconfig.test.json']] : []),
+  ];
+  for (const [name, ...args] of parts) {
+    const options = { cwd: root, timeoutMs: 600_000, inherit: true };
+    const { failure } = await run(process.execPath, args, options);
+    if (failure !== undefined) throw new Error(`build of ${name}: ${failure}`);
+  }
+}
+
+if (argv[1] === fileURLToPath(import.meta.url)) {
+  const { values } = commandLine(usage, {
+    options: { lib: { type: 'boolean' }, tests: { type: 'boolean' } },
+  });
+  endWithCommands();
+  try {
+    await build({ native: !values.lib, tests: values.tests });
+  } catch (error) {
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}
