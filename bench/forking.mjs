@@ -1,7 +1,8 @@
-// Jobs of the fork context for start.mjs: node must be started with two flags
-// for it, and with those the other contexts would start more slowly. Told how
-// many jobs to submit at once to how many slots, or to none: then it forks and
-// ends at once, which is what every fork of a node costs. Answers how long it took.
+// Runs the jobs of the fork context for start.mjs, in a process of its own: the
+// context needs two flags of node, which would slow down the other contexts. A
+// message says how many jobs to submit at once to how many slots. Without slots it
+// only forks a process that ends at once, which is the least that a fork of node
+// can cost. The answer is the time in milliseconds.
 import { createRequire } from 'node:module';
 import { Jobserver } from 'jobserver';
 import { nothing } from './jobs.mjs';
@@ -9,7 +10,7 @@ import { nothing } from './jobs.mjs';
 const { check, native, pollEvents } = createRequire(import.meta.url)(
   '../dist/system/binding.js',
 );
-const patienceMs = 10_000;
+const timeoutMs = 10_000;
 const jobservers = new Map();
 
 process.on('message', async ({ slots, count }) => {
@@ -23,9 +24,9 @@ function forkAlone() {
   const pid = check(native.fork(), 'fork');
   if (pid === 0) native.exitNow(0);
   const exit = check(native.exitFd(pid), 'watch a fork');
-  native.poll(Int32Array.of(exit, pollEvents.in), 1, patienceMs);
+  native.poll(Int32Array.of(exit, pollEvents.in), 1, timeoutMs);
   if (native.waitpid(pid, new Int32Array(2)) !== pid) {
-    throw new Error('The fork does not end');
+    throw new Error('The forked process has not ended in time');
   }
   native.close(exit);
 }

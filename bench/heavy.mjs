@@ -1,4 +1,4 @@
-// A module that takes its time to import.
+// A module that takes 200 ms to import.
 const end = performance.now() + 200;
 while (performance.now() < end);
 

@@ -2,7 +2,7 @@ export function nothing() {
   return undefined;
 }
 
-/** Blocks, without an event loop to wait in. */
+/** Blocks the thread, because a job of the fork context has no event loop. */
 export function pause(milliseconds) {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 }

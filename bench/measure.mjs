@@ -1,12 +1,12 @@
-// Medians of repeated measurements, taken in turn so that a change of the
-// machine's speed meets all of them alike.
+// Medians of repeated measurements. The actions take turns, so that a change in
+// the speed of the machine affects all of them equally.
 import { cpus, release, totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** The fork context needs a process that is single-threaded. */
 export const threadless = ['--single-threaded', '--v8-pool-size=1'];
 
-/** What precedes each measurement, or row of them. */
+/** The pause before each measurement, or before several in a row. */
 export const pauseMs = 60;
 
 export function median(values) {
@@ -15,20 +15,21 @@ export function median(values) {
 }
 
 /**
- * Milliseconds of each named async function, a median over the rounds, in each of
- * which it runs so many times in a row. What measures itself returns what elapsed.
+ * Measures each named async function and returns its median time in milliseconds.
+ * In each round it runs `inRow` times in a row. A function that measures its own
+ * time returns that as `elapsed`.
  */
 export async function inTurn(rounds, actions, inRow = 1) {
   const times = Object.fromEntries(Object.keys(actions).map((k) => [k, []]));
   for (let round = -1; round < rounds; round++) {
     for (const [name, action] of Object.entries(actions)) {
-      // What the one before it has left to do is not its own.
+      // The previous action may have work left, which must not count here.
       await sleep(pauseMs);
       for (let i = 0; i < inRow; i++) {
         const start = performance.now();
         const own = await action();
         const elapsed = performance.now() - start;
-        // The first round warms up.
+        // The first round is a warm-up.
         if (round >= 0) times[name].push(own?.elapsed ?? elapsed);
       }
     }

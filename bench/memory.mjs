@@ -1,5 +1,5 @@
-// What do jobs cost in memory, and what does the memory of their parent cost
-// them?
+// How much memory does a job need, and how much slower does it start when its
+// parent uses much memory?
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -11,13 +11,13 @@ import { inTurn, table } from './measure.mjs';
 const mib = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 const ms = (value) => `${value.toFixed(1)} ms`;
 
-/** Bytes of a kind of memory, see proc_pid_smaps(5). */
+/** Bytes of one kind of memory; proc_pid_smaps(5) lists the kinds. */
 function memory(pid, kind) {
   const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
   return 1024 * Number(new RegExp(`^${kind}: +(\\d+)`, 'm').exec(rollup)[1]);
 }
 
-// Shared memory counts by its share, so several make it a fair one.
+// PSS divides shared memory by the processes that share it, so there are several.
 const idle = 8;
 const rows = [];
 for (const context of ['spawn', 'forkserver', 'fork']) {
@@ -44,7 +44,7 @@ const jobserver = new Jobserver({ context: 'fork', slots: 1 });
 const ballast = [];
 const costs = [];
 for (const megabytes of [50, 500, 2000]) {
-  // Large arrays are objects of V8's heap, not memory outside of it.
+  // Large arrays are in V8's heap; buffers would be outside of it.
   while (process.memoryUsage().heapUsed < megabytes * 1e6) {
     ballast.push(new Array(500_000).fill(0.5));
   }
@@ -62,7 +62,7 @@ table(
   costs,
 );
 
-// What the parent gives back while the job runs, the job would have alone.
+// Memory that the parent frees during the job would count as the job's own.
 ballast.length = 0;
 globalThis.gc();
 const numbers = new Float64Array(2 ** 27).fill(1);
@@ -73,7 +73,7 @@ const read = () => {
   return [sum, memory('self', 'Private_Dirty') - before];
 };
 const [sum, copied] = await jobserver.run(read);
-if (sum !== numbers.length) throw new Error(`The job has read ${sum}`);
+if (sum !== numbers.length) throw new Error(`The job has returned ${sum}`);
 await jobserver.close();
 console.log(
   `\nA fork job that reads a typed array of ${mib(numbers.byteLength)} of its ` +

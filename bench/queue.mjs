@@ -1,4 +1,4 @@
-// Does anything an executor does depend on how many calls are pending?
+// Do the calls of an executor cost more when many are pending?
 import { Jobserver, JobserverExecutor } from 'jobserver';
 import { nothing } from './jobs.mjs';
 import { table } from './measure.mjs';
@@ -27,7 +27,7 @@ for (const pending of [1000, 10_000, 100_000]) {
     while (executor.completed < completions) await queued[executor.completed];
   });
 
-  // From the middle outwards, so that neither end is at hand.
+  // From the middle outwards, because the ends of a queue are cheap to remove.
   const rest = queued.filter(({ state }) => state === 'pending');
   const cancelUs = await cost(rest.length, () => {
     const middle = rest.length >> 1;
@@ -65,7 +65,7 @@ function used() {
   return heapUsed + external;
 }
 
-/** Microseconds of CPU time for each of `count` things that `action` does. */
+/** Microseconds of CPU time that `action` takes for each of its `count` calls. */
 async function cost(count, action) {
   const start = process.cpuUsage();
   await action();

@@ -1,6 +1,7 @@
-// All benchmarks, each in a process of its own: node bench/run.mjs [name …]
+// Runs the benchmarks, each in a process of its own.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { commandLine } from '../scripts/command.mjs';
 import { machine, threadless } from './measure.mjs';
 
 const all = ['start', 'preload', 'memory', 'waiting', 'outstanding', 'queue'];
@@ -11,8 +12,20 @@ const flags = {
   queue: ['--expose-gc'],
 };
 
-const names = process.argv.length > 2 ? process.argv.slice(2) : all;
-// It makes every start of Node 20 slower by far, and so hides what is measured.
+const usage = `
+Usage: node bench/run.mjs [NAME …]
+
+Runs all benchmarks, or those that are named: ${all.join(', ')}.
+`;
+const { positionals } = commandLine(usage, { allowPositionals: true });
+const unknown = positionals.filter((name) => !all.includes(name));
+if (unknown.length > 0) {
+  console.error(`No such benchmark: ${unknown.join(', ')}\n${usage}`);
+  process.exit(2);
+}
+const names = positionals.length > 0 ? positionals : all;
+// This variable makes every start of Node 20 much slower, which would hide what is
+// measured.
 const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
 
 console.log(machine());

@@ -1,5 +1,5 @@
-// What does a job cost that does nothing, from submit to result, in each
-// context, over what a process costs at all?
+// How long does a job that does nothing take from submit to result, in each
+// context, compared with the start of a process?
 import { execFileSync, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -20,7 +20,7 @@ function open(context, slots, spares) {
   return new Jobserver({ context, slots, preload: [here('jobs.mjs')] });
 }
 
-// One job starts the forkserver, which keeps the number of spares.
+// The first job starts the forkserver, which keeps its number of spares.
 async function openWarm(context, slots, spares = '2') {
   const jobserver = open(context, slots, spares);
   await jobserver.run(nothing);

@@ -1,5 +1,6 @@
-// The floor: posix_spawn of /bin/true, reaped. Prints the median of so many
-// rounds in ms, with a pause before each:
+// The least that a process can cost: starts /bin/true with posix_spawn and waits
+// for its end. Prints the median time of ROUNDS starts in milliseconds, with a
+// pause before each:
 //   true ROUNDS PAUSE_MS
 #include <spawn.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-// What do 1,000 calls cost that wait for a slot, while they wait?
+// How much CPU time and memory do 1,000 calls need while they wait for a slot?
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Jobserver } from 'jobserver';
 import { nothing } from './jobs.mjs';
