@@ -1,11 +1,27 @@
-// Packs the package and looks at it as a stranger would: at the files in it,
-// and with publint and attw.
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+// Packs the package and checks the tarball as its users get it.
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { command, endWithCommands, root, run, runSteps } from './command.mjs';
+import { dirname, join, normalize } from 'node:path';
+import {
+  command,
+  commandLine,
+  endWithCommands,
+  root,
+  run,
+  runSteps,
+} from './command.mjs';
 import { pack } from './pack.mjs';
 import { unfitTargets } from './prebuilds.mjs';
+
+const usage = `
+Usage: node scripts/check-package.mjs [prepack | files | links | publint | attw …]
+
+Packs the package and checks the tarball: that npm refuses to pack without the
+binaries of all platforms, that exactly the right files are packed, that the
+relative links in its Markdown files lead to packed files, and that publint and
+attw find nothing.
+`;
+const { positionals } = commandLine(usage, { allowPositionals: true });
 
 const bin = join(root, 'node_modules', '.bin');
 const temp = mkdtempSync(join(tmpdir(), 'check-package-'));
@@ -14,12 +30,13 @@ let tarball = '';
 endWithCommands(removeTemp);
 try {
   tarball = await pack(temp);
-  await runSteps({ prepack, files, publint, attw });
+  const steps = { prepack, files, links, publint, attw };
+  await runSteps(steps, positionals);
 } finally {
   removeTemp();
 }
 
-// Nobody publishes a package that lacks a platform.
+// A package that lacks a platform cannot be published.
 async function prepack() {
   const dry = ['pack', '--dry-run', '--silent'];
   const { failure, output } = await run('npm', dry, {
@@ -29,17 +46,22 @@ async function prepack() {
   const hasAll = unfitTargets().length === 0;
   if (hasAll && failure !== undefined) throw new Error(output.all);
   if (!hasAll && !/prebuild:all/.test(output.all)) {
-    throw new Error('it packs without the binaries of all platforms');
+    throw new Error('npm packs without the binaries of all platforms');
   }
 }
 
-// The tarball has exactly what package.json, lib/ and native/ call for.
-async function files() {
+async function packedFiles() {
   const { stdout } = await command('tar', ['-tzf', tarball]);
-  const packed = stdout
+  return stdout
     .split('\n')
     .filter((path) => path !== '' && !path.endsWith('/'))
     .map((path) => path.replace(/^package\//, ''));
+}
+
+// The tarball has the sources, what is compiled from them, the binaries and the
+// documentation, and no other file.
+async function files() {
+  const packed = await packedFiles();
   // An .mts file becomes .mjs and .d.mts.
   const compiled = below('lib').flatMap((path) => [
     `dist/${path.replace(/ts$/, 'js')}`,
@@ -47,13 +69,17 @@ async function files() {
   ]);
   const required = [
     'CHANGELOG.md',
-    'UPGRADING.md',
+    'CONTRIBUTING.md',
     'LICENSE',
     'README.md',
+    'SECURITY.md',
+    'UPGRADING.md',
     'package.json',
     'scripts/build-native.mjs',
     ...compiled,
-    ...below('native').map((path) => `native/${path}`),
+    ...['docs', 'examples', 'native'].flatMap((folder) =>
+      below(folder).map((path) => `${folder}/${path}`),
+    ),
   ];
   const prebuilt = `prebuilds/${process.platform}-${process.arch}/`;
   const isPrebuild = /^prebuilds\/(README\.md|[^/]+\/[^/]+\.node)$/;
@@ -67,18 +93,76 @@ async function files() {
     throw new Error(
       [
         ...missing.map((path) => `\n  missing in the tarball: ${path}`),
-        ...surplus.map((path) => `\n  not to be in the tarball: ${path}`),
+        ...surplus.map((path) => `\n  not wanted in the tarball: ${path}`),
       ].join(''),
     );
   }
+}
+
+// A relative link, or image, in a packed Markdown file leads to a packed file, and
+// its fragment to a heading there.
+async function links() {
+  const packed = await packedFiles();
+  const read = (path) => readFileSync(join(root, path), 'utf8');
+  const broken = packed
+    .filter((path) => path.endsWith('.md'))
+    .flatMap((path) =>
+      linksIn(read(path))
+        .filter((link) => !leadsToPacked(path, link))
+        .map((link) => `\n  ${path}: ${link}`),
+    );
+  if (broken.length > 0) {
+    throw new Error(`links to what is not in the tarball:${broken.join('')}`);
+  }
+
+  function leadsToPacked(path, link) {
+    const [file, fragment] = link.split('#', 2);
+    const target = file === '' ? path : normalize(join(dirname(path), file));
+    const folder = target.endsWith('/') ? target : `${target}/`;
+    const isFolder = packed.some((other) => other.startsWith(folder));
+    if (!packed.includes(target)) return isFolder && fragment === undefined;
+    if (fragment === undefined || !target.endsWith('.md')) return true;
+    return anchorsIn(read(target)).includes(fragment);
+  }
+}
+
+function linksIn(markdown) {
+  const text = withoutCode(markdown);
+  const inline = text.matchAll(/\]\(<?([^)\s>]+)>?(?:\s+"[^"]*")?\)/g);
+  const references = text.matchAll(/^\[[^\]]+\]:\s+<?([^\s>]+)/gm);
+  const html = text.matchAll(/\b(?:href|src|srcset)="([^"\s]+)"/g);
+  return [...inline, ...references, ...html]
+    .map(([, link]) => link)
+    .filter((link) => !/^[a-z]+:/i.test(link));
+}
+
+/** The anchors that GitHub and npm give to headings. */
+function anchorsIn(markdown) {
+  const headings = withoutCode(markdown).matchAll(/^#+\s+(.+?)\s*#*$/gm);
+  const anchors = [...headings].map(([, heading]) =>
+    heading
+      .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replace(/\s/g, '-'),
+  );
+  // A repeated heading gets a number.
+  return anchors.map((anchor, i) => {
+    const before = anchors.slice(0, i).filter((other) => other === anchor);
+    return before.length === 0 ? anchor : `${anchor}-${before.length}`;
+  });
+}
+
+function withoutCode(markdown) {
+  return markdown.replace(/^(`{3,}|~{3,})[^]*?^\1\s*$/gm, '');
 }
 
 async function publint() {
   await command(join(bin, 'publint'), ['run', tarball, '--strict']);
 }
 
-// Every way to resolve the package must be right: profile strict, no rule
-// ignored. CommonJS with one .d.ts is what `import` and `require` both get.
+// The strict profile checks every way to resolve the package. `import` and
+// `require` both get CommonJS with one .d.ts.
 async function attw() {
   const options = ['--profile', 'strict', '--format', 'ascii', '--no-emoji'];
   await command(join(bin, 'attw'), [tarball, ...options]);
