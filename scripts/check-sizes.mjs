@@ -88,9 +88,10 @@ function cppFunctions(source) {
       const [name, parameters] = signature(head);
       // Braces that are not a body initialize a value or list enumerators.
       if (name !== undefined && !isInitializer(head)) {
-        const first = start + text.slice(start).search(/\S/);
+        const skipped = /^(\s*(public|protected|private):)*\s*/;
+        const first = start + skipped.exec(text.slice(start))[0].length;
         const line = text.slice(0, first).split('\n').length;
-        const code = text.slice(first, end).split('\n');
+        const code = text.slice(first, end + 1).split('\n');
         const lines = code.filter((each) => each.trim() !== '').length;
         found.push({ name, line, lines, parameters });
         start = end + 1;
@@ -128,7 +129,7 @@ function isInitializer(head) {
   const text = head.trimEnd();
   if (/=$|\breturn$|,$/.test(text)) return true;
   const isAfterParameters =
-    /(\)|\b(const|override|final|noexcept)|->\s*[\w:<>*& ]+)$/;
+    /([)}]|\b(const|override|final|noexcept)|->\s*[\w:<>*& ]+)$/;
   return !isAfterParameters.test(text);
 }
 
