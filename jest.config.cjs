@@ -1,4 +1,5 @@
 'use strict';
+const { availableParallelism } = require('node:os');
 
 const { env, execArgv } = process;
 
@@ -13,6 +14,9 @@ module.exports = {
   transform: {},
   // Every job starts a process, which takes long on a slow machine.
   testTimeout: 90_000 * Number(env.TEST_TIMEOUT_FACTOR ?? 1),
+  // Jest leaves one CPU free by default. Where there are two, that makes the tests
+  // take twice as long.
+  maxWorkers: Math.max(2, availableParallelism() - 1),
   roots: ['<rootDir>/dist-test'],
   testMatch: [isForkable ? `**/${forkTests}` : '**/*.test.js'],
   testPathIgnorePatterns: isForkable ? [] : [`/${forkTests}$`],
