@@ -7,13 +7,12 @@ import {
 } from '../../dist/errors.js';
 import { decode, encode } from '../../dist/wire/value.js';
 import { runNode } from '../helpers/program.js';
-
-// What arrives is looked into without types.
-type Loose = ReturnType<typeof JSON.parse>;
+import type { Loose } from './round-trip.js';
 
 const dist = join(__dirname, '..', '..', 'dist');
 
-// `act` makes of the value that was sent the value, or error, that is answered.
+// Sends a value to another process, which sends back what `act` makes of it: a
+// value, or the error that `act` throws.
 async function inOtherProcess(value: unknown, act: string): Promise<Loose> {
   const program = `
     const [dist, sent] = process.argv.slice(1);
@@ -35,7 +34,7 @@ async function inOtherProcess(value: unknown, act: string): Promise<Loose> {
   return decode(Buffer.from(stdout, 'base64'));
 }
 
-test('R11: classes are known in the other process and come back', async () => {
+test('an error has its class in the other process, and back in this one', async () => {
   const sent = {
     blocked: new Blocked('b'),
     lost: new LostResult({ pid: 1, exitCode: 3, signal: null }),
@@ -68,7 +67,7 @@ test('R11: classes are known in the other process and come back', async () => {
   expect(value.type.stack).toBe(sent.type.stack);
 });
 
-test('FUT-11: the stack names the function that failed', async () => {
+test('an error has a stack that names the function that failed', async () => {
   const error = await inOtherProcess(
     null,
     `(function failsOverThere() { null.x; })();`,
@@ -77,7 +76,7 @@ test('FUT-11: the stack names the function that failed', async () => {
   expect(error.stack).toContain('failsOverThere');
 });
 
-test('FUT-13: an error of the other Node keeps its code', async () => {
+test('an error of Node itself has its code', async () => {
   const error = await inOtherProcess(
     null,
     `require('fs').openSync('/no/such')`,
@@ -91,7 +90,7 @@ test('FUT-13: an error of the other Node keeps its code', async () => {
   expect(invalid.stack).toMatch(/^TypeError \[ERR_INVALID_ARG_TYPE\]: /);
 });
 
-test('FUT-19: a refusal over there comes back as a TypeError', async () => {
+test('a value that cannot be sent back is a TypeError', async () => {
   const error = await inOtherProcess(null, `return { f() {} };`);
   expect(error).toBeInstanceOf(TypeError);
   expect(error.code).toBe('ERR_JOBSERVER_NOT_SERIALIZABLE');
@@ -99,7 +98,7 @@ test('FUT-19: a refusal over there comes back as a TypeError', async () => {
   expect(error.cause.name).toBe('DataCloneError');
 });
 
-test('FUT-26, FUT-28: values go there and back', async () => {
+test('a value is the same after it was sent and sent back', async () => {
   const shared = { big: 10n, when: new Date(0), bytes: Buffer.from('abc') };
   const sent = { shared, again: [shared], set: new Set([1]), none: undefined };
   const arrived = await inOtherProcess(sent, 'return value;');
