@@ -1,0 +1,135 @@
+// The parent finds the name of a function, or refuses the function.
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import {
+  describeFunction,
+  importFunction,
+  nameFunction,
+} from '../../dist/functions/function-ref.js';
+import {
+  type Call,
+  type Named,
+  callAll,
+  fixtures,
+  lib,
+  nameAll,
+  node,
+  refusal,
+  useDirectory,
+} from './name-and-call.js';
+
+const { write } = useDirectory();
+const quotedLib = JSON.stringify(lib);
+
+describe('the parent refuses', () => {
+  let module: Record<string, Named>;
+  let commonJs: Record<string, Named>;
+  beforeAll(() => {
+    module = nameAll(join(fixtures, 'jobs.mjs'));
+    commonJs = nameAll(join(fixtures, 'jobs.cjs'));
+  });
+
+  test.each([
+    [
+      'a closure whose siblings are exported',
+      'madeThree',
+      'is a closure: it uses variables of a function',
+    ],
+    ['a function made in a loop', 'looped', 'uses variables of a block'],
+    ['a nested function', 'nested', 'is a closure'],
+    ['a bound function', 'bound', 'bound double is a bound function'],
+    ['a class', 'class', 'Shape is a class'],
+    ['a function from eval', 'evaluated', 'was made from text'],
+    ['a function from new Function', 'constructed', 'was made from text'],
+  ])('%s, and recommends the fork context', (_, label, text) => {
+    expect(module[label]?.error).toEqual(refusal(text));
+    expect(module[label]?.error).toEqual(refusal('fork context'));
+  });
+
+  test.each(['hidden', 'madeThree'])(
+    'a function of CommonJS that is not exported: %s',
+    (label) => {
+      expect(commonJs[label]?.error).toEqual(refusal('is not exported from'));
+    },
+  );
+
+  test('a function that was typed into the REPL', () => {
+    const out = node(
+      ['--interactive'],
+      `function f() {}
+       try { require(${quotedLib}).nameFunction(f, 'fn'); }
+       catch (e) { e.message }
+      `,
+    );
+    expect(out).toContain('f was typed into the REPL');
+  });
+
+  test.each([
+    ['--eval', ['-e'], true],
+    ['--eval of an ES module', ['--input-type=module', '-e'], true],
+    ['standard input', ['-'], false],
+  ])('a function of a program from %s', (_, args, isArg) => {
+    const program = `import(${quotedLib}).then(({ nameFunction }) => {
+      try { nameFunction(function f(x) { return x; }, 'fn'); }
+      catch ({ name, code, message }) {
+        console.log(JSON.stringify({ name, code, message }));
+      }
+    });`;
+    const out = isArg ? node([...args, program]) : node(args, program);
+    expect(JSON.parse(out)).toEqual(refusal('was given to node as text'));
+  });
+
+  test('a function without node:inspector, and recommends a URL', () => {
+    const file = write('blind.mjs', 'export const f = (x) => x;');
+    const program = `
+      const Module = require('node:module');
+      const load = Module._load;
+      Module._load = function (name, ...rest) {
+        if (name === 'node:inspector') throw new Error('no inspector here');
+        return load.call(this, name, ...rest);
+      };
+      const { nameFunction } = require(${quotedLib});
+      import(${JSON.stringify(pathToFileURL(file).href)}).then(({ f }) => {
+        try { nameFunction(f, 'fn'); }
+        catch ({ name, code, message }) {
+          console.log(JSON.stringify({ name, code, message }));
+        }
+      });`;
+    const error = JSON.parse(node(['-e', program]));
+    expect(error).toEqual(refusal('no usable node:inspector'));
+    expect(error).toEqual(refusal('name it by URL'));
+  });
+});
+
+// This file itself runs in a vm context, with the modules that jest has loaded.
+describe('within the sandbox of jest, the parent', () => {
+  function submitted(label: string): unknown {
+    const jobs = require(join(fixtures, 'jobs.cjs')) as {
+      submitted: Map<string, unknown>;
+    };
+    return jobs.submitted.get(label);
+  }
+
+  test('names functions of a CommonJS module', () => {
+    const calls = ['double', 'renamed', 'open', 'deep', 'whole'].map(
+      (label): Call => [label, nameFunction(submitted(label), 'fn'), 5],
+    );
+    const called = callAll(calls);
+    expect(calls.map(([label]) => called[label]?.value)).toEqual([
+      ...[10, 7, 13, 11, 17],
+    ]);
+  });
+
+  test('names a function of the Math of the sandbox', () => {
+    const ref = nameFunction(Math.hypot, 'fn');
+    expect(ref).toEqual({ kind: 'global', path: ['Math', 'hypot'] });
+    expect(importFunction(ref)).toBe(Math.hypot);
+    expect(describeFunction(ref)).toBe('Math.hypot (global)');
+  });
+
+  test('refuses a closure', () => {
+    expect(() => nameFunction(submitted('madeThree'), 'fn')).toThrow(
+      expect.objectContaining(refusal('is a closure')),
+    );
+  });
+});
