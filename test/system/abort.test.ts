@@ -10,7 +10,7 @@ function listenersOf(signal: AbortSignal): number {
   return getEventListeners(signal, 'abort').length;
 }
 
-test('no signal is fine, and so is one by its shape', () => {
+test('a value is refused unless it is an AbortSignal or undefined', () => {
   expect([checkAbortSignal(undefined), checkAbortSignal(null)]).toEqual([
     undefined,
     undefined,
@@ -25,7 +25,7 @@ test('no signal is fine, and so is one by its shape', () => {
   }
 });
 
-test('an aborted signal throws an AbortError with its reason', () => {
+test('an aborted signal throws an AbortError, caused by its reason', () => {
   throwIfAborted(undefined);
   const controller = new AbortController();
   throwIfAborted(controller.signal);
@@ -37,7 +37,7 @@ test('an aborted signal throws an AbortError with its reason', () => {
   });
 });
 
-test('a hundred listeners of a signal take one of its own', () => {
+test('100 callbacks for a signal take one listener of the signal', () => {
   const controller = new AbortController();
   const { signal } = controller;
   const called: number[] = [];
@@ -48,52 +48,52 @@ test('a hundred listeners of a signal take one of its own', () => {
   expect(listenersOf(signal)).toBe(0);
 });
 
-test('who has left is not called, and the last one leaves nothing', () => {
+test('a removed callback is not called, and leaves no listener', () => {
   const controller = new AbortController();
   const { signal } = controller;
   const called: string[] = [];
-  const leave = [
+  const remove = [
     onAbort(signal, () => called.push('first')),
     onAbort(signal, () => called.push('second')),
   ];
-  leave[0]!();
-  leave[0]!();
+  remove[0]!();
+  remove[0]!();
   expect(listenersOf(signal)).toBe(1);
-  leave[1]!();
+  remove[1]!();
   expect(listenersOf(signal)).toBe(0);
   onAbort(signal, () => called.push('third'));
   controller.abort();
-  leave[1]!();
+  remove[1]!();
   expect(called).toEqual(['third']);
 });
 
-test('a listener may make others leave, and a new one is not called', () => {
+test('a callback may remove and add others, which are not called', () => {
   const controller = new AbortController();
   const { signal } = controller;
   const called: string[] = [];
-  const leave: (() => void)[] = [];
+  const remove: (() => void)[] = [];
   onAbort(signal, () => {
     called.push('first');
-    leave[0]!();
+    remove[0]!();
     onAbort(signal, () => called.push('late'));
   });
-  leave.push(onAbort(signal, () => called.push('second')));
+  remove.push(onAbort(signal, () => called.push('second')));
   onAbort(signal, () => called.push('third'));
   controller.abort();
   expect(called).toEqual(['first', 'third']);
 });
 
-test('leaving after the abort does no harm to those that listen again', () => {
+test('a callback may be removed after the abort, and more than once', () => {
   const controller = new AbortController();
   const { signal } = controller;
-  const leave = onAbort(signal, () => undefined);
+  const remove = onAbort(signal, () => undefined);
   controller.abort();
-  leave();
-  leave();
+  remove();
+  remove();
   expect(listenersOf(signal)).toBe(0);
 });
 
-test('without a signal there is nothing to leave', () => {
+test('nothing is called or removed without a signal', () => {
   expect(
     onAbort(undefined, () => {
       throw new Error('never called');

@@ -4,13 +4,13 @@ import { thrown } from '../helpers/thrown.js';
 
 const { SIGABRT, SIGKILL, SIGTERM } = constants.signals;
 
-test('a signal is a name or a number, and 0 a probe (FUT-37, FUT-41)', () => {
+test('a signal is a name or a number, and 0 is accepted as a probe', () => {
   expect(
     ['SIGTERM', 'SIGKILL', 15, 0, 64].map((it) => signalNumber(it, 'signal')),
   ).toEqual([SIGTERM, SIGKILL, 15, 0, 64]);
 });
 
-test('an unknown name is refused (FUT-38)', () => {
+test('an unknown name is refused', () => {
   for (const name of ['SIGNOPE', 'TERM', 'sigterm', '', '15', 'toString']) {
     expect(thrown(() => signalNumber(name, 'killSignal'))).toMatchObject({
       name: 'TypeError',
@@ -20,7 +20,7 @@ test('an unknown name is refused (FUT-38)', () => {
   }
 });
 
-test('what is neither name nor number is refused (FUT-38)', () => {
+test('a value that is neither a name nor a number is refused', () => {
   for (const signal of [null, undefined, true, {}, 15n, ['SIGTERM']]) {
     expect(thrown(() => signalNumber(signal, 'signal'))).toMatchObject({
       name: 'TypeError',
@@ -29,7 +29,7 @@ test('what is neither name nor number is refused (FUT-38)', () => {
   }
 });
 
-test('a number that no signal has is refused (FUT-38)', () => {
+test('a number that no signal has is refused', () => {
   for (const signal of [-1, 65, 1.5, NaN, Infinity]) {
     expect(thrown(() => signalNumber(signal, 'signal'))).toMatchObject({
       name: 'RangeError',
@@ -39,7 +39,7 @@ test('a number that no signal has is refused (FUT-38)', () => {
   }
 });
 
-test('every signal has its name back; of two, the usual one', () => {
+test('every number has a name, and the usual one if there are two', () => {
   for (const [name, number] of Object.entries(constants.signals)) {
     expect(signalNumber(signalName(number), 'signal')).toBe(number);
     expect(constants.signals[signalName(number)]).toBe(number);
@@ -48,6 +48,6 @@ test('every signal has its name back; of two, the usual one', () => {
   expect(signalName(SIGABRT)).toBe('SIGABRT');
 });
 
-test('a signal without a name is told by its number', () => {
+test('a signal without a name is called by its number', () => {
   expect(signalName(63)).toBe('SIG63');
 });
