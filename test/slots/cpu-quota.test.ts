@@ -24,7 +24,7 @@ const mountV1 = (at: string, controllers: string): string =>
   `31 30 0:28 / ${at} rw,relatime - cgroup cgroup rw,${controllers}`;
 
 describe('the CPU quota', () => {
-  test('is without limit where there is no control group', () => {
+  test('is infinite without control groups', () => {
     expect(cpuQuota(root)).toBe(Infinity);
     write({ 'proc/self/mountinfo': '', 'proc/self/cgroup': '' });
     expect(cpuQuota(root)).toBe(Infinity);
@@ -37,7 +37,7 @@ describe('the CPU quota', () => {
     ['max 100000', Infinity],
     ['nonsense', Infinity],
     ['0 0', Infinity],
-  ])('of version 2, %s, is %d', (text, cpus) => {
+  ])('of version 2 is read from cpu.max: %s means %d', (text, cpus) => {
     write({
       'proc/self/mountinfo': mountV2('/', '/sys/fs/cgroup'),
       'proc/self/cgroup': '0::/job',
@@ -46,7 +46,7 @@ describe('the CPU quota', () => {
     expect(cpuQuota(root)).toBe(cpus);
   });
 
-  test('is the smallest of all groups above', () => {
+  test('is the smallest of the own group and all groups above', () => {
     write({
       'proc/self/mountinfo': mountV2('/', '/sys/fs/cgroup'),
       'proc/self/cgroup': '0::/outer/middle/inner',
@@ -59,23 +59,26 @@ describe('the CPU quota', () => {
     expect(cpuQuota(root)).toBe(3);
   });
 
-  test.each(['cpu', 'cpu,cpuacct'])('of version 1 (%s) is found', (names) => {
-    write({
-      'proc/self/mountinfo': [
-        mountV1('/sys/fs/cgroup/memory', 'memory'),
-        mountV1(`/sys/fs/cgroup/${names}`, names),
-        mountV2('/', '/sys/fs/cgroup/unified'),
-      ].join('\n'),
-      'proc/self/cgroup': `3:memory:/docker\n2:${names}:/docker/x\n0::/`,
-      [`sys/fs/cgroup/${names}/docker/cpu.cfs_quota_us`]: '200000',
-      [`sys/fs/cgroup/${names}/docker/cpu.cfs_period_us`]: '100000',
-      [`sys/fs/cgroup/${names}/docker/x/cpu.cfs_quota_us`]: '-1',
-      [`sys/fs/cgroup/${names}/docker/x/cpu.cfs_period_us`]: '100000',
-    });
-    expect(cpuQuota(root)).toBe(2);
-  });
+  test.each(['cpu', 'cpu,cpuacct'])(
+    'of version 1 is read from the mount of the controller: %s',
+    (names) => {
+      write({
+        'proc/self/mountinfo': [
+          mountV1('/sys/fs/cgroup/memory', 'memory'),
+          mountV1(`/sys/fs/cgroup/${names}`, names),
+          mountV2('/', '/sys/fs/cgroup/unified'),
+        ].join('\n'),
+        'proc/self/cgroup': `3:memory:/docker\n2:${names}:/docker/x\n0::/`,
+        [`sys/fs/cgroup/${names}/docker/cpu.cfs_quota_us`]: '200000',
+        [`sys/fs/cgroup/${names}/docker/cpu.cfs_period_us`]: '100000',
+        [`sys/fs/cgroup/${names}/docker/x/cpu.cfs_quota_us`]: '-1',
+        [`sys/fs/cgroup/${names}/docker/x/cpu.cfs_period_us`]: '100000',
+      });
+      expect(cpuQuota(root)).toBe(2);
+    },
+  );
 
-  test('is found in a container, whose group is the root of the mount', () => {
+  test('is read in a container, whose group is the root of the mount', () => {
     write({
       'proc/self/mountinfo': mountV2('/docker/abc', '/sys/fs/cgroup'),
       'proc/self/cgroup': '0::/docker/abc/below',
@@ -85,7 +88,7 @@ describe('the CPU quota', () => {
     expect(cpuQuota(root)).toBe(2);
   });
 
-  test('is that of the mount, where the own group is outside of it', () => {
+  test('is that of the mount when the own group is outside of it', () => {
     write({
       'proc/self/mountinfo': mountV2('/', '/sys/fs/cgroup'),
       'proc/self/cgroup': '0::/../outside',
@@ -94,7 +97,7 @@ describe('the CPU quota', () => {
     expect(cpuQuota(root)).toBe(2);
   });
 
-  test('is found at a mount point with a blank in it', () => {
+  test('is read from a mount point with a space in its name', () => {
     write({
       'proc/self/mountinfo': mountV2('/', String.raw`/a\040mount`),
       'proc/self/cgroup': '0::/',

@@ -1,7 +1,15 @@
-// A pool that looks like that of a make, but whose bytes the test can count.
-import { spawnSync } from 'node:child_process';
-import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
-import { writeFileSync } from 'node:fs';
+// Programs that run under a job server which looks like that of make, but whose
+// tokens the test itself writes and counts.
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { native } from '../../dist/system/binding.js';
@@ -13,16 +21,16 @@ import { until } from '../helpers/until.js';
 const isLinux = process.platform === 'linux';
 const contexts = isLinux ? ['forkserver', 'spawn'] : ['spawn'];
 const context = contexts[0]!;
-// With values that are no characters, or no characters of make's.
+// Token bytes: make writes only '+' (0x2b), but any byte is a token.
 const bytes = [0x00, 0x7f, 0xff, 0x2b, 0x61];
 const notJoined = 'JOBSERVER_NO_MAKE';
 
 interface Pool {
   readonly makeflags: string;
-  /** For the program to inherit. */
+  /** The fds that the program inherits. */
   readonly fds: readonly number[];
   readonly reader: number;
-  /** Which are free, in order of their value. */
+  /** The tokens in the pipe, in order of their value. */
   free(): number[];
 }
 
@@ -53,7 +61,7 @@ function poolOver(
   const buffer = new Uint8Array(4096);
   native.write(writer, Uint8Array.from(tokens), 0, tokens.length);
   const free = (): number[] => {
-    // A blocking reader: look before.
+    // The reader may be in blocking mode, and the pipe empty.
     const isReadable = native.poll(Int32Array.of(reader, 1), 1, 0) > 0;
     const count = isReadable ? native.read(reader, buffer, 0, 4096) : 0;
     native.write(writer, buffer, 0, count);
@@ -64,13 +72,13 @@ function poolOver(
 
 function fifoPool(tokens: readonly number[]): Pool {
   const path = newName();
-  spawnSync('mkfifo', [path]);
+  execFileSync('mkfifo', [path]);
   const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const pool = poolOver(reader, openSync(path, constants.O_WRONLY), tokens);
   return { ...pool, makeflags: ` -j9 --jobserver-auth=fifo:${path}`, fds: [] };
 }
 
-/** Both ends in blocking mode, as the manual of make demands. */
+/** Both ends are in blocking mode, as the manual of make requires. */
 function pipePool(tokens: readonly number[], word = '--jobserver-auth'): Pool {
   const ends = new Int32Array(2);
   native.pipe(ends);
@@ -90,88 +98,94 @@ function inOrder(values: readonly number[]): number[] {
   return [...values].sort((a, b) => a - b);
 }
 
-describe.each(cases)('a pool of %s style, %s context', (_, name, makePool) => {
-  test('jobs run in its slots and give the bytes back as they were (MKF-01, MKF-07, QUE-08)', async () => {
-    const pool = makePool(bytes);
-    const run = await runProgram(['spans', name, '24', '40'], pool);
-    expect(overlap(run.found as Span[])).toBeLessThanOrEqual(bytes.length + 1);
-    expect(run.warnings).toEqual([]);
-    expect(pool.free()).toEqual(inOrder(bytes));
-  });
-
-  test('it does not tell the number of its slots, and many Jobservers join it (MKF-01, CON-01)', async () => {
-    const pool = makePool(bytes);
-    const run = await runProgram(['count', name], pool);
-    expect(run).toEqual({ found: { slots: [null, null] }, warnings: [] });
-    expect(pool.free()).toEqual(inOrder(bytes));
-  });
-
-  test('an explicit number of slots leaves it alone (MKF-01)', async () => {
-    const pool = makePool(bytes);
-    const run = await runProgram(['count', name, '2'], pool);
-    expect(run).toEqual({ found: { slots: [2, 2] }, warnings: [] });
-  });
-
-  test('a job works in the slots that it runs under (MKF-09, MKF-12)', async () => {
-    const pool = makePool(bytes.slice(0, 2));
-    const joined = await runProgram(['nested', name], pool);
-    const { slots, spans } = joined.found as { slots: null; spans: Span[] };
-    expect(slots).toBe(null);
-    expect(overlap(spans)).toBeLessThanOrEqual(2);
-    expect(pool.free()).toEqual(inOrder(bytes.slice(0, 2)));
-
-    const own = await runProgram(['nested', name, '3'], pool);
-    expect(own.found).toMatchObject({ slots: 3 });
-    expect(own.warnings).toEqual([]);
-  });
-
-  test('all Jobservers of a process have one slot without a byte (MKF-08)', async () => {
-    const pool = makePool([]);
-    const run = await runProgram(['shareOwnSlot', name, newName()], pool);
-    expect(run.found).toEqual({ found: ['first', 'Blocked', 'third'] });
-    expect(pool.free()).toEqual([]);
-  });
-
-  test('without a token it runs one job after the other (MKF-08, MKF-10)', async () => {
-    const pool = makePool([]);
-    const run = await runProgram(['spans', name, '5', '20'], pool);
-    expect(overlap(run.found as Span[])).toBe(1);
-    expect(pool.free()).toEqual([]);
-  });
-
-  const whenDying = isLinux ? test : test.skip; // Needs an orphan signal.
-
-  whenDying.each(['SIGTERM', 'SIGINT', 'SIGKILL'] as const)(
-    'jobs of a process that dies of %s give their bytes back (XC-41, MKF-07)',
-    async (signal) => {
+describe.each(cases)(
+  'under a make with a %s, in the %s context',
+  (_, name, makePool) => {
+    test('jobs run in the slots of make and give back its bytes', async () => {
       const pool = makePool(bytes);
-      const args = [program, 'hold', name, '4'];
-      const { child, ended, stdout } = start(process.execPath, args, pool);
-      await until('jobs to run', () => stdout().includes('pids'));
-      expect(pool.free()).toHaveLength(2);
-      child.kill(signal);
-      expect((await ended).signal).toBe(signal);
-      await until('all bytes', () => pool.free().length === bytes.length);
+      const run = await runProgram(['spans', name, '24', '40'], pool);
+      expect(overlap(run.found as Span[])).toBeLessThanOrEqual(
+        bytes.length + 1,
+      );
+      expect(run.warnings).toEqual([]);
       expect(pool.free()).toEqual(inOrder(bytes));
-    },
-  );
+    });
 
-  whenDying(
-    'jobs of a process that calls exit give their bytes back (XC-25, XC-41)',
-    async () => {
+    test('several Jobservers join, and know no number of slots', async () => {
       const pool = makePool(bytes);
-      const args = [program, 'hold', name, '4', 'exit'];
-      const { ended } = start(process.execPath, args, pool);
-      expect((await ended).code).toBe(0);
-      await until('all bytes', () => pool.free().length === bytes.length);
+      const run = await runProgram(['count', name], pool);
+      expect(run).toEqual({ found: { slots: [null, null] }, warnings: [] });
       expect(pool.free()).toEqual(inOrder(bytes));
-    },
-  );
-});
+    });
 
-(isLinux ? describe : describe.skip)('an inherited pipe', () => {
+    test('a Jobserver with a number of slots does not join', async () => {
+      const pool = makePool(bytes);
+      const run = await runProgram(['count', name, '2'], pool);
+      expect(run).toEqual({ found: { slots: [2, 2] }, warnings: [] });
+    });
+
+    test('jobs of a job run in the slots of its Jobserver', async () => {
+      const pool = makePool(bytes.slice(0, 2));
+      const joined = await runProgram(['nested', name], pool);
+      const { slots, spans } = joined.found as { slots: null; spans: Span[] };
+      expect(slots).toBe(null);
+      expect(overlap(spans)).toBeLessThanOrEqual(2);
+      expect(pool.free()).toEqual(inOrder(bytes.slice(0, 2)));
+
+      const own = await runProgram(['nested', name, '3'], pool);
+      expect(own.found).toMatchObject({ slots: 3 });
+      expect(own.warnings).toEqual([]);
+    });
+
+    test('all Jobservers of a process share its own slot', async () => {
+      const pool = makePool([]);
+      const run = await runProgram(['shareOwnSlot', name, newName()], pool);
+      expect(run.found).toEqual({ found: ['first', 'Blocked', 'third'] });
+      expect(pool.free()).toEqual([]);
+    });
+
+    test('jobs run one after the other when make has no token', async () => {
+      const pool = makePool([]);
+      const run = await runProgram(['spans', name, '5', '20'], pool);
+      expect(overlap(run.found as Span[])).toBe(1);
+      expect(pool.free()).toEqual([]);
+    });
+
+    // Jobs of a dead parent get their orphan signal on Linux only.
+    const onLinux = isLinux ? test : test.skip;
+
+    onLinux.each(['SIGTERM', 'SIGINT', 'SIGKILL'] as const)(
+      'jobs give back their tokens when %s ends their parent',
+      async (signal) => {
+        const pool = makePool(bytes);
+        const args = [program, 'hold', name, '4'];
+        const { child, ended, stdout } = start(process.execPath, args, pool);
+        await until('jobs to run', () => stdout().includes('pids'));
+        expect(pool.free()).toHaveLength(2);
+        child.kill(signal);
+        expect((await ended).signal).toBe(signal);
+        await until('all tokens', () => pool.free().length === bytes.length);
+        expect(pool.free()).toEqual(inOrder(bytes));
+      },
+    );
+
+    onLinux(
+      'jobs give back their tokens when their parent calls process.exit',
+      async () => {
+        const pool = makePool(bytes);
+        const args = [program, 'hold', name, '4', 'exit'];
+        const { ended } = start(process.execPath, args, pool);
+        expect((await ended).code).toBe(0);
+        await until('all tokens', () => pool.free().length === bytes.length);
+        expect(pool.free()).toEqual(inOrder(bytes));
+      },
+    );
+  },
+);
+
+(isLinux ? describe : describe.skip)('an inherited pipe of make', () => {
   test.each(contexts)(
-    'it stays in blocking mode, and %s jobs get a description of their own (XC-20, MKF-11, QUE-09)',
+    'stays in blocking mode, since %s jobs get one opened anew',
     async (name) => {
       const pool = pipePool(bytes);
       const { link } = fdState(pool.reader);
@@ -188,14 +202,14 @@ describe.each(cases)('a pool of %s style, %s context', (_, name, makePool) => {
     },
   );
 
-  test('the name of old makes does as well (MKF-02)', async () => {
+  test('may be named by the word of older makes', async () => {
     const pool = pipePool(bytes, '--jobserver-fds');
     const run = await runProgram(['count', context], pool);
     expect(run).toEqual({ found: { slots: [null, null] }, warnings: [] });
   });
 
   test.each(['4,5', '6,7', '11,12', '13,14', '15,16', '17,18'])(
-    "pipes of Node's own are not taken for one of make: %s (MKF-05)",
+    'is not confused with a pipe that Node uses itself: fds %s',
     async (numbers) => {
       const makeflags = `--jobserver-auth=${numbers}`;
       const run = await runProgram(['staleNumbers', context], { makeflags });
@@ -204,17 +218,19 @@ describe.each(cases)('a pool of %s style, %s context', (_, name, makePool) => {
     },
   );
 
-  test('ends that are swapped are refused (MKF-05)', async () => {
+  test('is refused when its ends are swapped', async () => {
     const pool = pipePool(bytes);
     const makeflags = '--jobserver-auth=4,3';
     const run = await runProgram(['count', context], { ...pool, makeflags });
     expect(run.warnings).toMatchObject([
-      { message: expect.stringContaining('fd 4 is not a pipe open for reading') },
+      {
+        message: expect.stringContaining('fd 4 is not a pipe open for reading'),
+      },
     ]);
     expect(pool.free()).toEqual(inOrder(bytes));
   });
 
-  test('ends of different pipes are refused (MKF-05)', async () => {
+  test('is refused when the ends belong to different pipes', async () => {
     const [a, b] = [pipePool(bytes), pipePool(bytes)];
     const fds = [a.fds[0]!, b.fds[1]!];
     const run = await runProgram(['count', context], { ...a, fds });
@@ -224,7 +240,7 @@ describe.each(cases)('a pool of %s style, %s context', (_, name, makePool) => {
   });
 });
 
-describe('a job server that cannot be used', () => {
+describe('MAKEFLAGS', () => {
   const env = { JOBSERVER_SLOTS: '7' };
 
   test.each([
@@ -239,7 +255,7 @@ describe('a job server that cannot be used', () => {
     ['--jobserver-auth=3,x', 'unknown kind'],
     ['--jobserver-auth=semaphore', 'unknown kind'],
   ])(
-    '%s is replaced by slots of our own, with one warning (MKF-03, MKF-05)',
+    'with an unusable job server causes one warning and the default slots: %s',
     async (makeflags, why) => {
       const run = await runProgram(['count', context], { makeflags, env });
       expect(run.found).toEqual({ slots: [7, 7] });
@@ -250,16 +266,17 @@ describe('a job server that cannot be used', () => {
     },
   );
 
-  test('a file is neither read nor written as if it were a fifo (MKF-05)', async () => {
+  test('with a file for a fifo leaves that file untouched', async () => {
     const path = newName();
     writeFileSync(path, '+++');
     const makeflags = `--jobserver-auth=fifo:${path}`;
     const run = await runProgram(['count', context], { makeflags, env });
     expect(run.found).toEqual({ slots: [7, 7] });
     expect(run.warnings[0]!.message).toContain('is not a fifo');
+    expect(readFileSync(path, 'utf8')).toBe('+++');
   });
 
-  test('negative numbers leave one slot, with a warning that tells of + (MKF-03)', async () => {
+  test('with negative fds causes one slot and a warning about +', async () => {
     const makeflags = ' -j4 --jobserver-auth=3,4 --jobserver-auth=-2,-2';
     const run = await runProgram(['count', context], { makeflags, env });
     expect(run.found).toEqual({ slots: [1, 1] });
@@ -274,7 +291,7 @@ describe('a job server that cannot be used', () => {
     [' -j4', 7],
     [' -- X=--jobserver-auth=3,4', 7],
     [' -j1', 1],
-  ])('MAKEFLAGS=%j names none: no warning (MKF-03)', async (makeflags, n) => {
+  ])('without a job server causes no warning: %j', async (makeflags, n) => {
     const run = await runProgram(['count', context], { makeflags, env });
     expect(run).toEqual({ found: { slots: [n, n] }, warnings: [] });
   });

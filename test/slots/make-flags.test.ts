@@ -16,7 +16,7 @@ test.each<[string, string, object]>([
   ['4.3', ' -j4 --jobserver-auth=3,4 -- CFLAGS=-O2', pipe(3, 4)],
   ['4.4', ' -j4 --jobserver-auth=fifo:/tmp/GM1', fifo('/tmp/GM1')],
   ['4.4', '-j4\t--jobserver-auth=fifo:/tmp/a,b', fifo('/tmp/a,b')],
-])('the words of make %s are understood: %j (MKF-02)', (_, text, style) => {
+])('the job server of make %s is found in %j', (_, text, style) => {
   expect(parseMakeflags(text)).toMatchObject(style);
 });
 
@@ -36,11 +36,11 @@ test.each([
   '-- --jobserver-auth=3,4',
   '-- X=a\\ --jobserver-auth=9,9',
   'X=a\\ --jobserver-auth=9,9',
-])('%j names no job server (MKF-03)', (text) => {
+])('%j names no job server', (text) => {
   expect(parseMakeflags(text)).toEqual(none);
 });
 
-test('one job at a time is what -j1 asks for (MKF-01)', () => {
+test('-j1 without a job server asks for one job at a time', () => {
   for (const text of [' -j1', 'k -j1', ' -j4 -j1', '--jobs=1 -- X=1']) {
     expect(parseMakeflags(text)).toEqual({ kind: 'serial' });
   }
@@ -49,7 +49,7 @@ test('one job at a time is what -j1 asks for (MKF-01)', () => {
   expect(parseMakeflags('-j1 --jobserver-auth=3,4')).toMatchObject(pipe(3, 4));
 });
 
-test('the last word counts, of both names alike (MKF-04, XC-40)', () => {
+test('the last word that names a job server counts', () => {
   const words = [
     ['--jobserver-auth=3,4', pipe(3, 4)],
     ['--jobserver-fds=5,6', pipe(5, 6)],
@@ -65,7 +65,7 @@ test('the last word counts, of both names alike (MKF-04, XC-40)', () => {
   }
 });
 
-test('a negative number means that make keeps its slots (MKF-03)', () => {
+test('a negative fd means that the recipe may not use the job server', () => {
   for (const value of ['-2,-2', '-1,4', '3,-1', '-1,-1']) {
     const word = `--jobserver-auth=${value}`;
     expect(parseMakeflags(`-j4 ${word}`)).toEqual({ kind: 'disabled', word });
@@ -90,12 +90,12 @@ test.each([
   'fifo:/tmp/\0',
   'FIFO:/tmp/f',
   'gmake_semaphore_1',
-])('the value %j is malformed, and no error (MKF-03)', (value) => {
+])('the malformed value %j is reported as unknown, not thrown', (value) => {
   const word = `--jobserver-auth=${value}`;
   expect(parseMakeflags(word)).toEqual({ kind: 'unknown', word });
 });
 
-test('a backslash keeps blanks and itself in a word (MKF-02)', () => {
+test('a backslash escapes a space or another backslash', () => {
   const text = String.raw`-j2 --jobserver-auth=fifo:/tmp/a\ b/c\\d -- X=1\ -- `;
   expect(parseMakeflags(text)).toMatchObject(fifo('/tmp/a b/c\\d'));
   expect(() => parseMakeflags('\\')).not.toThrow();

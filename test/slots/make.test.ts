@@ -1,4 +1,4 @@
-// Against the make that is installed.
+// Programs that run under the make that is installed.
 import {
   existsSync,
   mkdtempSync,
@@ -22,10 +22,9 @@ import type { Ended } from '../helpers/program.js';
 const version = makeVersion();
 const hasFifo = Number(version?.split('.', 2).join('.')) >= 4.4;
 const isLinux = process.platform === 'linux';
-// macOS has no second description of an inherited pipe.
+// macOS cannot open an inherited pipe anew.
 const canJoin = version !== undefined && (isLinux || hasFifo);
-const reason = version === undefined ? 'no GNU make here' : `make ${version}`;
-const name = `under ${reason}`;
+const name = version === undefined ? 'under GNU make' : `under make ${version}`;
 const contexts = isLinux ? ['forkserver', 'spawn'] : ['spawn'];
 
 let directory: string;
@@ -38,7 +37,7 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true }));
 checkLeaks();
 
-/** One target for each of the recipes. */
+/** Runs make on a Makefile with one target for each recipe. */
 async function make(flag: string, recipes: readonly string[]): Promise<Ended> {
   const targets = recipes.map((_, i) => `t${i}`);
   const rules = recipes.map((recipe, i) => `t${i}:\n\t${recipe}\n`);
@@ -67,19 +66,19 @@ function spans(): Span[] {
 (canJoin ? describe : describe.skip)(name, () => {
   describe.each(contexts)('%s', (context) => {
     test.each([2, 3, 4])(
-      'a recipe of make -j%d runs as many jobs, and all tokens are back (MKF-01, MKF-07, MKF-08)',
+      'a recipe of make -j%d runs that many jobs and gives back all tokens',
       async (slots) => {
         const fill = recipe('fill', context, directory, String(slots));
         const ended = await make(`-j${slots}`, [`+${fill}`]);
         expect(found(ended)).toEqual([
           { found: { slots: null, most: slots }, warnings: [] },
         ]);
-        // Make counts its tokens at the end, and tells when one is missing.
+        // Make counts its tokens at the end, and reports a missing one.
         expect(ended.stderr).toBe('');
       },
     );
 
-    test('two recipes share the slots of make -j4 (MKF-01, MKF-10)', async () => {
+    test('two recipes share the slots of make -j4', async () => {
       const report = recipe('report', context, spansFile, '10', '80');
       const ended = await make('-j4', [`+${report}`, `+${report}`]);
       expect(overlap(spans())).toBeLessThanOrEqual(4);
@@ -87,7 +86,7 @@ function spans(): Span[] {
       expect(ended.stderr).toBe('');
     });
 
-    test('recipes that have all slots of make -j2 between them go on (MKF-08)', async () => {
+    test('recipes that hold all slots of make -j2 still finish', async () => {
       const report = recipe('report', context, spansFile, '5', '40');
       const ended = await make('-j2', Array<string>(4).fill(`+${report}`));
       expect(overlap(spans())).toBeLessThanOrEqual(2);
@@ -95,20 +94,20 @@ function spans(): Span[] {
       expect(ended.stderr).toBe('');
     });
 
-    test('nested jobs have their slots from make -j4 as well (MKF-09, MKF-12)', async () => {
+    test('nested jobs run in the slots of make -j4 too', async () => {
       const ended = await make('-j4', [`+${recipe('nested', context)}`]);
       const [run] = found(ended) as [Found];
       const nested = run.found as { slots: null; spans: Span[] };
       expect(nested.slots).toBe(null);
-      // The job that waits for them has one of the four.
+      // The job that waits for them occupies one of the four slots.
       expect(overlap(nested.spans)).toBeLessThanOrEqual(3);
       expect(ended.stderr).toBe('');
     });
   });
 
-  // Of pipe style: the fds of a fifo are no business of ours.
+  // Only for a make that passes a pipe.
   (hasFifo ? test.skip : test)(
-    'the pipe of make stays in the mode that it was in (XC-20, MKF-11)',
+    'the pipe of make stays in its blocking mode',
     async () => {
       const ended = await make('-j3', [`+${recipe('modes', contexts[0]!)}`]);
       const [{ found: modes }] = found(ended) as [Found];
@@ -125,7 +124,7 @@ function spans(): Span[] {
   );
 
   (hasFifo ? test.skip : test)(
-    'a recipe without + is told of it, and works all the same (MKF-05)',
+    'a recipe without + gets a warning and the default slots',
     async () => {
       const report = recipe('report', contexts[0]!, spansFile, '4', '20');
       const ended = await make('-j3', [`JOBSERVER_SLOTS=2 ${report}`]);
@@ -134,7 +133,9 @@ function spans(): Span[] {
       expect(run.warnings).toEqual([
         {
           code: 'JOBSERVER_NO_MAKE',
-          message: expect.stringMatching(/put '\+' in front of the recipe line/),
+          message: expect.stringMatching(
+            /put '\+' in front of the recipe line/,
+          ),
         },
       ]);
       expect(overlap(spans())).toBeLessThanOrEqual(2);
@@ -142,7 +143,7 @@ function spans(): Span[] {
   );
 
   test.each(['-j1', '-k'])(
-    'make %s has no job server, and nobody is warned (MKF-03)',
+    'make %s has no job server, which causes no warning',
     async (flag) => {
       const count = recipe('count', contexts[0]!);
       const ended = await make(flag, [`+JOBSERVER_SLOTS=5 ${count}`]);
