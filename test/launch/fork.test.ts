@@ -5,13 +5,13 @@ import { runNode } from '../helpers/program.js';
 const flags = ['--single-threaded', '--v8-pool-size=1'];
 const program = resolve('test', 'fixtures', 'fork-program.mjs');
 
-test('a process with threads is refused, with the flags it needs', () => {
+test('a process with threads is refused, with the flags to use', () => {
   expect(() => new Jobserver({ context: 'fork' })).toThrow(
     /node --single-threaded --v8-pool-size=1/,
   );
 });
 
-// Each is a part of the program, which asserts it.
+// Each name selects a part of the program, which makes the assertions.
 test.each([
   'closures',
   'executor',
@@ -31,7 +31,7 @@ test.each([
   'many',
   'big-result',
   'forkserver-within',
-])('fork: %s', async (part) => {
+])('the fork context keeps its promises: %s', async (part) => {
   const { code, stdout, stderr } = await runNode([...flags, program, part]);
   expect({ code, stderr, stdout }).toEqual({
     code: 0,
@@ -44,6 +44,6 @@ test('a job in a fork dies with its parent', async () => {
   const args = [...flags, program, 'killed-parent'];
   const { signal, stdout } = await runNode(args);
   expect(signal).toBe('SIGKILL');
-  // Standard output ends only when the job has closed it too.
+  // Standard output ends only when the job, which inherits it, has ended too.
   expect(stdout).toBe('started\n');
 });

@@ -4,8 +4,7 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { LostResult } from '../../dist/index.js';
 import * as jobs from '../fixtures/forkserver-jobs.js';
-import { openJobserver } from '../helpers/jobserver.js';
-import { checkSlots } from '../helpers/jobserver.js';
+import { checkSlots, openJobserver } from '../helpers/jobserver.js';
 import { type Ended, runNode } from '../helpers/program.js';
 import { isAlive } from '../helpers/processes.js';
 import { until } from '../helpers/until.js';
@@ -23,14 +22,14 @@ afterEach(() => {
 });
 checkSlots();
 
-/** By its pid as a job sees it. */
+/** Kills the zygote whose pid a job has returned. */
 function killZygote(pid: number): Promise<void> {
   expect(pid).toBeGreaterThan(1);
   process.kill(pid, 'SIGKILL');
   return until('the zygote to be gone', () => !isAlive(pid));
 }
 
-test('all jobs come from one zygote, nested ones too', async () => {
+test('one zygote forks all jobs, including nested ones', async () => {
   const js = openJobserver({ context, slots: 2 });
   const zygote = await js.run(jobs.parentPid);
   expect(await js.run(jobs.parentPid)).toBe(zygote);
@@ -38,13 +37,13 @@ test('all jobs come from one zygote, nested ones too', async () => {
   expect(zygote).not.toBe(process.pid);
 });
 
-test('a job finds nothing that another has left (CTX-06)', async () => {
+test('a job does not see changes that another job made in memory', async () => {
   const js = openJobserver({ context, slots: 1 });
   expect(await js.run(jobs.countCalls)).toBe(1);
   expect(await js.run(jobs.countCalls)).toBe(1);
 });
 
-test('environment and cwd are those of the submitter now (CTX-18)', async () => {
+test('a job has the current environment and cwd of its submitter', async () => {
   const js = openJobserver({ context, slots: 1 });
   await js.run(jobs.surroundings);
   const cwd = process.cwd();
@@ -66,12 +65,12 @@ test('environment and cwd are those of the submitter now (CTX-18)', async () => 
   });
 });
 
-test('the flags of the zygote are not those of its jobs', async () => {
+test('jobs do not have the Node flags of the zygote', async () => {
   const js = openJobserver({ context, slots: 1 });
   expect((await js.run(jobs.flags)).join(' ')).not.toMatch(/single|pool-size/);
 });
 
-test('preloaded modules are loaded once, before any job', async () => {
+test('preloaded modules are loaded once, for all jobs', async () => {
   const js = openJobserver({ context, slots: 1, preload: [preload('warm')] });
   expect(await js.run(jobs.timesWarmed)).toBe(1);
   expect(await js.run(jobs.timesWarmed)).toBe(1);
@@ -81,7 +80,7 @@ test.each([
   ['leaves-timer', /open handles \(Timeout\)/],
   ['leaves-threads', /threads running/],
   ['leaves-hooks', /threads running/],
-])('a preload that %s is refused', async (name, message) => {
+])('a preload that %s is refused for every job', async (name, message) => {
   const js = openJobserver({ context, slots: 1, preload: [preload(name)] });
   for (let i = 0; i < 2; i++) {
     await expect(js.run(jobs.countCalls)).rejects.toMatchObject({
@@ -91,20 +90,20 @@ test.each([
   }
 });
 
-test('the error of a preload is that of every job', async () => {
+test('every job fails with the error that a preload throws', async () => {
   const js = openJobserver({ context, slots: 1, preload: [preload('throws')] });
   await expect(js.run(jobs.countCalls)).rejects.toThrow('not today');
   expect(() => js.submitSync(jobs.countCalls).resultSync()).toThrow(RangeError);
 });
 
-test('a preload that does not exist is found at once', () => {
+test('a preload that does not exist is refused by the constructor', () => {
   const missing = [join(folder, 'missing.mjs')];
   expect(() => openJobserver({ context, slots: 1, preload: missing })).toThrow(
     /preload\[0\]/,
   );
 });
 
-test('a killed zygote loses no running job and no slot (XC-37)', async () => {
+test('killing the zygote loses no running job and no slot', async () => {
   const js = openJobserver({ context, slots: 2 });
   const zygote = await js.run(jobs.parentPid);
   const go = join(folder, 'go');
@@ -117,7 +116,7 @@ test('a killed zygote loses no running job and no slot (XC-37)', async () => {
   expect(await running.result()).toBe('done');
 });
 
-test('a job is signalled although its zygote is gone', async () => {
+test('a job can be killed after its zygote was killed', async () => {
   const js = openJobserver({ context, slots: 1 });
   const zygote = await js.run(jobs.parentPid);
   const running = await js.submit(jobs.spinUntilFile, [join(folder, 'never')]);
@@ -128,7 +127,7 @@ test('a job is signalled although its zygote is gone', async () => {
   expect(isAlive(pid!)).toBe(false);
 });
 
-test('a killed parent leaves no zygote and no job behind', async () => {
+test('no zygote and no job survives a killed parent', async () => {
   const program = resolve('test', 'fixtures', 'killed-parent.mjs');
   const { signal, stdout } = await runNode([program, folder]);
   expect(signal).toBe('SIGKILL');
@@ -139,14 +138,15 @@ test('a killed parent leaves no zygote and no job behind', async () => {
   }
 });
 
-// No fork would have the thread, and an import would wait for it for ever.
-test('with module hooks in a thread jobs are spawned', async () => {
+// Module hooks may run in a thread, which a fork does not have: an import in
+// the fork would wait for that thread forever.
+test('jobs are spawned when module hooks run in a thread', async () => {
   const { code, stdout } = await runHooked();
   expect(stdout).toBe('5 5 5 JOBSERVER_NO_FORKSERVER\n');
   expect(code).toBe(0);
 });
 
-test('a job killed before its start is not started otherwise', async () => {
+test('a job that is killed before it starts is not started again', async () => {
   const { stdout } = await runHooked('kill');
   expect(stdout).toBe('ERR_JOBSERVER_LOST_RESULT SIGKILL\n');
 });

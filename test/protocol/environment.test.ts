@@ -13,7 +13,7 @@ afterEach(() => {
 });
 
 describe('revise', () => {
-  test('merges additions onto a copy (ENV-04, ENV-11)', () => {
+  test('merges additions into a copy', () => {
     const first = revise(none, { A: '1', B: null });
     const second = revise(first, new Map([['A', '2']]));
     expect([...none]).toEqual([]);
@@ -27,12 +27,12 @@ describe('revise', () => {
     ]);
   });
 
-  test('null and undefined unset, and are remembered (ENV-02, ENV-04)', () => {
+  test('records null and undefined, which unset a variable', () => {
     const unset = revise(revise(none, { A: '1' }), { A: undefined });
     expect([...unset]).toEqual([['A', null]]);
   });
 
-  test('the last of a name wins (ENV-03)', () => {
+  test('uses the last of several values for a name', () => {
     const pairs = [
       ['A', '1'],
       ['A', null],
@@ -45,14 +45,14 @@ describe('revise', () => {
     ]);
   });
 
-  test('inherited and hidden properties are no variables', () => {
+  test('ignores inherited and non-enumerable properties', () => {
     const additions = Object.create({ A: '1' }) as Record<string, string>;
     additions['B'] = '2';
     Object.defineProperty(additions, 'C', { value: 3, enumerable: false });
     expect([...revise(none, additions)]).toEqual([['B', '2']]);
   });
 
-  test('what is refused leaves the revision as it was (ENV-05, ENV-06)', () => {
+  test('leaves the revision unchanged when it refuses a value', () => {
     const before = revise(none, { A: '1' });
     const additions = [
       ['A', '2'],
@@ -64,7 +64,7 @@ describe('revise', () => {
     expect([...before]).toEqual([['A', '1']]);
   });
 
-  test('messages name the variable', () => {
+  test('names the variable in its messages', () => {
     expect(thrown(() => revise(none, { PATH: 5 }))).toMatchObject({
       name: 'TypeError',
       code: 'ERR_INVALID_ARG_TYPE',
@@ -84,7 +84,7 @@ describe('revise', () => {
 });
 
 describe('environmentOfJob', () => {
-  test("is this process's environment, revised", () => {
+  test('is the environment of this process, revised', () => {
     process.env = { A: '1', B: '2', C: '3' };
     const revision = revise(none, { B: null, C: '', D: 'x=y' });
     expect([...environmentOfJob(revision)].sort()).toEqual([
@@ -94,7 +94,7 @@ describe('environmentOfJob', () => {
     ]);
   });
 
-  test('is one and the same array while nothing changes', () => {
+  test('is the same array as long as nothing changes', () => {
     process.env = { A: '1' };
     const first = environmentOfJob(none);
     expect(environmentOfJob(none)).toBe(first);
