@@ -1,6 +1,6 @@
 import { runProgram } from './verbs.js';
 
-// Runs in threads that differ only in how they end.
+// Runs in worker threads, which end in different ways.
 const worker = `
   const { native } = require(workerData.binding);
   const ends = new Int32Array(2);
@@ -27,7 +27,7 @@ const withWorkers = `
   const source =
     "const { parentPort, workerData } = require('node:worker_threads');" +
     ${JSON.stringify(worker)};
-  async function live(end) {
+  async function runThread(end) {
     const workerData = { binding, end };
     const thread = new Worker(source, { eval: true, workerData });
     const ended = new Promise((resolve) => thread.on('exit', resolve));
@@ -40,13 +40,14 @@ const withWorkers = `
 
 describe('the addon', () => {
   test.each(['exit', 'terminate', 'busy', 'throw'])(
-    'leaves with a thread that still watches (%s)',
+    'is released by a thread that ends while it watches: %s',
     async (end) => {
       const { stdout } = await runProgram(`
         ${withWorkers}
         (async () => {
-          await live('${end}');
-          await Promise.all([live('${end}'), live('${end}'), live('${end}')]);
+          await runThread('${end}');
+          const three = [0, 1, 2].map(() => runThread('${end}'));
+          await Promise.all(three);
           console.log('all threads have ended');
         })();
       `);
@@ -54,7 +55,7 @@ describe('the addon', () => {
     },
   );
 
-  test('works in several threads and in the main one at once', async () => {
+  test('works in several threads at the same time', async () => {
     const { stdout } = await runProgram(`
       ${withWorkers}
       const ends = new Int32Array(2);
@@ -66,7 +67,7 @@ describe('the addon', () => {
         calls += 1;
       });
       (async () => {
-        await Promise.all([live('exit'), live('terminate')]);
+        await Promise.all([runThread('exit'), runThread('terminate')]);
         native.write(ends[1], bytes, 0, 1);
         while (calls === 0) await new Promise(setImmediate);
         native.unwatch(watch);
@@ -76,7 +77,7 @@ describe('the addon', () => {
     expect(stdout).toContain('called');
   });
 
-  test('ends with a program that still watches', async () => {
+  test('lets a program exit while it watches', async () => {
     await runProgram(`
       const ends = new Int32Array(2);
       native.pipe(ends);
@@ -85,7 +86,7 @@ describe('the addon', () => {
     `);
   });
 
-  test('is loaded again by a new module registry', async () => {
+  test('can be loaded again by a new module registry', async () => {
     const { stdout } = await runProgram(`
       const ends = new Int32Array(2);
       native.pipe(ends);

@@ -4,6 +4,7 @@ import {
   closeAndCheckLeaks,
   errno,
   isReadable,
+  onLinux,
   openPipe,
   own,
   read,
@@ -14,13 +15,16 @@ import {
   startNode,
 } from './verbs.js';
 
-// Where the worker has its fds.
+// The fds of the worker.
 const resultTarget = 3;
 const slotTarget = 4;
 const token = '+';
 
-/** Ends a worker by what `source` does; gives its end and the slot pipe. */
-function liveAndDie(
+/**
+ * Runs a worker until `source` ends it; returns its status and the content of
+ * the slot pipe.
+ */
+function runToEnd(
   source: string,
   isSubmitterGone: boolean,
 ): { status: [number, number]; slots: string } {
@@ -31,7 +35,7 @@ function liveAndDie(
     `
       const guard = (signal) => native.guardToken(
         signal, ${resultTarget}, ${slotTarget}, ${token.charCodeAt(0)});
-      // Long enough to fail when the signal does not end it.
+      // The test fails earlier when the signal does not end the worker.
       const hang = () => native.poll(new Int32Array(0), 0, 60_000);
       ${source}
     `,
@@ -55,21 +59,21 @@ describe('a guarded token', () => {
     hang();
   `;
 
-  test('is given back when a signal ends an orphan', () => {
-    expect(liveAndDie(dieOfSignal, true)).toEqual({
+  test('is given back when a signal ends an orphaned worker', () => {
+    expect(runToEnd(dieOfSignal, true)).toEqual({
       status: [-1, signals.SIGTERM],
       slots: token,
     });
   });
 
-  test('is left to a submitter that lives', () => {
-    expect(liveAndDie(dieOfSignal, false)).toEqual({
+  test('is not given back while the submitter is alive', () => {
+    expect(runToEnd(dieOfSignal, false)).toEqual({
       status: [-1, signals.SIGTERM],
       slots: '',
     });
   });
 
-  test('is given back once when several signals come together', () => {
+  test('is given back once when several signals arrive together', () => {
     const source = `
       guard(signals.SIGTERM);
       guard(signals.SIGINT);
@@ -80,12 +84,12 @@ describe('a guarded token', () => {
       native.spawn('/bin/sh', argv, ['PATH=/bin'], '/', Int32Array.of(0));
       hang();
     `;
-    const { status, slots } = liveAndDie(source, true);
+    const { status, slots } = runToEnd(source, true);
     expect(slots).toBe(token);
     expect(status[0]).toBe(-1);
   });
 
-  test('does not delay the death that a living submitter asks for', () => {
+  test('does not delay the end of a worker whose submitter runs', () => {
     /** Milliseconds from the signal to the end of the worker's pipe. */
     const killOne = (): number => {
       const [resultReader, resultWriter] = openPipe();
@@ -112,14 +116,13 @@ describe('a guarded token', () => {
       return ms;
     };
 
-    // The guard of an orphan waits a second; a machine may be slow, but not
-    // each time.
+    // The guard of an orphan waits for a second. The quickest of several kills
+    // counts, because the machine may be busy.
     const times = Array.from({ length: 5 }, killOne);
     expect(Math.min(...times)).toBeLessThan(1000);
   });
 
-  test('is given back by the signal of the parent’s death', () => {
-    if (process.platform !== 'linux') return;
+  onLinux('is given back when the death of the parent sends the signal', () => {
     const [slotReader, slotWriter] = openPipe();
     const worker = `
       native.guardToken(signals.SIGTERM, 3, 4, ${token.charCodeAt(0)});
@@ -160,7 +163,7 @@ describe('a guarded token', () => {
       process.kill(process.pid, 'SIGTERM');
       hang();
     `;
-    expect(liveAndDie(source, true)).toEqual({
+    expect(runToEnd(source, true)).toEqual({
       status: [-1, signals.SIGTERM],
       slots: '',
     });
@@ -168,14 +171,14 @@ describe('a guarded token', () => {
 
   test('is not given back when the worker exits', () => {
     const source = 'guard(signals.SIGTERM); native.exitNow(3);';
-    expect(liveAndDie(source, true)).toEqual({ status: [3, 0], slots: '' });
+    expect(runToEnd(source, true)).toEqual({ status: [3, 0], slots: '' });
   });
 });
 
-describe('signals', () => {
+describe('a signal', () => {
   closeAndCheckLeaks();
 
-  test('that cannot be caught are refused', async () => {
+  test('that cannot be caught is refused', async () => {
     const { stdout } = await runProgram(`
       console.log(native.guardToken(signals.SIGKILL, 0, 1, 43));
       console.log(native.guardToken(-1, 0, 1, 43));
@@ -185,7 +188,7 @@ describe('signals', () => {
     expect(stdout).toBe(`${`${-errno.EINVAL}\n`.repeat(3)}0\n`);
   });
 
-  test('are reset one by one', () => {
+  test('can be reset to its default action', () => {
     expect(native.resetSignal(1000)).toBe(-errno.EINVAL);
     const [reader, writer] = openPipe();
     const pid = startNode(

@@ -15,10 +15,10 @@ import {
 
 const timeouts = [0.2, 1, 1.7, 10];
 
-// How late the quickest of some waits may be on a busy machine.
+// How late the quickest of several waits may be on a busy machine.
 const slackMs = 20;
 
-/** How long each of some waits takes beyond its timeout. */
+/** By how much each of several waits exceeds its timeout, in milliseconds. */
 function lateness(wait: (timeoutMs: number) => number): number[] {
   return timeouts.flatMap((timeoutMs) =>
     Array.from({ length: 20 }, () => {
@@ -30,8 +30,9 @@ function lateness(wait: (timeoutMs: number) => number): number[] {
 }
 
 /**
- * A program that waits 300 ms under a stream of signals that it handles, and
- * prints the result, the time and the number of signals.
+ * Runs a program that waits for 300 ms while it handles a stream of signals.
+ * Returns what the program prints: the result of the wait, the elapsed time and
+ * the number of signals.
  */
 function underSignals(wait: string): Promise<string> {
   const source = `
@@ -49,7 +50,8 @@ function underSignals(wait: string): Promise<string> {
       const result = ${wait};
       const elapsed = performance.now() - start;
       sender.kill('SIGKILL');
-      // Not its exit, which a full queue of signals may not tell of.
+      // It does not wait for the exit of the sender: Node misses a SIGCHLD when
+      // its queue of signals is full.
       setTimeout(() => {
         console.log(JSON.stringify({ result, elapsed, count }));
         process.exit();
@@ -64,7 +66,7 @@ function underSignals(wait: string): Promise<string> {
 describe('poll', () => {
   closeAndCheckLeaks();
 
-  test('tells which of several fds are ready', () => {
+  test('reports which of several fds are ready', () => {
     const [first, firstWriter] = openPipe();
     const [second] = openPipe();
     write(firstWriter, 'x');
@@ -81,7 +83,7 @@ describe('poll', () => {
     ]);
   });
 
-  test('looks at the first `count` pairs only', () => {
+  test('looks only at the first `count` pairs', () => {
     const [reader, writer] = openPipe();
     write(writer, 'x');
     const fds = Int32Array.of(-1, 0, reader, pollEvents.in);
@@ -89,7 +91,7 @@ describe('poll', () => {
     expect(native.poll(fds, 2, 0)).toBe(1);
   });
 
-  test('tells of the end of a pipe', () => {
+  test('reports the end of a pipe', () => {
     const [reader, writer] = openPipe();
     close(writer);
     const fds = Int32Array.of(reader, pollEvents.in);
@@ -97,7 +99,7 @@ describe('poll', () => {
     expect((fds[1]! >> 16) & pollEvents.hangUp).toBe(pollEvents.hangUp);
   });
 
-  test('tells of a reader that is gone without being asked', () => {
+  test('reports a closed reader without being asked for it', () => {
     const [reader, writer] = openPipe();
     const fds = Int32Array.of(writer, 0);
     expect(native.poll(fds, 1, 0)).toBe(0);
@@ -107,7 +109,7 @@ describe('poll', () => {
     expect((fds[1]! >> 16) & (error | hangUp)).not.toBe(0);
   });
 
-  test('gives 0 after its timeout, never before and soon after', () => {
+  test('returns 0 soon after its timeout, never earlier', () => {
     const [reader] = openPipe();
     const fds = Int32Array.of(reader, pollEvents.in);
     const late = lateness((timeoutMs) => native.poll(fds, 1, timeoutMs));
@@ -115,12 +117,12 @@ describe('poll', () => {
     expect(Math.min(...late)).toBeLessThan(slackMs);
   });
 
-  test('sleeps without any fd', () => {
+  test('waits without any fd', () => {
     const late = lateness((ms) => native.poll(new Int32Array(0), 0, ms));
     expect(Math.min(...late)).toBeGreaterThanOrEqual(0);
   });
 
-  test('waits for ever when the timeout is negative', async () => {
+  test('waits without limit when the timeout is negative', async () => {
     await runProgram(`
       const ends = new Int32Array(2);
       native.pipe(ends);
@@ -132,7 +134,7 @@ describe('poll', () => {
     `);
   });
 
-  test('keeps its deadline under a stream of signals', async () => {
+  test('keeps its timeout under a stream of signals', async () => {
     const answer = JSON.parse(
       await underSignals('native.poll(Int32Array.of(ends[0], 1), 1, 300)'),
     );
@@ -159,7 +161,7 @@ describe('a selector', () => {
     return Array.from(ready.subarray(0, count)).sort((a, b) => a - b);
   }
 
-  test('tells which of its fds are readable, for as long as they are', () => {
+  test('reports its readable fds, as long as they are readable', () => {
     const [first, firstWriter] = openPipe();
     const [second, secondWriter] = openPipe();
     const [third] = openPipe();
@@ -173,7 +175,7 @@ describe('a selector', () => {
     expect(readyOf(selector)).toEqual([second]);
   });
 
-  test('tells of the end of a pipe and of a reader that is gone', () => {
+  test('reports the end of a pipe and a closed reader', () => {
     const [reader, writer] = openPipe();
     const [otherReader, otherWriter] = openPipe();
     close(writer);
@@ -182,7 +184,7 @@ describe('a selector', () => {
     expect(readyOf(openSelector(otherWriter))).toEqual([otherWriter]);
   });
 
-  test('gives as many as fit, and the others next time', () => {
+  test('reports as many fds as fit, and the others in later calls', () => {
     const pipes = Array.from({ length: 5 }, openPipe);
     for (const [, writer] of pipes) write(writer, 'x');
     const selector = openSelector(...pipes.map(([reader]) => reader));
@@ -195,7 +197,7 @@ describe('a selector', () => {
     expect(seen.size).toBe(5);
   });
 
-  test('tells nothing of an fd that was removed', () => {
+  test('does not report an fd that was removed', () => {
     const [reader, writer] = openPipe();
     const selector = openSelector(reader);
     write(writer, 'x');
@@ -203,20 +205,20 @@ describe('a selector', () => {
     expect(readyOf(selector, 8, 0)).toEqual([]);
   });
 
-  test('gives -ENOENT for an fd that it does not have', () => {
+  test('returns -ENOENT for an fd that was not added', () => {
     const [reader] = openPipe();
     const selector = openSelector();
     expect(native.selectorRemove(selector, reader)).toBe(-errno.ENOENT);
   });
 
-  test('gives -EBADF for an fd that is not open', () => {
+  test('returns -EBADF for an fd that is not open', () => {
     const selector = openSelector();
     expect(native.selectorAdd(selector, 1_000_000)).toBe(-errno.EBADF);
     const ready = new Int32Array(1);
     expect(native.selectorWait(1_000_000, ready, 0)).toBe(-errno.EBADF);
   });
 
-  onLinux('refuses a file, which is always readable', () => {
+  onLinux('refuses a regular file, which is always readable', () => {
     const file = own(native.anonymousFile());
     expect(native.selectorAdd(openSelector(), file)).toBe(-errno.EPERM);
   });
@@ -231,7 +233,7 @@ describe('a selector', () => {
     expect(isReadable(selector, 0)).toBe(false);
   });
 
-  test('gives 0 after its timeout, never before and soon after', () => {
+  test('returns 0 soon after its timeout, never earlier', () => {
     const [reader] = openPipe();
     const selector = openSelector(reader);
     const ready = new Int32Array(4);
@@ -240,7 +242,7 @@ describe('a selector', () => {
     expect(Math.min(...late)).toBeLessThan(slackMs);
   });
 
-  test('keeps its deadline under a stream of signals', async () => {
+  test('keeps its timeout under a stream of signals', async () => {
     const answer = JSON.parse(
       await underSignals('native.selectorWait(selector, ready, 300)'),
     );

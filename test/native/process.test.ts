@@ -13,10 +13,10 @@ import {
   start,
 } from './verbs.js';
 
-// Above every limit of pids.
+// Larger than any pid.
 const noPid = 4_194_305;
 
-/** A child that ends with `code` when the writer is closed, or by a signal. */
+/** Starts a child that exits with `code` once the writer is closed. */
 function startWaiting(code = 0): { pid: number; writer: number } {
   const [reader, writer] = openPipe();
   const argv = ['/bin/sh', '-c', `read line; exit ${code}`];
@@ -33,35 +33,35 @@ function waitpid(pid: number): [result: number, status: number[]] {
 describe('waitpid', () => {
   closeAndCheckLeaks();
 
-  test('gives 0 and leaves the status alone while the child runs', () => {
+  test('returns 0 and leaves the status unchanged while the child runs', () => {
     const { pid, writer } = startWaiting();
     expect(waitpid(pid)).toEqual([0, [-7, -7]]);
     close(writer);
     reap(pid);
   });
 
-  test('gives pid and exit code of a child that exited', () => {
+  test('returns the pid and exit code of a child that exited', () => {
     const { pid, writer } = startWaiting(7);
     close(writer);
     expect(isReadable(own(native.exitFd(pid)))).toBe(true);
     expect(waitpid(pid)).toEqual([pid, [7, 0]]);
   });
 
-  test('gives pid and signal of a child that was killed', () => {
+  test('returns the pid and signal of a child that was killed', () => {
     const { pid } = startWaiting();
     native.kill(pid, -1, signals.SIGKILL);
     expect(isReadable(own(native.exitFd(pid)))).toBe(true);
     expect(waitpid(pid)).toEqual([pid, [-1, signals.SIGKILL]]);
   });
 
-  test('gives -ECHILD for a child that was reaped', () => {
+  test('returns -ECHILD for a child that was reaped', () => {
     const { pid, writer } = startWaiting();
     close(writer);
     reap(pid);
     expect(waitpid(pid)).toEqual([-errno.ECHILD, [-7, -7]]);
   });
 
-  test('gives -ECHILD for what is no child, and reaps no other', () => {
+  test('returns -ECHILD for any other process, and reaps no child', () => {
     const { pid, writer } = startWaiting();
     close(writer);
     expect(isReadable(own(native.exitFd(pid)))).toBe(true);
@@ -75,7 +75,7 @@ describe('waitpid', () => {
 describe('an exit fd', () => {
   closeAndCheckLeaks();
 
-  test('becomes readable when the process has ended, and stays so', () => {
+  test('becomes readable when the process ends, and stays readable', () => {
     const { pid, writer } = startWaiting();
     const exit = own(native.exitFd(pid));
     expect(isReadable(exit, 0)).toBe(false);
@@ -86,7 +86,7 @@ describe('an exit fd', () => {
     expect(isReadable(exit, 0)).toBe(true);
   });
 
-  test('can be waited for by a selector', () => {
+  test('can be added to a selector', () => {
     const { pid, writer } = startWaiting();
     const exit = own(native.exitFd(pid));
     const selector = own(native.selectorOpen());
@@ -99,17 +99,20 @@ describe('an exit fd', () => {
     reap(pid);
   });
 
-  onLinux('can be opened for a process that ended and was not reaped', () => {
-    const { pid, writer } = startWaiting();
-    const first = own(native.exitFd(pid));
-    close(writer);
-    isReadable(first);
-    const second = own(native.exitFd(pid));
-    expect(isReadable(second, 0)).toBe(true);
-    reap(pid);
-  });
+  onLinux(
+    'can be opened for a process that has ended but was not reaped',
+    () => {
+      const { pid, writer } = startWaiting();
+      const first = own(native.exitFd(pid));
+      close(writer);
+      isReadable(first);
+      const second = own(native.exitFd(pid));
+      expect(isReadable(second, 0)).toBe(true);
+      reap(pid);
+    },
+  );
 
-  test('of a process that does not exist is -ESRCH', () => {
+  test('cannot be opened for a process that does not exist', () => {
     expect(native.exitFd(noPid)).toBe(-errno.ESRCH);
   });
 });
@@ -117,21 +120,21 @@ describe('an exit fd', () => {
 describe('kill', () => {
   closeAndCheckLeaks();
 
-  test('signals through an exit fd', () => {
+  test('sends a signal through an exit fd', () => {
     const { pid } = startWaiting();
     const exit = own(native.exitFd(pid));
     expect(native.kill(pid, exit, signals.SIGTERM)).toBe(0);
     expect(reap(pid)).toEqual([-1, signals.SIGTERM]);
   });
 
-  test('signals by pid', () => {
+  test('sends a signal by pid', () => {
     const { pid } = startWaiting();
     expect(native.kill(pid, -1, 0)).toBe(0);
     expect(native.kill(pid, -1, signals.SIGINT)).toBe(0);
     expect(reap(pid)).toEqual([-1, signals.SIGINT]);
   });
 
-  test('gives -ESRCH when the process is gone', () => {
+  test('returns -ESRCH when the process is gone', () => {
     const { pid, writer } = startWaiting();
     const exit = own(native.exitFd(pid));
     close(writer);
@@ -140,12 +143,12 @@ describe('kill', () => {
     expect(native.kill(noPid, -1, signals.SIGTERM)).toBe(-errno.ESRCH);
   });
 
-  onLinux('does not reach another process that got the pid', () => {
+  onLinux('does not reach another process that has got the pid', () => {
     const gone = startWaiting();
     const exit = own(native.exitFd(gone.pid));
     close(gone.writer);
     reap(gone.pid);
-    // Stands for the other process: only the exit fd may count.
+    // Another process stands for one with the same pid: kill uses the exit fd.
     const other = startWaiting();
     expect(native.kill(other.pid, exit, signals.SIGKILL)).toBe(-errno.ESRCH);
     expect(waitpid(other.pid)[0]).toBe(0);
@@ -153,25 +156,28 @@ describe('kill', () => {
     expect(reap(other.pid)).toEqual([0, 0]);
   });
 
-  test('gives -EINVAL for what is no signal', () => {
+  test('returns -EINVAL for an invalid signal', () => {
     expect(native.kill(process.pid, -1, 1000)).toBe(-errno.EINVAL);
   });
 });
 
 describe('the death signal', () => {
-  onLinux('is refused when the parent is another one by now', async () => {
-    const { stdout } = await runProgram(`
+  onLinux(
+    'is refused when the parent is not the expected process',
+    async () => {
+      const { stdout } = await runProgram(`
       const { setDeathSignal } = native;
       console.log(setDeathSignal(signals.SIGKILL, process.ppid));
       console.log(setDeathSignal(signals.SIGKILL, process.pid));
       console.log(setDeathSignal(0, 0));
       console.log(setDeathSignal(1000, process.ppid));
     `);
-    const { ESRCH, EINVAL } = errno;
-    expect(stdout).toBe(`0\n${-ESRCH}\n0\n${-EINVAL}\n`);
-  });
+      const { ESRCH, EINVAL } = errno;
+      expect(stdout).toBe(`0\n${-ESRCH}\n0\n${-EINVAL}\n`);
+    },
+  );
 
-  onLinux('ends a worker that asked for it itself', async () => {
+  onLinux('ends a worker that has asked for it', async () => {
     const { stdout } = await runProgram(`
       const { spawn } = require('node:child_process');
       const source = \`
@@ -180,7 +186,7 @@ describe('the death signal', () => {
         require('node:fs').writeSync(1, 'ready');
         native.poll(new Int32Array(0), 0, -1);
       \`;
-      // Its output is ours, so that ours ends only when it has ended too.
+      // The child inherits stderr, which ends only when the child has ended.
       const stdio = ['ignore', 'pipe', 'inherit'];
       const child = spawn(process.execPath, ['-e', source], { stdio });
       child.stdout.once('data', () => process.exit());

@@ -30,7 +30,7 @@ function shell(script: string): string[] {
 describe('spawn', () => {
   closeAndCheckLeaks();
 
-  test('gives the pid of the program', () => {
+  test('returns the pid of the program', () => {
     const [reader, writer] = openPipe();
     const pid = start({ argv: shell('echo $$'), fds: [[writer, 1]] });
     close(writer);
@@ -38,7 +38,7 @@ describe('spawn', () => {
     expect(reap(pid)).toEqual([0, 0]);
   });
 
-  test('passes argv as it is', () => {
+  test('passes argv unchanged', () => {
     const argv = [
       'sh',
       '-c',
@@ -52,14 +52,14 @@ describe('spawn', () => {
     expect(output).toBe('[a b][][ä€😀][\n]');
   });
 
-  test('passes env as it is, and nothing of its own', () => {
+  test('passes env unchanged, and adds nothing', () => {
     const env = ['A=b c', 'EMPTY=', 'UNICODE=ä€😀', 'LINES=1\n2', 'EQUALS=a=b'];
     const output = outputOf({ argv: ['/usr/bin/env'], env });
     expect(output).toBe(env.map((each) => `${each}\n`).join(''));
     expect(outputOf({ argv: ['/usr/bin/env'] })).toBe('');
   });
 
-  test('passes long strings and many of them', () => {
+  test('passes long and many strings', () => {
     const long = 'x'.repeat(100_000);
     const env = Array.from({ length: 500 }, (_, i) => `V${i}=${i}`);
     const argv = [...shell('printf %s "$0" | wc -c; env | grep -c ^V'), long];
@@ -79,24 +79,24 @@ describe('spawn', () => {
     expect(outputOf({ argv: shell('pwd -P'), cwd })).toBe(`${cwd}\n`);
   });
 
-  test('gives the errno of an exec that fails', () => {
+  test('returns the errno of an exec that fails', () => {
     expect(start({ argv: ['/does/not/exist'] })).toBe(-errno.ENOENT);
     expect(start({ argv: ['/etc/passwd'] })).toBe(-errno.EACCES);
   });
 
-  test('gives the errno of a cwd that cannot be entered', () => {
+  test('returns the errno of a cwd that cannot be entered', () => {
     const argv = ['/bin/sh'];
     expect(start({ argv, cwd: '/does/not/exist' })).toBe(-errno.ENOENT);
     expect(start({ argv, cwd: '/etc/passwd' })).toBe(-errno.ENOTDIR);
   });
 
-  test('gives -EBADF for a source that is not open', () => {
+  test('returns -EBADF for a source fd that is not open', () => {
     const argv = ['/bin/sh'];
     expect(start({ argv, fds: [[1_000_000, 3]] })).toBe(-errno.EBADF);
     expect(start({ argv, fds: [[-1, 3]] })).toBe(-errno.EBADF);
   });
 
-  test('leaves the table as it was', () => {
+  test('does not change the table of fds', () => {
     const [reader] = openPipe();
     const table = Int32Array.of(0, reader, 5);
     const pid = native.spawn('/bin/sh', shell('exit 0'), [], '/', table);
@@ -108,7 +108,7 @@ describe('spawn', () => {
 describe('the fds of a spawned program', () => {
   closeAndCheckLeaks();
 
-  test('may change places', () => {
+  test('may swap their numbers', () => {
     const [firstReader, first] = openPipe();
     const [secondReader, second] = openPipe();
     const source = `
@@ -127,12 +127,12 @@ describe('the fds of a spawned program', () => {
     expect(reap(pid)).toEqual([0, 0]);
   });
 
-  test('may move along in a chain', () => {
+  test('may shift their numbers in a chain', () => {
     const [firstReader, first] = openPipe();
     const [secondReader, second] = openPipe();
     const argv = shell('echo one >&3; echo two >&4; echo three >&5');
     const [sourceOne, sourceTwo] = [3, 4];
-    // A program whose own fds are the targets, only shifted.
+    // The fds of this program are also the targets, shifted by one.
     const script = `
       const argv = ${JSON.stringify(argv)};
       const table = Int32Array.of(0, ${sourceOne}, 4, ${sourceTwo}, 5, 4, 3);
@@ -151,7 +151,7 @@ describe('the fds of a spawned program', () => {
     expect(readToEnd(secondReader)).toBe('one\nthree\n');
   });
 
-  test('may stay where they are and have several targets', () => {
+  test('may keep their numbers and have several targets', () => {
     const [reader, writer] = openPipe();
     const source = `
       const { writeSync } = require('node:fs');
@@ -170,7 +170,7 @@ describe('the fds of a spawned program', () => {
   test('stay close-on-exec in the parent', () => {
     const [reader, writer] = openPipe();
     reap(check(start({ argv: shell('exit'), fds: [[writer, writer]] }), 'sh'));
-    // Its reader sees the end although a child of another kind lives on.
+    // The reader reaches the end although a child without the fd still runs.
     const pid = check(start({ argv: ['/bin/sleep', '60'] }), 'sleep');
     close(writer);
     expect(readToEnd(reader)).toBe('');
@@ -178,14 +178,14 @@ describe('the fds of a spawned program', () => {
     expect(reap(pid)).toEqual([-1, signals.SIGKILL]);
   });
 
-  onLinux('are those of the table and no others', () => {
+  onLinux('are only those of the table', () => {
     const inheritable = own(openSync('/dev/null', 'r'));
     const low = own(native.dup(inheritable));
     for (const fd of [inheritable, low]) native.setCloseOnExec(fd, false);
     const [other] = openPipe();
     native.setCloseOnExec(other, false);
     const argv = ['/bin/ls', '/proc/self/fd'];
-    // 0 is the directory that ls itself reads.
+    // fd 0 is the directory that ls itself reads.
     expect(outputOf({ argv }).split('\n')).toEqual(['0', '1', '']);
     expect(outputOf({ argv, fds: [[other, 4]] }).split('\n')).toEqual([
       '0',
@@ -202,7 +202,7 @@ describe('the fds of a spawned program', () => {
     ]);
   });
 
-  test('carry what the parent sends', () => {
+  test('carry bytes from and to the parent', () => {
     const [orderReader, order] = openPipe();
     const [reader, writer] = openPipe();
     write(order, 'line\n');
@@ -223,13 +223,13 @@ describe('the fds of a spawned program', () => {
 describe('the signals of a spawned program', () => {
   closeAndCheckLeaks();
 
-  onLinux('are neither ignored nor blocked, whatever the parent does', () => {
+  onLinux('are neither ignored nor blocked, even if the parent does so', () => {
     // Node itself ignores SIGPIPE.
     const output = outputOf({ argv: ['/bin/cat', '/proc/self/status'] });
     expect(output.match(/^Sig(Blk|Ign|Cgt):\s0{16}$/gm)).toHaveLength(3);
   });
 
-  test('have their default action where the parent has a handler', async () => {
+  test('have their default action if the parent has a handler', async () => {
     const { stdout } = await runProgram(`
       process.on('SIGTERM', () => undefined);
       const argv = ['/bin/sh', '-c', 'kill -TERM $$; sleep 60'];
@@ -242,13 +242,14 @@ describe('the signals of a spawned program', () => {
     expect(stdout.trim()).toBe(`true ${signals.SIGTERM}`);
   });
 
-  test('do not reach the parent while it starts children', async () => {
+  test('are set up correctly while signals arrive at the parent', async () => {
     await runProgram(`
       let count = 0;
       process.on('SIGUSR2', () => { count += 1; });
       const script = 'while kill -USR2 ' + process.pid + '; do :; done';
       const fds = Int32Array.of(0);
-      const sender = native.spawn('/bin/sh', ['sh', '-c', script], [], '/', fds);
+      const loop = ['sh', '-c', script];
+      const sender = native.spawn('/bin/sh', loop, [], '/', fds);
       let failures = 0;
       let rounds = 0;
       const status = new Int32Array(2);
@@ -270,7 +271,7 @@ describe('the signals of a spawned program', () => {
   });
 
   onLinux('include the death signal when the parent is killed', async () => {
-    // The output ends when the child, which holds it, has ended as well.
+    // The output ends only when the child, which inherits it, has ended too.
     const { signal, stdout } = await runProgramToAnyEnd(`
       const table = Int32Array.of(signals.SIGTERM, 1, 1);
       const argv = ['/bin/sleep', '60'];
@@ -282,7 +283,7 @@ describe('the signals of a spawned program', () => {
   });
 });
 
-test('spawn finds node with its own environment', () => {
+test('spawn starts node with the environment of this process', () => {
   const argv = [process.execPath, '-p', '6 * 7'];
   expect(outputOf({ argv, env: environment })).toBe('42\n');
 });

@@ -1,5 +1,6 @@
-// What the tests of several verbs need: pipes that close themselves, children
-// that cannot outlive their test, and programs that have the addon.
+// Helpers for the functions of the addon: pipes that are closed after each
+// test, children that cannot outlive their test, and programs that load the
+// addon.
 import { constants } from 'node:os';
 import { check, native, pollEvents } from '../../dist/system/binding.js';
 import { checkLeaks } from '../helpers/leaks.js';
@@ -8,18 +9,18 @@ import { timeoutFactor } from '../helpers/until.js';
 
 export const { errno, signals } = constants;
 export const limitMs = 10_000 * timeoutFactor;
-// What hangs fails by the limit above, with the name of what it waited for.
+// Longer than the limit of each wait, whose failure names what it waited for.
 jest.setTimeout(3 * limitMs);
 export const onLinux = process.platform === 'linux' ? test : test.skip;
 
-/** For children that are node programs; theirs must find what ours has found. */
+/** The environment of this process, for children that run node. */
 export const environment = Object.entries(process.env).map(
   ([name, value]) => `${name}=${value}`,
 );
 
 const owned: number[] = [];
 
-/** In a describe block: closes what its tests own, then looks for leaks. */
+/** In a describe block: closes the fds of each test, then checks for leaks. */
 export function closeAndCheckLeaks(): void {
   afterEach(() => {
     for (const fd of owned.splice(0)) native.close(fd);
@@ -27,7 +28,7 @@ export function closeAndCheckLeaks(): void {
   checkLeaks();
 }
 
-/** Closed after the test, unless `close` was quicker. */
+/** Closes the fd after the test, unless `close` is called before. */
 export function own(fd: number): number {
   owned.push(check(fd, 'open'));
   return fd;
@@ -49,7 +50,7 @@ export function write(fd: number, text: string): number {
   return native.write(fd, bytes, 0, bytes.length);
 }
 
-/** What one read gives: text, or the number when there is none. */
+/** Reads once: the text, or the number when there is none. */
 export function read(fd: number): string | number {
   const bytes = Buffer.alloc(65_536);
   const count = native.read(fd, bytes, 0, bytes.length);
@@ -60,7 +61,7 @@ export function isReadable(fd: number, timeoutMs = limitMs): boolean {
   return native.poll(Int32Array.of(fd, pollEvents.in), 1, timeoutMs) === 1;
 }
 
-/** All of it; fails when nothing comes for too long. */
+/** Reads until the end; fails when nothing arrives for too long. */
 export function readToEnd(fd: number): string {
   let text = '';
   for (;;) {
@@ -83,7 +84,7 @@ interface Start {
   fds?: [source: number, target: number][] | undefined;
 }
 
-/** A pid, or a negative errno. */
+/** Returns a pid or a negative errno. */
 export function start(program: Start): number {
   const { argv, file = argv[0]!, env = [], cwd = '/', fds = [] } = program;
   const table = [program.deathSignal ?? 0, ...fds.flat()];
@@ -95,7 +96,7 @@ export function startNode(source: string, fds: Start['fds'] = []): number {
   return check(start({ argv, env: environment, fds }), 'spawn');
 }
 
-/** What the program writes to fd 1; `fds` come in addition. */
+/** Returns what the program writes to fd 1; `fds` are passed in addition. */
 export function outputOf(program: Start): string {
   const [reader, writer] = openPipe();
   const fds: Start['fds'] = [...(program.fds ?? []), [writer, 1]];
@@ -119,7 +120,7 @@ export function reap(pid: number): [exitCode: number, signal: number] {
   return [status[0]!, status[1]!];
 }
 
-/** Runs a program that has `native` and `signals`; it must end with code 0. */
+/** Runs a program with `native` and `signals`, which must exit with code 0. */
 export async function runProgram(
   source: string,
   args: string[] = [],

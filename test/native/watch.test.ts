@@ -11,7 +11,7 @@ import {
   write,
 } from './verbs.js';
 
-// What the programs below begin with: a pipe, and how to use it.
+// The first lines of the programs below: a pipe, and functions to use it.
 const withPipe = `
   const ends = new Int32Array(2);
   native.pipe(ends);
@@ -19,7 +19,7 @@ const withPipe = `
   const byte = new Uint8Array(1);
   const give = () => native.write(writer, byte, 0, 1);
   const take = () => native.read(reader, byte, 0, 1);
-  // By another process, for which no event loop waits.
+  // Another process writes, because no event loop waits for that.
   const giveLater = () => {
     const argv = ['/bin/sh', '-c', 'sleep 0.1; printf x'];
     const table = Int32Array.of(0, writer, 1);
@@ -62,7 +62,7 @@ describe('a watch', () => {
     if (typeof watch !== 'number') native.unwatch(watch);
   });
 
-  test('goes on calling back for an fd in error', async () => {
+  test('keeps calling back for an fd in an error state', async () => {
     const [reader, writer] = openPipe();
     let calls = 0;
     const watch = native.watch(writer, () => (calls += 1));
@@ -71,7 +71,7 @@ describe('a watch', () => {
     if (typeof watch !== 'number') native.unwatch(watch);
   });
 
-  test('of an fd that is not open or already watched is an error', () => {
+  test('cannot be opened for an fd that is closed or already watched', () => {
     const [reader] = openPipe();
     const watch = native.watch(reader, () => undefined);
     expect(native.watch(1_000_000, () => undefined)).toBe(-errno.EBADF);
@@ -79,18 +79,18 @@ describe('a watch', () => {
     if (typeof watch !== 'number') native.unwatch(watch);
   });
 
-  test('leaves the mode of its fd alone', async () => {
+  test('does not change the blocking mode of its fd', async () => {
     const printed = await printedBy(`
       const watch = native.watch(reader, () => undefined);
       giveLater();
-      // EAGAIN, were the pipe not blocking any more.
+      // It would return -EAGAIN if the pipe were non-blocking.
       console.log(take());
       native.unwatch(watch);
     `);
     expect(printed).toBe('1');
   });
 
-  test('holds the event loop open', async () => {
+  test('keeps the event loop running', async () => {
     const printed = await printedBy(`
       const watch = native.watch(reader, () => {
         native.unwatch(watch);
@@ -101,7 +101,7 @@ describe('a watch', () => {
     expect(printed).toBe('called');
   });
 
-  test('lets the program end when it is not referenced', async () => {
+  test('lets the program end when it is unreferenced', async () => {
     const printed = await printedBy(`
       const watch = native.watch(reader, () => undefined);
       native.refWatch(watch, false);
@@ -110,7 +110,7 @@ describe('a watch', () => {
     expect(printed).toBe('last line');
   });
 
-  test('holds the loop open again when it is referenced again', async () => {
+  test('keeps the event loop running when it is referenced again', async () => {
     const printed = await printedBy(`
       const watch = native.watch(reader, () => {
         native.unwatch(watch);
@@ -161,7 +161,7 @@ describe('a watch', () => {
     expect(printed).toBe('inside');
   });
 
-  test('may be ended and its fd closed in the callback, twice', async () => {
+  test('may be closed in its callback, and more than once', async () => {
     const printed = await printedBy(`
       give();
       let calls = 0;
@@ -189,7 +189,7 @@ describe('a watch', () => {
     expect(printed).toBe('second');
   });
 
-  test('hands what its callback throws to uncaughtException', async () => {
+  test('passes an exception of its callback to uncaughtException', async () => {
     const printed = await printedBy(`
       give();
       process.on('uncaughtException', ({ message }) => {
@@ -206,7 +206,7 @@ describe('a watch', () => {
     expect(printed).toBe('thrown 1');
   });
 
-  test('ends the program by what its callback throws', async () => {
+  test('ends the program when its callback throws', async () => {
     const { code, stderr } = await runProgramToAnyEnd(`
       ${withPipe}
       give();
@@ -216,7 +216,7 @@ describe('a watch', () => {
     expect(stderr).toContain('Error: thrown');
   });
 
-  test('goes on when the value that stands for it is collected', async () => {
+  test('continues when its JavaScript value is garbage collected', async () => {
     const printed = await printedBy(
       `
         let calls = 0;
