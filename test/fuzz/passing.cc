@@ -1,5 +1,6 @@
-// Any sequence of messages through a socket, with more or fewer fds than there
-// is room for: what is received fits, is close-on-exec, and nothing stays open.
+// Sends any sequence of messages through a socket, with more or fewer fds than
+// the receiver has room for. Every received message must fit, its fds must be
+// close-on-exec, and no fd may stay open.
 #include "../../native/passing.h"
 
 #include <errno.h>
@@ -17,7 +18,7 @@
 
 namespace {
 
-// SCM_MAX_FD of the kernel.
+// SCM_MAX_FD in the kernel.
 constexpr size_t kMostSent = 253;
 constexpr size_t kMostBytes = 64;
 
@@ -32,7 +33,7 @@ int LowestFree() {
   return fd;
 }
 
-// Not by SendFds, which does not send what is too much.
+// SendFds is not used, because it refuses messages that are too long.
 void Send(int socket, std::string bytes, size_t fd_count) {
   alignas(struct cmsghdr) char control[CMSG_SPACE(kMostSent * sizeof(int))];
   struct iovec vector = {&bytes[0], bytes.size()};
@@ -56,7 +57,7 @@ void Send(int socket, std::string bytes, size_t fd_count) {
 }
 
 void Receive(int socket, size_t room, size_t length) {
-  // Of their exact sizes, so that ASan sees what goes beyond.
+  // The exact sizes let AddressSanitizer detect any access beyond them.
   auto* bytes = static_cast<char*>(malloc(length));
   auto* fds = static_cast<int*>(malloc(room * sizeof(int)));
   sys::Message message = {bytes, length, fds, room};
@@ -94,7 +95,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   close(ends[0]);
   close(ends[1]);
-  // What is lost is at the lowest numbers that were free.
+  // An fd that stayed open would occupy the lowest free number.
   Expect(LowestFree() == before);
   return 0;
 }

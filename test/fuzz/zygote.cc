@@ -1,5 +1,5 @@
-// A zygote gets requests of any bytes with any fds, and each time a proper one
-// after them, which it has to serve: its submitter hears of start and end.
+// Sends requests with any bytes and any fds to a zygote, then a valid request.
+// The zygote must serve that one: it reports the start and the end of the job.
 #include <fcntl.h>
 #include <fuzzer/FuzzedDataProvider.h>
 #include <poll.h>
@@ -48,7 +48,7 @@ void StartZygote(int spares) {
   _exit(kExitCode);
 }
 
-// Readers, writers, sockets and files; never what would keep the zygote.
+// A reader, socket or file, which never makes the zygote wait.
 int OpenAny(FuzzedDataProvider* input) {
   int ends[2];
   switch (input->ConsumeIntegralInRange(0, 3)) {
@@ -81,22 +81,22 @@ void SendAny(FuzzedDataProvider* input) {
   const auto fd_count = input->ConsumeIntegralInRange<size_t>(0, kMostFds);
   for (size_t i = 0; i < fd_count; i++) fds[i] = OpenAny(input);
   std::string bytes = input->ConsumeRandomLengthString(kMostBytes);
-  // As the orphan signal it would leave a process that never ends.
+  // As an orphan signal, a stop signal would leave a process that never ends.
   if (IsStop(bytes)) bytes.clear();
-  // -EAGAIN when the zygote is behind.
+  // Returns -EAGAIN when the zygote is busy, which does not matter here.
   sys::SendFds(requests, {&bytes[0], bytes.size(), fds, fd_count});
   for (size_t i = 0; i < fd_count; i++) close(fds[i]);
 }
 
-sys::Report Hear(int report) {
-  sys::Report heard = {};
+sys::Report ReceiveReport(int socket) {
+  sys::Report report = {};
   int fd = -1;
-  sys::Message message = {&heard, sizeof heard, &fd, 1};
-  struct pollfd ready = {report, POLLIN, 0};
+  sys::Message message = {&report, sizeof report, &fd, 1};
+  struct pollfd ready = {socket, POLLIN, 0};
   Expect(sys::Poll(&ready, 1, kWaitMs) == 1);
-  Expect(sys::ReceiveFds(report, &message, false) == sizeof heard);
+  Expect(sys::ReceiveFds(socket, &message, false) == sizeof report);
   if (message.fd_count > 0) close(fd);
-  return heard;
+  return report;
 }
 
 void ExpectService() {
@@ -112,9 +112,9 @@ void ExpectService() {
     Expect((room.revents & (POLLHUP | POLLERR)) == 0);
   }
   close(ends[1]);
-  const sys::Report started = Hear(ends[0]);
+  const sys::Report started = ReceiveReport(ends[0]);
   Expect(started.kind == sys::kStarted && started.value > 0);
-  const sys::Report ended = Hear(ends[0]);
+  const sys::Report ended = ReceiveReport(ends[0]);
   Expect(ended.kind == sys::kEnded && ended.value == kExitCode);
   close(ends[0]);
 }
