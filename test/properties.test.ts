@@ -1,5 +1,5 @@
-// What holds for all input, tried on much of it. A failure tells the seed and the
-// smallest input that fails.
+// Properties that hold for any input, tested with random input. A failure
+// reports the seed and the smallest failing input.
 import { serialize } from 'node:v8';
 import fc from 'fast-check';
 import { native } from '../dist/system/binding.js';
@@ -19,13 +19,13 @@ import { decode, encode } from '../dist/wire/value.js';
 
 const runs = { numRuns: Number(process.env['PROPERTY_RUNS'] ?? 1000) };
 
-/** Texts in which these parts stand between others. */
+/** Texts that contain the given parts among random ones. */
 function textsOf(...parts: string[]): fc.Arbitrary<string> {
   const part = fc.oneof(fc.constantFrom(...parts), fc.string());
   return fc.array(part).map((all) => all.join(''));
 }
 
-/** Undefined when nothing is thrown. */
+/** The error that a call throws; undefined when it throws none. */
 function errorOf(call: () => unknown): unknown {
   try {
     call();
@@ -35,7 +35,7 @@ function errorOf(call: () => unknown): unknown {
   }
 }
 
-/** Bytes through a pipe, in pieces; what a reader makes of them. */
+/** Sends bytes through a pipe in pieces; returns what the reader returns. */
 function readPieces(pieces: readonly Uint8Array[]): unknown {
   const pipe = openPipe('property');
   try {
@@ -60,7 +60,7 @@ function cut(bytes: Uint8Array, places: readonly number[]): Uint8Array[] {
   return all.slice(1).map((end, i) => bytes.subarray(all[i], end));
 }
 
-/** The bytes that a writer sends, as they are. */
+/** The bytes that writeFrame writes for a frame. */
 function frameBytes(kind: 'value' | 'error' | 'lost', body: Buffer): Buffer {
   const pipe = openPipe('property');
   try {
@@ -76,7 +76,7 @@ function frameBytes(kind: 'value' | 'error' | 'lost', body: Buffer): Buffer {
   }
 }
 
-test('a frame arrives whole, wherever it is cut', () => {
+test('a frame arrives whole, however it is cut into pieces', () => {
   const kinds = fc.constantFrom('value', 'error', 'lost');
   const bodies = fc.uint8Array({ maxLength: 5000 });
   const places = fc.array(fc.nat(), { maxLength: 5 });
@@ -90,7 +90,7 @@ test('a frame arrives whole, wherever it is cut', () => {
   );
 });
 
-test('bytes of any kind are a frame, or the end of one', () => {
+test('any bytes are read as a frame or as the end', () => {
   const bytes = fc.uint8Array({ maxLength: 100 });
   const places = fc.array(fc.nat(), { maxLength: 5 });
   fc.assert(
@@ -104,7 +104,7 @@ test('bytes of any kind are a frame, or the end of one', () => {
   );
 });
 
-test('values arrive as they were', () => {
+test('a decoded value equals a structured clone of the original', () => {
   const values = fc.anything({
     withBigInt: true,
     withDate: true,
@@ -124,7 +124,7 @@ test('values arrive as they were', () => {
   );
 });
 
-test('bytes of any kind are decoded, or refused by one error', () => {
+test('any bytes are decoded, or refused with the same error code', () => {
   const code = 'ERR_JOBSERVER_NOT_RECONSTRUCTABLE';
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
@@ -135,7 +135,7 @@ test('bytes of any kind are decoded, or refused by one error', () => {
   );
 });
 
-test('MAKEFLAGS may be any text', () => {
+test('MAKEFLAGS may be any text, and fds in it are valid numbers', () => {
   const texts = textsOf(
     '--jobserver-auth=',
     '--jobserver-fds=',
@@ -160,7 +160,7 @@ test('MAKEFLAGS may be any text', () => {
   );
 });
 
-test('a string names an export, or is refused with a code', () => {
+test('any string names an export, or is refused with an error code', () => {
   const texts = textsOf('#', '.', './', 'node:', 'fs', 'file://', '%2f');
   fc.assert(
     fc.property(texts, (text) => {
@@ -173,7 +173,7 @@ test('a string names an export, or is refused with a code', () => {
   );
 });
 
-test('variables are taken as they are, or refused with a code', () => {
+test('any variable is kept unchanged, or refused with an error code', () => {
   const names = fc.oneof(
     fc.string(),
     fc.constantFrom('A=', '', 'A\0', '__proto__'),
@@ -196,7 +196,7 @@ test('variables are taken as they are, or refused with a code', () => {
   );
 });
 
-test('options that no worker may have are left out, with their values', () => {
+test('options that workers must not have are removed with their values', () => {
   const kept = fc.constantFrom(
     '--no-warnings',
     '--stack-size=900',
@@ -226,7 +226,7 @@ test('options that no worker may have are left out, with their values', () => {
   );
 });
 
-test('queues do what sorted lists do', () => {
+test('queues return the same items as sorted lists', () => {
   const items = Array.from({ length: 9 }, (_, i) => ({ priority: i % 3 }));
   const item = fc.constantFrom(...items);
   const step = fc.oneof(

@@ -1,4 +1,4 @@
-// Systems that lack something: jobs run there as they do elsewhere.
+// Jobs run on systems that lack some features.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,7 @@ const printed = ['spawn', 'forkserver'].map(
 const warning = 'JOBSERVER_NO_FORKSERVER';
 
 const isLinux = process.platform === 'linux';
-// The same on x64 and arm64, but for memfd_create.
+// Only the number of memfd_create differs between x64 and arm64.
 const syscalls = {
   pidfd_open: 434,
   pidfd_send_signal: 424,
@@ -57,17 +57,20 @@ describe('jobs run on a kernel', () => {
     });
   }
 
-  testIf(isLinux)('without pidfd_open, where they are spawned', async () => {
-    expect(await runWithout(['pidfd_open'])).toContain(warning);
-  });
+  testIf(isLinux)(
+    'without pidfd_open, where all jobs are spawned',
+    async () => {
+      expect(await runWithout(['pidfd_open'])).toContain(warning);
+    },
+  );
 
-  testIf(isLinux)('without any of these', async () => {
+  testIf(isLinux)('without any of these system calls', async () => {
     const all = Object.keys(syscalls) as (keyof typeof syscalls)[];
     expect(await runWithout(all)).toContain(warning);
   });
 });
 
-// As in a container, where this process has number 1 and reaps all orphans.
+// As in a container: the process has pid 1 and becomes the parent of orphans.
 testIf(canUnshare)('jobs run in a pid namespace', async () => {
   const args = [...unshare, process.execPath, program];
   const ended = await runProgram('unshare', args);

@@ -2,16 +2,16 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** What a job waits at until the test lets it go on. */
+/** A job waits at a gate until the test opens it. */
 export interface Gate {
-  /** There once the gate is open. */
+  /** Exists once the gate is open. */
   readonly file: string;
   open(): void;
 }
 
 /**
- * Makes gates, for the tests of a describe block; those that a test leaves
- * closed are opened at its end, so that no job hangs.
+ * Returns a function that makes gates for the tests of a describe block. Gates
+ * that a test leaves closed are opened after it, so that no job hangs.
  */
 export function useGates(): () => Gate {
   let directory: string;

@@ -4,7 +4,7 @@ import { Pool } from '../../dist/job/pool.js';
 import { SlotPipe } from '../../dist/slots/slot-pipe.js';
 import { until } from './until.js';
 
-/** Tokens in the pipe; each is taken, and all are given back. */
+/** Counts the tokens in the pipe by taking all and giving them back. */
 function countFree(slots: SlotPipe): number {
   const tokens = [];
   for (let token; (token = slots.tryTake()) !== undefined;) {
@@ -16,13 +16,13 @@ function countFree(slots: SlotPipe): number {
 
 const opened: { js: Jobserver; slots: SlotPipe; count: number }[] = [];
 
-// The constructor of derived handles is no part of the declarations.
+// The public declarations lack the constructor of derived handles.
 const Derived = Jobserver as unknown as new (
   pool: Pool,
   controls: Controls,
 ) => Jobserver;
 
-/** A Jobserver whose slots are counted, and which is closed, after the test. */
+/** A Jobserver that `checkSlots` checks and closes after the test. */
 export function openJobserver(
   options: JobserverOptions & { slots: number },
 ): Jobserver {
@@ -32,16 +32,16 @@ export function openJobserver(
   return js;
 }
 
-/** Free slots of a Jobserver that `openJobserver` has made. */
+/** The number of free slots of a Jobserver from `openJobserver`. */
 export function freeSlots(js: Jobserver): number {
   return countFree(opened.find((each) => each.js === js)!.slots);
 }
 
-/** Fails a test after which a slot is missing or left over. */
+/** Fails a test after which there are too few or too many free slots. */
 export function checkSlots(): void {
   afterEach(async () => {
     for (const { js, slots, count } of opened.splice(0)) {
-      // A closed pipe has been given all its tokens, or it would be open.
+      // The pipe is closed only once all tokens are back.
       if (slots.reader < 0) continue;
       await until('jobs to finish', () => js.running === 0);
       await until(

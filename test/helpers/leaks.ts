@@ -3,24 +3,24 @@ import { until } from './until.js';
 
 const isLinux = process.platform === 'linux';
 
-/** The open descriptors of this process, by what they are. */
+/** The kinds of the open fds of this process, such as 'pipe:[]'. */
 function openFds(): string[] {
   if (!isLinux) return [];
   const names: string[] = [];
   for (const fd of readdirSync('/proc/self/fd')) {
     try {
       const name = readlinkSync(`/proc/self/fd/${fd}`);
-      // Inodes tell pipes apart, but a leak is a matter of their number; the
-      // directory that is being read shows up as itself.
+      // Without inode numbers, because only the number of pipes matters. The
+      // directory that is being read is open as well.
       if (!name.includes('/proc/')) names.push(name.replace(/\d+/g, ''));
     } catch {
-      // Closed since the directory was read.
+      // The fd was closed after the directory was read.
     }
   }
   return names.sort();
 }
 
-/** The children of all threads of this process, zombies included. */
+/** The children of this process, including zombies. */
 function children(): string[] {
   if (!isLinux) return [];
   return readdirSync('/proc/self/task')
@@ -40,7 +40,7 @@ function held(): Held {
   return { fds: openFds(), children: children() };
 }
 
-/** What of `now` was not there before. */
+/** The elements of `now` that are not in `before`. */
 function added(now: readonly string[], before: readonly string[]): string[] {
   const left = [...before];
   return now.filter((name) => {
@@ -51,12 +51,13 @@ function added(now: readonly string[], before: readonly string[]): string[] {
 }
 
 /**
- * Fails a test that leaves a descriptor or a child behind. Call it in a
- * describe block; `warmUp` opens what stays open for the process's life.
+ * Fails each test of a describe block that leaves an open fd or a child behind.
+ * `warmUp` opens fds that stay open until the process ends.
  */
 export function checkLeaks(warmUp?: () => Promise<unknown>): void {
   let before: Held;
-  // What others have dropped without closing it may go at any time.
+  // Fds and children of earlier tests may disappear at any time, so only added
+  // ones count.
   const leaked = (): Held => {
     const now = held();
     return {

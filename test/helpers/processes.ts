@@ -1,8 +1,8 @@
-// What the system says of a process.
+// The state of a process as the system reports it.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/** 'Z' for a zombie, 'X' when there is no such process. */
+/** A letter, as in ps(1): 'Z' is a zombie, and 'X' means no such process. */
 export function stateOf(pid: number): string {
   if (process.platform !== 'linux') {
     const { stdout } = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)]);
@@ -14,11 +14,11 @@ export function stateOf(pid: number): string {
   } catch {
     return 'X';
   }
-  // The name before it may have anything in it.
+  // The process name, in parentheses before the state, may contain anything.
   return stat.slice(stat.lastIndexOf(')') + 2)[0]!;
 }
 
-/** A zombie is nobody, whoever has to reap it. */
+/** Zombies do not count, even if this process has to reap them. */
 export function isAlive(pid: number): boolean {
   return !'XZ'.includes(stateOf(pid));
 }

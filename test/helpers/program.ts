@@ -14,7 +14,7 @@ interface Options {
   limitMs?: number;
 }
 
-/** Runs a node program to its end; one that hangs is killed and fails. */
+/** Runs node until it exits; a program that hangs is killed and fails. */
 export function runNode(
   args: readonly string[],
   options: Options = {},
@@ -22,7 +22,7 @@ export function runNode(
   return runProgram(process.execPath, args, options);
 }
 
-/** The same for any program. */
+/** Like `runNode`, for any program. */
 export function runProgram(
   file: string,
   args: readonly string[],

@@ -1,4 +1,4 @@
-/** What a call throws; fails when it throws nothing. */
+/** Returns what a call throws; fails when it does not throw. */
 export function thrown(call: () => unknown): unknown {
   let value: unknown;
   try {
@@ -9,7 +9,7 @@ export function thrown(call: () => unknown): unknown {
   throw new Error(`Nothing was thrown, but returned: ${String(value)}`);
 }
 
-/** What a promise rejects with; fails when it resolves. */
+/** Returns the reason of a rejected promise; fails when it is fulfilled. */
 export async function rejection(promise: Promise<unknown>): Promise<unknown> {
   let value: unknown;
   try {

@@ -1,4 +1,4 @@
-// Values that no timeout takes, and what is thrown for them.
+// Values that are refused as a timeout, and the errors that they cause.
 
 const typeError = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
 const rangeError = { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' };

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Stretches every limit; only what hangs ever comes near it. */
+/** Multiplies the limits of waits. Only something that hangs reaches a limit. */
 export const timeoutFactor =
   2 * Number(process.env['TEST_TIMEOUT_FACTOR'] ?? 1);
 
-/** Asks until the answer is true; fails with the name of what it waited for. */
+/** Polls until `isSo` is true. The error of a timeout names `what`. */
 export async function until(
   what: string,
   isSo: () => boolean | Promise<boolean>,

@@ -1,4 +1,4 @@
-// A job of each kind in each context that a stock Node has.
+// Runs a job of each kind in each context that an ordinary Node supports.
 import assert from 'node:assert/strict';
 import { Jobserver } from 'jobserver';
 import { add, forever, machine, nested, raise } from './jobs.mjs';

@@ -1,5 +1,5 @@
-// What a program sees of the types; compiled with each TypeScript that is
-// supported (scripts/check-types.mjs), as an ES module and as CommonJS.
+// Uses the types of the package. scripts/check-types.mjs compiles this program
+// with each supported TypeScript, as an ES module and as CommonJS.
 import {
   type ExecutorFuture,
   type Future,
@@ -44,17 +44,17 @@ export async function submit(jobserver: Jobserver): Promise<void> {
 
   // @ts-expect-error An argument of the wrong type.
   await jobserver.submit(lengthOf, [4]);
-  // @ts-expect-error An argument too few.
+  // @ts-expect-error One argument too few.
   await jobserver.run(repeat, 'a');
-  // @ts-expect-error An argument too many.
+  // @ts-expect-error One argument too many.
   await jobserver.run(lengthOf, 'a', 'b');
-  // @ts-expect-error Arguments are an array.
+  // @ts-expect-error The arguments are not an array.
   await jobserver.submit(lengthOf, 'four');
   // @ts-expect-error No such option.
   await jobserver.submit(lengthOf, ['a'], { timeOut: 1 });
-  // @ts-expect-error A future is not its value, awaited or not.
+  // @ts-expect-error Awaiting a future gives the future, not its value.
   isTrue<Equal<Awaited<typeof length>, number>>();
-  // @ts-expect-error No function at all.
+  // @ts-expect-error Not a function.
   await jobserver.run(5);
 }
 

@@ -34,7 +34,7 @@ async function inOtherProcess(value: unknown, act: string): Promise<Loose> {
   return decode(Buffer.from(stdout, 'base64'));
 }
 
-test('an error has its class in the other process, and back in this one', async () => {
+test('an error has its class in the other process and back here', async () => {
   const sent = {
     blocked: new Blocked('b'),
     lost: new LostResult({ pid: 1, exitCode: 3, signal: null }),

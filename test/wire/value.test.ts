@@ -229,7 +229,7 @@ describe('a handle', () => {
     );
   });
 
-  test('cannot be decoded when `revive` throws, with that error as the cause', () => {
+  test('cannot be decoded when `revive` throws, which is the cause', () => {
     const cause = new Error('no such pool');
     const bytes = encode([new Handle(1)], 'args', send);
     const fail = (): object => {
