@@ -21,7 +21,7 @@ import { Answer, answerOn } from './answer.js';
 import { callSync } from './call.js';
 import { hasExitListener, reportExit } from './exit-report.js';
 import { writeThrough } from './output.js';
-import { forgetSeed, replaceMathRandom } from './random.js';
+import { renewRandomness, replaceMathRandom } from './random.js';
 import {
   type WorkerFds,
   enterWorker,
@@ -93,7 +93,7 @@ function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   if (order.cwd !== process.cwd()) process.chdir(order.cwd);
   changeEnvironment(new Map(Object.entries(process.env)), order.env);
   replaceMathRandom();
-  forgetSeed();
+  renewRandomness();
 }
 
 function call({ args, preexecArgs, ...rest }: LocalCall): unknown {

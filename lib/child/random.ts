@@ -1,9 +1,10 @@
-// Math.random for forked processes. V8's generator would give all forks of one
-// process the same numbers, and reseeding it by a V8 flag costs milliseconds.
-// This generator reads a seed from the kernel at its first call in a process. The
+// Random numbers in forked processes: they must not be those of a sibling. V8's
+// Math.random would give all forks of one process the same numbers, and to reseed
+// it by a V8 flag takes milliseconds. The generator here reads a seed from the kernel at its first call in a process. The
 // algorithm is xoshiro128** 1.1 by D. Blackman and S. Vigna
 // (https://prng.di.unimi.it); its numbers have 53 bits.
 import { closeSync, openSync, readSync } from 'node:fs';
+import { isLoaded } from './builtins.js';
 
 const state = new Uint32Array(4);
 let isSeeded = false;
@@ -16,10 +17,22 @@ export function replaceMathRandom(): void {
   };
 }
 
-/** In a fork: the next number comes from a new seed. */
-export function forgetSeed(): void {
+/** In a fork: discards the seed, and the numbers that Node has cached. */
+export function renewRandomness(): void {
   isSeeded = false;
+  if (!isLoaded('internal/crypto/random')) return;
+  const { randomInt, randomUUID } = require('node:crypto') as Crypto;
+  // Empties the caches; this process refills them with numbers of its own.
+  for (let i = 0; i < cachedUuids; i++) randomUUID();
+  for (let i = 0; i < cachedInts; i++) randomInt(2);
 }
+
+type Crypto = typeof import('node:crypto');
+
+// lib/internal/crypto/random.js of Node: kBatchSize, and randomCache with six
+// bytes for each integer.
+const cachedUuids = 128;
+const cachedInts = 1024;
 
 function seed(): void {
   const random = openSync('/dev/urandom', 'r');

@@ -38,12 +38,13 @@ import {
   setPid,
 } from './after-fork.js';
 import { reportEndings, resetInspectorSignal } from './exit-report.js';
+import { isLoaded } from './builtins.js';
 import { noteOutput, writeLastWords } from './output.js';
-import { forgetSeed, replaceMathRandom } from './random.js';
+import { renewRandomness, replaceMathRandom } from './random.js';
 import { run } from './run.js';
 
 // Processes that are forked before a job needs them.
-const spares = Number(process.env['JOBSERVER_SPARES'] ?? 2);
+const spares = Number(process.env['JOBSERVER_SPARES'] || 2);
 
 // Enough for V8 to optimize what a job runs: code that it compiles in a job is
 // lost with the job.
@@ -208,28 +209,6 @@ function becomeSpare(): void {
   resetInspectorSignal();
   native.trustOrphanTeller(process.ppid);
   renewRandomness();
-}
-
-// A fork has the random generators of its siblings, and their cached numbers.
-function renewRandomness(): void {
-  forgetSeed();
-  if (!isLoaded('internal/crypto/random')) return;
-  const { randomInt, randomUUID } = require('node:crypto') as Crypto;
-  // Empties the caches; this process refills them with numbers of its own.
-  for (let i = 0; i < cachedUuids; i++) randomUUID();
-  for (let i = 0; i < cachedInts; i++) randomInt(2);
-}
-
-type Crypto = typeof import('node:crypto');
-
-// lib/internal/crypto/random.js of Node: kBatchSize, and randomCache with six
-// bytes for each integer.
-const cachedUuids = 128;
-const cachedInts = 1024;
-
-function isLoaded(builtin: string): boolean {
-  const { moduleLoadList } = process as unknown as { moduleLoadList: string[] };
-  return moduleLoadList.includes(`NativeModule ${builtin}`);
 }
 
 function becomeJob(
