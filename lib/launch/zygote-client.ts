@@ -1,6 +1,7 @@
 // The zygotes of this process: which one serves an order, how it is started, and
 // how a request reaches it.
 import { join } from 'node:path';
+import { outOfRange } from '../errors.js';
 import { environmentOfJob } from '../protocol/environment.js';
 import type { Order } from '../protocol/order.js';
 import { workerState } from '../protocol/worker-state.js';
@@ -62,6 +63,9 @@ const zygotes = new Map<string, Zygote>();
 /** Orders with one key share a zygote. */
 export function keyOf(order: Order): string {
   const { JOBSERVER_SPARES: spares } = process.env;
+  if (spares !== undefined && !/^\d{0,4}$/.test(spares)) {
+    throw outOfRange('JOBSERVER_SPARES', 'an integer from 0 to 9999', spares);
+  }
   return JSON.stringify([order.execArgv, order.preload, spares]);
 }
 

@@ -70,6 +70,22 @@ test('jobs do not have the Node flags of the zygote', async () => {
   expect((await js.run(jobs.flags)).join(' ')).not.toMatch(/single|pool-size/);
 });
 
+test.each(['x', '-1', '1.5'])(
+  'JOBSERVER_SPARES=%j is refused by name',
+  async (spares) => {
+    const js = openJobserver({ context, slots: 1 });
+    process.env['JOBSERVER_SPARES'] = spares;
+    try {
+      await expect(js.run(jobs.countCalls)).rejects.toMatchObject({
+        code: 'ERR_OUT_OF_RANGE',
+        message: expect.stringContaining('JOBSERVER_SPARES') as string,
+      });
+    } finally {
+      delete process.env['JOBSERVER_SPARES'];
+    }
+  },
+);
+
 test('preloaded modules are loaded once, for all jobs', async () => {
   const js = openJobserver({ context, slots: 1, preload: [preload('warm')] });
   expect(await js.run(jobs.timesWarmed)).toBe(1);
