@@ -385,7 +385,7 @@ test('no program and no language goes untested', () => {
   const texts = [...programs.values()];
   const untested = [...programs.keys()].filter(
     (name) =>
-      !tested.has(name) && !texts.some((text) => text.includes(`/${name}'`)),
+      !tested.has(name) && !texts.some((text) => text.includes(`./${name}`)),
   );
   expect(untested).toEqual([]);
 });

@@ -100,7 +100,7 @@ export class Submission {
     // While it looked for a slot, the line may have run callbacks of the user.
     if (this.#isSettled) token?.give();
     else if (token !== undefined) this.#grant(token);
-    else if (this.#isLate) this.fail(blocked('slot'));
+    else if (this.#isLate) this.fail(blocked('No slot'));
     else this.#line.add(this);
   }
 
@@ -117,7 +117,7 @@ export class Submission {
   onTime(): void {
     if (this.#isSettled) return;
     if (this.#isLate) {
-      this.fail(blocked(this.#wakeAt === never ? 'slot' : 'admission'));
+      this.fail(blocked(this.#wakeAt === never ? 'No slot' : 'No admission'));
     } else if (remaining(this.#wakeAt) <= 0) {
       this.#wakeAt = never;
       this.attempt();
@@ -156,7 +156,7 @@ export class Submission {
   }
 
   #sleep(sleepMs: number): void {
-    if (this.#isLate) throw blocked('admission');
+    if (this.#isLate) throw blocked('No admission');
     this.#line.delete(this);
     this.#wakeAt = now() + Math.max(shortestSleepMs, sleepMs);
     if (this.#timer !== undefined) this.#arm();
@@ -173,6 +173,6 @@ export class Submission {
   }
 }
 
-function blocked(what: 'slot' | 'admission'): Blocked {
-  return new Blocked(`No ${what} within the time given`);
+function blocked(what: 'No slot' | 'No admission'): Blocked {
+  return new Blocked(`${what} within the time given`);
 }
