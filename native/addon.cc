@@ -1,13 +1,22 @@
 // The border: each verb reads its arguments, makes one call of posix.h and
 // hands on the number. What a verb means is written in lib/binding.ts.
+#include <errno.h>
 #include <napi.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include "args.h"
-#include "forking.h"
+#include "fork.h"
+#include "passing.h"
 #include "posix.h"
 #include "strings.h"
 #include "watcher.h"
+#include "zygote_loop.h"
 
 namespace {
 
@@ -150,6 +159,51 @@ int GuardToken(const Args& args) {
 
 int ResetSignal(const Args& args) { return sys::ResetSignal(args.Int(0)); }
 
+int TrustOrphanTeller(const Args& args) {
+  return sys::TrustOrphanTeller(args.Int(0));
+}
+
+int UnblockSignals(const Args&) {
+  sigset_t none;
+  sigemptyset(&none);
+  return sigprocmask(SIG_SETMASK, &none, nullptr) < 0 ? -errno : 0;
+}
+
+int SendFds(const Args& args) {
+  const Bytes bytes = args.View<Bytes>(1, napi_uint8_array);
+  const Ints fds = args.IntsAt(2, 0);
+  return sys::SendFds(args.Int(0),
+                      {bytes.data, bytes.length, fds.data, fds.count});
+}
+
+// Fills the rest of the fds with -1.
+int ReceiveFds(const Args& args) {
+  const Bytes bytes = args.View<Bytes>(1, napi_uint8_array);
+  const Ints fds = args.IntsAt(2, 0);
+  sys::Message message = {bytes.data, bytes.length, fds.data, fds.count};
+  const int result = sys::ReceiveFds(args.Int(0), &message, false);
+  const size_t received = result < 0 ? 0 : message.fd_count;
+  for (size_t i = received; i < fds.count; i++) fds.data[i] = -1;
+  return result;
+}
+
+int Fork(const Args& args) {
+  const int pid = sys::Fork();
+  if (pid != 0) return pid;
+  // Until this, the child shares with its parent what the kernel knows of the
+  // loop.
+  uv_loop_fork(args.Loop());
+  // A handler of the parent would do its work a second time.
+  for (int signal = 1; signal < NSIG; signal++) {
+    if (signal != SIGPIPE) sys::ResetSignal(signal);
+  }
+  return 0;
+}
+
+int IsQuiet(const Args&) { return sys::IsQuiet(); }
+
+int GetPid(const Args&) { return getpid(); }
+
 int ExitNow(const Args& args) { _exit(args.Int(0)); }
 
 template <int (*verb)(const Args&)>
@@ -190,8 +244,15 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<SetDeathSignal>(exports, "setDeathSignal");
   Export<GuardToken>(exports, "guardToken");
   Export<ResetSignal>(exports, "resetSignal");
+  Export<TrustOrphanTeller>(exports, "trustOrphanTeller");
+  Export<UnblockSignals>(exports, "unblockSignals");
+  Export<SendFds>(exports, "sendFds");
+  Export<ReceiveFds>(exports, "receiveFds");
+  Export<Fork>(exports, "fork");
+  Export<IsQuiet>(exports, "isQuiet");
+  Export<ServeForks>(exports, "serveForks");
+  Export<GetPid>(exports, "getpid");
   Export<ExitNow>(exports, "exitNow");
-  InitForking(env, exports);
   return exports;
 }
 

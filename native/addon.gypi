@@ -6,12 +6,12 @@
       "watcher.cc",
       "deadline.cc",
       "fds.cc",
-      "forking.cc",
       "passing.cc",
       "guard.cc",
       "poll.cc",
       "reap.cc",
-      "temporary_file.cc"
+      "temporary_file.cc",
+      "zygote_loop.cc"
     ],
     "defines": [ "NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS" ],
     # With 64-bit offsets fcntl is called fcntl64, which musl does not have.

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <uv.h>
 
 struct Bytes {
   uint8_t* data;
@@ -23,6 +24,12 @@ class Args {
 
   Napi::Env Env() const { return info_.Env(); }
   napi_value At(size_t index) const { return info_[index]; }
+
+  uv_loop_t* Loop() const {
+    uv_loop_t* loop = nullptr;
+    napi_get_uv_event_loop(Env(), &loop);
+    return loop;
+  }
 
   double Double(size_t index, int line = __builtin_LINE()) const {
     double value = 0;
@@ -93,7 +100,6 @@ class Args {
     Napi::Error::Fatal(place, message);
   }
 
- private:
  private:
   const Napi::CallbackInfo& info_;
 };

@@ -1,60 +1,20 @@
-#include "forking.h"
+#include "zygote_loop.h"
 
-#include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <unistd.h>
 #include <uv.h>
 
-#include "args.h"
 #include "fork.h"
 #include "passing.h"
 #include "posix.h"
 
 namespace {
 
-int32_t SendFds(const Args& args) {
-  const Bytes bytes = args.View<Bytes>(1, napi_uint8_array);
-  const Ints fds = args.IntsAt(2, 0);
-  return sys::SendFds(args.Int(0),
-                      {bytes.data, bytes.length, fds.data, fds.count});
-}
-
-// Fills what is left of the fds with -1.
-int32_t ReceiveFds(const Args& args) {
-  const Bytes bytes = args.View<Bytes>(1, napi_uint8_array);
-  const Ints fds = args.IntsAt(2, 0);
-  sys::Message message = {bytes.data, bytes.length, fds.data, fds.count};
-  const int result = sys::ReceiveFds(args.Int(0), &message, false);
-  const size_t received = result < 0 ? 0 : message.fd_count;
-  for (size_t i = received; i < fds.count; i++) fds.data[i] = -1;
-  return result;
-}
-
-uv_loop_t* LoopOf(napi_env env) {
-  uv_loop_t* loop = nullptr;
-  napi_get_uv_event_loop(env, &loop);
-  return loop;
-}
-
-int32_t Fork(const Args& args) {
-  const int pid = sys::Fork();
-  if (pid != 0) return pid;
-  // The child shares the kernel's half of the loop with its parent until this.
-  uv_loop_fork(LoopOf(args.Env()));
-  // Handlers of the parent would do their work twice.
-  for (int signal = 1; signal < NSIG; signal++) {
-    if (signal != SIGPIPE) sys::ResetSignal(signal);
-  }
-  return 0;
-}
-
-int32_t IsQuiet(const Args&) { return sys::IsQuiet(); }
-
 // The zygote of this process: it has one, for its whole life.
 struct Serving {
   Serving(const Args& args)
       : env(args.Env()),
+        loop(args.Loop()),
         zygote(args.Int(0), args.Int(1)),
         on_scout(Function(args, 2)),
         on_spare(Function(args, 3)),
@@ -79,6 +39,7 @@ struct Serving {
   }
 
   Napi::Env env;
+  uv_loop_t* loop;
   sys::Zygote zygote;
   Napi::FunctionReference on_scout;
   Napi::FunctionReference on_spare;
@@ -107,8 +68,7 @@ void RunLoop(uv_loop_t* loop, uv_idle_t* idle) {
 // Node must not get back its loop, at whose end it would wait for threads that
 // a child does not have: the whole life of the child is in here.
 void LiveAsJob(Serving* serving) {
-  uv_loop_t* loop = LoopOf(serving->env);
-  uv_loop_fork(loop);
+  uv_loop_fork(serving->loop);
   Napi::HandleScope scope(serving->env);
   serving->Call(serving->on_spare);
 
@@ -122,19 +82,18 @@ void LiveAsJob(Serving* serving) {
   const napi_value values[] = {numbers};
   serving->Call(serving->on_job, 1, values);
   do {
-    RunLoop(loop, &serving->idle);
+    RunLoop(serving->loop, &serving->idle);
     serving->Call(serving->on_idle);
-  } while (uv_loop_alive(loop) != 0);
+  } while (uv_loop_alive(serving->loop) != 0);
   serving->Call(serving->on_end);
   _exit(0);
 }
 
 void LiveAsScout(Serving* serving) {
-  uv_loop_t* loop = LoopOf(serving->env);
-  uv_loop_fork(loop);
+  uv_loop_fork(serving->loop);
   Napi::HandleScope scope(serving->env);
   serving->Call(serving->on_scout);
-  RunLoop(loop, &serving->idle);
+  RunLoop(serving->loop, &serving->idle);
   serving->zygote.EndScout();
 }
 
@@ -156,44 +115,11 @@ void Serve(uv_idle_t* idle) {
   LiveAsJob(serving);
 }
 
-int32_t ServeForks(const Args& args) {
-  auto* serving = new Serving(args);
-  uv_idle_init(LoopOf(args.Env()), &serving->idle);
-  serving->idle.data = serving;
-  return uv_idle_start(&serving->idle, Serve);
-}
-
-int32_t UnblockSignals(const Args&) {
-  sigset_t none;
-  sigemptyset(&none);
-  return sigprocmask(SIG_SETMASK, &none, nullptr) < 0 ? -errno : 0;
-}
-
-int32_t TrustOrphanTeller(const Args& args) {
-  return sys::TrustOrphanTeller(args.Int(0));
-}
-
-int32_t GetPid(const Args&) { return getpid(); }
-
-template <int32_t (*verb)(const Args&)>
-Napi::Value Call(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), verb(Args(info)));
-}
-
-template <int32_t (*verb)(const Args&)>
-void Export(Napi::Object exports, const char* name) {
-  exports.Set(name, Napi::Function::New<Call<verb>>(exports.Env(), name));
-}
-
 }  // namespace
 
-void InitForking(Napi::Env, Napi::Object exports) {
-  Export<SendFds>(exports, "sendFds");
-  Export<ReceiveFds>(exports, "receiveFds");
-  Export<Fork>(exports, "fork");
-  Export<IsQuiet>(exports, "isQuiet");
-  Export<ServeForks>(exports, "serveForks");
-  Export<GetPid>(exports, "getpid");
-  Export<TrustOrphanTeller>(exports, "trustOrphanTeller");
-  Export<UnblockSignals>(exports, "unblockSignals");
+int ServeForks(const Args& args) {
+  auto* serving = new Serving(args);
+  uv_idle_init(serving->loop, &serving->idle);
+  serving->idle.data = serving;
+  return uv_idle_start(&serving->idle, Serve);
 }
