@@ -1,6 +1,7 @@
-// Typed reading of a call's arguments. JavaScript has checked them, so one that
-// does not convert is our bug: it ends the process and names the line that
-// asked for it.
+// Reads the arguments that a verb has received from JavaScript, by type.
+// Because JavaScript has checked them, an argument that does not convert is a
+// bug of this package: it ends the process with a message that names the verb's
+// file and line.
 #pragma once
 #include <napi.h>
 #include <stddef.h>
@@ -18,6 +19,17 @@ struct Ints {
   size_t count;
 };
 
+// A place in the source. As a default argument, it is the place of the call.
+struct Place {
+  const char* file;
+  int line;
+
+  static constexpr Place Here(const char* file = __builtin_FILE(),
+                              int line = __builtin_LINE()) {
+    return {file, line};
+  }
+};
+
 class Args {
  public:
   explicit Args(const Napi::CallbackInfo& info) : info_(info) {}
@@ -31,73 +43,79 @@ class Args {
     return loop;
   }
 
-  double Double(size_t index, int line = __builtin_LINE()) const {
+  double Double(size_t index, Place place = Place::Here()) const {
     double value = 0;
     Assert(napi_get_value_double(Env(), At(index), &value) == napi_ok &&
                value == value,
-           index, "a number", line);
+           index, "a number", place);
     return value;
   }
 
-  int Int(size_t index, int line = __builtin_LINE()) const {
-    const double value = Double(index, line);
+  int Int(size_t index, Place place = Place::Here()) const {
+    const double value = Double(index, place);
     // The range is checked first: outside of it the conversion is undefined.
     Assert(value >= INT32_MIN && value <= INT32_MAX &&
                value == static_cast<int32_t>(value),
-           index, "an int32", line);
+           index, "an int32", place);
     return static_cast<int>(value);
   }
 
-  bool Bool(size_t index, int line = __builtin_LINE()) const {
+  bool Bool(size_t index, Place place = Place::Here()) const {
     bool value = false;
     Assert(napi_get_value_bool(Env(), At(index), &value) == napi_ok, index,
-           "a boolean", line);
+           "a boolean", place);
     return value;
+  }
+
+  Napi::Function Function(size_t index, Place place = Place::Here()) const {
+    const Napi::Value value(Env(), At(index));
+    Assert(value.IsFunction(), index, "a function", place);
+    return value.As<Napi::Function>();
   }
 
   // All of a typed array.
   template <typename T>
   T View(size_t index, napi_typedarray_type wanted,
-         int line = __builtin_LINE()) const {
+         Place place = Place::Here()) const {
     napi_typedarray_type type = wanted;
     size_t length = 0;
     void* data = nullptr;
     Assert(napi_get_typedarray_info(Env(), At(index), &type, &length, &data,
                                     nullptr, nullptr) == napi_ok &&
                type == wanted,
-           index, "the right typed array", line);
+           index, "the right typed array", place);
     return {static_cast<decltype(T::data)>(data), length};
   }
 
   // Three arguments: a Uint8Array, an offset into it and a length.
-  Bytes BytesAt(size_t index, int line = __builtin_LINE()) const {
-    const Bytes all = View<Bytes>(index, napi_uint8_array, line);
+  Bytes BytesAt(size_t index, Place place = Place::Here()) const {
+    const Bytes all = View<Bytes>(index, napi_uint8_array, place);
     const double size = static_cast<double>(all.length);
-    const double offset = Double(index + 1, line);
-    const double length = Double(index + 2, line);
-    Assert(offset >= 0 && offset <= size, index + 1, "within the bytes", line);
+    const double offset = Double(index + 1, place);
+    const double length = Double(index + 2, place);
+    Assert(offset >= 0 && offset <= size, index + 1, "within the bytes", place);
     Assert(length >= 0 && length <= size - offset, index + 2,
-           "within the bytes", line);
+           "within the bytes", place);
     return {all.data + static_cast<size_t>(offset),
             static_cast<size_t>(length)};
   }
 
   Ints IntsAt(size_t index, size_t at_least,
-              int line = __builtin_LINE()) const {
-    const Ints ints = View<Ints>(index, napi_int32_array, line);
-    Assert(ints.count >= at_least, index, "a longer array", line);
+              Place place = Place::Here()) const {
+    const Ints ints = View<Ints>(index, napi_int32_array, place);
+    Assert(ints.count >= at_least, index, "a longer array", place);
     return ints;
   }
 
-  void Assert(bool is_so, size_t index, const char* expected,
-              int line = __builtin_LINE()) const {
-    if (is_so) return;
-    char place[64];
+  void Assert(bool holds, size_t index, const char* expected,
+              Place place = Place::Here()) const {
+    if (holds) return;
+    char location[256];
     char message[96];
-    snprintf(place, sizeof place, "native/addon.cc:%d", line);
-    snprintf(message, sizeof message, "Assertion: argument %d is %s",
-             static_cast<int>(index), expected);
-    Napi::Error::Fatal(place, message);
+    snprintf(location, sizeof location, "%s:%d", place.file, place.line);
+    snprintf(message, sizeof message, "Assertion: argument %zu is %s", index,
+             expected);
+    Napi::Error::Fatal(location, message);
   }
 
  private:

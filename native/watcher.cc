@@ -153,11 +153,12 @@ void Watcher::Release() {
   if (owners_ == 0) delete this;
 }
 
-Watcher* WatcherAt(const Args& args, size_t index, int line) {
+Watcher* WatcherAt(const Args& args, size_t index,
+                   Place place = Place::Here()) {
   void* watcher = nullptr;
   const napi_status status =
       napi_get_value_external(args.Env(), args.At(index), &watcher);
-  args.Assert(status == napi_ok, index, "a watch", line);
+  args.Assert(status == napi_ok, index, "a watch", place);
   return static_cast<Watcher*>(watcher);
 }
 
@@ -165,15 +166,14 @@ Watcher* WatcherAt(const Args& args, size_t index, int line) {
 
 Napi::Value Watch(const Napi::CallbackInfo& info) {
   const Args args(info);
-  args.Assert(info[1].IsFunction(), 1, "a function");
-  return Watcher::Start(info.Env(), args.Int(0), info[1].As<Napi::Function>());
+  return Watcher::Start(info.Env(), args.Int(0), args.Function(1));
 }
 
 void Unwatch(const Napi::CallbackInfo& info) {
-  WatcherAt(Args(info), 0, __LINE__)->Close();
+  WatcherAt(Args(info), 0)->Close();
 }
 
 void RefWatch(const Napi::CallbackInfo& info) {
   const Args args(info);
-  WatcherAt(args, 0, __LINE__)->Ref(args.Bool(1));
+  WatcherAt(args, 0)->Ref(args.Bool(1));
 }
