@@ -32,6 +32,7 @@
     "conditions": [
       [ "OS=='linux'", {
         "sources": [
+          "linux/close_range.cc",
           "linux/fds.cc",
           "linux/fork.cc",
           "linux/hot_pages.cc",

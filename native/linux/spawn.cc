@@ -4,20 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../posix.h"
-
-#ifndef SYS_close_range
-#define SYS_close_range 436
-#endif
+#include "close_range.h"
 
 namespace sys {
 namespace {
 
-constexpr unsigned kCloseRangeCloseOnExec = 4;
 constexpr int kSignals = 64;
 constexpr int kFailed = 127;
 
@@ -57,19 +52,6 @@ bool IsTarget(const Program& program, int fd) {
   return false;
 }
 
-void CloseAtExecFrom(int first) {
-  if (syscall(SYS_close_range, first, ~0U, kCloseRangeCloseOnExec) == 0) return;
-  // Before Linux 5.11. Descriptors grow from below, so the limit of the process
-  // is not searched to its end when it is in the millions.
-  struct rlimit limit;
-  int end = 65536;
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
-      limit.rlim_cur < static_cast<rlim_t>(end)) {
-    end = static_cast<int>(limit.rlim_cur);
-  }
-  for (int fd = first; fd < end; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
-}
-
 int ArrangeFds(const Program& program) {
   const int highest = HighestTarget(program);
   // Sources move out of the way first, or 3 to 4 would overwrite what 4 to 3
@@ -92,7 +74,7 @@ int ArrangeFds(const Program& program) {
   for (int fd = 0; fd < highest; fd++) {
     if (!IsTarget(program, fd)) fcntl(fd, F_SETFD, FD_CLOEXEC);
   }
-  CloseAtExecFrom(highest + 1);
+  CloseOnExecFrom(highest + 1);
   return 0;
 }
 

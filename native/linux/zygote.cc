@@ -11,16 +11,12 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../fork.h"
 #include "../passing.h"
 #include "../posix.h"
-
-#ifndef SYS_close_range
-#define SYS_close_range 436
-#endif
+#include "close_range.h"
 
 namespace sys {
 namespace {
@@ -170,10 +166,7 @@ int Zygote::ForkChild() {
   if (pid == 0) {
     // A spare without its zygote would take a job whose end nobody could tell.
     if (SetDeathSignal(SIGKILL, self) < 0) _exit(1);
-    if (syscall(SYS_close_range, private_from_, ~0U, 0) < 0) {
-      const int end = static_cast<int>(sysconf(_SC_OPEN_MAX));
-      for (int fd = private_from_; fd < end; fd++) close(fd);
-    }
+    CloseFrom(private_from_);
     hot_pages_.Copy();
     return 0;
   }
