@@ -200,7 +200,7 @@ int Fork(const Args& args) {
   return 0;
 }
 
-int IsQuiet(const Args&) { return sys::IsQuiet(); }
+int AwaitQuiet(const Args& args) { return sys::AwaitQuiet(args.Double(0)); }
 
 int GetPid(const Args&) { return getpid(); }
 
@@ -249,7 +249,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<SendFds>(exports, "sendFds");
   Export<ReceiveFds>(exports, "receiveFds");
   Export<Fork>(exports, "fork");
-  Export<IsQuiet>(exports, "isQuiet");
+  Export<AwaitQuiet>(exports, "awaitQuiet");
   Export<ServeForks>(exports, "serveForks");
   Export<GetPid>(exports, "getpid");
   Export<ExitNow>(exports, "exitNow");

@@ -17,9 +17,9 @@ int ForkMasked();
 // Prepares and forks.
 int Fork();
 
-// 1 when every other thread of this process sleeps, so that none of them can
-// hold a lock that a child would wait for.
-int IsQuiet();
+// Waits until every other thread of this process sleeps, so that none of them
+// holds a lock that a child would wait for. Returns 1, or 0 after timeout_ms.
+int AwaitQuiet(double timeout_ms);
 
 // Copies ahead of time what a fork would copy page by page.
 class HotPages {

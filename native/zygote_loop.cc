@@ -97,18 +97,13 @@ void LiveAsScout(Serving* serving) {
   serving->zygote.EndScout();
 }
 
-// Of the V8 pool one thread may still be busy with what has run before.
-void AwaitQuiet() {
-  for (int look = 0; look < 100 && sys::IsQuiet() == 0; look++) {
-    sys::Poll(nullptr, 0, 1);
-  }
-}
-
 // With no JavaScript on the stack below.
 void Serve(uv_idle_t* idle) {
+  // A thread of V8's pool may still be busy with what has run before.
+  constexpr double kQuietMs = 1000;
   auto* serving = static_cast<Serving*>(idle->data);
   uv_idle_stop(idle);
-  AwaitQuiet();
+  sys::AwaitQuiet(kQuietMs);
   if (serving->zygote.Open() < 0) _exit(1);
   if (serving->zygote.ForkScout() == 0) LiveAsScout(serving);
   serving->zygote.Serve();

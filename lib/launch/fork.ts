@@ -16,7 +16,11 @@ export const forkLauncher: Launcher = {
     // job.
     void process.stdout;
     void process.stderr;
-    awaitQuiet();
+    // A lock that another thread holds during the fork would stay locked in the
+    // child.
+    if (native.awaitQuiet(quietMs) === 0) {
+      throw forkError('another thread of this process stays busy');
+    }
     const pid = check(native.fork(), 'fork');
     if (pid > 0) return new ChildWorker(pid);
     const { local, slotPipes } = order;
@@ -29,13 +33,4 @@ export const forkLauncher: Launcher = {
 };
 
 // A thread of V8's pool may be busy for a moment after a garbage collection.
-const looks = 200;
-
-/** Waits until all other threads sleep: a lock that one holds during the fork would stay locked in the child. */
-function awaitQuiet(): void {
-  for (let look = 0; look < looks; look++) {
-    if (native.isQuiet() !== 0) return;
-    native.poll(new Int32Array(0), 0, 1);
-  }
-  throw forkError('another thread of this process stays busy');
-}
+const quietMs = 1000;

@@ -94,8 +94,8 @@ export interface Native {
   getpid(): number;
   /** Forks this process, heap and all: 0 in the child, where no other thread lives (Linux). */
   fork(): number;
-  /** 1 when every other thread of this process sleeps: only then a fork is safe. */
-  isQuiet(): number;
+  /** Waits until every other thread of this process sleeps: only then a fork is safe. Returns 1, or 0 after timeoutMs. */
+  awaitQuiet(timeoutMs: number): number;
   /**
    * Turns this process into a zygote once its event loop has the turn, for good: it forks a child for each request that arrives
    * on the socket, `spares` of them ahead. A first child, which gets none, runs onScout and shows what memory the others will

@@ -9,7 +9,7 @@ int PrepareFork() { return -ENOSYS; }
 
 int Fork() { return -ENOSYS; }
 
-int IsQuiet() { return -ENOSYS; }
+int AwaitQuiet(double) { return -ENOSYS; }
 
 int Zygote::Open() { return -ENOSYS; }
 

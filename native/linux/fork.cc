@@ -12,12 +12,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../deadline.h"
+#include "../posix.h"
+
 #ifndef MADV_DOFORK
 #define MADV_DOFORK 11
 #endif
 
 namespace sys {
 namespace {
+
+// How often AwaitQuiet looks.
+constexpr double kLookMs = 1;
 
 // The state is the letter after the name, which stands in parentheses and may
 // contain any.
@@ -34,6 +40,20 @@ bool Sleeps(int tasks, const char* tid) {
   stat[length] = '\0';
   const char* name_end = strrchr(stat, ')');
   return name_end == nullptr || name_end[2] == 'S';
+}
+
+// 1 when every other thread sleeps, or 0, or -errno.
+int IsQuiet() {
+  DIR* tasks = opendir("/proc/self/task");
+  if (tasks == nullptr) return -errno;
+  const long self = syscall(SYS_gettid);
+  bool are_asleep = true;
+  while (const struct dirent* entry = readdir(tasks)) {
+    if (entry->d_name[0] == '.' || atol(entry->d_name) == self) continue;
+    are_asleep = are_asleep && Sleeps(dirfd(tasks), entry->d_name);
+  }
+  closedir(tasks);
+  return are_asleep ? 1 : 0;
 }
 
 }  // namespace
@@ -78,17 +98,13 @@ int Fork() {
   return result < 0 ? result : ForkMasked();
 }
 
-int IsQuiet() {
-  DIR* tasks = opendir("/proc/self/task");
-  if (tasks == nullptr) return -errno;
-  const long self = syscall(SYS_gettid);
-  bool is_quiet = true;
-  while (const struct dirent* entry = readdir(tasks)) {
-    if (entry->d_name[0] == '.' || atol(entry->d_name) == self) continue;
-    is_quiet = is_quiet && Sleeps(dirfd(tasks), entry->d_name);
+int AwaitQuiet(double timeout_ms) {
+  const Deadline deadline(timeout_ms);
+  for (;;) {
+    const int result = IsQuiet();
+    if (result != 0 || deadline.HasPassed()) return result;
+    Poll(nullptr, 0, kLookMs);
   }
-  closedir(tasks);
-  return is_quiet ? 1 : 0;
 }
 
 }  // namespace sys
