@@ -87,7 +87,8 @@ class Zygote {
   bool IsSpareMissing() const;
   bool HasRequest() const;
   int ForkChild();
-  void Watch(int fd, uint32_t events, Child* child, unsigned tag);
+  int AddChild(int pid);
+  int Watch(int fd, uint32_t events, Child* child, unsigned tag);
   void Unwatch(int* fd);
   void HandleEvents(int timeout_ms);
   void OnRequest(uint32_t events);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../fork.h"
@@ -47,6 +48,15 @@ int HighestFd() {
   }
   closedir(fds);
   return highest;
+}
+
+// Waits until a child has ended, without reaping it.
+void AwaitZombie(int pid) {
+  siginfo_t info;
+  const auto id = static_cast<id_t>(pid);
+  while (waitid(P_PID, id, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR) {
+    continue;
+  }
 }
 
 // From a spare to the zygote, together with its report socket.
@@ -98,11 +108,11 @@ int Zygote::MovePrivate(int fd) {
   return result;
 }
 
-void Zygote::Watch(int fd, uint32_t events, Child* child, unsigned tag) {
+int Zygote::Watch(int fd, uint32_t events, Child* child, unsigned tag) {
   struct epoll_event event = {};
   event.events = events;
   event.data.u64 = reinterpret_cast<uintptr_t>(child) | tag;
-  epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
+  return epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
 }
 
 int Zygote::ForkScout() {
@@ -170,7 +180,11 @@ int Zygote::ForkChild() {
     hot_pages_.Copy();
     return 0;
   }
-  if (pid < 0) return pid;
+  return pid > 0 ? AddChild(pid) : pid;
+}
+
+// Returns pid, or an -errno when the child had to be ended again.
+int Zygote::AddChild(int pid) {
   auto* child = new Child();
   child->pid = pid;
   child->exit_fd = MovePrivate(ExitFd(pid));
@@ -178,16 +192,17 @@ int Zygote::ForkChild() {
   spares_ = child;
   spare_count_ += 1;
   child_count_ += 1;
-  if (child->exit_fd >= 0) {
-    Watch(child->exit_fd, EPOLLIN, child, kExit);
-    return pid;
-  }
-  // Without an fd nobody would learn of its end, so it must not take a job.
+  const int result = child->exit_fd < 0
+                         ? child->exit_fd
+                         : Watch(child->exit_fd, EPOLLIN, child, kExit);
+  if (result == 0) return pid;
+  // The end of a job in this child would not be noticed.
   kill(pid, SIGKILL);
-  AwaitEnd(pid);
-  const int error = child->exit_fd;
+  AwaitZombie(pid);
+  // The child may have taken a job before the signal arrived.
+  OnTaken();
   OnEnded(child);
-  return error;
+  return result;
 }
 
 // Not by closing alone: a child that was forked this moment has the fd as well,
