@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -64,6 +65,16 @@ struct Taken {
   int pid;
   int orphan_signal;
 };
+
+// Waits for room in the socket: without this message, the end of the job would
+// never be reported. It fails only when the zygote is gone.
+void SendTaken(int writer, Taken taken, int report) {
+  const Message message = {&taken, sizeof taken, &report, 1};
+  while (SendFds(writer, message) == -EAGAIN) {
+    struct pollfd room = {writer, POLLOUT, 0};
+    Poll(&room, 1, -1);
+  }
+}
 
 // What an event is about, in the low bits of the pointer to whom.
 enum Tag : unsigned { kRequest = 0, kTaken = 1, kExit = 2, kReport = 3 };
@@ -226,8 +237,8 @@ size_t Zygote::TakeJob(int* fds) {
   close(request_fd_);
 
   const int report = received[0];
-  Taken taken = {getpid(), request.orphan_signal};
-  SendFds(taken_writer_, {&taken, sizeof taken, received, 1});
+  const Taken taken = {getpid(), request.orphan_signal};
+  SendTaken(taken_writer_, taken, report);
   close(taken_writer_);
   int self = ExitFd(taken.pid);
   Report started = {kStarted, taken.pid, 0};
