@@ -1,6 +1,8 @@
 #include "zygote_loop.h"
 
 #include <poll.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -104,7 +106,11 @@ void Serve(uv_idle_t* idle) {
   auto* serving = static_cast<Serving*>(idle->data);
   uv_idle_stop(idle);
   sys::AwaitQuiet(kQuietMs);
-  if (serving->zygote.Open() < 0) _exit(1);
+  const int result = serving->zygote.Open();
+  if (result < 0) {
+    fprintf(stderr, "The forkserver cannot start: %s\n", strerror(-result));
+    _exit(1);
+  }
   if (serving->zygote.ForkScout() == 0) LiveAsScout(serving);
   serving->zygote.Serve();
   LiveAsJob(serving);

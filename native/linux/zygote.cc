@@ -98,14 +98,17 @@ int Zygote::Open() {
   private_from_ = highest + 1;
   taken_reader_ = MovePrivate(ends[0]);
   taken_writer_ = ends[1];
-  epoll_ = MovePrivate(epoll_create1(EPOLL_CLOEXEC));
   if (taken_reader_ < 0) return taken_reader_;
+  const int epoll = epoll_create1(EPOLL_CLOEXEC);
+  epoll_ = epoll < 0 ? -errno : MovePrivate(epoll);
   if (epoll_ < 0) return epoll_;
   // With spares, only the end of all clients is of interest here. Without, one
   // event for each request: the child that was forked for it needs its time.
   const uint32_t each_request = EPOLLIN | EPOLLET;
-  Watch(request_fd_, wanted_spares_ > 0 ? 0 : each_request, nullptr, kRequest);
-  Watch(taken_reader_, EPOLLIN, nullptr, kTaken);
+  const uint32_t events = wanted_spares_ > 0 ? 0 : each_request;
+  result = Watch(request_fd_, events, nullptr, kRequest);
+  if (result == 0) result = Watch(taken_reader_, EPOLLIN, nullptr, kTaken);
+  if (result < 0) return result;
   hot_pages_.Open();
   // Once: no JavaScript runs in here, so no heap grows between two forks.
   return PrepareFork();
