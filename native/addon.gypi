@@ -36,10 +36,11 @@
           "linux/fds.cc",
           "linux/fork.cc",
           "linux/hot_pages.cc",
-          "linux/zygote.cc",
           "linux/process.cc",
           "linux/selector.cc",
-          "linux/spawn.cc"
+          "linux/spawn.cc",
+          "linux/zygote.cc",
+          "linux/zygote_child.cc"
         ],
         "ldflags": [
           "-Wl,--gc-sections", "-Wl,--as-needed",

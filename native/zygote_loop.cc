@@ -9,6 +9,7 @@
 #include "fork.h"
 #include "passing.h"
 #include "posix.h"
+#include "zygote.h"
 
 namespace {
 

@@ -1,11 +1,16 @@
+// Forks that run JavaScript do not exist on macOS: there, V8's heap does not
+// survive a fork.
 #include "../fork.h"
 
 #include <errno.h>
 
-// V8's heap does not survive a fork here, and nothing can be done about it.
+#include "../zygote.h"
+
 namespace sys {
 
 int PrepareFork() { return -ENOSYS; }
+
+int ForkMasked() { return -ENOSYS; }
 
 int Fork() { return -ENOSYS; }
 

@@ -1,16 +1,14 @@
-// The pages that every job touches. After a fork, each costs a fault of its own
-// at its first use; known in advance, whole ranges are copied or mapped by one
-// call at a fraction of that.
+#include "../hot_pages.h"
+
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../fork.h"
-
 #ifndef MADV_POPULATE_WRITE
-// Linux 5.14; an older one says EINVAL, and the faults come one by one.
+// Since Linux 5.14. An older kernel returns EINVAL, and every first use of a
+// page costs a fault.
 #define MADV_POPULATE_READ 22
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -18,13 +16,15 @@
 namespace sys {
 namespace {
 
-// Documentation/admin-guide/mm/pagemap.rst of the kernel.
+// Bits of an entry, from Documentation/admin-guide/mm/pagemap.rst of the
+// kernel.
 constexpr uint64_t kPresent = uint64_t{1} << 63;
 constexpr uint64_t kOfFile = uint64_t{1} << 61;
 constexpr uint64_t kExclusive = uint64_t{1} << 56;
 
-// A page that a fork has to itself is one that it has written: all others of
-// its memory it shares with its parent. Of files, a fork maps but what it uses.
+// The advice for a page of the scout, 0 for a page that it has not touched. Its
+// exclusive pages are those that it has written; it shares all others of its
+// own memory with its parent. A present page of a file is one that it has used.
 int AdviceFor(uint64_t page) {
   if ((page & kPresent) == 0) return 0;
   if ((page & kOfFile) != 0) return MADV_POPULATE_READ;
@@ -33,7 +33,7 @@ int AdviceFor(uint64_t page) {
 
 }  // namespace
 
-// Shared with the scout, which fills it.
+// In memory shared with the scout, which fills it.
 struct HotPages::Table {
   static constexpr size_t kMost = 2000;
   size_t count;
@@ -97,7 +97,7 @@ void HotPages::Copy() {
     const auto& range = table_->ranges[i];
     madvise(reinterpret_cast<void*>(range.start), range.length, range.advice);
   }
-  // What a job writes astray must not reach its siblings.
+  // The table is shared, so a stray write of a job would reach other jobs.
   munmap(table_, sizeof(Table));
   table_ = nullptr;
 }

@@ -1,43 +1,40 @@
-// The loop of the forkserver. It never runs JavaScript: a warm heap is forked
-// as it is. A spare is a child that waits for a request itself, so that the
-// kernel hands each request to exactly one; it tells the zygote that it was
-// taken, and hands over its report socket, since only the zygote can learn how
-// it ends.
+// The loop of the forkserver. It never runs JavaScript, so that every child is
+// a fork of the same warm heap. A spare is a child that waits for a request,
+// and the kernel hands each request to one of them. The spare then sends its
+// report socket to the zygote, which is its parent and thus the only process
+// that learns how it ends.
+#include "../zygote.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../fork.h"
 #include "../passing.h"
 #include "../posix.h"
-#include "close_range.h"
+#include "../protocol.h"
 
 namespace sys {
 namespace {
 
-// A scout has nothing to wait for.
+// The scout waits for nothing, so it is killed when it takes longer.
 constexpr int kScoutMs = 2000;
 
-// The jobs that have just begun come first: to fork slows them down. So only
-// the last spare is replaced at once, the others when nothing happens for so
-// long.
+// A fork slows down jobs that have just begun. So only the last spare is
+// replaced at once, and the others after this time without an event.
 constexpr int kCalmMs = 20;
 
-// How often to try again where no process is to be had.
+// How often to try again after a fork has failed: no event reports that
+// processes are available again.
 constexpr int kRetryMs = 10;
 
 constexpr int kIsChild = 1;
-
-// Of a request: the report socket and the two standard streams.
-constexpr size_t kOurFds = 3;
 
 int HighestFd() {
   DIR* fds = opendir("/proc/self/fd");
@@ -60,24 +57,10 @@ void AwaitZombie(int pid) {
   }
 }
 
-// From a spare to the zygote, together with its report socket.
-struct Taken {
-  int pid;
-  int orphan_signal;
-};
-
-// Waits for room in the socket: without this message, the end of the job would
-// never be reported. It fails only when the zygote is gone.
-void SendTaken(int writer, Taken taken, int report) {
-  const Message message = {&taken, sizeof taken, &report, 1};
-  while (SendFds(writer, message) == -EAGAIN) {
-    struct pollfd room = {writer, POLLOUT, 0};
-    Poll(&room, 1, -1);
-  }
-}
-
-// What an event is about, in the low bits of the pointer to whom.
+// What an event is about. The tag is kept in the low bits of the event's data,
+// which is the address of the child that the event concerns.
 enum Tag : unsigned { kRequest = 0, kTaken = 1, kExit = 2, kReport = 3 };
+constexpr uintptr_t kTagBits = 3;
 
 }  // namespace
 
@@ -97,20 +80,22 @@ int Zygote::Open() {
   if (highest < 0) return highest;
   private_from_ = highest + 1;
   taken_reader_ = MovePrivate(ends[0]);
-  taken_writer_ = ends[1];
   if (taken_reader_ < 0) return taken_reader_;
+  taken_writer_ = ends[1];
   const int epoll = epoll_create1(EPOLL_CLOEXEC);
   epoll_ = epoll < 0 ? -errno : MovePrivate(epoll);
   if (epoll_ < 0) return epoll_;
-  // With spares, only the end of all clients is of interest here. Without, one
-  // event for each request: the child that was forked for it needs its time.
+  // Spares receive the requests themselves, and the zygote only has to notice
+  // that all submitters are gone. Without spares it needs one event for each
+  // request, not more while the child that it forks is about to receive it.
   const uint32_t each_request = EPOLLIN | EPOLLET;
   const uint32_t events = wanted_spares_ > 0 ? 0 : each_request;
   result = Watch(request_fd_, events, nullptr, kRequest);
   if (result == 0) result = Watch(taken_reader_, EPOLLIN, nullptr, kTaken);
   if (result < 0) return result;
   hot_pages_.Open();
-  // Once: no JavaScript runs in here, so no heap grows between two forks.
+  // Once is enough: no JavaScript runs in the zygote, so its heap does not grow
+  // between two forks.
   return PrepareFork();
 }
 
@@ -145,19 +130,13 @@ int Zygote::ForkScout() {
   return pid;
 }
 
-void Zygote::EndScout() {
-  hot_pages_.Record();
-  _exit(0);
-}
-
 void Zygote::Serve() {
   for (;;) {
     const int missing = ForkMissing();
     if (missing == kIsChild) return;
-    // No process to be had: who has waited longest is refused, not forgotten.
+    // Without a process for it, the oldest request gets an answer at least.
     if (missing < 0 && spare_count_ == 0) RefuseOne(missing);
     if (is_ending_ && child_count_ == 0) _exit(0);
-    // Nothing tells that there are processes again.
     HandleEvents(missing < 0 ? kRetryMs : is_calm_ ? -1 : kCalmMs);
     FreeForgotten();
   }
@@ -174,7 +153,7 @@ int Zygote::ForkMissing() {
 
 bool Zygote::IsSpareMissing() const {
   if (wanted_spares_ > 0) return spare_count_ < (is_calm_ ? wanted_spares_ : 1);
-  // Asked only where no child could be taking that very request.
+  // With a spare, the request may be the one that the spare is receiving.
   return spare_count_ == 0 && HasRequest();
 }
 
@@ -185,15 +164,8 @@ bool Zygote::HasRequest() const {
 
 int Zygote::ForkChild() {
   const int self = getpid();
-  // Masked until the job can give its slot back when a signal ends it.
   const int pid = ForkMasked();
-  if (pid == 0) {
-    // A spare without its zygote would take a job whose end nobody could tell.
-    if (SetDeathSignal(SIGKILL, self) < 0) _exit(1);
-    CloseFrom(private_from_);
-    hot_pages_.Copy();
-    return 0;
-  }
+  if (pid == 0) BecomeSpare(self);
   return pid > 0 ? AddChild(pid) : pid;
 }
 
@@ -219,8 +191,8 @@ int Zygote::AddChild(int pid) {
   return result;
 }
 
-// Not by closing alone: a child that was forked this moment has the fd as well,
-// and the event would come for a child that is forgotten.
+// To close the fd is not enough: a child forked a moment ago may still have it
+// open, and then the event would arrive after its Child has been freed.
 void Zygote::Unwatch(int* fd) {
   if (*fd < 0) return;
   epoll_ctl(epoll_, EPOLL_CTL_DEL, *fd, nullptr);
@@ -228,49 +200,20 @@ void Zygote::Unwatch(int* fd) {
   *fd = -1;
 }
 
-size_t Zygote::TakeJob(int* fds) {
-  ForkRequest request = {};
-  int received[kMostPassed];
-  Message message = {&request, sizeof request, received, kMostPassed};
-  const int length = ReceiveFds(request_fd_, &message, true);
-  // The end: nobody is left who could ask for a job.
-  if (length <= 0 || message.fd_count < kOurFds) _exit(0);
-  // The job lives on without its zygote.
-  prctl(PR_SET_PDEATHSIG, 0);
-  close(request_fd_);
-
-  const int report = received[0];
-  const Taken taken = {getpid(), request.orphan_signal};
-  SendTaken(taken_writer_, taken, report);
-  close(taken_writer_);
-  int self = ExitFd(taken.pid);
-  Report started = {kStarted, taken.pid, 0};
-  SendFds(report, {&started, sizeof started, &self, self < 0 ? 0U : 1U});
-  if (self >= 0) close(self);
-  close(report);
-
-  for (int stream = 1; stream <= 2; stream++) {
-    dup2(received[stream], stream);
-    close(received[stream]);
-  }
-  const size_t count = message.fd_count - kOurFds;
-  for (size_t i = 0; i < count; i++) fds[i] = received[kOurFds + i];
-  return count;
-}
-
 void Zygote::HandleEvents(int timeout_ms) {
   struct epoll_event events[64];
   const int count = epoll_wait(epoll_, events, 64, timeout_ms);
   if (count < 0 && errno != EINTR) _exit(1);
   if (count == 0) is_calm_ = true;
-  // Before the ends: a job may be over before we have heard of its start.
+  // Before OnEnded: a short job may have begun and ended in the same turn.
   OnTaken();
   for (int i = 0; i < count; i++) {
     const uintptr_t data = events[i].data.u64;
-    auto* child = reinterpret_cast<Child*>(data & ~uintptr_t{3});
-    if ((data & 3) == kRequest) OnRequest(events[i].events);
-    if ((data & 3) == kExit) OnEnded(child);
-    if ((data & 3) == kReport) OnSubmitterGone(child);
+    auto* child = reinterpret_cast<Child*>(data & ~kTagBits);
+    const uintptr_t tag = data & kTagBits;
+    if (tag == kRequest) OnRequest(events[i].events);
+    if (tag == kExit) OnEnded(child);
+    if (tag == kReport) OnSubmitterGone(child);
   }
 }
 
@@ -293,7 +236,7 @@ void Zygote::OnTaken() {
   }
 }
 
-// Takes a child out of the spares; nullptr for one that has a job.
+// Removes a child from the spares. Returns nullptr when it has a job.
 Zygote::Child* Zygote::Unlink(int pid) {
   Child** link = &spares_;
   while (*link != nullptr && (*link)->pid != pid) link = &(*link)->next;
@@ -315,14 +258,14 @@ void Zygote::OnEnded(Child* child) {
   Unlink(child->pid);
   child_count_ -= 1;
   Unwatch(&child->exit_fd);
-  // Another event of this turn may point to it.
+  // Not freed yet: another event of this turn may point to it.
   child->next = forgotten_;
   forgotten_ = child;
 }
 
 void Zygote::OnSubmitterGone(Child* child) {
   if (child->report < 0) return;
-  // Ours and not reaped, so the pid is nobody else's.
+  // The child is not reaped yet, so no other process can have its pid.
   if (child->orphan_signal > 0) kill(child->pid, child->orphan_signal);
   Unwatch(&child->report);
 }
@@ -333,8 +276,8 @@ void Zygote::RefuseOne(int error) {
   Message message = {&request, sizeof request, fds, kMostPassed};
   if (ReceiveFds(request_fd_, &message, false) <= 0) return;
   Report refused = {kRefused, -error, 0};
-  if (message.fd_count > 0) {
-    SendFds(fds[0], {&refused, sizeof refused, nullptr, 0});
+  if (message.fd_count > kReportFd) {
+    SendFds(fds[kReportFd], {&refused, sizeof refused, nullptr, 0});
   }
   for (size_t i = 0; i < message.fd_count; i++) close(fds[i]);
 }

@@ -1,0 +1,54 @@
+// The numbers and messages that native/ shares with lib/protocol/fds.ts. A test
+// reads both files as text, so each line has one `kName = number` at most. All
+// fields of the messages are int32.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+namespace sys {
+
+// The position of each fd of a request, which a submitter sends to the zygote.
+// The zygote does not look at the fds from kFirstOpaqueFd on and passes them to
+// JavaScript: the order file, the result pipe's writer, the submitter's socket
+// to the zygote, then reader and writer of each slot pipe.
+enum RequestFd : int {
+  kReportFd = 0,
+  kStdoutFd = 1,
+  kStderrFd = 2,
+  kFirstOpaqueFd = 3,
+};
+
+// What the submitter receives on its end of the report socket.
+enum ReportKind : int {
+  // By the job: value is its pid, and a pidfd comes along.
+  kStarted = 1,
+  // By the zygote: value is the exit code or -1, signal is the signal or 0.
+  kEnded = 2,
+  // By the zygote: value is the errno of a failed fork.
+  kRefused = 3,
+  // By JavaScript, in a zygote that has a thread which its forks would lack.
+  kDeclined = 4,
+};
+
+// The sizes of the two messages below, in int32 numbers.
+enum MessageInts : int {
+  kRequestInts = 1,
+  kReportInts = 3,
+};
+
+// The bytes of a request, which come with the fds of RequestFd.
+struct ForkRequest {
+  int32_t orphan_signal;  // Sent to the job when its submitter is gone; 0: none
+};
+
+// The bytes of a report.
+struct Report {
+  int32_t kind;  // ReportKind
+  int32_t value;
+  int32_t signal;
+};
+
+static_assert(sizeof(ForkRequest) == kRequestInts * sizeof(int32_t));
+static_assert(sizeof(Report) == kReportInts * sizeof(int32_t));
+
+}  // namespace sys

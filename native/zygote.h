@@ -1,0 +1,84 @@
+// The forkserver process: forks a child for each request of a submitter and
+// reports how it ends. Linux only: elsewhere, Open returns -ENOSYS.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "hot_pages.h"
+
+namespace sys {
+
+class Zygote {
+ public:
+  // Forks `spares` children ahead of the requests that arrive on request_fd.
+  Zygote(int request_fd, int spares)
+      : request_fd_(request_fd), wanted_spares_(spares) {}
+
+  // Called first. Returns 0, or the -errno for which it cannot serve.
+  int Open();
+
+  // Returns 0 in a child, the scout, which is to run what every job runs and
+  // then to call EndScout. The other children copy the pages it has touched.
+  int ForkScout();
+  void EndScout();
+
+  // Serves in the calling process, which ends when no submitter is left.
+  // Returns in each child, a spare, which is to call TakeJob.
+  void Serve();
+
+  // Called in a spare: waits for a request, then reports the start to the
+  // submitter and the zygote. Fills fds with those from kFirstOpaqueFd on and
+  // returns their number.
+  size_t TakeJob(int* fds);
+
+ private:
+  struct Child;
+
+  // From a spare to the zygote, together with the report socket: the spare has
+  // taken a job.
+  struct Taken {
+    int pid;
+    int orphan_signal;
+  };
+
+  int MovePrivate(int fd);
+  int ForkMissing();
+  bool IsSpareMissing() const;
+  bool HasRequest() const;
+  int ForkChild();
+  int AddChild(int pid);
+  void BecomeSpare(int zygote_pid);
+  void SendTaken(Taken taken, int report) const;
+  int Watch(int fd, uint32_t events, Child* child, unsigned tag);
+  void Unwatch(int* fd);
+  void HandleEvents(int timeout_ms);
+  void OnRequest(uint32_t events);
+  void OnTaken();
+  void OnEnded(Child* child);
+  void OnSubmitterGone(Child* child);
+  void RefuseOne(int error);
+  Child* Unlink(int pid);
+  void FreeForgotten();
+
+  const int request_fd_;
+  const int wanted_spares_;
+  // The fds that a child must not keep have numbers from here on, so that the
+  // child closes them by one call.
+  int private_from_ = 0;
+  HotPages hot_pages_;
+  int epoll_ = -1;
+  // A spare that has taken a job writes to one end, the zygote reads the other.
+  int taken_reader_ = -1;
+  int taken_writer_ = -1;
+  Child* spares_ = nullptr;
+  // Ended children, freed after the events of this turn.
+  Child* forgotten_ = nullptr;
+  int spare_count_ = 0;
+  int child_count_ = 0;
+  // The last submitter is gone.
+  bool is_ending_ = false;
+  // No job has begun for kCalmMs.
+  bool is_calm_ = true;
+};
+
+}  // namespace sys
