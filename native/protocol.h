@@ -30,6 +30,21 @@ enum ReportKind : int {
   kDeclined = 4,
 };
 
+// What a child of the zygote asks of JavaScript, as the first argument of the
+// callback of serveForks.
+enum ChildStep : int {
+  // This child is the scout: run what every job runs, with no request.
+  kScoutBegins = 1,
+  // This child waits for a request from here on.
+  kSpareBegins = 2,
+  // A request has arrived; the second argument has the fds from kFirstOpaqueFd.
+  kJobBegins = 3,
+  // The event loop is empty.
+  kLoopIsEmpty = 4,
+  // The event loop is still empty after kLoopIsEmpty: end the process.
+  kJobEnds = 5,
+};
+
 // The sizes of the two messages below, in int32 numbers.
 enum MessageInts : int {
   kRequestInts = 1,

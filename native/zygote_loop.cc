@@ -4,36 +4,28 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include "fork.h"
 #include "passing.h"
 #include "posix.h"
+#include "protocol.h"
 #include "zygote.h"
 
 namespace {
 
-// The zygote of this process: it has one, for its whole life.
+// What a process needs to serve forks, and its children to run jobs. A process
+// makes one and never frees it.
 struct Serving {
-  Serving(const Args& args)
+  explicit Serving(const Args& args)
       : env(args.Env()),
         loop(args.Loop()),
         zygote(args.Int(0), args.Int(1)),
-        on_scout(Function(args, 2)),
-        on_spare(Function(args, 3)),
-        on_job(Function(args, 4)),
-        on_idle(Function(args, 5)),
-        on_end(Function(args, 6)),
+        on_step(Napi::Persistent(args.Function(2))),
         context(env, "jobserver.job") {}
 
-  static Napi::FunctionReference Function(const Args& args, size_t index) {
-    const Napi::Value value(args.Env(), args.At(index));
-    return Napi::Persistent(value.As<Napi::Function>());
-  }
-
-  void Call(const Napi::FunctionReference& function, size_t count = 0,
-            const napi_value* values = nullptr) {
-    function.MakeCallback(env.Global(), count, values, context);
+  void Call(sys::ChildStep step, napi_value fds = nullptr) {
+    const napi_value values[] = {Napi::Number::New(env, step), fds};
+    on_step.MakeCallback(env.Global(), fds == nullptr ? 1 : 2, values, context);
     napi_value error = nullptr;
     if (!env.IsExceptionPending()) return;
     if (napi_get_and_clear_last_exception(env, &error) == napi_ok) {
@@ -44,18 +36,15 @@ struct Serving {
   Napi::Env env;
   uv_loop_t* loop;
   sys::Zygote zygote;
-  Napi::FunctionReference on_scout;
-  Napi::FunctionReference on_spare;
-  Napi::FunctionReference on_job;
-  Napi::FunctionReference on_idle;
-  Napi::FunctionReference on_end;
+  Napi::FunctionReference on_step;
   Napi::AsyncContext context;
   uv_idle_t idle = {};
 };
 
-// V8's tasks arrive through a handle that does not keep the loop alive; an idle
-// one does, so that the loop looks for them. It looks once in any case, because
-// what a loop watches after a fork is told to the kernel by its next look.
+// Runs the loop until it is empty. V8's own tasks arrive through a handle that
+// does not keep the loop alive, so an idle handle does while the loop looks for
+// them. One such look is always needed: after a fork, a loop registers its fds
+// with the kernel only at its next look.
 void RunLoop(uv_loop_t* loop, uv_idle_t* idle) {
   constexpr int kMostLooks = 8;
   struct pollfd backend = {uv_backend_fd(loop), POLLIN, 0};
@@ -68,13 +57,15 @@ void RunLoop(uv_loop_t* loop, uv_idle_t* idle) {
   }
 }
 
-// Node must not get back its loop, at whose end it would wait for threads that
-// a child does not have: the whole life of the child is in here.
-void LiveAsJob(Serving* serving) {
+void LiveAsScout(Serving* serving) {
   uv_loop_fork(serving->loop);
   Napi::HandleScope scope(serving->env);
-  serving->Call(serving->on_spare);
+  serving->Call(sys::kScoutBegins);
+  RunLoop(serving->loop, &serving->idle);
+  serving->zygote.EndScout();
+}
 
+void BeginJob(Serving* serving) {
   int fds[sys::kMostPassed];
   const size_t count = serving->zygote.TakeJob(fds);
   Napi::Array numbers = Napi::Array::New(serving->env, count);
@@ -82,25 +73,25 @@ void LiveAsJob(Serving* serving) {
     numbers.Set(static_cast<uint32_t>(i),
                 Napi::Number::New(serving->env, fds[i]));
   }
-  const napi_value values[] = {numbers};
-  serving->Call(serving->on_job, 1, values);
+  serving->Call(sys::kJobBegins, numbers);
+}
+
+// Never returns to Node's own loop. When that ends, Node waits for threads that
+// a forked child does not have.
+void LiveAsJob(Serving* serving) {
+  uv_loop_fork(serving->loop);
+  Napi::HandleScope scope(serving->env);
+  serving->Call(sys::kSpareBegins);
+  BeginJob(serving);
   do {
     RunLoop(serving->loop, &serving->idle);
-    serving->Call(serving->on_idle);
+    serving->Call(sys::kLoopIsEmpty);
   } while (uv_loop_alive(serving->loop) != 0);
-  serving->Call(serving->on_end);
+  serving->Call(sys::kJobEnds);
   _exit(0);
 }
 
-void LiveAsScout(Serving* serving) {
-  uv_loop_fork(serving->loop);
-  Napi::HandleScope scope(serving->env);
-  serving->Call(serving->on_scout);
-  RunLoop(serving->loop, &serving->idle);
-  serving->zygote.EndScout();
-}
-
-// With no JavaScript on the stack below.
+// Called by the event loop, so that no JavaScript is on the stack of the forks.
 void Serve(uv_idle_t* idle) {
   // A thread of V8's pool may still be busy with what has run before.
   constexpr double kQuietMs = 1000;

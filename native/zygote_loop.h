@@ -1,4 +1,5 @@
-// The event loop in a child of the zygote, and the verb that starts the zygote.
+// The verb that turns this process into a zygote, and the event loop in the
+// children of the zygote. lib/system/binding.ts says what serveForks does.
 #pragma once
 #include "args.h"
 

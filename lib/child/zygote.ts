@@ -13,6 +13,7 @@ import { fingerprint } from '../functions/exports.js';
 import { importModule } from '../functions/function-ref.js';
 import { environmentOfJob } from '../protocol/environment.js';
 import {
+  childSteps,
   inheritedSlots,
   reportKinds,
   requestFds,
@@ -95,15 +96,13 @@ async function main(): Promise<void> {
     native.close(order);
     native.close(sink);
   };
-  native.serveForks(
-    zygoteRequestFd,
-    spares,
-    scout,
-    spare,
-    becomeJob,
-    idle,
-    end,
-  );
+  native.serveForks(zygoteRequestFd, spares, (step, fds) => {
+    if (step === childSteps.scoutBegins) scout();
+    else if (step === childSteps.spareBegins) spare();
+    else if (step === childSteps.jobBegins) becomeJob(fds!);
+    else if (step === childSteps.loopIsEmpty) idle();
+    else end();
+  });
 }
 
 // A node that a job starts must not inherit the flags of the zygote.

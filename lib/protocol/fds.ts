@@ -1,5 +1,6 @@
-// Which fd is whose when a process starts, and the reports that follow. The
-// zygote's half of this table is in native/; a test compares the two.
+// Which fd is whose when a process starts, and the numbers that JavaScript and
+// the zygote's C++ loop share. The C++ half is native/protocol.h; a test compares
+// the two.
 import type { SlotPipe } from '../slots/slot-pipe.js';
 
 /** In a node that `launch/spawn` has started, after the standard streams. */
@@ -36,6 +37,20 @@ export const reportKinds = {
 
 /** A report is this many int32: kind, value, signal. */
 export const reportInts = 3;
+
+/** What a child of the zygote asks of JavaScript at each step of its life. */
+export const childSteps = {
+  /** Run what each job runs: the zygote observes which memory it touches. */
+  scoutBegins: 1,
+  /** Prepare for a job: the child waits for a request afterwards. */
+  spareBegins: 2,
+  /** Run the job of a request, whose fds come along. */
+  jobBegins: 3,
+  /** The event loop is empty. */
+  loopIsEmpty: 4,
+  /** The event loop is still empty: end the process. */
+  jobEnds: 5,
+} as const;
 
 /** The fds of a job that JavaScript uses. */
 export interface JobFds {

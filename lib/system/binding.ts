@@ -97,19 +97,14 @@ export interface Native {
   /** Waits until every other thread of this process sleeps: only then a fork is safe. Returns 1, or 0 after timeoutMs. */
   awaitQuiet(timeoutMs: number): number;
   /**
-   * Turns this process into a zygote once its event loop has the turn, for good: it forks a child for each request that arrives
-   * on the socket, `spares` of them ahead. A first child, which gets none, runs onScout and shows what memory the others will
-   * touch. In a child, onSpare is called before it has a request, onJob with the request's fds,
-   * onIdle whenever its event loop has run empty, and at last onEnd, which has to end the process.
+   * Turns this process into a zygote, for good, as soon as the event loop runs: it forks a child for each request that arrives
+   * on the socket, `spares` of them ahead. Each child calls onStep at each step of its life, with a ChildStep of
+   * native/protocol.h; `fds` are those of the request, from kFirstOpaqueFd on, and are given with kJobBegins alone.
    */
   serveForks(
     requestFd: number,
     spares: number,
-    onScout: () => void,
-    onSpare: () => void,
-    onJob: (fds: number[]) => void,
-    onIdle: () => void,
-    onEnd: () => void,
+    onStep: (step: number, fds?: number[]) => void,
   ): number;
   /** Ends the process at once: no exit handlers, no destructors. */
   readonly exitNow: (code: number) => never;

@@ -1,0 +1,73 @@
+// The numbers that TypeScript and C++ share: both sides are written by hand.
+import { readFileSync } from 'node:fs';
+import {
+  childSteps,
+  packRequest,
+  reportInts,
+  reportKinds,
+  requestFds,
+  unpackJobFds,
+} from '../../dist/protocol/fds.js';
+
+const header = readFileSync('native/protocol.h', 'utf8');
+
+/** The enumerators of one enum in the header, as `{ kName: number }`. */
+function enumOf(name: string): Record<string, number> {
+  const [, body] = header.match(new RegExp(`enum ${name} : int {([^}]*)}`))!;
+  const entries = body!.matchAll(/^ *(k\w+) = (\d+),$/gm);
+  return Object.fromEntries(
+    Array.from(entries, ([, key, value]) => [key!, Number(value)]),
+  );
+}
+
+/** `{ started: 1 }` as `{ kStarted: 1 }`, with a suffix. */
+function asEnum(
+  table: Readonly<Record<string, number>>,
+  suffix = '',
+): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(table).map(([name, value]) => [
+      `k${name[0]!.toUpperCase()}${name.slice(1)}${suffix}`,
+      value,
+    ]),
+  );
+}
+
+test('the kinds of reports have the same numbers in C++', () => {
+  expect(enumOf('ReportKind')).toEqual(asEnum(reportKinds));
+});
+
+test('the steps of a child have the same numbers in C++', () => {
+  expect(enumOf('ChildStep')).toEqual(asEnum(childSteps));
+});
+
+test('a report has the same size in C++', () => {
+  expect(enumOf('MessageInts')).toMatchObject({ kReportInts: reportInts });
+});
+
+test('the fds that the zygote uses have the same positions in C++', () => {
+  const { report, stdout, stderr, order } = requestFds;
+  expect(enumOf('RequestFd')).toEqual({
+    ...asEnum({ report, stdout, stderr }, 'Fd'),
+    kFirstOpaqueFd: order,
+  });
+});
+
+test('a request has each fd at its position', () => {
+  const fds = { order: 13, result: 14, zygote: 15, slots: [16, 17, 18, 19] };
+  const request = packRequest(10, fds);
+  const positions = Object.entries(requestFds).map(([name, position]) => [
+    name,
+    request[position],
+  ]);
+  expect(Object.fromEntries(positions)).toEqual({
+    ...{ report: 10, stdout: 1, stderr: 2 },
+    ...{ order: 13, result: 14, zygote: 15, firstSlot: 16 },
+  });
+});
+
+test('a job unpacks the fds that the request has after those of the zygote', () => {
+  const fds = { order: 13, result: 14, zygote: 15, slots: [16, 17, 18, 19] };
+  const passed = packRequest(10, fds).slice(requestFds.order);
+  expect(unpackJobFds(passed)).toEqual(fds);
+});
