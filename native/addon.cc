@@ -1,5 +1,6 @@
-// The border: each verb reads its arguments, makes one call of posix.h and
-// hands on the number. What a verb means is written in lib/binding.ts.
+// The border between JavaScript and native code. Each verb reads its arguments,
+// makes one call and returns its number; lib/system/binding.ts says what a verb
+// does.
 #include <errno.h>
 #include <napi.h>
 #include <poll.h>
@@ -59,8 +60,8 @@ int ReadAt(const Args& args) {
 
 int AnonymousFile(const Args&) { return sys::AnonymousFile(); }
 
-// JavaScript writes struct pollfd itself: an fd, then events in the low half
-// of the second number and revents in its high half.
+// JavaScript fills struct pollfd by itself: the first number is the fd, the
+// second has events in its low half and revents in its high half.
 static_assert(sizeof(struct pollfd) == 2 * sizeof(int32_t), "pairs of int32");
 static_assert(offsetof(struct pollfd, revents) == 6,
               "revents is the high half");
@@ -90,7 +91,7 @@ int SelectorWait(const Args& args) {
                            args.Double(2));
 }
 
-// The start moves fds about in its table, so it gets a copy.
+// A copy of the caller's table, because Spawn overwrites it.
 class FdTable {
  public:
   explicit FdTable(const Ints& ints)
@@ -159,8 +160,8 @@ int GuardToken(const Args& args) {
 
 int ResetSignal(const Args& args) { return sys::ResetSignal(args.Int(0)); }
 
-int TrustOrphanTeller(const Args& args) {
-  return sys::TrustOrphanTeller(args.Int(0));
+int SetOrphanSignaler(const Args& args) {
+  return sys::SetOrphanSignaler(args.Int(0));
 }
 
 int UnblockSignals(const Args&) {
@@ -190,10 +191,10 @@ int ReceiveFds(const Args& args) {
 int Fork(const Args& args) {
   const int pid = sys::Fork();
   if (pid != 0) return pid;
-  // Until this, the child shares with its parent what the kernel knows of the
-  // loop.
+  // Until this call, the loops of child and parent share one set of watched fds
+  // in the kernel.
   uv_loop_fork(args.Loop());
-  // A handler of the parent would do its work a second time.
+  // In the child, a handler of the parent would act a second time.
   for (int signal = 1; signal < NSIG; signal++) {
     if (signal != SIGPIPE) sys::ResetSignal(signal);
   }
@@ -244,7 +245,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<SetDeathSignal>(exports, "setDeathSignal");
   Export<GuardToken>(exports, "guardToken");
   Export<ResetSignal>(exports, "resetSignal");
-  Export<TrustOrphanTeller>(exports, "trustOrphanTeller");
+  Export<SetOrphanSignaler>(exports, "setOrphanSignaler");
   Export<UnblockSignals>(exports, "unblockSignals");
   Export<SendFds>(exports, "sendFds");
   Export<ReceiveFds>(exports, "receiveFds");

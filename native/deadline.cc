@@ -5,9 +5,9 @@ namespace {
 
 constexpr int64_t kNsPerSecond = 1000000000;
 constexpr int64_t kNever = INT64_MAX;
-// Without a look at the clock, which a wait of no time does not need.
+// A timeout of 0: has passed already, and the clock need not be read.
 constexpr int64_t kAtOnce = 0;
-// Above it (30 years) nanoseconds since boot could overflow.
+// 30 years. With more, the nanoseconds since boot could overflow.
 constexpr double kLongestMs = 1e12;
 
 int64_t Now() {

@@ -1,5 +1,5 @@
-// A point of the monotonic clock until which a verb may block. It is fixed on
-// entry, so that what interrupts a wait does not make it longer.
+// The time of the monotonic clock until which a verb may block. It is computed
+// once, when the verb begins, so that an interrupted wait does not take longer.
 #pragma once
 #include <stdint.h>
 #include <time.h>
@@ -8,9 +8,10 @@ namespace sys {
 
 class Deadline {
  public:
-  explicit Deadline(double timeout_ms);  // < 0: never
+  explicit Deadline(double timeout_ms);  // < 0: no deadline
 
-  // Writes what is left, not below zero; nullptr when there is no deadline.
+  // Fills `left` with the time left, which is 0 after the deadline, and returns
+  // it. Returns nullptr when there is no deadline.
   const timespec* Left(timespec* left) const;
   bool HasPassed() const;
 

@@ -1,4 +1,4 @@
-// What any fd can do, on both platforms alike.
+// The verbs for fds that are the same on all platforms.
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -9,7 +9,7 @@
 namespace sys {
 namespace {
 
-// macOS refuses more in one call; Linux stops a page below by itself.
+// macOS refuses more bytes in one call; Linux transfers fewer in any case.
 constexpr size_t kMostBytes = INT_MAX;
 
 size_t AtMost(size_t length) {
@@ -32,8 +32,8 @@ int Duplicate(int fd) {
 }
 
 int Close(int fd) {
-  // After EINTR the number is free and may be another thread's fd already: a
-  // second close would hit that one.
+  // After EINTR the fd is closed on Linux, and another thread may have opened
+  // the same number already: a second close would close that one.
   if (close(fd) == 0 || errno == EINTR) return 0;
   return -errno;
 }

@@ -1,5 +1,6 @@
-// A worker's last act when its submitter is gone and a signal ends it: the
-// token goes back to the slot pipe, where other processes still wait for it.
+// Guards the token of a worker: when a signal ends the worker after its
+// submitter, the signal's handler returns the token to the slot pipe, where
+// other processes still wait for it.
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -10,49 +11,50 @@
 namespace sys {
 namespace {
 
-// Written only while no guard is installed, read by the handler.
+// Read by the handler, and written only before a guard is installed.
 int guarded_result_fd = -1;
 int guarded_slot_fd = -1;
 uint8_t guarded_token = 0;
 pid_t guarded_parent = 0;
-// Another thread may be in the handler of another signal at the same time.
+// Atomic: two threads may run the handler for two signals at the same time.
 bool is_token_given = false;
 
-// The signals that have our handler.
+// Which signals have the handler.
 constexpr int kSignals = 65;
 bool is_guarded[kSignals];
 
-// The process whose signals say that the submitter is dead; 0: none.
-int orphan_teller = 0;
+// The process that sends a signal when the submitter is dying; 0: none.
+int orphan_signaler = 0;
 
-// A process that dies closes its fds in an order of the kernel's choice: the
-// first of its threads to end sends the death signal, the last closes the fds.
+// How long a dying submitter may still have its fds: its first thread that ends
+// causes the death signal, and only the last one closes the fds.
 constexpr int kDyingMs = 1000;
 
 bool IsReaderGone(int writer, int timeout_ms) {
-  // Linux says error and macOS hang-up; neither has to be asked for.
+  // Linux reports an error and macOS a hang-up, both without being asked.
   struct pollfd end = {writer, 0, 0};
-  return poll(&end, 1, timeout_ms) == 1 &&
+  return Poll(&end, 1, timeout_ms) == 1 &&
          (end.revents & (POLLERR | POLLHUP)) != 0;
 }
 
-bool IsToldOfDeath(const siginfo_t& info) {
-  if (orphan_teller > 0 && info.si_pid == orphan_teller) return true;
+bool IsSubmitterDying(const siginfo_t& info) {
+  if (orphan_signaler > 0 && info.si_pid == orphan_signaler) return true;
   return IsDeathSignal(info, guarded_parent);
 }
 
-// Every signal is blocked in here, but other threads may take theirs, and the
-// next pending one comes before the death that raise asks for.
+// All signals are blocked on this thread during the handler. Another thread may
+// still run the handler, and a pending signal may run it again on this thread
+// before the raised signal ends the process.
 void GiveBackAndDie(int signal, siginfo_t* info, void*) {
-  const int timeout_ms = IsToldOfDeath(*info) ? kDyingMs : 0;
+  const int timeout_ms = IsSubmitterDying(*info) ? kDyingMs : 0;
   if (IsReaderGone(guarded_result_fd, timeout_ms) &&
       !__atomic_exchange_n(&is_token_given, true, __ATOMIC_SEQ_CST)) {
-    // A signal cannot interrupt it, and nobody is left to be told of an error.
+    // No signal interrupts this write, and no process could handle an error.
     const ssize_t ignored = write(guarded_slot_fd, &guarded_token, 1);
     static_cast<void>(ignored);
   }
   ResetSignal(signal);
-  // It takes effect when the handler returns and its signal is unblocked.
+  // Ends the process when the handler returns and unblocks the signal.
   raise(signal);
 }
 
@@ -85,8 +87,8 @@ int GuardToken(int signal, int result_fd, int slot_fd, uint8_t token) {
   return 0;
 }
 
-int TrustOrphanTeller(int pid) {
-  orphan_teller = pid;
+int SetOrphanSignaler(int pid) {
+  orphan_signaler = pid;
   return 0;
 }
 

@@ -21,7 +21,8 @@ union Control {
   struct cmsghdr align;
 };
 
-// The kernel may deliver more than fits our room: buffers are rounded up.
+// Closes fds for which there is no room. The kernel rounds up the size of the
+// buffer, so it may deliver more than we have asked for.
 void TakeFds(struct msghdr* header, int* fds, size_t room, size_t* count) {
   *count = 0;
   for (struct cmsghdr* part = CMSG_FIRSTHDR(header); part != nullptr;

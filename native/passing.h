@@ -1,10 +1,11 @@
-// Bytes and fds over a Unix socket; never blocks.
+// Sends and receives messages of bytes and fds over a Unix socket. The
+// convention is that of posix.h.
 #pragma once
 #include <stddef.h>
 
 namespace sys {
 
-// What the kernel passes at once is 253; a job has fewer.
+// The most fds of a message. The kernel allows 253; a job has fewer.
 constexpr size_t kMostPassed = 128;
 
 struct Message {
@@ -14,11 +15,12 @@ struct Message {
   size_t fd_count;
 };
 
-// All of the bytes, or -EAGAIN where there is no room.
+// Sends the whole message, or returns -EAGAIN when the socket has no room.
 int SendFds(int socket, const Message& message);
-// Bytes received, 0 at the end. message->fd_count goes in as room for fds and
-// comes out as their number; they are close-on-exec, and what is too much for
-// the room is closed.
+// Returns the number of bytes, 0 at the end. The caller sets message->fd_count
+// to the room in message->fds, and the call sets it to the number of fds
+// received. Fds for which there is no room are closed. Without `wait`, the call
+// returns -EAGAIN when there is no message.
 int ReceiveFds(int socket, Message* message, bool wait);
 
 }  // namespace sys

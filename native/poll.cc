@@ -1,5 +1,5 @@
-// The waits, made of single looks and a deadline. EINTR takes another look even
-// after the deadline: an fd that is ready by then is not missed.
+// The waits with a deadline. An interrupted wait looks once more, even after
+// the deadline, so that it does not miss an fd that has become ready.
 #include <errno.h>
 
 #include "deadline.h"

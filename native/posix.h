@@ -1,8 +1,12 @@
-// The seam between JavaScript and the kernel: every verb of the addon, without
-// a trace of JavaScript. A verb returns a value >= 0, or -errno, and nothing
-// throws. EINTR is retried inside each verb, so no caller ever sees it. Fds are
-// borrowed for the call, and those that a verb opens are born close-on-exec.
-// `linux/` and `darwin/` hold the verbs that the platforms do differently.
+// The border between the addon and the kernel. Behind it, namespace sys knows
+// nothing of JavaScript. This header has the verbs for fds, waiting, processes
+// and signals; fork.h, zygote.h and passing.h have the others. `linux/` and
+// `darwin/` implement what differs between the platforms.
+//
+// The convention of all these headers: A verb returns a value >= 0 or -errno,
+// and throws nothing. It retries EINTR, so that its caller never receives it.
+// It borrows the fds that it is given, and makes those that it opens
+// close-on-exec.
 #pragma once
 #include <poll.h>
 #include <signal.h>
@@ -13,35 +17,39 @@
 
 namespace sys {
 
-// ends becomes [reader, writer].
+// Fills ends with [reader, writer].
 int Pipe(int ends[2]);
-// packets: SOCK_SEQPACKET, which macOS refuses.
+// With packets, the type is SOCK_SEQPACKET, which macOS lacks.
 int SocketPair(int ends[2], bool packets);
-// At 3 or above, out of the way of the standard fds.
+// The new fd is 3 or above, so that it is not taken for a standard fd.
 int Duplicate(int fd);
 int Close(int fd);
 int SetCloseOnExec(int fd, bool on);
 int SetNonBlocking(int fd, bool on);
 int Read(int fd, void* bytes, size_t length);
-// SIGPIPE is ignored by Node, so a vanished reader is -EPIPE.
+// Node ignores SIGPIPE, so without a reader the result is -EPIPE.
 int Write(int fd, const void* bytes, size_t length);
-// From a position of a file, wherever its offset is.
+// Reads at a position of a file and leaves the file's offset alone.
 int ReadAt(int fd, void* bytes, size_t length, off_t position);
+// A file without a name, in memory where the kernel can do that.
 int AnonymousFile();
-// The means of AnonymousFile where the kernel has nothing better.
+// What AnonymousFile opens where the kernel cannot.
 int TemporaryFile();
 
-// timeout_ms < 0 is for ever, and a fraction of a millisecond counts. 0 is
-// never returned before the time is up.
+// Returns how many fds are ready, or 0 after timeout_ms and never earlier. A
+// timeout_ms below 0 means no limit; fractions of a millisecond count.
 int Poll(struct pollfd* fds, size_t count, double timeout_ms);
-// One look, which EINTR may end; left == nullptr is for ever.
+// One attempt of Poll, which may return -EINTR. left == nullptr means no limit.
 int PollOnce(struct pollfd* fds, size_t count, const timespec* left);
 
+// A selector is a set of fds to wait for, itself an fd.
 int SelectorOpen();
 int SelectorAdd(int selector, int fd);
 int SelectorRemove(int selector, int fd);
-// Fills at most kMostReady of ready; the others are there the next time.
+// Fills ready with at most kMostReady ready fds and returns their number. The
+// next call returns the other ones.
 int SelectorWait(int selector, int32_t* ready, size_t room, double timeout_ms);
+// One attempt of SelectorWait, which may return -EINTR.
 int SelectorWaitOnce(int selector, int32_t* ready, size_t room,
                      const timespec* left);
 constexpr size_t kMostReady = 256;
@@ -51,18 +59,18 @@ struct FdPair {
   int target;
 };
 
-// All of it must be in place before, since a child may not allocate.
+// All of it exists before the start, because the new process cannot allocate.
 struct Program {
   const char* file;
   char* const* argv;
   char* const* env;
   const char* cwd;
-  int death_signal;  // 0: none; macOS has none.
-  FdPair* fds;       // Overwritten by the start; targets are distinct.
+  int death_signal;  // 0: none; ignored on macOS, which has none
+  FdPair* fds;       // overwritten by the start; all targets differ
   size_t fd_count;
 };
 
-// The pid, or the -errno of the step that failed in parent or child.
+// Returns the pid, or the -errno of the step that failed in parent or child.
 int Spawn(const Program& program);
 
 struct Status {
@@ -70,22 +78,26 @@ struct Status {
   int signal;     // 0 when it exited
 };
 
-// Never blocks: pid when it was reaped, 0 while it runs.
+// Returns pid when it has reaped the child, or 0 while the child runs.
 int WaitPid(int pid, Status* status);
-// Blocks until it has ended, and forgets how.
+// Blocks until the child has ended, and reaps it without its status.
 void AwaitEnd(int pid);
+// An fd that becomes readable when the process has ended.
 int ExitFd(int pid);
-// exit_fd -1: by pid.
+// Uses exit_fd where the kernel can, and pid otherwise or when exit_fd is -1.
 int Kill(int pid, int exit_fd, int signal);
+// Makes the kernel send `signal` to this process when its parent dies.
 int SetDeathSignal(int signal, int parent_pid);
-// Whether the kernel may have sent it because the parent dies. What Kill sends
-// never is, but what the parent sends by other means looks the same.
+// Whether the kernel may have sent a signal because the parent dies. False for
+// a signal of Kill; true also for one that the parent sends by other means.
 bool IsDeathSignal(const siginfo_t& info, int parent_pid);
 
-// Process-global, since a worker has one token; signal 0 takes the guards away.
+// See guard.cc. There is one token in the whole process; signal 0 removes the
+// guards.
 int GuardToken(int signal, int result_fd, int slot_fd, uint8_t token);
 // A guarded signal from this process means that the submitter is dying.
-int TrustOrphanTeller(int pid);
+int SetOrphanSignaler(int pid);
+// Gives the signal its default action.
 int ResetSignal(int signal);
 
 }  // namespace sys

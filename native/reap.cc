@@ -1,5 +1,5 @@
-// Reaps one child that is named by its pid, and never any other: those belong
-// to the program we are a guest of.
+// Reaps one child, named by its pid. To wait for any child would reap those of
+// the host program too.
 #include <errno.h>
 #include <sys/wait.h>
 
@@ -8,7 +8,7 @@
 namespace sys {
 
 int WaitPid(int pid, Status* status) {
-  // 0 and below would stand for a group, or for any child.
+  // 0 and below mean a process group, or any child.
   if (pid <= 0) return -ECHILD;
   int raw = 0;
   pid_t reaped;

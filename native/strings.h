@@ -1,5 +1,6 @@
-// Strings of JavaScript as a list that exec takes, in one block of memory.
+// JavaScript strings as the list that exec takes, in one block of memory.
 #pragma once
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +8,7 @@
 
 class Strings {
  public:
-  // Of an argument that is a string, or an array of them.
+  // The argument is a string or an array of strings.
   Strings(const Args& args, size_t index) : args_(args), index_(index) {
     const napi_value value = args.At(index);
     bool is_array = false;
@@ -25,9 +26,9 @@ class Strings {
   Strings(const Strings&) = delete;
   Strings& operator=(const Strings&) = delete;
 
-  // 0, -ENOMEM, or -EINVAL for a string that the kernel would see cut off.
+  // 0, -ENOMEM, or -EINVAL for a string that contains a zero byte.
   int error() const { return error_; }
-  // Ends with nullptr.
+  // The last element is nullptr.
   char* const* list() const { return list_; }
   const char* first() const { return list_[0]; }
 

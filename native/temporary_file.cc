@@ -1,4 +1,4 @@
-// A file that has no name any more and lives as long as its fds.
+// A file that is unlinked at once and exists as long as its fds.
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

@@ -1,6 +1,6 @@
-// A watcher has two owners: the loop, until its handle is closed, and
-// JavaScript, until the value that stands for it is collected. Collecting that
-// value does not end the watch; the end of the environment does.
+// A watcher has two owners: the loop, until the libuv handle is closed, and
+// JavaScript, until the value that stands for the watcher is collected. The
+// collection does not end the watch, but the end of the environment does.
 #include "watcher.h"
 
 #include <fcntl.h>
@@ -13,7 +13,7 @@ namespace {
 
 class Watcher {
  public:
-  // The value that stands for a new watcher, or a negative errno.
+  // Returns the value that stands for a new watcher, or -errno.
   static Napi::Value Start(Napi::Env env, int fd, Napi::Function on_readable);
 
   void Close();
@@ -74,7 +74,8 @@ int Watcher::Open(int fd) {
   napi_get_uv_event_loop(env_, &loop);
   const int flags = fcntl(fd, F_GETFL);
   const int result = uv_poll_init(loop, &poll_, fd);
-  // libuv makes the description non-blocking, and others may share it.
+  // libuv makes the open file description non-blocking, but other processes may
+  // share it.
   if (result == 0 && (flags & O_NONBLOCK) == 0) {
     sys::SetNonBlocking(fd, false);
   }
@@ -85,7 +86,7 @@ int Watcher::Listen() { return uv_poll_start(&poll_, UV_READABLE, OnReadable); }
 
 void Watcher::OnReadable(uv_poll_t* poll, int status, int) {
   Watcher* watcher = static_cast<Watcher*>(poll->data);
-  // libuv stops at an fd in error, but we are to call until Unwatch.
+  // libuv stops to watch an fd that is in error.
   if (status < 0) watcher->Listen();
   watcher->Call();
 }
@@ -93,14 +94,14 @@ void Watcher::OnReadable(uv_poll_t* poll, int status, int) {
 void Watcher::Call() {
   const Napi::Env env = env_;
   Napi::HandleScope scope(env);
-  // By hand: the wrapper ends the process when a thread is being terminated
-  // and no JavaScript can run any more.
+  // Not by Napi's MakeCallback, which ends the process when JavaScript can no
+  // longer run because this worker thread is being terminated.
   napi_value function = nullptr;
   napi_get_reference_value(env, on_readable_, &function);
   const napi_status status = napi_make_callback(env, context_, env.Global(),
                                                 function, 0, nullptr, nullptr);
   if (status != napi_pending_exception) return;
-  // Nobody is below us on the stack: it is uncaught, as in any callback.
+  // No JavaScript is on the stack, so the exception is an uncaught one.
   napi_value error = nullptr;
   if (napi_get_and_clear_last_exception(env, &error) == napi_ok) {
     napi_fatal_exception(env, error);
@@ -120,16 +121,16 @@ void Watcher::Ref(bool on) {
 void Watcher::Close() {
   uv_handle_t* handle = reinterpret_cast<uv_handle_t*>(&poll_);
   if (uv_is_closing(handle)) return;
-  // At once: the fd is the caller's to close when this returns.
+  // Because the caller may close the fd as soon as this returns.
   uv_poll_stop(&poll_);
   uv_close(handle, OnClosed);
 }
 
 void Watcher::OnClosed(uv_handle_t* poll) {
   Watcher* watcher = static_cast<Watcher*>(poll->data);
-  // Only here, because Close may be called under MakeCallback.
+  // Not in Close, which the callback itself may call.
   watcher->DropReferences();
-  // Last, because it may free the environment.
+  // After the references, because this may free the environment.
   napi_remove_async_cleanup_hook(watcher->cleanup_);
   watcher->Release();
 }

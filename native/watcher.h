@@ -1,9 +1,12 @@
-// Readability of an fd, told by the event loop of the environment that asked.
+// Watches an fd on the event loop of the environment that calls.
 #pragma once
 #include <napi.h>
 
-// Calls onReadable until Unwatch; gives the handle for the two functions below,
-// or a negative errno. The loop is held open unless RefWatch says otherwise.
+// watch(fd, onReadable): calls onReadable whenever fd is readable, until
+// unwatch. Returns the handle for the other two functions, or -errno.
 Napi::Value Watch(const Napi::CallbackInfo& info);
+// unwatch(handle)
 void Unwatch(const Napi::CallbackInfo& info);
+// refWatch(handle, on): whether the watch keeps the loop alive, as it does at
+// first.
 void RefWatch(const Napi::CallbackInfo& info);

@@ -206,7 +206,7 @@ function becomeSpare(): void {
   process.title = 'jobserver-worker';
   exitWithoutThreads();
   resetInspectorSignal();
-  native.trustOrphanTeller(process.ppid);
+  native.setOrphanSignaler(process.ppid);
   renewRandomness();
 }
 

@@ -1,6 +1,7 @@
-// Loads the addon and gives its verbs types; the only file that sees it. A verb
-// returns a value >= 0 or a negative errno and never throws: expected failures
-// (EAGAIN, ECHILD) are compared, the others become an Error by `check`.
+// Loads the addon and declares the types of its verbs. No other file loads it. A
+// verb returns a value >= 0 or a negative errno and never throws: callers compare
+// the failures that they expect (EAGAIN, ECHILD), and `check` turns the others
+// into an Error.
 import { join } from 'node:path';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
@@ -11,7 +12,7 @@ export interface Watch {
   readonly __watch: never;
 }
 
-/** A bare fd or pid is borrowed for the call; bytes go into arrays the caller brings. */
+/** An fd or pid is borrowed for the call. Results that are no number go into arrays of the caller. */
 export interface Native {
   /** Fills [reader, writer], both close-on-exec. */
   pipe(ends: Int32Array): number;
@@ -24,9 +25,9 @@ export interface Native {
   setNonBlocking(fd: number, on: boolean): number;
   /** Bytes read into bytes[offset, offset + length), 0 at end of file. */
   read(fd: number, bytes: Uint8Array, offset: number, length: number): number;
-  /** Bytes written, maybe fewer than length; a vanished reader is -EPIPE. */
+  /** Bytes written, possibly fewer than length. Without a reader: -EPIPE. */
   write(fd: number, bytes: Uint8Array, offset: number, length: number): number;
-  /** `read` from a position of a file, wherever its offset is. */
+  /** Like `read`, but at a position of a file. The file's offset stays as it is. */
   readAt(
     fd: number,
     bytes: Uint8Array,
@@ -37,23 +38,23 @@ export interface Native {
   /** An empty anonymous file, close-on-exec, that lives as long as its fds. */
   anonymousFile(): number;
 
-  /** Waits for fds given as pairs [fd, events]; revents go to the high 16 bits of the second. timeoutMs < 0: for ever. Returns how many are ready. */
+  /** Waits for fds, given as pairs [fd, events], and writes revents to the high 16 bits of the second number. timeoutMs < 0: no limit. Returns how many are ready. */
   poll(fds: Int32Array, count: number, timeoutMs: number): number;
-  /** A set of fds to wait for, whose cost is that of the ready ones. Its own fd is readable while any of them is. */
+  /** A set of fds to wait for; a wait costs time only for those that are ready. The selector is an fd itself, readable while any of its fds is. */
   selectorOpen(): number;
-  /** Watch fd for input, end of file or error, level-triggered. */
+  /** Watches fd for input, end of file or error, level-triggered. */
   selectorAdd(selector: number, fd: number): number;
   selectorRemove(selector: number, fd: number): number;
-  /** Waits for at least one ready fd, then fills `ready` with as many as fit. Returns their number, 0 when the time is up. timeoutMs < 0: for ever. */
+  /** Waits for at least one ready fd, then fills `ready` with as many as fit. Returns their number, or 0 after timeoutMs. timeoutMs < 0: no limit. */
   selectorWait(selector: number, ready: Int32Array, timeoutMs: number): number;
-  /** Calls back from the event loop whenever fd is readable, until unwatch. Holds the loop open unless refWatch(…, false). A number is an error. */
+  /** Calls onReadable from the event loop whenever fd is readable, until unwatch. Keeps the loop alive unless refWatch(…, false). Returns a number in case of an error. */
   watch(fd: number, onReadable: () => void): Watch | number;
   unwatch(watch: Watch): void;
   refWatch(watch: Watch, on: boolean): void;
 
   /**
-   * Starts a program; returns its pid, or the errno of the step that failed, exec included. env is 'NAME=value' strings, cwd a path.
-   * table: [death signal or 0, then pairs of source and target fd]; every fd that is no target is closed at exec.
+   * Starts a program and returns its pid, or the -errno of the step that failed, exec included. env has 'NAME=value' strings.
+   * table: [death signal or 0, then pairs of source and target fd]. Every fd that is not a target is closed at exec.
    */
   spawn(
     file: string,
@@ -62,17 +63,17 @@ export interface Native {
     cwd: string,
     table: Int32Array,
   ): number;
-  /** Reaps this one child without waiting: pid and status = [exit code or -1, signal or 0], 0 when it runs, -ECHILD when it is not ours to reap. */
+  /** Reaps one child without waiting. Returns pid and fills status with [exit code or -1, signal or 0]; 0 while the child runs; -ECHILD when pid is not a child of this process. */
   waitpid(pid: number, status: Int32Array): number;
-  /** An fd that becomes readable when the process has ended; -ENOSYS where the kernel has none, -ESRCH when it is gone. */
+  /** An fd that becomes readable when the process has ended. -ENOSYS where the kernel has no such fds, -ESRCH when there is no such process. */
   exitFd(pid: number): number;
-  /** Signals through exitFd where the kernel can (a pidfd), by pid otherwise; exitFd -1: by pid. */
+  /** Sends a signal through exitFd where the kernel can (a pidfd), otherwise to pid. exitFd -1: to pid. */
   kill(pid: number, exitFd: number, signal: number): number;
-  /** Asks the kernel for `signal` when the parent dies (Linux; -ENOSYS elsewhere). -ESRCH when that parent is gone already. signal 0: none. */
+  /** Makes the kernel send `signal` to this process when its parent dies (Linux; -ENOSYS elsewhere). -ESRCH when parentPid is no longer the parent. signal 0: none. */
   setDeathSignal(signal: number, parentPid: number): number;
   /**
-   * For a worker: when `signal` arrives and the reader of resultFd is gone, give `token` back to slotFd before dying of it.
-   * A submitter that lives keeps the reader open until it has reaped the worker, so the token is never given twice.
+   * For a worker: when `signal` arrives and the reader of resultFd is gone, the worker writes `token` to slotFd before the
+   * signal ends it. A living submitter keeps the reader open until it has reaped the worker, so a token is never given back twice.
    */
   guardToken(
     signal: number,
@@ -80,19 +81,19 @@ export interface Native {
     slotFd: number,
     token: number,
   ): number;
-  /** For a forked worker: a guarded signal from its zygote means that the submitter is dying, and its end of the pipe is about to close. */
-  trustOrphanTeller(pid: number): number;
-  /** A spare of the zygote blocks all signals until it has a job. */
+  /** For a worker of the zygote: a guarded signal from process `pid` means that the submitter is dying and that its end of the result pipe is about to close. */
+  setOrphanSignaler(pid: number): number;
+  /** Unblocks all signals. A forked child starts with all of them blocked. */
   unblockSignals(): number;
-  /** Gives a signal its default action again. */
+  /** Restores the default action of a signal. */
   resetSignal(signal: number): number;
-  /** One message with these fds over a Unix socket, or -EAGAIN where there is no room. */
+  /** Sends one message with these fds over a Unix socket. -EAGAIN when the socket has no room. */
   sendFds(socket: number, bytes: Uint8Array, fds: Int32Array): number;
-  /** The next message, 0 at the end; its fds, close-on-exec, then -1. Never waits. */
+  /** Receives the next message, without waiting, and returns its length, 0 at the end. Fills fds with its fds, close-on-exec, then with -1. */
   receiveFds(socket: number, bytes: Uint8Array, fds: Int32Array): number;
-  /** Node keeps the pid that it had before a fork. */
+  /** The pid of this process. In a fork, process.pid is still the pid of the parent. */
   getpid(): number;
-  /** Forks this process, heap and all: 0 in the child, where no other thread lives (Linux). */
+  /** Forks this process with its heap (Linux). Returns 0 in the child, which has no other thread and blocks all signals. */
   fork(): number;
   /** Waits until every other thread of this process sleeps: only then a fork is safe. Returns 1, or 0 after timeoutMs. */
   awaitQuiet(timeoutMs: number): number;
@@ -110,7 +111,7 @@ export interface Native {
   readonly exitNow: (code: number) => never;
 }
 
-/** Where `npm run build` and `prebuilds/` are: the root of the package. */
+/** The root of the package, which has `build/` and `prebuilds/`. */
 const root = join(__dirname, '..', '..');
 
 export const native: Native = load();
@@ -153,7 +154,7 @@ export const errno = { EAGAIN, ECHILD, ENOSYS, EPIPE, ESRCH } as const;
 
 export const pollEvents = { in: 1, out: 4, error: 8, hangUp: 16 } as const;
 
-/** The value, or an Error of the shape that Node's own system errors have. */
+/** Returns result, or throws an Error with the fields of Node's system errors. */
 export function check(result: number, syscall: string): number {
   if (result >= 0) return result;
   throw systemError(result, syscall);

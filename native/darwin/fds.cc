@@ -1,6 +1,6 @@
-// Fds that become close-on-exec right after birth: macOS has no call for both.
-// What another thread forks in between inherits them, unless it asks for
-// POSIX_SPAWN_CLOEXEC_DEFAULT as we and libuv do.
+// Opens fds and then makes them close-on-exec, because macOS has no call for
+// both. A process that another thread starts in between inherits them, unless
+// it is started with POSIX_SPAWN_CLOEXEC_DEFAULT, as Spawn and libuv do.
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -25,7 +25,7 @@ int CloseBothOnExec(int ends[2]) {
   return 0;
 }
 
-// Rounded up, so that it does not end before the time is up.
+// Rounded up, so that the wait does not end early.
 int Milliseconds(const timespec* left) {
   if (left == nullptr) return -1;
   if (left->tv_sec >= kLongestWaitMs / 1000) return kLongestWaitMs;

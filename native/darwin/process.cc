@@ -1,4 +1,4 @@
-// The end of a process as an fd: a kqueue whose one event stays pending.
+// The exit fd of a process is a kqueue whose only event stays pending.
 #include <errno.h>
 #include <signal.h>
 #include <sys/event.h>
@@ -12,7 +12,7 @@ int ExitFd(int pid) {
   const int queue = SelectorOpen();
   if (queue < 0) return queue;
   struct kevent change;
-  // A zombie has no exit to come: ESRCH.
+  // Fails with ESRCH when the process has ended, even before it is reaped.
   EV_SET(&change, pid, EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, nullptr);
   if (kevent(queue, &change, 1, nullptr, 0, nullptr) == 0) return queue;
   const int error = errno;

@@ -1,6 +1,5 @@
-// Starts a program by posix_spawn, which does all of it in the kernel. Its
-// calls return an error number and leave errno alone. The death signal of the
-// program is ignored: macOS has none.
+// Starts a program by posix_spawn, whose functions return an error number and
+// leave errno alone. The death signal of the program is ignored.
 #include <errno.h>
 #include <signal.h>
 #include <spawn.h>
@@ -10,7 +9,8 @@
 namespace sys {
 namespace {
 
-// Every fd that no action makes is closed, whatever other threads have opened.
+// Closes every fd that no file action makes, even one that another thread opens
+// during the start.
 constexpr short kFlags = POSIX_SPAWN_CLOEXEC_DEFAULT | POSIX_SPAWN_SETSIGDEF |
                          POSIX_SPAWN_SETSIGMASK;
 
@@ -35,8 +35,8 @@ int Highest(const Program& program) {
   return highest;
 }
 
-// All sources go above the table before the first target is made, or 3 to 4
-// would overwrite what 4 to 3 is about to copy.
+// First copies all sources to numbers above the table. Otherwise the pair from
+// 3 to 4 would overwrite the source of the pair from 4 to 3.
 int AddFds(const Program& program, posix_spawn_file_actions_t* actions) {
   const int above = Highest(program) + 1;
   const int count = static_cast<int>(program.fd_count);

@@ -1,4 +1,4 @@
-// Fds that are close-on-exec at birth, and one look at several of them.
+// Opens fds that are close-on-exec from the start, and polls fds.
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -23,10 +23,10 @@ int SocketPair(int ends[2], bool packets) {
 }
 
 int AnonymousFile() {
-  // Not by name, which only glibc 2.27 has.
+  // By number, because memfd_create is missing before glibc 2.27.
   const long fd = syscall(SYS_memfd_create, "jobserver", kMemfdCloseOnExec);
   if (fd >= 0) return static_cast<int>(fd);
-  // EPERM is how an old seccomp filter answers.
+  // A seccomp filter that does not know the call fails with EPERM.
   if (errno == ENOSYS || errno == EPERM) return TemporaryFile();
   return -errno;
 }

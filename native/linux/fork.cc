@@ -25,15 +25,15 @@ namespace {
 // How often AwaitQuiet looks.
 constexpr double kLookMs = 1;
 
-// The state is the letter after the name, which stands in parentheses and may
-// contain any.
+// The state is the letter after the name, which is in parentheses and may
+// itself contain any letter.
 bool Sleeps(int tasks, const char* tid) {
   char path[64];
   char stat[512];
   snprintf(path, sizeof path, "%s/stat", tid);
-  // An error of dirfd is one here. NOLINTNEXTLINE(*StdCLibraryFunctions)
+  // Fails for an error of dirfd. NOLINTNEXTLINE(*StdCLibraryFunctions)
   const int fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return true;  // ended meanwhile
+  if (fd < 0) return true;  // has ended
   const ssize_t length = read(fd, stat, sizeof stat - 1);
   close(fd);
   if (length <= 0) return true;
@@ -58,8 +58,8 @@ int IsQuiet() {
 
 }  // namespace
 
-// V8 marks its heap MADV_DONTFORK, since Node forks only to execute. These are
-// private anonymous mappings: no inode and no name.
+// V8 marks its heap MADV_DONTFORK. The heap consists of private anonymous
+// mappings, which have inode 0 and no name.
 int PrepareFork() {
   FILE* maps = fopen("/proc/self/maps", "re");
   if (maps == nullptr) return -errno;
@@ -75,7 +75,7 @@ int PrepareFork() {
       continue;
     }
     if (inode != 0 || mode[3] != 'p' || line[name] != '\0') continue;
-    // A mapping that has gone meanwhile is no loss.
+    // Fails only for a mapping that has been removed since.
     madvise(reinterpret_cast<void*>(start), end - start, MADV_DOFORK);
   }
   fclose(maps);

@@ -1,5 +1,5 @@
-// Pidfds and the death signal. The calls are made by number, since glibc 2.17
-// and musl do not have their names.
+// Pidfds and the death signal. Pidfd calls are made by number, because
+// glibc 2.17 and musl have no functions for them.
 #include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -8,7 +8,7 @@
 
 #include "../posix.h"
 
-// The same on every architecture; older headers lack them.
+// The numbers are the same on every architecture; older headers lack them.
 #ifndef SYS_pidfd_send_signal
 #define SYS_pidfd_send_signal 424
 #endif
@@ -21,13 +21,13 @@ namespace sys {
 int ExitFd(int pid) {
   const long fd = syscall(SYS_pidfd_open, pid, 0);
   if (fd >= 0) return static_cast<int>(fd);
-  // Only a seccomp filter that does not know the call answers EPERM.
+  // Only a seccomp filter that does not know the call fails with EPERM.
   return errno == EPERM ? -ENOSYS : -errno;
 }
 
 int Kill(int pid, int exit_fd, int signal) {
   if (exit_fd >= 0) {
-    // Marked as ours, or a guard would take it for a death signal.
+    // With SI_QUEUE, so that a guard does not take it for a death signal.
     siginfo_t info = {};
     info.si_signo = signal;
     info.si_code = SI_QUEUE;
@@ -43,7 +43,7 @@ int Kill(int pid, int exit_fd, int signal) {
 
 int SetDeathSignal(int signal, int parent_pid) {
   if (prctl(PR_SET_PDEATHSIG, signal) != 0) return -errno;
-  // A parent that died before the request would never be noticed.
+  // A parent that has died before the call above causes no signal.
   if (signal != 0 && getppid() != parent_pid) return -ESRCH;
   return 0;
 }

@@ -28,7 +28,7 @@ int SelectorOpen() {
 }
 
 int SelectorAdd(int selector, int fd) {
-  // Hang-up and error are reported without being asked for.
+  // epoll reports hang-up and error in any case.
   struct epoll_event event = {};
   event.events = EPOLLIN;
   event.data.fd = fd;
@@ -43,7 +43,7 @@ int SelectorWaitOnce(int selector, int32_t* ready, size_t room,
                      const timespec* left) {
   const int count = ReadyNow(selector, ready, room);
   if (count != 0 || IsZero(left)) return count;
-  // epoll_wait knows whole milliseconds only; poll is exact.
+  // epoll_wait has a timeout in whole milliseconds; ppoll is exact.
   struct pollfd set = {selector, POLLIN, 0};
   const int woken = PollOnce(&set, 1, left);
   return woken > 0 ? ReadyNow(selector, ready, room) : woken;

@@ -1,6 +1,7 @@
-// Starts a program by vfork and exec. The child runs on the parent's memory
-// while the calling thread waits: it allocates nothing, calls only what a
-// signal handler may call, and leaves the errno of a failed step in the plan.
+// Starts a program by vfork and exec. The child runs in the parent's memory
+// while the calling thread waits. So the child allocates nothing, calls only
+// functions that a signal handler may call, and writes the error of a failed
+// step into the plan.
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -26,14 +27,14 @@ struct Plan {
   volatile int error;  // set by the child
 };
 
-// Not sigprocmask, which spares the signals that libc uses itself: a handler
-// must not run in the child, on the memory of the parent.
+// Not by sigprocmask, which never blocks the signals that libc uses itself. No
+// handler may run in the child, because it would act on the parent's memory.
 void SetMask(const Mask* mask, Mask* old) {
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, mask, old, sizeof *mask);
 }
 
 void ResetSignals() {
-  // Those that have no other action, or belong to libc, stay as they are.
+  // Fails for SIGKILL and SIGSTOP, and for the signals that libc uses itself.
   for (int signal = 1; signal <= kSignals; signal++) ResetSignal(signal);
 }
 
@@ -54,8 +55,8 @@ bool IsTarget(const Program& program, int fd) {
 
 int ArrangeFds(const Program& program) {
   const int highest = HighestTarget(program);
-  // Sources move out of the way first, or 3 to 4 would overwrite what 4 to 3
-  // is about to copy.
+  // First moves sources above all targets. Otherwise the pair from 3 to 4 would
+  // overwrite the source of the pair from 4 to 3.
   for (size_t i = 0; i < program.fd_count; i++) {
     FdPair& pair = program.fds[i];
     if (pair.source == pair.target || pair.source > highest) continue;
@@ -65,7 +66,7 @@ int ArrangeFds(const Program& program) {
   }
   for (size_t i = 0; i < program.fd_count; i++) {
     const FdPair& pair = program.fds[i];
-    // dup2 to itself would leave it close-on-exec.
+    // dup2 does nothing for equal numbers, and the fd would stay close-on-exec.
     const int result = pair.source == pair.target
                            ? fcntl(pair.target, F_SETFD, 0)
                            : dup2(pair.source, pair.target);  // NOLINT(*Std*)
@@ -93,14 +94,14 @@ int Become(const Program& program, pid_t parent) {
   return -errno;
 }
 
-// A function of its own, so that the child writes into no frame but this one
-// and those above it.
+// Not inlined, so that the child writes only to the stack frames of this
+// function and of the functions that it calls.
 __attribute__((noinline)) pid_t StartChild(Plan* plan) {
   // posix_spawn cannot move fds out of the way, nor close the others.
   const pid_t pid = vfork();  // NOLINT(*vfork,*unsafe-functions,cert-msc*)
   if (pid == 0) {
-    // The child may call, since nothing of its parent runs meanwhile and it
-    // writes only where this function's caller looks. NOLINTNEXTLINE(*Vfork)
+    // The child may call functions, because its parent does not run meanwhile
+    // and expects the change of the plan. NOLINTNEXTLINE(*Vfork)
     plan->error = Become(*plan->program, plan->parent);
     _exit(kFailed);
   }
