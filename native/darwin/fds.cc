@@ -33,6 +33,14 @@ int Milliseconds(const timespec* left) {
                           (left->tv_nsec + 999999) / 1000000);
 }
 
+// poll of macOS reports nothing about an fd that asks for no event, not even
+// POLLHUP. An fd that asks for POLLHUP gets it.
+void ReplaceEvents(struct pollfd* fds, size_t count, short from, short to) {
+  for (size_t i = 0; i < count; i++) {
+    if (fds[i].events == from) fds[i].events = to;
+  }
+}
+
 }  // namespace
 
 int Pipe(int ends[2]) {
@@ -48,8 +56,11 @@ int SocketPair(int ends[2], bool packets) {
 int AnonymousFile() { return TemporaryFile(); }
 
 int PollOnce(struct pollfd* fds, size_t count, const timespec* left) {
+  ReplaceEvents(fds, count, 0, POLLHUP);
   const int ready = poll(fds, static_cast<nfds_t>(count), Milliseconds(left));
-  return ready < 0 ? -errno : ready;
+  const int result = ready < 0 ? -errno : ready;
+  ReplaceEvents(fds, count, POLLHUP, 0);
+  return result;
 }
 
 }  // namespace sys
