@@ -8,6 +8,7 @@ import {
   openPipe,
   own,
   read,
+  withProc,
   write,
 } from './verbs.js';
 
@@ -131,7 +132,7 @@ describe('an fd', () => {
     ]).toEqual(Array(7).fill(-errno.EBADF));
   });
 
-  onLinux(
+  withProc(
     'is close-on-exec from the start, whichever function opens it',
     () => {
       const sockets = new Int32Array(2);
@@ -151,7 +152,7 @@ describe('an fd', () => {
     },
   );
 
-  onLinux('can lose and regain close-on-exec', () => {
+  withProc('can lose and regain close-on-exec', () => {
     const [reader] = openPipe();
     expect(native.setCloseOnExec(reader, false)).toBe(0);
     expect(hasCloseOnExec(reader)).toBe(false);

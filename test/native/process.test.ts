@@ -3,6 +3,7 @@ import {
   close,
   closeAndCheckLeaks,
   errno,
+  hasEnded,
   isReadable,
   onLinux,
   openPipe,
@@ -11,6 +12,7 @@ import {
   runProgram,
   signals,
   start,
+  waitpid,
 } from './verbs.js';
 
 // Larger than any pid.
@@ -25,9 +27,15 @@ function startWaiting(code = 0): { pid: number; writer: number } {
   return { pid, writer };
 }
 
-function waitpid(pid: number): [result: number, status: number[]] {
+function waitpidNow(pid: number): [result: number, status: number[]] {
   const status = Int32Array.of(-7, -7);
   return [native.waitpid(pid, status), Array.from(status)];
+}
+
+/** The same of a child that has ended. */
+function statusOf(pid: number): [result: number, status: number[]] {
+  const status = Int32Array.of(-7, -7);
+  return [waitpid(pid, status), Array.from(status)];
 }
 
 describe('waitpid', () => {
@@ -35,7 +43,7 @@ describe('waitpid', () => {
 
   test('returns 0 and leaves the status unchanged while the child runs', () => {
     const { pid, writer } = startWaiting();
-    expect(waitpid(pid)).toEqual([0, [-7, -7]]);
+    expect(waitpidNow(pid)).toEqual([0, [-7, -7]]);
     close(writer);
     reap(pid);
   });
@@ -43,30 +51,30 @@ describe('waitpid', () => {
   test('returns the pid and exit code of a child that exited', () => {
     const { pid, writer } = startWaiting(7);
     close(writer);
-    expect(isReadable(own(native.exitFd(pid)))).toBe(true);
-    expect(waitpid(pid)).toEqual([pid, [7, 0]]);
+    expect(hasEnded(pid)).toBe(true);
+    expect(statusOf(pid)).toEqual([pid, [7, 0]]);
   });
 
   test('returns the pid and signal of a child that was killed', () => {
     const { pid } = startWaiting();
     native.kill(pid, -1, signals.SIGKILL);
-    expect(isReadable(own(native.exitFd(pid)))).toBe(true);
-    expect(waitpid(pid)).toEqual([pid, [-1, signals.SIGKILL]]);
+    expect(hasEnded(pid)).toBe(true);
+    expect(statusOf(pid)).toEqual([pid, [-1, signals.SIGKILL]]);
   });
 
   test('returns -ECHILD for a child that was reaped', () => {
     const { pid, writer } = startWaiting();
     close(writer);
     reap(pid);
-    expect(waitpid(pid)).toEqual([-errno.ECHILD, [-7, -7]]);
+    expect(waitpidNow(pid)).toEqual([-errno.ECHILD, [-7, -7]]);
   });
 
   test('returns -ECHILD for any other process, and reaps no child', () => {
     const { pid, writer } = startWaiting();
     close(writer);
-    expect(isReadable(own(native.exitFd(pid)))).toBe(true);
+    expect(hasEnded(pid)).toBe(true);
     for (const other of [process.pid, process.ppid, 0, -1]) {
-      expect(waitpid(other)[0]).toBe(-errno.ECHILD);
+      expect(waitpidNow(other)[0]).toBe(-errno.ECHILD);
     }
     expect(reap(pid)).toEqual([0, 0]);
   });
@@ -82,7 +90,7 @@ describe('an exit fd', () => {
     close(writer);
     expect(isReadable(exit)).toBe(true);
     expect(isReadable(exit, 0)).toBe(true);
-    native.waitpid(pid, new Int32Array(2));
+    expect(waitpid(pid, new Int32Array(2))).toBe(pid);
     expect(isReadable(exit, 0)).toBe(true);
   });
 
@@ -151,7 +159,7 @@ describe('kill', () => {
     // Another process stands for one with the same pid: kill uses the exit fd.
     const other = startWaiting();
     expect(native.kill(other.pid, exit, signals.SIGKILL)).toBe(-errno.ESRCH);
-    expect(waitpid(other.pid)[0]).toBe(0);
+    expect(waitpidNow(other.pid)[0]).toBe(0);
     close(other.writer);
     expect(reap(other.pid)).toEqual([0, 0]);
   });

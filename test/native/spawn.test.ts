@@ -137,8 +137,10 @@ describe('the fds of a spawned program', () => {
       const argv = ${JSON.stringify(argv)};
       const table = Int32Array.of(0, ${sourceOne}, 4, ${sourceTwo}, 5, 4, 3);
       const pid = native.spawn('/bin/sh', argv, [], '/', table);
-      const exit = native.exitFd(pid);
-      native.poll(Int32Array.of(exit, 1), 1, 10_000);
+      const status = new Int32Array(2);
+      while (native.waitpid(pid, status) === 0) {
+        native.poll(new Int32Array(0), 0, 1);
+      }
     `;
     const pid = startNode(script, [
       [first, 3],
@@ -235,9 +237,12 @@ describe('the signals of a spawned program', () => {
       const argv = ['/bin/sh', '-c', 'kill -TERM $$; sleep 60'];
       const env = ['PATH=/bin:/usr/bin'];
       const pid = native.spawn('/bin/sh', argv, env, '/', Int32Array.of(0));
-      native.poll(Int32Array.of(native.exitFd(pid), 1), 1, 10_000);
       const status = new Int32Array(2);
-      console.log(native.waitpid(pid, status) === pid, status[1]);
+      let result;
+      while ((result = native.waitpid(pid, status)) === 0) {
+        native.poll(new Int32Array(0), 0, 1);
+      }
+      console.log(result === pid, status[1]);
     `);
     expect(stdout.trim()).toBe(`true ${signals.SIGTERM}`);
   });
@@ -256,10 +261,9 @@ describe('the signals of a spawned program', () => {
       function round() {
         const argv = ['/bin/sh', '-c', 'exit 7'];
         const pid = native.spawn('/bin/sh', argv, [], '/', fds);
-        const exit = native.exitFd(pid);
-        native.poll(Int32Array.of(exit, 1), 1, 10_000);
-        native.close(exit);
-        native.waitpid(pid, status);
+        while (native.waitpid(pid, status) === 0) {
+          native.poll(new Int32Array(0), 0, 1);
+        }
         if (status[0] !== 7) failures += 1;
         rounds += 1;
         if (rounds < 100) return setImmediate(round);

@@ -1,6 +1,7 @@
 // Helpers for the functions of the addon: pipes that are closed after each
 // test, children that cannot outlive their test, and programs that load the
 // addon.
+import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { check, native, pollEvents } from '../../dist/system/binding.js';
 import { checkLeaks } from '../helpers/leaks.js';
@@ -12,6 +13,8 @@ export const limitMs = 10_000 * timeoutFactor;
 // Longer than the limit of each wait, whose failure names what it waited for.
 jest.setTimeout(3 * limitMs);
 export const onLinux = process.platform === 'linux' ? test : test.skip;
+/** A test that reads about fds in /proc. */
+export const withProc = existsSync('/proc/self/fdinfo') ? test : test.skip;
 
 /** The environment of this process, for children that run node. */
 export const environment = Object.entries(process.env).map(
@@ -107,16 +110,33 @@ export function outputOf(program: Start): string {
   return output;
 }
 
+/** Waits for the end of a child without reaping it; false when it hangs. */
+export function hasEnded(pid: number): boolean {
+  const exit = native.exitFd(pid);
+  // macOS opens none for a process that has ended.
+  if (exit === -errno.ESRCH) return true;
+  const isOver = isReadable(own(exit));
+  close(exit);
+  return isOver;
+}
+
+/** Reaps a child that has ended; macOS reports its end a moment too early. */
+export function waitpid(pid: number, status: Int32Array): number {
+  const deadline = performance.now() + limitMs;
+  for (;;) {
+    const result = native.waitpid(pid, status);
+    if (result !== 0 || performance.now() > deadline) return result;
+    native.poll(new Int32Array(0), 0, 1);
+  }
+}
+
 /** [exit code or -1, signal or 0] of a child, which is killed when it hangs. */
 export function reap(pid: number): [exitCode: number, signal: number] {
-  const exit = own(native.exitFd(pid));
-  const hasEnded = isReadable(exit);
-  if (!hasEnded) native.kill(pid, exit, signals.SIGKILL);
-  isReadable(exit);
-  close(exit);
+  const isOver = hasEnded(pid);
+  if (!isOver) native.kill(pid, -1, signals.SIGKILL);
   const status = new Int32Array(2);
-  expect(native.waitpid(pid, status)).toBe(pid);
-  if (!hasEnded) throw new Error(`Child ${pid} hung`);
+  expect(waitpid(pid, status)).toBe(pid);
+  if (!isOver) throw new Error(`Child ${pid} hung`);
   return [status[0]!, status[1]!];
 }
 
