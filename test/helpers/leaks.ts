@@ -1,11 +1,11 @@
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { until } from './until.js';
 
-const isLinux = process.platform === 'linux';
+const hasProc = existsSync('/proc/self/fd');
 
 /** The kinds of the open fds of this process, such as 'pipe:[]'. */
 function openFds(): string[] {
-  if (!isLinux) return [];
+  if (!hasProc) return [];
   const names: string[] = [];
   for (const fd of readdirSync('/proc/self/fd')) {
     try {
@@ -22,7 +22,7 @@ function openFds(): string[] {
 
 /** The children of this process, including zombies. */
 function children(): string[] {
-  if (!isLinux) return [];
+  if (!hasProc) return [];
   return readdirSync('/proc/self/task')
     .flatMap((tid) =>
       readFileSync(`/proc/self/task/${tid}/children`, 'utf8').split(' '),

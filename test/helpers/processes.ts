@@ -1,10 +1,10 @@
 // The state of a process as the system reports it.
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
 /** A letter, as in ps(1): 'Z' is a zombie, and 'X' means no such process. */
 export function stateOf(pid: number): string {
-  if (process.platform !== 'linux') {
+  if (!existsSync('/proc/self/stat')) {
     const { stdout } = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)]);
     return String(stdout)[0] ?? 'X';
   }
