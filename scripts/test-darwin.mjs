@@ -1,0 +1,114 @@
+// Runs tests with the addon's sources for macOS, on Linux (x86-64):
+//   node scripts/test-darwin.mjs [jest argument …]
+// The addon is compiled from native/darwin, with the kqueue, posix_spawn and
+// poll of macOS that test/darwin implements over Linux. In the tests and in all
+// programs that they start, process.platform is 'darwin'. Build the library and
+// the tests first.
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { command, endWithCommands, root, run, seconds } from './command.mjs';
+import {
+  addonFlags,
+  compileAll,
+  macosHeaders,
+  nodeWithHeaders,
+  sourcesIn,
+  zigFolder,
+} from './darwin.mjs';
+
+const chosen = process.argv.slice(2);
+const tests = ['contract/spawn', 'native/', 'system/selector'];
+
+const stage = mkdtempSync(join(tmpdir(), 'test-darwin-'));
+const removeStage = () => rmSync(stage, { recursive: true, force: true });
+
+endWithCommands(removeStage);
+try {
+  const start = performance.now();
+  copyPackage();
+  await buildAddon();
+  console.log(`built (${seconds(start)})`);
+  const failure = await test(chosen.length > 0 ? chosen : tests);
+  if (failure !== undefined) throw new Error(`the tests: ${failure}`);
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+} finally {
+  removeStage();
+}
+
+// Node resolves links, and would find the addon of this machine through them.
+function copyPackage() {
+  for (const entry of ['package.json', 'dist', 'dist-test', 'test']) {
+    cpSync(join(root, entry), join(stage, entry), { recursive: true });
+  }
+  symlinkSync(join(root, 'node_modules'), join(stage, 'node_modules'));
+}
+
+async function buildAddon() {
+  const objects = join(stage, 'build', 'objects');
+  const release = join(stage, 'build', 'Release');
+  const headers = join(stage, 'build', 'include');
+  for (const folder of [objects, release, join(headers, 'sys')]) {
+    mkdirSync(folder, { recursive: true });
+  }
+  // One header only, because the others conflict with those of Linux.
+  const event = join('sys', 'event.h');
+  cpSync(join(macosHeaders(await zigFolder()), event), join(headers, event));
+  const node = await nodeWithHeaders();
+  const flags = [
+    ...addonFlags,
+    ...['-Wall', '-Wextra', '-Werror'],
+    // Its variant of poll would bypass the one of test/darwin.
+    '-U_FORTIFY_SOURCE',
+    ...['-isystem', headers],
+    ...['-isystem', join(root, 'test', 'darwin', 'include')],
+    ...['-isystem', join(root, 'node_modules', 'node-addon-api')],
+    ...['-isystem', join(node, 'include', 'node')],
+  ];
+  const folders = ['native', 'native/darwin', 'test/darwin'];
+  const built = await compileAll(
+    sourcesIn(root, ...folders),
+    objects,
+    (source, object) => gcc(...flags, '-c', source, '-o', object),
+  );
+  const addon = join(release, 'addon.node');
+  const wrap = ['-Wl,--wrap=close', '-Wl,--wrap=poll'];
+  await gcc('-shared', ...wrap, '-o', addon, ...built);
+}
+
+function gcc(...args) {
+  return command('g++', args, { minutes: 5 });
+}
+
+async function test(names) {
+  const file = (...names) => JSON.stringify(join(...names));
+  const config = join(stage, 'jest.config.cjs');
+  writeFileSync(
+    config,
+    `module.exports = {
+      ...require(${file(root, 'jest.config.cjs')}),
+      rootDir: ${file(stage)},
+      reporters: ['default', ${file(root, 'scripts/summary-reporter.cjs')}],
+      setupFiles: [${file(stage, 'test/darwin/platform.cjs')}],
+    };`,
+  );
+  const jest = join(root, 'node_modules', 'jest', 'bin', 'jest.js');
+  const preload = file(stage, 'test/darwin/preload.cjs');
+  const argv = [jest, '--config', config, ...names];
+  const { failure } = await run(process.execPath, argv, {
+    cwd: stage,
+    env: { ...process.env, NODE_OPTIONS: `--require ${preload}` },
+    timeoutMs: 60 * 60_000,
+    inherit: true,
+  });
+  return failure;
+}

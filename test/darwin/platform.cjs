@@ -1,0 +1,4 @@
+'use strict';
+
+// Makes this process look like one on macOS.
+Object.defineProperty(process, 'platform', { value: 'darwin' });
