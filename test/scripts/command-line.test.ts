@@ -42,12 +42,10 @@ function run(
 test.each(programs)(
   '%s --help prints its usage and does nothing',
   (program) => {
-    for (const option of ['--help', '-h']) {
-      const { status, stdout, stderr } = run(program, option);
+    const { status, stdout, stderr } = run(program, '--help');
 
-      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-      expect(stdout).toMatch(new RegExp(`^Usage: node ${program}`));
-    }
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toMatch(new RegExp(`^Usage: node ${program}`));
   },
 );
 
@@ -68,9 +66,12 @@ test('scripts/test.mjs passes the options of jest on', () => {
 });
 
 test('scripts/test.mjs fails for an option that jest does not have', () => {
-  const args = ['--no-build', '--no-such-option'];
-  const { status, stderr } = run('scripts/test.mjs', ...args);
+  const { status, stderr } = run(
+    'scripts/test.mjs',
+    '--no-build',
+    '--nonsense',
+  );
 
   expect(status).toBe(1);
-  expect(stderr).toContain('no-such-option');
+  expect(stderr).toContain('Unrecognized option "nonsense"');
 });
