@@ -1,5 +1,7 @@
 // Builds the addon and the TypeScript, for a person and for other scripts. A
 // part that is newer than its sources is not built again.
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { commandLine, endWithCommands, root, run } from './command.mjs';
@@ -25,6 +27,19 @@ export async function build({ native = true, tests = false } = {}) {
     const options = { cwd: root, timeoutMs: 600_000, inherit: true };
     const { failure } = await run(process.execPath, args, options);
     if (failure !== undefined) throw new Error(`build of ${name}: ${failure}`);
+  }
+  removeStale('dist', 'lib');
+  if (tests) removeStale('dist-test', 'test');
+}
+
+/** Removes what tsc has made from a source that was deleted or renamed. */
+function removeStale(output, source) {
+  for (const name of readdirSync(join(root, output), { recursive: true })) {
+    const match = /^(.+?)(?:\.d)?(\.m?)[jt]s$/.exec(name);
+    if (match === null) continue;
+    const [, stem, extension] = match;
+    if (existsSync(join(root, source, `${stem}${extension}ts`))) continue;
+    rmSync(join(root, output, name));
   }
 }
 
