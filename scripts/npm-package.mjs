@@ -1,6 +1,12 @@
 // Installs npm packages that only one script needs, such as another Node, each in
 // a folder of its own, because in node_modules/ their commands would hide others.
-import { existsSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { command, root } from './command.mjs';
 
@@ -14,11 +20,22 @@ export async function npmPackage(name, version) {
   const prefix = join(cache, `${name.replace('/', '+')}@${version}`);
   const folder = join(prefix, 'node_modules', name);
   if (existsSync(folder)) return folder;
-  // With --force, because some packages are for another platform.
-  const options = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts'];
-  options.push('--force', '--prefix', prefix);
-  const spec = `${name}@${version}`;
-  await command('npm', ['install', ...options, spec], { minutes: 10 });
+  // An interrupted installation, or another script that installs the same
+  // package, must not leave half of it in the place where scripts look.
+  mkdirSync(cache, { recursive: true });
+  const temp = mkdtempSync(join(cache, 'install-'));
+  try {
+    // With --force, because some packages are for another platform.
+    const options = ['--no-save', '--no-audit', '--no-fund'];
+    options.push('--ignore-scripts', '--force', '--prefix', temp);
+    const spec = `${name}@${version}`;
+    await command('npm', ['install', ...options, spec], { minutes: 10 });
+    renameSync(temp, prefix);
+  } catch (error) {
+    rmSync(temp, { recursive: true, force: true });
+    // The other script was faster.
+    if (!existsSync(folder)) throw error;
+  }
   return folder;
 }
 
