@@ -24,7 +24,7 @@ export function admissionContract(context: Context): void {
   const makeGate = useGates();
   const open = (slots: number): Jobserver => openJobserver({ context, slots });
 
-  test('replaceSleep takes a function only (SLP-01)', () => {
+  test('replaceSleep takes a function only', () => {
     const js = open(1);
     for (const fn of [undefined, null, 5, 'fn', {}] as never[]) {
       expect(thrown(() => js.replaceSleep(fn))).toMatchObject({
@@ -34,7 +34,7 @@ export function admissionContract(context: Context): void {
     }
   });
 
-  test('undefined and null admit the job, and the gate is asked once (SLP-02, SLP-08)', async () => {
+  test('undefined and null admit the job, and the gate is asked once', async () => {
     const js = open(1);
     for (const answer of [undefined, null]) {
       for (const consume of [0, 1] as const) {
@@ -50,7 +50,7 @@ export function admissionContract(context: Context): void {
     expect([future.resultSync(), times.length]).toEqual([1, 1]);
   });
 
-  test('a number puts the job off for so long, and never for less (SLP-03)', async () => {
+  test('a number puts the job off for so long, and never for less', async () => {
     const js = open(1);
     const answers = [15.5, 20, undefined];
     const consume = 0;
@@ -68,7 +68,7 @@ export function admissionContract(context: Context): void {
     }
   });
 
-  test('a gate that answers 0 is not asked without a pause (SLP-03)', async () => {
+  test('a gate that answers 0 is not asked without a pause', async () => {
     const js = open(1).replaceSleep(() => {
       asked += 1;
       return 0;
@@ -88,7 +88,7 @@ export function admissionContract(context: Context): void {
     expect(asked).toBeLessThanOrEqual(12);
   });
 
-  test('an answer that is no time is an error that shows it, and costs no slot (SLP-04)', async () => {
+  test('an answer that is no time is an error that shows it, and costs no slot', async () => {
     const js = open(1);
     const bad: [unknown, string][] = [
       [-1, '-1'],
@@ -114,7 +114,7 @@ export function admissionContract(context: Context): void {
     expect([js.running, freeSlots(js)]).toEqual([0, 1]);
   });
 
-  test('an answer that is no time ends a submission that has waited (SLP-04)', async () => {
+  test('an answer that is no time ends a submission that has waited', async () => {
     const js = open(1);
     const gated = js.replaceSleep(answering(1, -1).ask);
     expect(await rejection(gated.submit(identity, [1]))).toMatchObject({
@@ -124,7 +124,7 @@ export function admissionContract(context: Context): void {
   });
 
   test.each([Infinity, 1e6])(
-    'an answer of %d ends with Blocked at the deadline, without another question (SLP-05, SLP-06)',
+    'an answer of %d ends with Blocked at the deadline, without another question',
     async (answer) => {
       const js = open(1);
       const timeout = 30;
@@ -142,7 +142,7 @@ export function admissionContract(context: Context): void {
     },
   );
 
-  test('an answer of Infinity waits until it is aborted (SLP-05)', async () => {
+  test('an answer of Infinity waits until it is aborted', async () => {
     const js = open(1);
     const { ask, times } = answering(Infinity);
     const controller = new AbortController();
@@ -155,7 +155,7 @@ export function admissionContract(context: Context): void {
     expect(times.length).toBe(1);
   });
 
-  test('what the gate throws comes out of submit as it is (SLP-07)', async () => {
+  test('what the gate throws comes out of submit as it is', async () => {
     const js = open(1);
     const error = new Error('gate is broken');
     const gated = js.replaceSleep(() => {
@@ -166,7 +166,7 @@ export function admissionContract(context: Context): void {
     expect([js.running, freeSlots(js)]).toEqual([0, 1]);
   });
 
-  test('a gate that says no leaves the slot to others (SLP-09)', async () => {
+  test('a gate that says no leaves the slot to others', async () => {
     const js = open(1);
     let isOpen = false;
     const gated = js.replaceSleep(() => (isOpen ? undefined : 5));
@@ -178,7 +178,7 @@ export function admissionContract(context: Context): void {
     expect(await (await vetoed).result()).toBe('vetoed');
   });
 
-  test('a gate that says no does not hold up the line behind it (SLP-09)', async () => {
+  test('a gate that says no does not hold up the line behind it', async () => {
     const js = open(1);
     const gate = makeGate();
     await js.submit(waitAt, [gate.file]);
@@ -193,7 +193,7 @@ export function admissionContract(context: Context): void {
     expect(await (await vetoed).result()).toBe('vetoed');
   });
 
-  test('a gate is asked again when a slot has come (SLP-09)', async () => {
+  test('a gate is asked again when a slot has come', async () => {
     const js = open(1);
     const gate = makeGate();
     await js.submit(waitAt, [gate.file]);
@@ -205,7 +205,7 @@ export function admissionContract(context: Context): void {
     expect(times.length).toBeGreaterThan(1);
   });
 
-  test('a gate that says no with timeout 0 is Blocked after one question (SLP-10)', async () => {
+  test('a gate that says no with timeout 0 is Blocked after one question', async () => {
     const js = open(1);
     const timeout = 0;
     for (const answer of [0, 5, Infinity]) {
@@ -222,7 +222,7 @@ export function admissionContract(context: Context): void {
     expect(freeSlots(js)).toBe(1);
   });
 
-  test('jobs finish and their callbacks run while the gate makes others wait (SLP-11, XC-24)', async () => {
+  test('jobs finish and their callbacks run while the gate makes others wait', async () => {
     const js = open(2);
     for (const isSync of [false, true]) {
       let isFinished = false;
@@ -237,7 +237,7 @@ export function admissionContract(context: Context): void {
     }
   });
 
-  test('a later gate replaces an earlier one, on the derived handle only (SLP-12, CON-14)', async () => {
+  test('a later gate replaces an earlier one, on the derived handle only', async () => {
     const js = open(1);
     const never = answering(Infinity);
     const gated = js.replaceSleep(never.ask);
@@ -248,7 +248,7 @@ export function admissionContract(context: Context): void {
     expect(never.times.length).toBe(0);
   });
 
-  test('the gate applies to each job of map (SLP-12, MAP-23)', async () => {
+  test('the gate applies to each job of map', async () => {
     const js = open(2);
     const { ask, times } = answering(undefined);
     const gated = js.replaceSleep(ask);

@@ -14,7 +14,7 @@ export function callbackContract(context: Context): void {
   const makeGate = useGates();
   const open = (slots: number): Jobserver => openJobserver({ context, slots });
 
-  test('callbacks run once each, in the order of their registration, before anybody hears of the end (CBK-01, CBK-02, CBK-06, CBK-13)', async () => {
+  test('callbacks run once each, in the order of their registration, before anybody hears of the end', async () => {
     const js = open(1);
     const gate = makeGate();
     const future = await js.submit(waitAt, [gate.file]);
@@ -34,7 +34,7 @@ export function callbackContract(context: Context): void {
     expect(called).toEqual(expected);
   });
 
-  test('a callback gets the arguments of its registration and nothing else (CBK-03, CBK-04)', async () => {
+  test('a callback gets the arguments of its registration and nothing else', async () => {
     const js = open(1);
     const future = js.submitSync(identity, [1]);
     const calls: unknown[][] = [];
@@ -54,7 +54,7 @@ export function callbackContract(context: Context): void {
     expect(calls[1]![2]).toBe(options);
   });
 
-  test('what is no function is refused at the registration (CBK-28)', async () => {
+  test('what is no function is refused at the registration', async () => {
     const js = open(1);
     const future = await js.submit(identity, [1]);
     for (const fn of [undefined, null, 5, 'fn', {}] as never[]) {
@@ -66,7 +66,7 @@ export function callbackContract(context: Context): void {
     expect(future.whenDone(() => undefined)).toBe(0);
   });
 
-  test('a callback of a finished future runs inside of whenDone (CBK-05)', async () => {
+  test('a callback of a finished future runs inside of whenDone', async () => {
     const js = open(1);
     const future = await js.submit(identity, [1]);
     await future.wait();
@@ -77,7 +77,7 @@ export function callbackContract(context: Context): void {
     expect(called).toEqual(['first', 'second']);
   });
 
-  test('callbacks run for every outcome (CBK-30)', async () => {
+  test('callbacks run for every outcome', async () => {
     const js = open(1);
     for (const fn of [identity, fail, die]) {
       const future = await js.submit(fn as typeof identity, ['x']);
@@ -88,7 +88,7 @@ export function callbackContract(context: Context): void {
     }
   });
 
-  test('in a callback the future is done, its worker gone and its slot free (CBK-07, FUT-52)', async () => {
+  test('in a callback the future is done, its worker gone and its slot free', async () => {
     const js = open(1);
     const future = await js.submit(identity, [7]);
     const pid = future.pid!;
@@ -106,7 +106,7 @@ export function callbackContract(context: Context): void {
     ]);
   });
 
-  test('a promise made in a callback resolves (CBK-07, CBK-26)', async () => {
+  test('a promise made in a callback resolves', async () => {
     const js = open(1);
     const future = await js.submit(identity<number>, [7]);
     const values: number[] = [];
@@ -122,7 +122,7 @@ export function callbackContract(context: Context): void {
     expect(values).toEqual([7]);
   });
 
-  test('a registration made in a callback runs after the earlier ones, at the same time (CBK-08)', async () => {
+  test('a registration made in a callback runs after the earlier ones, at the same time', async () => {
     const js = open(1);
     const gate = makeGate();
     const future = await js.submit(waitAt, [gate.file]);
@@ -140,7 +140,7 @@ export function callbackContract(context: Context): void {
     expect(numbers).toEqual([2]);
   });
 
-  test('a callback may register itself 20,000 times (CBK-09)', async () => {
+  test('a callback may register itself 20,000 times', async () => {
     const js = open(1);
     const gate = makeGate();
     const future = await js.submit(waitAt, [gate.file]);
@@ -157,7 +157,7 @@ export function callbackContract(context: Context): void {
     expect(calls).toBe(40_000);
   });
 
-  test('a callback may submit and wait, even with one slot (CBK-20)', async () => {
+  test('a callback may submit and wait, even with one slot', async () => {
     const js = open(1);
     const future = await js.submit(identity, [1]);
     const values: number[] = [];
@@ -174,7 +174,7 @@ export function callbackContract(context: Context): void {
     expect(values).toEqual([2, 3]);
   });
 
-  test('a callback may use other futures, and those that wait for it (CBK-29)', async () => {
+  test('a callback may use other futures, and those that wait for it', async () => {
     const js = open(2);
     const gate = makeGate();
     const slow = await js.submit(waitAt, [gate.file, 'slow']);
@@ -200,28 +200,25 @@ export function callbackContract(context: Context): void {
     ['close', (js) => js.close()],
   ];
 
-  test.each(endings)(
-    'a callback may call %s (REC-06, XC-46)',
-    async (_, end) => {
-      const js = open(2);
-      const gate = makeGate();
-      const futures = [
-        await js.submit(waitAt, [gate.file, 0]),
-        await js.submit(waitAt, [gate.file, 1]),
-      ];
-      const called: number[] = [];
-      let ended: unknown;
-      futures[0]!.whenDone(() => (ended = end(js)));
-      for (const [i, future] of futures.entries()) {
-        future.whenDone(() => called.push(i));
-      }
-      gate.open();
-      const values = await Promise.all(futures.map((each) => each.result()));
-      expect(values).toEqual([0, 1]);
-      expect(called.sort()).toEqual([0, 1]);
-      await ended;
-    },
-  );
+  test.each(endings)('a callback may call %s', async (_, end) => {
+    const js = open(2);
+    const gate = makeGate();
+    const futures = [
+      await js.submit(waitAt, [gate.file, 0]),
+      await js.submit(waitAt, [gate.file, 1]),
+    ];
+    const called: number[] = [];
+    let ended: unknown;
+    futures[0]!.whenDone(() => (ended = end(js)));
+    for (const [i, future] of futures.entries()) {
+      future.whenDone(() => called.push(i));
+    }
+    gate.open();
+    const values = await Promise.all(futures.map((each) => each.result()));
+    expect(values).toEqual([0, 1]);
+    expect(called.sort()).toEqual([0, 1]);
+    await ended;
+  });
 
   test('a callback runs in the async context of its registration', async () => {
     const js = open(1);

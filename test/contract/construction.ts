@@ -44,7 +44,7 @@ export function constructionContract(context: Context): void {
   });
 
   test.each(invalid)(
-    'a value that is no %s throws %s and opens nothing (CON-03, CON-04, CON-05, CON-08, CON-10, LIFE-10)',
+    'a value that is no %s throws %s and opens nothing',
     (name, code, values) => {
       const fds = readdirSync('/dev/fd').length;
       for (const value of values) {
@@ -68,7 +68,7 @@ export function constructionContract(context: Context): void {
     },
   );
 
-  test('options that are no object throw (CON-08)', () => {
+  test('options that are no object throw', () => {
     for (const options of [5, 'spawn', true, null]) {
       expect(thrown(() => new Jobserver(options as never))).toMatchObject(
         typeError,
@@ -76,34 +76,34 @@ export function constructionContract(context: Context): void {
     }
   });
 
-  test('too many slots name the limit and the request (CON-06)', () => {
+  test('too many slots name the limit and the request', () => {
     expect(thrown(() => new Jobserver({ context, slots: 1e9 }))).toMatchObject({
       message: expect.stringMatching(/4096.*1000000000/),
     });
   });
 
-  test('an unknown context names the legal ones (CON-10)', () => {
+  test('an unknown context names the legal ones', () => {
     const options = { slots: 1, context: 'thread' };
     expect(thrown(() => new Jobserver(options as never))).toMatchObject({
       message: expect.stringMatching(/'forkserver', 'spawn'.*thread/),
     });
   });
 
-  test('4096 slots are there at once, and run work (CON-07)', async () => {
+  test('4096 slots are there at once, and run work', async () => {
     const js = openJobserver({ context, slots: 4096 });
     expect(freeSlots(js)).toBe(4096);
     expect(await js.run(identity, 1)).toBe(1);
     expect(freeSlots(js)).toBe(4096);
   });
 
-  test('without slots there is one for each processor that may be used (CON-01)', async () => {
+  test('without slots there is one for each processor that may be used', async () => {
     const js = new Jobserver({ context });
     expect(js.slots).toBe(defaultSlots());
     await js.close();
   });
 
   (canPin ? test : test.skip)(
-    'a process on one processor gets one slot (CON-01)',
+    'a process on one processor gets one slot',
     () => {
       const program = `console.log(new (require(process.argv[1]).Jobserver)().slots)`;
       const node = [process.execPath, '-e', program, index];
@@ -136,7 +136,7 @@ export function constructionContract(context: Context): void {
     }
   });
 
-  test('context, slots and running jobs can be read from every handle (CON-11, CON-14, CON-17)', async () => {
+  test('context, slots and running jobs can be read from every handle', async () => {
     const js = openJobserver({ context, slots: 3 });
     const derived = js.reviseEnv({ A: '1' }).replaceSleep(() => undefined);
     for (const handle of [js, derived]) {

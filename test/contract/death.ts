@@ -34,7 +34,7 @@ export function deathContract(context: Context): void {
 
   // The process.exit of Jest's sandbox leads a fork past ours.
   testIf(context !== 'fork')(
-    'process.exit tells its code and where it was called (FUT-33, NOD-03)',
+    'process.exit tells its code and where it was called',
     async () => {
       const future = await open().submit(jobs.exitWith, [3]);
       const { pid } = future;
@@ -57,7 +57,7 @@ export function deathContract(context: Context): void {
   test.each([
     [4, 4],
     [2 ** 40 + 7, 7],
-  ])('an exit past Node has no cause (FUT-32): %d', async (code, exitCode) => {
+  ])('an exit past Node has no cause: %d', async (code, exitCode) => {
     const lost = await lossOf(open().run(jobs.exitByKernel, code));
     expect(lost).toMatchObject({ exitCode, signal: null });
     expect(lost.cause).toBeUndefined();
@@ -71,13 +71,13 @@ export function deathContract(context: Context): void {
     'SIGUSR1',
     'SIGUSR2',
     'SIGSEGV',
-  ] as const)('%s is told as the signal (FUT-30)', async (signal) => {
+  ] as const)('%s is told as the signal', async (signal) => {
     const lost = await lossOf(open().run(jobs.killSelf, signal));
     expect(lost).toMatchObject({ exitCode: null, signal });
   });
 
   testIf(hasEventLoop(context))(
-    'an uncaught exception is the cause (NOD-04)',
+    'an uncaught exception is the cause',
     async () => {
       const lost = await lossOf(open().run(jobs.throwLater));
       expect(lost.exitCode).toBe(1);
@@ -87,7 +87,7 @@ export function deathContract(context: Context): void {
   );
 
   testIf(hasEventLoop(context))(
-    'an unhandled rejection is the cause (NOD-05)',
+    'an unhandled rejection is the cause',
     async () => {
       const lost = await lossOf(open().run(jobs.rejectUnheard));
       expect(lost.cause).toMatchObject({ message: 'unheard' });
@@ -95,7 +95,7 @@ export function deathContract(context: Context): void {
   );
 
   testIf(hasEventLoop(context))(
-    'a promise that never settles is lost, not awaited (NOD-02)',
+    'a promise that never settles is lost, not awaited',
     async () => {
       const lost = await lossOf(open().run(jobs.neverSettle));
       expect((lost.cause as Error).message).toMatch(/never settled/);
@@ -118,7 +118,7 @@ export function deathContract(context: Context): void {
     ]);
   });
 
-  test('a job that closes all its fds is lost, and waits end in time (FUT-34, XC-05)', async () => {
+  test('a job that closes all its fds is lost, and waits end in time', async () => {
     const js = open();
     const future = await js.submit(jobs.closeEverything, [started()]);
     await untilStarted();
@@ -129,7 +129,7 @@ export function deathContract(context: Context): void {
     await lossOf(future.result());
   });
 
-  test('a job stopped within its result holds up no wait (XC-04, FUT-41)', async () => {
+  test('a job stopped within its result holds up no wait', async () => {
     const js = open();
     const future = await js.submit(jobs.hugeResult);
     future.kill('SIGSTOP');
@@ -139,7 +139,7 @@ export function deathContract(context: Context): void {
     expect((await future.result()).length).toBe(64 << 20);
   });
 
-  test('a result that is cut off is lost (XC-09)', async () => {
+  test('a result that is cut off is lost', async () => {
     const js = open();
     const future = await js.submit(jobs.hugeResult);
     // Some of it has arrived when the first turns are over.
@@ -150,7 +150,7 @@ export function deathContract(context: Context): void {
     expect(isLost || Buffer.isBuffer(outcome)).toBe(true);
   });
 
-  test('wait sends killSignal and sees the end (FUT-37, FUT-40)', async () => {
+  test('wait sends killSignal and sees the end', async () => {
     const js = open();
     const future = await js.submit(jobs.spin, [started()]);
     await untilStarted();
@@ -160,7 +160,7 @@ export function deathContract(context: Context): void {
     await lossOf(future.result());
   });
 
-  test('a pending wait does not keep a signal back (XC-08)', async () => {
+  test('a pending wait does not keep a signal back', async () => {
     const js = open();
     const future = await js.submit(jobs.spin);
     const pending = future.wait();
@@ -170,7 +170,7 @@ export function deathContract(context: Context): void {
   });
 
   test.each(['SIGNONE', 65, -1, 1.5, {}])(
-    'the signal %p is refused, and the job goes on (FUT-38)',
+    'the signal %p is refused, and the job goes on',
     async (signal) => {
       const js = open();
       const future = await js.submit(jobs.spin);
@@ -211,7 +211,7 @@ export function deathContract(context: Context): void {
     await expect(future.result()).rejects.toMatchObject({ name: 'AbortError' });
   });
 
-  test('what a job leaves behind does not keep it alive (NOD-06, CTX-11)', async () => {
+  test('what a job leaves behind does not keep it alive', async () => {
     const js = open();
     expect(await js.run(jobs.leaveThingsBehind)).toBe('left');
     const pid = await js.run(jobs.leaveProcessBehind);

@@ -44,7 +44,7 @@ export function executorContract(context: Context): void {
   const states = (work: readonly ExecutorFuture<unknown>[]): string[] =>
     work.map(({ state }) => state);
 
-  test('submit gives a promise for the value (EXE-01, EXE-02, EXE-20)', async () => {
+  test('submit gives a promise for the value', async () => {
     const executor = queue();
     const work = executor.submit(ends.sum, 1, 2, 3);
     expect(work).toBeInstanceOf(Promise);
@@ -55,7 +55,7 @@ export function executorContract(context: Context): void {
     expect(await work.finally(() => undefined)).toBe(6);
   });
 
-  test('an error has the class, the message and the stack of the job (EXE-03, XC-18)', async () => {
+  test('an error has the class, the message and the stack of the job', async () => {
     const error = (await rejection(
       queue().submit(ends.fail, 'on purpose'),
     )) as Error;
@@ -64,12 +64,12 @@ export function executorContract(context: Context): void {
     expect(error.stack).toContain('ending-jobs');
   });
 
-  test('an error can be a value (EXE-02)', async () => {
+  test('an error can be a value', async () => {
     const value = await queue().submit(identity<Error>, new RangeError('no'));
     expect(value).toBeInstanceOf(RangeError);
   });
 
-  test('a job that dies rejects its own promise only (EXE-04)', async () => {
+  test('a job that dies rejects its own promise only', async () => {
     const executor = queue();
     const work = [
       executor.submit(identity<number>, 1),
@@ -84,7 +84,7 @@ export function executorContract(context: Context): void {
   });
 
   testIf(isRemote(context))(
-    'what cannot be called or sent rejects, and the queue goes on (EXE-05)',
+    'what cannot be called or sent rejects, and the queue goes on',
     async () => {
       const executor = queue();
       const work = [
@@ -116,20 +116,20 @@ export function executorContract(context: Context): void {
     },
   );
 
-  test('what cannot be decoded is an error of one promise (XC-21)', async () => {
+  test('what cannot be decoded is an error of one promise', async () => {
     const executor = queue();
     const error = await rejection(executor.submit(jobs.throwUnreadable));
     expect(error).toBeInstanceOf(Error);
     expect(await executor.submit(identity<number>, 3)).toBe(3);
   });
 
-  test('10 MiB travel both ways (EXE-06, XC-19)', async () => {
+  test('10 MiB travel both ways', async () => {
     const bytes = new Uint8Array(10 << 20).fill(7);
     const back = await queue().submit(identity<Uint8Array>, bytes);
     expect(Buffer.from(back).equals(bytes)).toBe(true);
   });
 
-  test('work is pending, running, then finished (EXE-07)', async () => {
+  test('work is pending, running, then finished', async () => {
     const executor = queue(1);
     const gate = makeGate();
     const work = [1, 2].map((n) => executor.submit(waitAt, gate.file, n));
@@ -143,7 +143,7 @@ export function executorContract(context: Context): void {
     expect([executor.pending, executor.running]).toEqual([0, 0]);
   });
 
-  test('cancelled work never runs; what runs is not cancelled (EXE-08, EXE-09, XC-33)', async () => {
+  test('cancelled work never runs; what runs is not cancelled', async () => {
     const executor = queue(1);
     const gate = makeGate();
     const log = newLog();
@@ -171,7 +171,7 @@ export function executorContract(context: Context): void {
     expect(linesOf(log)).toEqual(['first', 'third']);
   });
 
-  test('work can be cancelled before anything is started (EXE-10)', async () => {
+  test('work can be cancelled before anything is started', async () => {
     const executor = queue();
     const log = newLog();
     for (let i = 0; i < 200; i++) {
@@ -182,7 +182,7 @@ export function executorContract(context: Context): void {
     expect(executor.completed).toBe(1);
   });
 
-  test('work starts in the order it was submitted (EXE-28)', async () => {
+  test('work starts in the order it was submitted', async () => {
     const executor = queue(1);
     const log = newLog();
     const names = Array.from({ length: 12 }, (_, i) => `${i}`);
@@ -243,7 +243,7 @@ export function executorContract(context: Context): void {
   });
 
   describe('shutdown', () => {
-    test('runs what is pending, then refuses (EXE-13, EXE-16, EXE-18, XC-16)', async () => {
+    test('runs what is pending, then refuses', async () => {
       let work: ExecutorFuture<number>[];
       const js = open(1);
       const executor = new JobserverExecutor(js);
@@ -261,11 +261,11 @@ export function executorContract(context: Context): void {
           code: 'ERR_JOBSERVER_EXECUTOR_SHUTDOWN',
         });
       }
-      // It was given the Jobserver, and leaves it open (EXE-26).
+      // It was given the Jobserver, and leaves it open.
       expect(await js.run(identity<number>, 6)).toBe(6);
     });
 
-    test('may cancel what is pending, also by a later call (EXE-14, EXE-17, XC-31)', async () => {
+    test('may cancel what is pending, also by a later call', async () => {
       const executor = queue(1);
       const gate = makeGate();
       const running = executor.submit(waitAt, gate.file, 7);
@@ -282,7 +282,7 @@ export function executorContract(context: Context): void {
       await Promise.all([first, second, executor.shutdown()]);
     });
 
-    test('without wait it returns at once (EXE-15)', async () => {
+    test('without wait it returns at once', async () => {
       const executor = queue(1);
       const gate = makeGate();
       const work = [1, 2].map((n) => executor.submit(waitAt, gate.file, n));
@@ -308,7 +308,7 @@ export function executorContract(context: Context): void {
     );
   });
 
-  test('a closed Jobserver rejects what is pending, not what runs (EXE-24)', async () => {
+  test('a closed Jobserver rejects what is pending, not what runs', async () => {
     const js = open(1);
     const executor = new JobserverExecutor(js);
     const gate = makeGate();
@@ -341,7 +341,7 @@ export function executorContract(context: Context): void {
     expect(await executor.submit(identity<number>, 2)).toBe(2);
   });
 
-  test('the controls of the handle apply (EXE-40, XC-15)', async () => {
+  test('the controls of the handle apply', async () => {
     let asked = 0;
     const js = open(1)
       .reviseEnv({ FROM_ENV: 'e' })
@@ -400,7 +400,7 @@ export function executorContract(context: Context): void {
   });
 
   describe('with others on the same slots', () => {
-    test('two executors make progress (EXE-27)', async () => {
+    test('two executors make progress', async () => {
       const js = open(1);
       const [a, b] = [new JobserverExecutor(js), new JobserverExecutor(js)];
       const values = [1, 2, 3, 4, 5, 6];
@@ -410,7 +410,7 @@ export function executorContract(context: Context): void {
       expect(await Promise.all(both)).toEqual([values, values]);
     });
 
-    test('direct jobs do not wait for the whole queue (EXE-29)', async () => {
+    test('direct jobs do not wait for the whole queue', async () => {
       const js = open(1);
       const executor = new JobserverExecutor(js);
       const gate = makeGate();
@@ -427,7 +427,7 @@ export function executorContract(context: Context): void {
       expect(linesOf(log).indexOf('direct')).toBe(1);
     });
 
-    test('queued, direct, mapped and nested work all end on one slot (EXE-29)', async () => {
+    test('queued, direct, mapped and nested work all end on one slot', async () => {
       const js = open(1);
       const executor = new JobserverExecutor(js);
       const values = [1, 2, 3, 4];
@@ -451,7 +451,7 @@ export function executorContract(context: Context): void {
       await executor.shutdown();
     });
 
-    test('100 calls of all kinds of ends on 2 slots (EXE-30, EXE-31)', async () => {
+    test('100 calls of all kinds of ends on 2 slots', async () => {
       const executor = queue(2);
       const work = Array.from({ length: 100 }, (_, i) => {
         if (i % 10 === 3) return executor.submit(ends.fail, `${i}`);
@@ -489,7 +489,7 @@ export function executorContract(context: Context): void {
     }
 
     test.each([1, 2, 100])(
-      'results come in the order of the items, chunkSize %p (EXE-35)',
+      'results come in the order of the items, chunkSize %p',
       async (chunkSize) => {
         const executor = queue();
         const items = [1, 2, 3, 4, 5];
@@ -503,7 +503,7 @@ export function executorContract(context: Context): void {
       },
     );
 
-    test('an error comes at its place (EXE-35)', async () => {
+    test('an error comes at its place', async () => {
       const results = queue().map(ends.failOnThree, [1, 2, 3, 4]);
       expect((await results.next()).value).toBe(1);
       expect((await results.next()).value).toBe(2);
@@ -523,7 +523,7 @@ export function executorContract(context: Context): void {
       });
     });
 
-    test('with bufferSize the input is read as results are (EXE-35)', async () => {
+    test('with bufferSize the input is read as results are', async () => {
       let read = 0;
       function* endless(): Generator<number> {
         for (;;) yield read++;
@@ -557,7 +557,7 @@ export function executorContract(context: Context): void {
       expect(executor.completed).toBeLessThan(5);
     });
 
-    test('when the time is up it is a TimeoutError (EXE-33, EXE-35)', async () => {
+    test('when the time is up it is a TimeoutError', async () => {
       const executor = queue(1);
       const gate = makeGate();
       const items = [gate.file, gate.file];
@@ -683,7 +683,7 @@ export function executorContract(context: Context): void {
       }
     });
 
-    test('its text tells its state (EXE-38)', async () => {
+    test('its text tells its state', async () => {
       const executor = queue(1);
       const gate = makeGate();
       const text = inspect(open(1));
@@ -764,20 +764,20 @@ export function executorContract(context: Context): void {
       expect(ended.stderr).toContain('nobody looks');
     });
 
-    test('cancelled work is observed already (EXE-08)', async () => {
+    test('cancelled work is observed already', async () => {
       expect(await run('cancelled')).toEqual({
         states: ['cancelled', 'cancelled', 'cancelled'],
       });
     });
 
-    test('a promise that is kept does not keep the executor (EXE-21)', async () => {
+    test('a promise that is kept does not keep the executor', async () => {
       expect(await run('retained', '--expose-gc')).toEqual({
         isGone: true,
         value: 1,
       });
     });
 
-    test('its own Jobserver is closed when the last work is over (EXE-26)', async () => {
+    test('its own Jobserver is closed when the last work is over', async () => {
       expect(await run('own')).toEqual({ values: [1, 2, 3] });
     });
   });

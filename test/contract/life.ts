@@ -76,7 +76,7 @@ export function lifeContract(context: Context): void {
     expect(await rejection(beside)).toMatchObject(closed);
   }
 
-  test('close refuses new work at once and waits for what runs (LIFE-02, REC-07)', async () => {
+  test('close refuses new work at once and waits for what runs', async () => {
     const js = open(2);
     const gate = makeGate();
     const futures = [
@@ -95,7 +95,7 @@ export function lifeContract(context: Context): void {
     await expectClosed(js);
   });
 
-  test('close ends after the callbacks of the last job (LIFE-06)', async () => {
+  test('close ends after the callbacks of the last job', async () => {
     const js = open(1);
     const gate = makeGate();
     const future = await js.submit(waitAt, [gate.file]);
@@ -108,7 +108,7 @@ export function lifeContract(context: Context): void {
   });
 
   test.each(['close', 'closeSync'] as const)(
-    '%s rejects the submissions that wait, whatever they wait for (XC-27)',
+    '%s rejects the submissions that wait, whatever they wait for',
     async (name) => {
       const js = open(1);
       const gate = makeGate();
@@ -132,7 +132,7 @@ export function lifeContract(context: Context): void {
     },
   );
 
-  test('closeSync leaves running jobs to their futures, and gives everything back at their end (FUT-48, XC-06, LIFE-05, LIFE-07)', async () => {
+  test('closeSync leaves running jobs to their futures, and gives everything back at their end', async () => {
     const fds = (): number => readdirSync('/dev/fd').length;
     const before = fds();
     const js = open(2);
@@ -159,7 +159,7 @@ export function lifeContract(context: Context): void {
 
   // The zygote of a forkserver tells of the end a moment later.
   testIf(context !== 'forkserver')(
-    'closeSync finishes what has ended, without waiting (LIFE-06)',
+    'closeSync finishes what has ended, without waiting',
     () => {
       const js = open(2);
       const gate = makeGate();
@@ -179,7 +179,7 @@ export function lifeContract(context: Context): void {
     },
   );
 
-  test('closing may be repeated, in every form (LIFE-03)', async () => {
+  test('closing may be repeated, in every form', async () => {
     const js = open(1);
     const gate = makeGate();
     await js.submit(waitAt, [gate.file]);
@@ -201,7 +201,7 @@ export function lifeContract(context: Context): void {
     await expectClosed(js);
   });
 
-  test('disposing is closing (LIFE-01, LIFE-04)', async () => {
+  test('disposing is closing', async () => {
     const sync = open(1);
     const gate = makeGate();
     const future = await sync.submit(waitAt, [gate.file, 1]);
@@ -218,7 +218,7 @@ export function lifeContract(context: Context): void {
   });
 
   test.each(['close', 'closeSync'] as const)(
-    'handles that share slots are closed together by %s, whichever it is called on (LIFE-04)',
+    'handles that share slots are closed together by %s, whichever it is called on',
     async (name) => {
       const derive = (js: Jobserver): Jobserver[] => {
         const env = js.reviseEnv({ A: '1' });
@@ -233,7 +233,7 @@ export function lifeContract(context: Context): void {
     },
   );
 
-  test('a closed handle still tells what it is, and gives closed handles (LIFE-12, CON-17)', async () => {
+  test('a closed handle still tells what it is, and gives closed handles', async () => {
     const js = open(2);
     await js.close();
     expect(inspect(js)).toBe(`Jobserver('${context}', running=0)`);
@@ -247,7 +247,7 @@ export function lifeContract(context: Context): void {
     }
   });
 
-  test('inspecting a handle tells its context and its running jobs (CON-17)', async () => {
+  test('inspecting a handle tells its context and its running jobs', async () => {
     const js = open(1);
     const gate = makeGate();
     expect(inspect(js)).toBe(`Jobserver('${context}', running=0)`);
@@ -256,7 +256,7 @@ export function lifeContract(context: Context): void {
     expect(`${inspect(js.reviseEnv({}))}`).toBe(inspect(js));
   });
 
-  test('a handle cannot be cloned to nowhere (CON-18)', () => {
+  test('a handle cannot be cloned to nowhere', () => {
     const js = open(1);
     expect(thrown(() => structuredClone(js))).toMatchObject({
       name: 'DataCloneError',
@@ -284,24 +284,24 @@ export function lifeContract(context: Context): void {
     return ended;
   };
 
-  test('a handle that is not used starts nothing and does not keep the process (CON-12, CON-13)', async () => {
+  test('a handle that is not used starts nothing and does not keep the process', async () => {
     const { stdout, stderr } = await run('idle');
     expect({ stdout, stderr }).toEqual({ stdout: '[]\n', stderr: '' });
   });
 
-  test('a job that runs or waits keeps the process (CTX-08)', async () => {
+  test('a job that runs or waits keeps the process', async () => {
     const files = [makeGate().file, makeGate().file];
     const { stderr } = await run('submitAndEnd', files);
     expect(stderr).toBe('');
     expect(files.map((file) => existsSync(file))).toEqual([true, true]);
   });
 
-  test('a handle that has finished its work does not keep the process (CTX-08)', async () => {
+  test('a handle that has finished its work does not keep the process', async () => {
     const { stdout, stderr } = await run('workAndEnd');
     expect({ stdout, stderr }).toEqual({ stdout: '[1,2]\n', stderr: '' });
   });
 
-  test('the fds of a dropped handle are closed with it (CON-13, LIFE-09)', async () => {
+  test('the fds of a dropped handle are closed with it', async () => {
     const flags = ['--expose-gc'];
     const { stdout, stderr } = await run('drop', [], { flags });
     expect({ stdout, stderr }).toEqual({ stdout: '{"lost":0}\n', stderr: '' });

@@ -100,7 +100,7 @@ export function mapContract(context: Context): void {
   const makeGate = useGates();
   const open = (slots: number): Jobserver => openJobserver({ context, slots });
 
-  test.each(names)('%s of nothing yields nothing (MAP-01)', async (name) => {
+  test.each(names)('%s of nothing yields nothing', async (name) => {
     const js = open(1);
     for (const items of [[], new Set(), counting(0)]) {
       expect(await collect(start(js, name, identity, items))).toEqual([]);
@@ -109,7 +109,7 @@ export function mapContract(context: Context): void {
     expect(await collect(start(js, name, identity, asAsync([])))).toEqual([]);
   });
 
-  test('map gives fn one item, starmap spreads it (MAP-02)', async () => {
+  test('map gives fn one item, starmap spreads it', async () => {
     const js = open(2);
     const items: [number, number][] = [
       [1, 2],
@@ -123,52 +123,46 @@ export function mapContract(context: Context): void {
     expect(await collect(js.starmap(sum, asAsync(items)))).toEqual([3, 7]);
   });
 
-  test.each(names)(
-    '%s takes an iterable, but no string and no Map (MAP-06, XC-35)',
-    (name) => {
-      const js = open(1);
-      const bad = ['ab', new Map([[1, 2]]), {}, 5, null, undefined, () => 1];
-      for (const items of bad) {
-        expect(thrown(() => start(js, name, identity, items))).toMatchObject(
-          typeError,
-        );
-      }
-      if (!name.endsWith('Sync')) return;
-      const items = asAsync([1]);
+  test.each(names)('%s takes an iterable, but no string and no Map', (name) => {
+    const js = open(1);
+    const bad = ['ab', new Map([[1, 2]]), {}, 5, null, undefined, () => 1];
+    for (const items of bad) {
       expect(thrown(() => start(js, name, identity, items))).toMatchObject(
         typeError,
       );
-    },
-  );
+    }
+    if (!name.endsWith('Sync')) return;
+    const items = asAsync([1]);
+    expect(thrown(() => start(js, name, identity, items))).toMatchObject(
+      typeError,
+    );
+  });
 
-  test.each(names)(
-    '%s checks function and options at the call (MAP-10, MAP-14, MAP-25, GEN-05, GEN-06, GEN-07)',
-    (name) => {
-      const js = open(1);
-      const call = (fn: unknown, options: object): unknown =>
-        thrown(() => start(js, name, fn, [], options));
-      for (const fn of [undefined, null, 5, {}]) {
-        expect(call(fn, {})).toMatchObject(typeError);
+  test.each(names)('%s checks function and options at the call', (name) => {
+    const js = open(1);
+    const call = (fn: unknown, options: object): unknown =>
+      thrown(() => start(js, name, fn, [], options));
+    for (const fn of [undefined, null, 5, {}]) {
+      expect(call(fn, {})).toMatchObject(typeError);
+    }
+    for (const option of ['chunkSize', 'bufferSize']) {
+      for (const size of [0, -1, 1.5, NaN, Infinity, true, '2', 2n, {}]) {
+        expect(call(identity, { [option]: size })).toMatchObject({
+          name: expect.stringMatching(/^(Type|Range)Error$/),
+          message: expect.stringContaining(option),
+        });
       }
-      for (const option of ['chunkSize', 'bufferSize']) {
-        for (const size of [0, -1, 1.5, NaN, Infinity, true, '2', 2n, {}]) {
-          expect(call(identity, { [option]: size })).toMatchObject({
-            name: expect.stringMatching(/^(Type|Range)Error$/),
-            message: expect.stringContaining(option),
-          });
-        }
-      }
-      for (const [timeout, error] of badTimeouts) {
-        expect(call(identity, { timeout })).toMatchObject(error);
-      }
-      expect(call(identity, { signal: 5 })).toMatchObject(typeError);
-      for (const options of [5, null, 'timeout'] as never[]) {
-        expect(call(identity, options)).toMatchObject(typeError);
-      }
-    },
-  );
+    }
+    for (const [timeout, error] of badTimeouts) {
+      expect(call(identity, { timeout })).toMatchObject(error);
+    }
+    expect(call(identity, { signal: 5 })).toMatchObject(typeError);
+    for (const options of [5, null, 'timeout'] as never[]) {
+      expect(call(identity, options)).toMatchObject(typeError);
+    }
+  });
 
-  test('results come in the order of the input, whatever ends first (MAP-07)', async () => {
+  test('results come in the order of the input, whatever ends first', async () => {
     const js = open(2);
     for (const isSync of [false, true]) {
       const [first, opened] = [makeGate(), makeGate()];
@@ -189,7 +183,7 @@ export function mapContract(context: Context): void {
   });
 
   test.each(names)(
-    '%s starts nothing before it is asked for a result (MAP-08)',
+    '%s starts nothing before it is asked for a result',
     async (name) => {
       const js = open(1);
       const item = name.startsWith('star') ? [1] : 1;
@@ -204,41 +198,33 @@ export function mapContract(context: Context): void {
     },
   );
 
-  test.each(plain)(
-    '%s reads its input at the call, once (MAP-12)',
-    async (name) => {
-      const js = open(1);
-      const input = counting(2);
-      const array = [{ n: 1 }];
-      const fromInput = start(js, name, identity, input);
-      const fromArray = start(js, name, identity, array);
-      expect([input.reads, input.isClosed]).toEqual([2, true]);
-      array.push({ n: 2 });
-      expect(await collect(fromInput)).toEqual([1, 2]);
-      expect(await collect(fromArray)).toEqual([{ n: 1 }]);
-      expect(input.reads).toBe(2);
-    },
-  );
+  test.each(plain)('%s reads its input at the call, once', async (name) => {
+    const js = open(1);
+    const input = counting(2);
+    const array = [{ n: 1 }];
+    const fromInput = start(js, name, identity, input);
+    const fromArray = start(js, name, identity, array);
+    expect([input.reads, input.isClosed]).toEqual([2, true]);
+    array.push({ n: 2 });
+    expect(await collect(fromInput)).toEqual([1, 2]);
+    expect(await collect(fromArray)).toEqual([{ n: 1 }]);
+    expect(input.reads).toBe(2);
+  });
+
+  test.each(plain)('%s makes chunkSize calls in one job', async (name) => {
+    const js = open(2);
+    const run = async (chunkSize: number): Promise<number[]> => {
+      const items = [1, 2, 3, 4, 5];
+      const pids = await collect(start(js, name, pidOf, items, { chunkSize }));
+      return pids.map((pid) => [...new Set(pids)].indexOf(pid));
+    };
+    expect(await run(1)).toEqual([0, 1, 2, 3, 4]);
+    expect(await run(2)).toEqual([0, 0, 1, 1, 2]);
+    expect(await run(9)).toEqual([0, 0, 0, 0, 0]);
+  });
 
   test.each(plain)(
-    '%s makes chunkSize calls in one job (MAP-09)',
-    async (name) => {
-      const js = open(2);
-      const run = async (chunkSize: number): Promise<number[]> => {
-        const items = [1, 2, 3, 4, 5];
-        const pids = await collect(
-          start(js, name, pidOf, items, { chunkSize }),
-        );
-        return pids.map((pid) => [...new Set(pids)].indexOf(pid));
-      };
-      expect(await run(1)).toEqual([0, 1, 2, 3, 4]);
-      expect(await run(2)).toEqual([0, 0, 1, 1, 2]);
-      expect(await run(9)).toEqual([0, 0, 0, 0, 0]);
-    },
-  );
-
-  test.each(plain)(
-    '%s throws what fn threw at its place, and is finished then (MAP-18)',
+    '%s throws what fn threw at its place, and is finished then',
     async (name) => {
       const js = open(2);
       const results = start(js, name, failOnThree, [1, 2, 3, 4]);
@@ -250,7 +236,7 @@ export function mapContract(context: Context): void {
   );
 
   test.each(plain)(
-    'one call that fails fails its whole chunk in %s (MAP-11)',
+    'one call that fails fails its whole chunk in %s',
     async (name) => {
       const js = open(2);
       const items = [1, 2, 5, 3, 4];
@@ -264,7 +250,7 @@ export function mapContract(context: Context): void {
     },
   );
 
-  test('the first result comes while later calls still wait for a slot (MAP-12, XC-34)', async () => {
+  test('the first result comes while later calls still wait for a slot', async () => {
     const js = open(1);
     for (const name of ['starmap', 'starmapSync'] as const) {
       const [opened, gate] = [makeGate(), makeGate()];
@@ -281,7 +267,7 @@ export function mapContract(context: Context): void {
     }
   });
 
-  test('work goes on while the reader is busy (MAP-08)', async () => {
+  test('work goes on while the reader is busy', async () => {
     const js = open(1);
     const opened = makeGate();
     opened.open();
@@ -298,7 +284,7 @@ export function mapContract(context: Context): void {
     [2, 1],
     [2, 3],
   ])(
-    'with bufferSize %d and chunkSize %d input is read as it is needed (MAP-13, MAP-22)',
+    'with bufferSize %d and chunkSize %d input is read as it is needed',
     async (bufferSize, chunkSize) => {
       const js = open(2);
       const options = { bufferSize, chunkSize };
@@ -329,7 +315,7 @@ export function mapContract(context: Context): void {
     [1, 1],
     [2, 3],
   ])(
-    'with bufferSize %d and chunkSize %d mapSync reads input as it is needed (MAP-13, MAP-22)',
+    'with bufferSize %d and chunkSize %d mapSync reads input as it is needed',
     (bufferSize, chunkSize) => {
       const js = open(1);
       const input = counting();
@@ -348,7 +334,7 @@ export function mapContract(context: Context): void {
     },
   );
 
-  test('no more than bufferSize jobs are outstanding (MAP-13)', async () => {
+  test('no more than bufferSize jobs are outstanding', async () => {
     const js = open(4);
     const gate = makeGate();
     const files = Array.from({ length: 6 }, () => gate.file);
@@ -360,7 +346,7 @@ export function mapContract(context: Context): void {
     expect((await all).length).toBe(6);
   });
 
-  test('an async input is read after the call, and its items as they come (MAP-12, MAP-13)', async () => {
+  test('an async input is read after the call, and its items as they come', async () => {
     const js = open(2);
     const input = counting(3);
     const results = js.map(identity, asAsync(input));
@@ -382,7 +368,7 @@ export function mapContract(context: Context): void {
   });
 
   test.each(names)(
-    'the input that fails, fails %s at this place, or at the call (MAP-15, MAP-18)',
+    'the input that fails, fails %s at this place, or at the call',
     async (name) => {
       const js = open(2);
       const error = new Error('input is broken');
@@ -404,7 +390,7 @@ export function mapContract(context: Context): void {
   );
 
   test.each(['starmap', 'starmapSync'] as const)(
-    '%s names the item that is no list of arguments (MAP-15, MAP-16, XC-35)',
+    '%s names the item that is no list of arguments',
     async (name) => {
       const js = open(2);
       const error = {
@@ -426,7 +412,7 @@ export function mapContract(context: Context): void {
   );
 
   test.each(plain)(
-    '%s is Blocked when the time is up, never earlier, and finished then (MAP-17, GEN-11)',
+    '%s is Blocked when the time is up, never earlier, and finished then',
     async (name) => {
       const js = open(1);
       const gate = makeGate();
@@ -449,7 +435,7 @@ export function mapContract(context: Context): void {
   );
 
   test.each(plain)(
-    'the timeout of %s covers the wait for a slot (MAP-17)',
+    'the timeout of %s covers the wait for a slot',
     async (name) => {
       const js = open(1);
       const gate = makeGate();
@@ -465,7 +451,7 @@ export function mapContract(context: Context): void {
   );
 
   test.each(plain)(
-    'the timeout of %s runs from the call on, also while nobody reads (MAP-17)',
+    'the timeout of %s runs from the call on, also while nobody reads',
     async (name) => {
       const js = open(1);
       const gate = makeGate();
@@ -478,7 +464,7 @@ export function mapContract(context: Context): void {
   );
 
   test.each(plain)(
-    'a %s that has been read to its end has given all back (MAP-22, MAP-26)',
+    'a %s that has been read to its end has given all back',
     async (name) => {
       const js = open(2);
       const items = Array.from({ length: 12 }, (_, i) => i);
@@ -489,14 +475,14 @@ export function mapContract(context: Context): void {
     },
   );
 
-  test('two maps on one slot both come to their end (MAP-22)', async () => {
+  test('two maps on one slot both come to their end', async () => {
     const js = open(1);
     const items = [1, 2, 3];
     const both = [js.map(identity, items), js.map(identity, items)];
     expect(await Promise.all(both.map(collect))).toEqual([items, items]);
   });
 
-  test('who leaves early starts no more, and what runs goes on (MAP-19)', async () => {
+  test('who leaves early starts no more, and what runs goes on', async () => {
     const js = open(2);
     const opened = makeGate();
     opened.open();
@@ -520,7 +506,7 @@ export function mapContract(context: Context): void {
     ]);
   });
 
-  test('who leaves mapSync early starts no more, and what runs goes on (MAP-19)', async () => {
+  test('who leaves mapSync early starts no more, and what runs goes on', async () => {
     const js = open(2);
     const opened = makeGate();
     opened.open();
@@ -534,34 +520,28 @@ export function mapContract(context: Context): void {
     expect(running).toBeLessThanOrEqual(2);
   });
 
-  test.each(plain)(
-    'an error of %s closes a lazy input (MAP-18)',
-    async (name) => {
-      const js = open(1);
-      const input = counting();
-      const options = { bufferSize: 1 };
-      const results = start(js, name, failOnThree, input, options);
-      expect((await collectUntilError(results)).length).toBe(3);
-      await until('the input to be closed', () => input.isClosed);
-      expect(input.reads).toBeLessThanOrEqual(4);
-    },
-  );
+  test.each(plain)('an error of %s closes a lazy input', async (name) => {
+    const js = open(1);
+    const input = counting();
+    const options = { bufferSize: 1 };
+    const results = start(js, name, failOnThree, input, options);
+    expect((await collectUntilError(results)).length).toBe(3);
+    await until('the input to be closed', () => input.isClosed);
+    expect(input.reads).toBeLessThanOrEqual(4);
+  });
 
-  test.each(names)(
-    '%s of a closed Jobserver fails (MAP-24, LIFE-02)',
-    async (name) => {
-      const js = open(1);
-      const item = name.startsWith('star') ? [1] : 1;
-      const early = start(js, name, identity, [item]);
-      await js.close();
-      expect(await collectUntilError(early)).toMatchObject([closed]);
-      const late = async (): Promise<unknown> =>
-        next(start(js, name, identity, [item]));
-      expect(await rejection(late())).toMatchObject(closed);
-    },
-  );
+  test.each(names)('%s of a closed Jobserver fails', async (name) => {
+    const js = open(1);
+    const item = name.startsWith('star') ? [1] : 1;
+    const early = start(js, name, identity, [item]);
+    await js.close();
+    expect(await collectUntilError(early)).toMatchObject([closed]);
+    const late = async (): Promise<unknown> =>
+      next(start(js, name, identity, [item]));
+    expect(await rejection(late())).toMatchObject(closed);
+  });
 
-  test('a Jobserver that closes ends its maps, which may be left then (MAP-21, XC-27)', async () => {
+  test('a Jobserver that closes ends its maps, which may be left then', async () => {
     const js = open(1);
     const opened = makeGate();
     opened.open();
@@ -583,7 +563,7 @@ export function mapContract(context: Context): void {
     await until('the jobs to end', () => other.running === 0);
   });
 
-  test.each(plain)('%s ends with an aborted signal (NOD-12)', async (name) => {
+  test.each(plain)('%s ends with an aborted signal', async (name) => {
     const js = open(1);
     const options = { signal: AbortSignal.abort() };
     const run = async (): Promise<unknown> =>
@@ -592,7 +572,7 @@ export function mapContract(context: Context): void {
     expect([js.running, freeSlots(js)]).toEqual([0, 1]);
   });
 
-  test('aborting ends the jobs of map, and those that wait (NOD-12)', async () => {
+  test('aborting ends the jobs of map, and those that wait', async () => {
     const js = open(1);
     const opened = makeGate();
     opened.open();
@@ -611,7 +591,7 @@ export function mapContract(context: Context): void {
     expect(existsSync(never.file)).toBe(false);
   });
 
-  test('aborting ends a map that waits for its input (NOD-12)', async () => {
+  test('aborting ends a map that waits for its input', async () => {
     const js = open(1);
     const controller = new AbortController();
     const { signal } = controller;
@@ -631,7 +611,7 @@ export function mapContract(context: Context): void {
     expect(await Promise.race([pending, later])).toMatchObject(aborted);
   });
 
-  test('the timeout ends a map that waits for its input (MAP-17)', async () => {
+  test('the timeout ends a map that waits for its input', async () => {
     const js = open(1);
     const silent = {
       async *[Symbol.asyncIterator]() {
@@ -644,7 +624,7 @@ export function mapContract(context: Context): void {
     expect(await next(results)).toBe('done');
   });
 
-  test('what a callback of another job throws is not lost in a map (MAP-21, XC-17)', async () => {
+  test('what a callback of another job throws is not lost in a map', async () => {
     const js = open(1);
     const [opened, held, gate] = [makeGate(), makeGate(), makeGate()];
     opened.open();
@@ -676,7 +656,7 @@ export function mapContract(context: Context): void {
     expect(told).toEqual([expect.objectContaining({ name: 'CallbackRaised' })]);
   });
 
-  test('calls that fail where nobody looks cause no unhandledRejection (MAP-27)', async () => {
+  test('calls that fail where nobody looks cause no unhandledRejection', async () => {
     const node = [...process.execArgv, programs, context];
     const { code, stdout, stderr } = await runNode(node);
     expect({ code, stdout, stderr }).toEqual({

@@ -34,7 +34,7 @@ export function nestingContract(context: Context, jobs: Jobs): void {
     rmSync(folder, { recursive: true });
   });
 
-  test('new Jobserver() in a job is the pool it runs under (decision 6)', async () => {
+  test('new Jobserver() in a job is the pool it runs under', async () => {
     const js = openJobserver({ context, slots: 3 });
     expect(await js.run(jobs.describePool)).toEqual({ slots: 3, context });
   });
@@ -48,7 +48,7 @@ export function nestingContract(context: Context, jobs: Jobs): void {
     expect(sums).toEqual([14, 41]);
   });
 
-  test('a handle deep in an argument works, as one object (NEST-01, NEST-03)', async () => {
+  test('a handle deep in an argument works, as one object', async () => {
     const js = openJobserver({ context, slots: 3 });
     const revised = js.reviseEnv({ NESTED_TEST: 'crossed' });
     const given = { deep: { handles: [revised, revised] } };
@@ -62,20 +62,20 @@ export function nestingContract(context: Context, jobs: Jobs): void {
     expect(await js.run(jobs.useHandle, given)).toEqual([true, 16, undefined]);
   });
 
-  test('recursion goes as deep as there are slots, then is Blocked (NEST-02, NEST-05)', async () => {
+  test('recursion goes as deep as there are slots, then is Blocked', async () => {
     const js = openJobserver({ context, slots: 3 });
     expect(await js.run(jobs.goDeeper, 2, 1)).toBe(2);
     await expect(js.run(jobs.goDeeper, 3, 1)).rejects.toThrow(Blocked);
     expect(await js.run(jobs.goDeeper, 2, 1)).toBe(2);
   });
 
-  test('recursion without slots goes to any depth (NEST-06)', async () => {
+  test('recursion without slots goes to any depth', async () => {
     const js = openJobserver({ context, slots: 1 });
     expect(await js.run(jobs.goDeeper, 4, 0)).toBe(4);
   });
 
   test.each([true, false])(
-    'a job that leaves jobs behind loses no slot; fails: %p (XC-03, NEST-09)',
+    'a job that leaves jobs behind loses no slot; fails: %p',
     async (fails) => {
       const js = openJobserver({ context, slots: 3 });
       const outcome = js.run(jobs.leaveJobsBehind, fails);
@@ -86,7 +86,7 @@ export function nestingContract(context: Context, jobs: Jobs): void {
   );
 
   test.each([null, 'SIGTERM'] as const)(
-    'the death of a job in the middle is noticed, and no slot is lost; orphanSignal %p (XC-01, XC-14)',
+    'the death of a job in the middle is noticed, and no slot is lost; orphanSignal %p',
     async (orphanSignal) => {
       const js = openJobserver({ context, slots: 3 });
       const go = join(folder, 'go');
@@ -106,7 +106,7 @@ export function nestingContract(context: Context, jobs: Jobs): void {
   );
 
   testIf(isRemote(context))(
-    'a program without a guard is told so, and starts no jobs without end (CTX-09)',
+    'a program without a guard is told so, and starts no jobs without end',
     async () => {
       const program = join(folder, 'unguarded.mjs');
       const main = require.resolve('../../dist/index.js');

@@ -35,7 +35,7 @@ export function nodeContract(context: Context): void {
     expect(await js.run(job)).toEqual(expected);
   });
 
-  test('no two jobs draw the same random numbers (NOD-17)', async () => {
+  test('no two jobs draw the same random numbers', async () => {
     const js = openJobserver({ context, slots: 2 });
     const drawn = await Promise.all(
       Array.from({ length: 6 }, () => js.run(jobs.drawRandom)),
@@ -46,7 +46,7 @@ export function nodeContract(context: Context): void {
     }
   });
 
-  test('the process has a title (CTX-07)', async () => {
+  test('the process has a title', async () => {
     const js = openJobserver({ context, slots: 1 });
     expect(await js.run(jobs.titleOfProcess)).toBe('jobserver-worker');
   });

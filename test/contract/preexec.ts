@@ -36,7 +36,7 @@ export function preexecContract(context: Context): void {
     return { file: gate.file, lines };
   }
 
-  test('replacePreexec takes a function only, and at once (PRE-01)', () => {
+  test('replacePreexec takes a function only, and at once', () => {
     const js = open(1);
     for (const fn of [undefined, null, 5, {}, true] as never[]) {
       expect(thrown(() => js.replacePreexec(fn))).toMatchObject({
@@ -48,7 +48,7 @@ export function preexecContract(context: Context): void {
 
   // A fork has the closure.
   testIf(isRemote(context))(
-    'a function that no other process can import is refused, by the first submit at the latest (PRE-01)',
+    'a function that no other process can import is refused, by the first submit at the latest',
     async () => {
       const js = open(1);
       const local = 1;
@@ -62,7 +62,7 @@ export function preexecContract(context: Context): void {
     },
   );
 
-  test('it runs once in each job, before fn, with its arguments and the revised environment (PRE-02, PRE-03, PRE-05, ENV-08)', async () => {
+  test('it runs once in each job, before fn, with its arguments and the revised environment', async () => {
     const log = openLog();
     const js = open(1)
       .reviseEnv({ JS_P: 'revised' })
@@ -85,12 +85,12 @@ export function preexecContract(context: Context): void {
     expect(await js.run(variables, 'JS_P')).toEqual({ JS_P: 'early' });
   });
 
-  test('null means nothing more, like undefined (PRE-05)', async () => {
+  test('null means nothing more, like undefined', async () => {
     const js = open(1).replacePreexec(returnNull);
     expect(await js.run(identity, 1)).toBe(1);
   });
 
-  test('what it throws is the outcome, and fn does not run (PRE-04)', async () => {
+  test('what it throws is the outcome, and fn does not run', async () => {
     const log = openLog();
     const js = open(1);
     const failing = js.replacePreexec(noteAndThrow, log.file, 'preexec');
@@ -103,7 +103,7 @@ export function preexecContract(context: Context): void {
     expect(freeSlots(js)).toBe(1);
   });
 
-  test('a Disposable is released after fn, also when fn throws (PRE-06)', async () => {
+  test('a Disposable is released after fn, also when fn throws', async () => {
     const log = openLog();
     const js = open(1).replacePreexec(disposable, log.file);
     expect(await js.run(noteAndReturn, log.file, 'fn', 7)).toBe(7);
@@ -115,7 +115,7 @@ export function preexecContract(context: Context): void {
   });
 
   testAsync(
-    'an AsyncDisposable is released after fn, and waited for (PRE-03, PRE-06)',
+    'an AsyncDisposable is released after fn, and waited for',
     async () => {
       const log = openLog();
       const js = open(1).replacePreexec(asyncDisposable, log.file);
@@ -124,7 +124,7 @@ export function preexecContract(context: Context): void {
     },
   );
 
-  test('any other value is a TypeError as the outcome, and fn does not run (PRE-08)', async () => {
+  test('any other value is a TypeError as the outcome, and fn does not run', async () => {
     const log = openLog();
     const js = open(1);
     for (const value of [1, 'text', true, {}, []]) {
@@ -138,7 +138,7 @@ export function preexecContract(context: Context): void {
     expect(log.lines()).toEqual([]);
   });
 
-  test('an error of the release replaces the value (PRE-09)', async () => {
+  test('an error of the release replaces the value', async () => {
     const js = open(1).replacePreexec(brokenDisposable);
     expect(await rejection(js.run(identity, 1))).toMatchObject({
       name: 'TypeError',
@@ -146,7 +146,7 @@ export function preexecContract(context: Context): void {
     });
   });
 
-  test('errors of both fn and release are told (PRE-09)', async () => {
+  test('errors of both fn and release are told', async () => {
     const js = open(1).replacePreexec(brokenDisposable);
     const error = await rejection(js.run(fail, 'fn is broken'));
     const { cause, suppressed } = error as {
@@ -157,7 +157,7 @@ export function preexecContract(context: Context): void {
     expect(cause ?? suppressed).toMatchObject({ message: 'fn is broken' });
   });
 
-  test('a later one replaces an earlier one, on the derived handle only (PRE-10, PRE-11)', async () => {
+  test('a later one replaces an earlier one, on the derived handle only', async () => {
     const js = open(1);
     const first = js.replacePreexec(setVariable, 'JS_P', 'first');
     const second = first.replacePreexec(setVariable, 'JS_Q', 'second');
@@ -174,14 +174,14 @@ export function preexecContract(context: Context): void {
     ]);
   });
 
-  test('a class is a TypeError, because nothing constructs it (PRE-12)', async () => {
+  test('a class is a TypeError, because nothing constructs it', async () => {
     const js = open(1);
     const run = async (): Promise<unknown> =>
       js.replacePreexec(Guard as never, 'log').run(identity, 1);
     expect(await rejection(run())).toMatchObject({ name: 'TypeError' });
   });
 
-  test('it runs once for each job of map (MAP-23)', async () => {
+  test('it runs once for each job of map', async () => {
     const log = openLog();
     const js = open(1).replacePreexec(note, log.file, 'preexec');
     const options = { chunkSize: 2 };

@@ -72,7 +72,7 @@ export function raisingContract(context: Context): void {
   }
 
   test.each([...ofFuture, ...ofJobserver, ...ofClosing])(
-    'what a callback throws while nobody waits comes out of the next %s (CBK-10, CBK-11, SUB-16)',
+    'what a callback throws while nobody waits comes out of the next %s',
     async (name, observe) => {
       const js = open(1);
       const cause = new Error('on purpose');
@@ -98,7 +98,7 @@ export function raisingContract(context: Context): void {
   const blocking = [...ofFuture].filter(([name]) => name !== 'done');
 
   test.each(blocking)(
-    'what a callback throws comes out of the %s that sees the end of the job (CBK-10, CBK-12)',
+    'what a callback throws comes out of the %s that sees the end of the job',
     async (name) => {
       const js = open(1);
       const { future, gate, called } = await submitRaising(js, 'on purpose');
@@ -118,7 +118,7 @@ export function raisingContract(context: Context): void {
   );
 
   test.each([...ofFuture, ['reclaimResources', ofJobserver[3]![1]] as const])(
-    'five callbacks that throw need five calls of %s, with no turn of the event loop between (CBK-11, CBK-14, CBK-22)',
+    'five callbacks that throw need five calls of %s, with no turn of the event loop between',
     async (name, observe) => {
       const js = open(1);
       const causes = ['a', 'b', 'c', 'd', 'e'];
@@ -138,7 +138,7 @@ export function raisingContract(context: Context): void {
     },
   );
 
-  test('submit rejects once for each callback that throws, and starts nothing (CBK-22, SUB-16)', async () => {
+  test('submit rejects once for each callback that throws, and starts nothing', async () => {
     const js = open(1);
     const { future, gate, called } = await submitRaising(js, 'a', 'b');
     gate.open();
@@ -152,7 +152,7 @@ export function raisingContract(context: Context): void {
     expect([called, await future.result()]).toEqual([[0, 1, 2], 'value']);
   });
 
-  test('the cause is what was thrown, whatever it is (CBK-10)', async () => {
+  test('the cause is what was thrown, whatever it is', async () => {
     const js = open(1);
     const causes = ['text', undefined, null, 42, { an: 'object' }];
     const { future, gate } = await submitRaising(js, ...causes);
@@ -165,7 +165,7 @@ export function raisingContract(context: Context): void {
     expect(await future.wait()).toBe(true);
   });
 
-  test('of several calls that wait, one rejects for each callback that throws (CBK-24)', async () => {
+  test('of several calls that wait, one rejects for each callback that throws', async () => {
     const js = open(1);
     for (const causes of [['a'], ['a', 'b']]) {
       const { future, gate, called } = await submitRaising(js, ...causes);
@@ -187,7 +187,7 @@ export function raisingContract(context: Context): void {
     }
   });
 
-  test('of several submissions that wait, exactly one rejects, and no slot is lost (SUB-16, XC-02)', async () => {
+  test('of several submissions that wait, exactly one rejects, and no slot is lost', async () => {
     const js = open(1);
     const { gate, called } = await submitRaising(js, 'on purpose');
     const waiting = [1, 2, 3].map((n) => js.run(identity, n));
@@ -203,7 +203,7 @@ export function raisingContract(context: Context): void {
     await until('the slot to be free', () => freeSlots(js) === 1);
   });
 
-  test('a submission asleep at its gate rejects, and no slot is lost (XC-02)', async () => {
+  test('a submission asleep at its gate rejects, and no slot is lost', async () => {
     const js = open(2);
     const { gate } = await submitRaising(js, 'on purpose');
     const sleepy = js.replaceSleep(() => 5).submit(identity, [1]);
@@ -212,7 +212,7 @@ export function raisingContract(context: Context): void {
     expect(freeSlots(js)).toBe(2);
   });
 
-  test('submitSync throws what a callback throws while it waits (SUB-16, SUB-29)', async () => {
+  test('submitSync throws what a callback throws while it waits', async () => {
     const js = open(1);
     const { future, gate, called } = await submitRaising(js, 'on purpose');
     gate.open();
@@ -226,7 +226,7 @@ export function raisingContract(context: Context): void {
     expect(called).toEqual([0, 1]);
   });
 
-  test('a call for another future does not throw what does not concern it (CBK-10)', async () => {
+  test('a call for another future does not throw what does not concern it', async () => {
     const js = open(2);
     const { future, gate, called } = await submitRaising(js, 'on purpose');
     const otherGate = makeGate();
@@ -241,7 +241,7 @@ export function raisingContract(context: Context): void {
     expect(future.done()).toBe(true);
   });
 
-  test('failures of several futures come out one by one, each once (CBK-22, REC-03)', async () => {
+  test('failures of several futures come out one by one, each once', async () => {
     const js = open(3);
     const all = [
       await submitRaising(js, 'a', 'b'),
@@ -264,7 +264,7 @@ export function raisingContract(context: Context): void {
     ]);
   });
 
-  test('a callback that throws in whenDone comes out of it, and has a number (CBK-16)', async () => {
+  test('a callback that throws in whenDone comes out of it, and has a number', async () => {
     const js = open(1);
     const future = await js.submit(identity, [1]);
     await future.wait();
@@ -283,7 +283,7 @@ export function raisingContract(context: Context): void {
     expect(await future.result()).toBe(1);
   });
 
-  test('whenDone tells of an earlier failure, and its own callback runs all the same (CBK-17)', async () => {
+  test('whenDone tells of an earlier failure, and its own callback runs all the same', async () => {
     const js = open(1);
     const { future, gate, called } = await submitRaising(js, 'earlier');
     gate.open();
@@ -297,7 +297,7 @@ export function raisingContract(context: Context): void {
     expect(future.done()).toBe(true);
   });
 
-  test('a CallbackRaised that leaves a callback is not wrapped again (CBK-18)', async () => {
+  test('a CallbackRaised that leaves a callback is not wrapped again', async () => {
     const js = open(2);
     const inner = await submitRaising(js, 'unseen', 'inner');
     const outer = await js.submit(identity, ['outer']);
@@ -329,7 +329,7 @@ export function raisingContract(context: Context): void {
       emitWarning.mock.calls.map(([warning]) => String(warning));
 
     test.each(ofClosing)(
-      '%s throws the first failure that nobody has fetched, and warns of the others (CBK-23)',
+      '%s throws the first failure that nobody has fetched, and warns of the others',
       async (_, close) => {
         const js = open(2);
         const causes = [new Error('a'), new RangeError('b'), 'c'];
@@ -383,7 +383,7 @@ export function raisingContract(context: Context): void {
       expect(warnings()).toEqual([]);
     });
 
-    test('a callback that throws after closeSync is told by its future (CBK-31)', async () => {
+    test('a callback that throws after closeSync is told by its future', async () => {
       const js = open(1);
       const { future, gate, called } = await submitRaising(js, 'a');
       js.closeSync();
@@ -395,7 +395,7 @@ export function raisingContract(context: Context): void {
     });
   });
 
-  test('a CallbackRaised has the number of its callback, and no other kind of number (CBK-15)', () => {
+  test('a CallbackRaised has the number of its callback, and no other kind of number', () => {
     const cause = new Error('on purpose');
     const error = new CallbackRaised(7, { cause });
     expect(error).toBeInstanceOf(Error);

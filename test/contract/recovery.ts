@@ -53,7 +53,7 @@ export function recoveryContract(context: Context): void {
   };
 
   test.each(Object.entries(endings))(
-    'a slot comes back after %s (SUB-14, SUB-20, FUT-19)',
+    'a slot comes back after %s',
     async (_, end) => {
       const js = open(1);
       await end(js);
@@ -63,7 +63,7 @@ export function recoveryContract(context: Context): void {
     },
   );
 
-  test('a slot comes back when the Future is dropped (SUB-23, REC-04)', async () => {
+  test('a slot comes back when the Future is dropped', async () => {
     const js = open(1);
     void (await js.submit(identity, [1]));
     await until('the slot to be back', () => freeSlots(js) === 1);
@@ -75,7 +75,7 @@ export function recoveryContract(context: Context): void {
     expect(freeSlots(js)).toBe(1);
   });
 
-  test('reclaimResources looks once, without an event loop, and returns nothing (REC-01, REC-05)', () => {
+  test('reclaimResources looks once, without an event loop, and returns nothing', () => {
     const js = open(2);
     const small = js.submitSync(pidOf);
     const large = js.submitSync(returnBytes, [3 << 20]);
@@ -93,14 +93,14 @@ export function recoveryContract(context: Context): void {
     expect(large.resultSync().length).toBe(3 << 20);
   });
 
-  test('submitSync reads the results that running jobs are stuck on (SUB-25, SUB-29)', () => {
+  test('submitSync reads the results that running jobs are stuck on', () => {
     const js = open(1);
     const large = js.submitSync(returnBytes, [1 << 20]);
     expect(js.submitSync(identity, [1]).resultSync()).toBe(1);
     expect(large.resultSync().length).toBe(1 << 20);
   });
 
-  test('an aborted signal stops a submission before it takes a slot (NOD-12)', async () => {
+  test('an aborted signal stops a submission before it takes a slot', async () => {
     const js = open(1);
     const reason = new Error('changed my mind');
     const options = { signal: AbortSignal.abort(reason) };
@@ -127,7 +127,7 @@ export function recoveryContract(context: Context): void {
     expect([js.running, freeSlots(js)]).toEqual([0, 1]);
   });
 
-  test('aborting a submission that waits leaves its place in line (NOD-12)', async () => {
+  test('aborting a submission that waits leaves its place in line', async () => {
     const js = open(1);
     const gate = makeGate();
     const holder = await js.submit(waitAt, [gate.file]);
@@ -144,7 +144,7 @@ export function recoveryContract(context: Context): void {
     expect(await (await second).result()).toBe(2);
   });
 
-  test('aborting 50 submissions by one signal rejects them all and leaves no listener (NOD-12)', async () => {
+  test('aborting 50 submissions by one signal rejects them all and leaves no listener', async () => {
     const js = open(1);
     const controller = new AbortController();
     const { signal } = controller;
@@ -160,7 +160,7 @@ export function recoveryContract(context: Context): void {
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
-  test('a finished job forgets its signal (NOD-12)', async () => {
+  test('a finished job forgets its signal', async () => {
     const js = open(1);
     const controller = new AbortController();
     const { signal } = controller;
@@ -183,11 +183,11 @@ export function recoveryContract(context: Context): void {
     expect(await run('shareSignal')).toEqual({ aborted: 51 });
   });
 
-  test('waits of more than 24 days give no warning (GEN-08, SLP-05)', async () => {
+  test('waits of more than 24 days give no warning', async () => {
     expect(await run('waitLong')).toEqual({ values: [1, 2, 3, 4] });
   });
 
-  test('without a descriptor left submit fails with EMFILE and costs no slot (SUB-21, XC-10)', async () => {
+  test('without a descriptor left submit fails with EMFILE and costs no slot', async () => {
     const found = await run('exhaustFds');
     expect(found.codes).toContain('EMFILE');
     expect(found.codes.filter((code: string) => code !== 'EMFILE')).toEqual(

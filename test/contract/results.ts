@@ -24,7 +24,7 @@ export function resultContract(context: Context): void {
       (error: unknown) => error,
     );
 
-  test('values of all kinds arrive as they are (FUT-08, FUT-26, FUT-28)', async () => {
+  test('values of all kinds arrive as they are', async () => {
     const got = await open().run(jobs.giveKinds);
     const twice = got['twice'] as [unknown, unknown];
     const cyclic = got['cyclic'] as { self: unknown };
@@ -39,7 +39,7 @@ export function resultContract(context: Context): void {
   });
 
   test.each([undefined, null, 0, -0, NaN, '', false, 3n])(
-    '%p is a result and an argument like any other (FUT-08)',
+    '%p is a result and an argument like any other',
     async (value) => {
       const js = open();
       const got = await js.run(identity<unknown>, value);
@@ -47,14 +47,14 @@ export function resultContract(context: Context): void {
     },
   );
 
-  test('a result is the same object at each call (FUT-04)', async () => {
+  test('a result is the same object at each call', async () => {
     const future = await open().submit(jobs.giveKinds);
     const first = await future.result();
     expect(await future.result()).toBe(first);
     expect(future.resultSync()).toBe(first);
   });
 
-  test('a thrown error keeps class, fields, cause and stack (FUT-09 to FUT-15)', async () => {
+  test('a thrown error keeps class, fields, cause and stack', async () => {
     const future = await open().submit(jobs.throwRich);
     const error = (await thrownBy(future.result())) as Error;
     expect(error).toBeInstanceOf(TypeError);
@@ -81,18 +81,18 @@ export function resultContract(context: Context): void {
   });
 
   test.each([42, null, undefined, 'text', { a: 1 }])(
-    'a thrown %p is thrown again (FUT-13)',
+    'a thrown %p is thrown again',
     async (value) => {
       const js = open();
       expect(await thrownBy(js.run(jobs.throwThis, value))).toEqual(value);
     },
   );
 
-  test('a returned error is a value (FUT-10)', async () => {
+  test('a returned error is a value', async () => {
     expect(await open().run(jobs.returnError)).toBeInstanceOf(URIError);
   });
 
-  test('errors of the library keep their class (R11, XC-22, NEST-05)', async () => {
+  test('errors of the library keep their class', async () => {
     const js = open();
     const run = (kind: string): Promise<unknown> =>
       thrownBy(js.run(jobs.throwLibraryError, kind));
@@ -109,20 +109,17 @@ export function resultContract(context: Context): void {
     ['a function within', jobs.returnFunctionWithin, /deep\[0\]\.fn/],
     ['too deep a value', jobs.returnTooDeep, /result/],
     ['a getter that throws', jobs.returnThrowingGetter, /value/],
-  ])(
-    '%s is an error of that one future (FUT-19 to FUT-21)',
-    async (_, job, path) => {
-      const js = open();
-      await expect(js.run(job)).rejects.toMatchObject({
-        code: 'ERR_JOBSERVER_NOT_SERIALIZABLE',
-        message: expect.stringMatching(path),
-      });
-      expect(await js.run(identity, 1)).toBe(1);
-    },
-  );
+  ])('%s is an error of that one future', async (_, job, path) => {
+    const js = open();
+    await expect(js.run(job)).rejects.toMatchObject({
+      code: 'ERR_JOBSERVER_NOT_SERIALIZABLE',
+      message: expect.stringMatching(path),
+    });
+    expect(await js.run(identity, 1)).toBe(1);
+  });
 
   testIf(isRemote(context))(
-    'an argument that cannot be sent costs no slot (CTX-03)',
+    'an argument that cannot be sent costs no slot',
     async () => {
       const js = open(1);
       await expect(
@@ -141,7 +138,7 @@ export function resultContract(context: Context): void {
   );
 
   testIf(hasEventLoop(context))(
-    'promises and thenables are awaited (NOD-01)',
+    'promises and thenables are awaited',
     async () => {
       const js = open();
       expect(await js.run(jobs.resolveLater, 'late')).toBe('late');
@@ -149,20 +146,17 @@ export function resultContract(context: Context): void {
     },
   );
 
-  testIf(isRemote(context))(
-    'functions travel in all their forms (NOD-09)',
-    async () => {
-      const js = open();
-      expect(await js.run(jobs.Tools.double, 4)).toBe(8);
-      const file = pathToFileURL(require.resolve('../fixtures/result-jobs.js'));
-      const url = new URL('#Tools.double', file);
-      expect(await js.run(url, 5)).toBe(10);
-      expect(await js.run(url.href, 6)).toBe(12);
-      expect(await js.run(Math.hypot, 3, 4)).toBe(5);
-      const zipped = await js.run(brotliCompressSync, Buffer.from('text'));
-      expect(brotliDecompressSync(zipped).toString()).toBe('text');
-    },
-  );
+  testIf(isRemote(context))('functions travel in all their forms', async () => {
+    const js = open();
+    expect(await js.run(jobs.Tools.double, 4)).toBe(8);
+    const file = pathToFileURL(require.resolve('../fixtures/result-jobs.js'));
+    const url = new URL('#Tools.double', file);
+    expect(await js.run(url, 5)).toBe(10);
+    expect(await js.run(url.href, 6)).toBe(12);
+    expect(await js.run(Math.hypot, 3, 4)).toBe(5);
+    const zipped = await js.run(brotliCompressSync, Buffer.from('text'));
+    expect(brotliDecompressSync(zipped).toString()).toBe('text');
+  });
 
   testIf(isRemote(context))(
     'functions that no job could find are refused',
@@ -179,22 +173,19 @@ export function resultContract(context: Context): void {
     },
   );
 
-  testIf(isRemote(context))(
-    'arguments are captured at the call (SUB-05, decision 7)',
-    async () => {
-      const js = open(1);
-      const holder = await js.submit(jobs.resolveLater, ['holds']);
-      const item = { n: 1 };
-      const args: [{ n: number }] = [item];
-      const submitted = js.submit(identity, args);
-      item.n = 2;
-      args.length = 0 as never;
-      expect(await holder.result()).toBe('holds');
-      expect(await (await submitted).result()).toEqual({ n: 1 });
-    },
-  );
+  testIf(isRemote(context))('arguments are captured at the call', async () => {
+    const js = open(1);
+    const holder = await js.submit(jobs.resolveLater, ['holds']);
+    const item = { n: 1 };
+    const args: [{ n: number }] = [item];
+    const submitted = js.submit(identity, args);
+    item.n = 2;
+    args.length = 0 as never;
+    expect(await holder.result()).toBe('holds');
+    expect(await (await submitted).result()).toEqual({ n: 1 });
+  });
 
-  test('32 MiB travel both ways (FUT-29)', async () => {
+  test('32 MiB travel both ways', async () => {
     const bytes = Buffer.alloc(32 << 20, 9);
     const got = (await open().run(identity, bytes)) as Buffer;
     expect(bytes.equals(got)).toBe(true);
@@ -217,7 +208,7 @@ export function resultContract(context: Context): void {
     expect(longest).toBeLessThan(5000);
   }, 120_000);
 
-  test('large results that nobody reads hold up nobody (SUB-25, SUB-29, REC-05)', () => {
+  test('large results that nobody reads hold up nobody', () => {
     const js = open(2);
     const futures = [1, 2, 3, 4, 5].map((n) =>
       js.submitSync(jobs.giveBytes, [n << 20]),

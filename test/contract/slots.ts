@@ -38,7 +38,7 @@ export function slotContract(context: Context): void {
   describe('admission', () => admissionContract(context));
 
   test.each([4, 2, 1])(
-    '%d slots run as many jobs at once, and never more (CON-16, SUB-22)',
+    '%d slots run as many jobs at once, and never more',
     async (slots) => {
       const js = open(slots);
       const gate = makeGate();
@@ -57,7 +57,7 @@ export function slotContract(context: Context): void {
     },
   );
 
-  test('a job starts only when the worker whose slot it takes is gone (SUB-22, FUT-52)', async () => {
+  test('a job starts only when the worker whose slot it takes is gone', async () => {
     const js = open(1);
     const first = await js.submit(identity, [1]);
     const pid = first.pid!;
@@ -65,7 +65,7 @@ export function slotContract(context: Context): void {
     expect(thrown(() => process.kill(pid, 0))).toMatchObject({ code: 'ESRCH' });
   });
 
-  test('jobs that wait for a slot start in the order of their submission (SUB-26)', async () => {
+  test('jobs that wait for a slot start in the order of their submission', async () => {
     const js = open(1);
     const gate = makeGate();
     await js.submit(waitAt, [gate.file]);
@@ -81,7 +81,7 @@ export function slotContract(context: Context): void {
     expect(times).toEqual([...times].sort((a, b) => a - b));
   });
 
-  test('submitSync takes its turn behind submissions that wait (SUB-26)', async () => {
+  test('submitSync takes its turn behind submissions that wait', async () => {
     const js = open(1);
     const gate = makeGate();
     await js.submit(waitAt, [gate.file]);
@@ -92,7 +92,7 @@ export function slotContract(context: Context): void {
     expect(times).toEqual([...times].sort((a, b) => a - b));
   });
 
-  test('nobody overtakes a submission that waits, even with a slot in sight (SUB-26)', async () => {
+  test('nobody overtakes a submission that waits, even with a slot in sight', async () => {
     const js = open(1);
     const gate = makeGate();
     const holder = await js.submit(waitAt, [gate.file]);
@@ -104,14 +104,14 @@ export function slotContract(context: Context): void {
     expect(await first.result()).toBeLessThan(await second.result());
   });
 
-  test('50 submissions at once are all served (SUB-26)', async () => {
+  test('50 submissions at once are all served', async () => {
     const js = open(4);
     const items = Array.from({ length: 50 }, (_, i) => i);
     const jobs = items.map((item) => js.run(identity, item));
     expect(await Promise.all(jobs)).toEqual(items);
   });
 
-  test('20 submissions on 2 slots go on although nobody reads a result (SUB-15, SUB-18)', async () => {
+  test('20 submissions on 2 slots go on although nobody reads a result', async () => {
     const js = open(2);
     const futures = [];
     for (let i = 0; i < 10; i++) futures.push(await js.submit(identity, [i]));
@@ -120,7 +120,7 @@ export function slotContract(context: Context): void {
     expect(values).toEqual(Array.from({ length: 20 }, (_, i) => i));
   });
 
-  test('the event loop goes on while submit waits (SUB-09)', async () => {
+  test('the event loop goes on while submit waits', async () => {
     const js = open(1);
     const gate = makeGate();
     await js.submit(waitAt, [gate.file]);
@@ -130,7 +130,7 @@ export function slotContract(context: Context): void {
     expect(await (await waiting).result()).toBe(1);
   });
 
-  test('consume 0 runs beside the slots and gives none back (SUB-12, SUB-13)', async () => {
+  test('consume 0 runs beside the slots and gives none back', async () => {
     const js = open(1);
     const gate = makeGate();
     const options = { consume: 0, timeout: 0 } as const;
@@ -154,7 +154,7 @@ export function slotContract(context: Context): void {
     expect(freeSlots(js)).toBe(1);
   });
 
-  test('consume is 0 or 1 and nothing else (SUB-11)', async () => {
+  test('consume is 0 or 1 and nothing else', async () => {
     const js = open(1);
     const bad = [2, -1, 99, 0.5, NaN, true, false, '1', 1n, {}, null];
     for (const consume of bad as never[]) {
@@ -173,7 +173,7 @@ export function slotContract(context: Context): void {
     expect([js.running, freeSlots(js)]).toEqual([0, 1]);
   });
 
-  test('submit with timeout 0 rejects with Blocked when no slot is free (SUB-09, SUB-10, GEN-09)', async () => {
+  test('submit with timeout 0 rejects with Blocked when no slot is free', async () => {
     const js = open(1);
     const gate = makeGate();
     const options = { timeout: 0 };
@@ -190,7 +190,7 @@ export function slotContract(context: Context): void {
     expect(js.submitSync(identity, [2], options).resultSync()).toBe(2);
   });
 
-  test('the wait for a slot never ends early (GEN-11, SUB-09)', async () => {
+  test('the wait for a slot never ends early', async () => {
     const js = open(1);
     await js.submit(waitAt, [makeGate().file]);
     for (const timeout of [0.5, 20.25]) {
@@ -206,7 +206,7 @@ export function slotContract(context: Context): void {
     }
   });
 
-  test('a timeout starts at the call, not when the event loop has its turn (GEN-10)', async () => {
+  test('a timeout starts at the call, not when the event loop has its turn', async () => {
     const js = open(1);
     await js.submit(waitAt, [makeGate().file]);
     const order: string[] = [];
@@ -221,7 +221,7 @@ export function slotContract(context: Context): void {
     expect(order).toEqual(['first', 'second']);
   });
 
-  test('submissions that time out leave nothing behind (SUB-27)', async () => {
+  test('submissions that time out leave nothing behind', async () => {
     const js = open(1);
     const gate = makeGate();
     const holder = await js.submit(waitAt, [gate.file]);
@@ -238,7 +238,7 @@ export function slotContract(context: Context): void {
     expect(await js.run(identity, 1)).toBe(1);
   });
 
-  test('a slot that comes back at the deadline is never lost (SUB-27)', async () => {
+  test('a slot that comes back at the deadline is never lost', async () => {
     const js = open(1);
     for (let round = 0; round < 4; round++) {
       const gate = makeGate();
@@ -259,7 +259,7 @@ export function slotContract(context: Context): void {
     }
   });
 
-  test('bad timeouts are refused before a slot is taken (GEN-05, GEN-06, GEN-07)', async () => {
+  test('bad timeouts are refused before a slot is taken', async () => {
     const js = open(1);
     for (const [timeout, error] of badTimeouts) {
       const options = { timeout } as never;
@@ -273,7 +273,7 @@ export function slotContract(context: Context): void {
     expect([js.running, freeSlots(js)]).toEqual([0, 1]);
   });
 
-  test('null and undefined wait for ever, and -0 is 0 (GEN-06, GEN-08)', async () => {
+  test('null and undefined wait for ever, and -0 is 0', async () => {
     const js = open(1);
     const gate = makeGate();
     await js.submit(waitAt, [gate.file]);
@@ -287,7 +287,7 @@ export function slotContract(context: Context): void {
     for (const each of waiting) expect(await (await each).result()).toBe(1);
   });
 
-  test('a timeout of more than 24 days does not end at once (GEN-08)', async () => {
+  test('a timeout of more than 24 days does not end at once', async () => {
     const js = open(1);
     const gate = makeGate();
     await js.submit(waitAt, [gate.file]);
@@ -303,7 +303,7 @@ export function slotContract(context: Context): void {
     expect(js.submitSync(identity, [1], { timeout }).resultSync()).toBe(1);
   });
 
-  test('args that are no list are refused before a slot is taken (SUB-05, SUB-06, XC-35)', async () => {
+  test('args that are no list are refused before a slot is taken', async () => {
     const js = open(1);
     for (const args of ['abc', 5, null, {}, true, new Map([[1, 2]]), 5n]) {
       const error = {
@@ -320,7 +320,7 @@ export function slotContract(context: Context): void {
     expect([js.running, freeSlots(js)]).toEqual([0, 1]);
   });
 
-  test('what is no function is refused before a slot is taken (SUB-04)', async () => {
+  test('what is no function is refused before a slot is taken', async () => {
     const js = open(1);
     for (const fn of [undefined, null, 5, {}, true, Symbol('fn')] as never[]) {
       expect(await rejection(js.submit(fn))).toMatchObject(typeError);
@@ -330,7 +330,7 @@ export function slotContract(context: Context): void {
     expect([js.running, freeSlots(js)]).toEqual([0, 1]);
   });
 
-  test('options that are no object are refused (SUB-08)', async () => {
+  test('options that are no object are refused', async () => {
     const js = open(1);
     for (const options of [5, 'timeout', null, true] as never[]) {
       expect(await rejection(js.submit(identity, [1], options))).toMatchObject(
@@ -342,7 +342,7 @@ export function slotContract(context: Context): void {
     }
   });
 
-  test('any iterable gives the arguments, which are read once, at the call (SUB-05, SUB-07)', async () => {
+  test('any iterable gives the arguments, which are read once, at the call', async () => {
     const js = open(1);
     const gate = makeGate();
     const holder = await js.submit(waitAt, [gate.file]);
@@ -376,7 +376,7 @@ export function slotContract(context: Context): void {
     expect(reads).toBe(1);
   });
 
-  test('function and args are checked before the handle, the handle before the options (SUB-08)', async () => {
+  test('function and args are checked before the handle, the handle before the options', async () => {
     const js = open(1);
     await js.close();
     const refused = (fn: unknown, args: unknown, options: object) =>
@@ -389,7 +389,7 @@ export function slotContract(context: Context): void {
 
   // A fork has the memory of its parent: nothing is encoded.
   testIf(isRemote(context))(
-    'args that cannot be sent are refused at once, without waiting for a slot (CTX-03, SUB-20)',
+    'args that cannot be sent are refused at once, without waiting for a slot',
     async () => {
       const js = open(1);
       const gate = makeGate();

@@ -25,7 +25,7 @@ export function terminalContract(context: Context): void {
     ...args,
   ];
 
-  test('all that a job writes arrives, before what its parent writes then (NOD-07)', () => {
+  test('all that a job writes arrives, before what its parent writes then', () => {
     const { stdout, stderr } = spawnSync(
       process.execPath,
       argv('write', context),
@@ -73,7 +73,7 @@ export function terminalContract(context: Context): void {
     }
   };
 
-  test('Ctrl-C ends the parent and its jobs, and nobody says a word (NOD-19)', async () => {
+  test('Ctrl-C ends the parent and its jobs, and nobody says a word', async () => {
     const { parent, pids, output } = await start();
     process.kill(-parent.pid!, 'SIGINT');
     expect(await once(parent, 'close')).toEqual([null, 'SIGINT']);

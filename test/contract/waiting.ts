@@ -33,7 +33,7 @@ export function waitingContract(context: Context): void {
   describe('callbacks', () => callbackContract(context));
   describe('callbacks that throw', () => raisingContract(context));
 
-  test('a job is not done before it has ended, and then it is for ever (FUT-01, FUT-02, FUT-04, FUT-06)', async () => {
+  test('a job is not done before it has ended, and then it is for ever', async () => {
     const js = open(1);
     const gate = makeGate();
     const future = await js.submit(waitAt, [gate.file, { big: 1n }]);
@@ -72,7 +72,7 @@ export function waitingContract(context: Context): void {
     expect([isDone, value, await second.result()]).toEqual([true, 'first', 2]);
   });
 
-  test('waitSync and resultSync wait without an event loop (FUT-02, FUT-04)', () => {
+  test('waitSync and resultSync wait without an event loop', () => {
     const js = open(1);
     const future = js.submitSync(returnBytes, [200_000]);
     expect(future.waitSync()).toBe(true);
@@ -80,7 +80,7 @@ export function waitingContract(context: Context): void {
     expect(js.submitSync(identity, [1]).resultSync()).toBe(1);
   });
 
-  test('done never waits, and sees the end by itself (FUT-01, FUT-54)', () => {
+  test('done never waits, and sees the end by itself', () => {
     const js = open(1);
     const future = js.submitSync(returnBytes, [3 << 20]);
     const end = Date.now() + 20_000 * timeoutFactor;
@@ -88,7 +88,7 @@ export function waitingContract(context: Context): void {
     expect(future.resultSync({ timeout: 0 }).length).toBe(3 << 20);
   });
 
-  test('no wait ends early (GEN-11, FUT-03, FUT-05)', async () => {
+  test('no wait ends early', async () => {
     const js = open(1);
     const future = await js.submit(waitAt, [makeGate().file]);
     for (const timeout of [0.5, 20.25]) {
@@ -108,7 +108,7 @@ export function waitingContract(context: Context): void {
     }
   });
 
-  test('bad timeouts are refused, and the future takes no harm (GEN-05, GEN-06, GEN-07, FUT-07)', async () => {
+  test('bad timeouts are refused, and the future takes no harm', async () => {
     const js = open(1);
     const gate = makeGate();
     const future = await js.submit(waitAt, [gate.file, 7]);
@@ -129,7 +129,7 @@ export function waitingContract(context: Context): void {
     expect(await future.result({ timeout: null as never })).toBe(7);
   });
 
-  test('waits of more than 24 days do not end at once (GEN-08)', async () => {
+  test('waits of more than 24 days do not end at once', async () => {
     const js = open(1);
     const gate = makeGate();
     const future = await js.submit(waitAt, [gate.file, 7]);
@@ -148,7 +148,7 @@ export function waitingContract(context: Context): void {
     expect(await Promise.all(results)).toEqual([7, 7, 7]);
   });
 
-  test('10,000 waits that time out leave no timer and do not disturb the next (FUT-56)', async () => {
+  test('10,000 waits that time out leave no timer and do not disturb the next', async () => {
     const js = open(1);
     const gate = makeGate();
     const future = await js.submit(waitAt, [gate.file, 7]);
@@ -167,7 +167,7 @@ export function waitingContract(context: Context): void {
     expect(await future.result()).toBe(7);
   });
 
-  test('calls that wait for one future go on in the order they were made (NOD-14, FUT-49)', async () => {
+  test('calls that wait for one future go on in the order they were made', async () => {
     const js = open(1);
     const gate = makeGate();
     const future = await js.submit(waitAt, [gate.file, 7]);
@@ -184,7 +184,7 @@ export function waitingContract(context: Context): void {
     ]);
   });
 
-  test('a Sync call while others wait serves them too (NOD-15, FUT-49)', async () => {
+  test('a Sync call while others wait serves them too', async () => {
     const js = open(1);
     const gate = makeGate();
     const value = { of: 'both' };
@@ -198,7 +198,7 @@ export function waitingContract(context: Context): void {
     expect(await wait).toBe(true);
   });
 
-  test('a Sync call for one future finishes others on the way (SUB-29)', async () => {
+  test('a Sync call for one future finishes others on the way', async () => {
     const js = open(2);
     const gate = makeGate();
     const other = js.submitSync(identity, [1]);
@@ -212,7 +212,7 @@ export function waitingContract(context: Context): void {
     expect(isCalled).toBe(true);
   });
 
-  test('Sync calls work in promise jobs and in timers (NOD-16)', async () => {
+  test('Sync calls work in promise jobs and in timers', async () => {
     const js = open(1);
     const compute = (n: number): number =>
       js.submitSync(identity<number>, [n]).resultSync();
@@ -224,7 +224,7 @@ export function waitingContract(context: Context): void {
     expect(await inTimer).toBe(2);
   });
 
-  test('a wait that hangs does not keep another from killing the job (XC-08)', async () => {
+  test('a wait that hangs does not keep another from killing the job', async () => {
     const js = open(1);
     const future = await js.submit(waitAt, [makeGate().file]);
     const hanging = [future.wait(), rejection(future.result())];
@@ -246,7 +246,7 @@ export function waitingContract(context: Context): void {
     expect(freeSlots(js)).toBe(2);
   });
 
-  test('a future has no constructor for others, no copy and no `then` (FUT-44, FUT-51, FUT-53)', async () => {
+  test('a future has no constructor for others, no copy and no `then`', async () => {
     const js = open(1);
     const future = await js.submit(identity, [1]);
     expect(future).toBeInstanceOf(Future);
@@ -269,7 +269,7 @@ export function waitingContract(context: Context): void {
     expect(thrown(() => structuredClone(future))).toBeDefined();
   });
 
-  test('inspecting a future tells its state, callbacks and pid, and changes nothing (FUT-46)', async () => {
+  test('inspecting a future tells its state, callbacks and pid, and changes nothing', async () => {
     const js = open(1);
     const gate = makeGate();
     const future = await js.submit(waitAt, [gate.file]);
@@ -295,19 +295,19 @@ export function waitingContract(context: Context): void {
     return JSON.parse(ended.stdout);
   };
 
-  test('a failed future that nobody asks causes no unhandledRejection (NOD-13)', async () => {
+  test('a failed future that nobody asks causes no unhandledRejection', async () => {
     expect(await run('failUnasked')).toEqual({ called: ['error', 'death'] });
   });
 
-  test('Sync calls work while the process exits (NOD-16)', async () => {
+  test('Sync calls work while the process exits', async () => {
     expect(await run('waitInExit')).toEqual({ before: 1, after: 2 });
   });
 
-  test('a wait that has ended holds no timer (NOD-11)', async () => {
+  test('a wait that has ended holds no timer', async () => {
     expect(await run('waitTooLong')).toEqual({ waited: [true, false] });
   });
 
-  test('waits that time out need no memory (FUT-56)', async () => {
+  test('waits that time out need no memory', async () => {
     const { bytesPerWait } = (await run('timeOut', {
       flags: ['--expose-gc'],
     })) as { bytesPerWait: number };
