@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import type { Context } from '../../dist/context.js';
 import type { Jobserver } from '../../dist/index.js';
+import { note } from '../fixtures/executor-jobs.js';
 import { waitAt } from '../fixtures/gate-jobs.js';
 import { identity } from '../fixtures/jobs.js';
 import { useGates } from '../helpers/gate.js';
@@ -9,7 +11,7 @@ import { until } from '../helpers/until.js';
 
 const blocked = { name: 'Blocked', code: 'ERR_JOBSERVER_BLOCKED' };
 
-/** A gate that gives these answers in turn, the last one for ever. */
+/** A sleep gate that returns these answers in turn, then repeats the last. */
 function answering(...answers: unknown[]) {
   const times: number[] = [];
   const ask = (): number | undefined => {
@@ -19,12 +21,12 @@ function answering(...answers: unknown[]) {
   return { ask, times };
 }
 
-/** replaceSleep: who may start a job, and when. */
+/** replaceSleep: a sleep gate decides when a job may start. */
 export function admissionContract(context: Context): void {
   const makeGate = useGates();
   const open = (slots: number): Jobserver => openJobserver({ context, slots });
 
-  test('replaceSleep takes a function only', () => {
+  test('replaceSleep accepts only a function', () => {
     const js = open(1);
     for (const fn of [undefined, null, 5, 'fn', {}] as never[]) {
       expect(thrown(() => js.replaceSleep(fn))).toMatchObject({
@@ -34,7 +36,7 @@ export function admissionContract(context: Context): void {
     }
   });
 
-  test('undefined and null admit the job, and the gate is asked once', async () => {
+  test('a gate that returns undefined or null is called once and admits the job', async () => {
     const js = open(1);
     for (const answer of [undefined, null]) {
       for (const consume of [0, 1] as const) {
@@ -50,7 +52,7 @@ export function admissionContract(context: Context): void {
     expect([future.resultSync(), times.length]).toEqual([1, 1]);
   });
 
-  test('a number puts the job off for so long, and never for less', async () => {
+  test('a number delays the job by at least that many milliseconds', async () => {
     const js = open(1);
     const answers = [15.5, 20, undefined];
     const consume = 0;
@@ -68,7 +70,7 @@ export function admissionContract(context: Context): void {
     }
   });
 
-  test('a gate that answers 0 is not asked without a pause', async () => {
+  test('a gate that returns 0 is called again only after a pause', async () => {
     const js = open(1).replaceSleep(() => {
       asked += 1;
       return 0;
@@ -88,7 +90,7 @@ export function admissionContract(context: Context): void {
     expect(asked).toBeLessThanOrEqual(12);
   });
 
-  test('an answer that is no time is an error that shows it, and costs no slot', async () => {
+  test('an invalid answer rejects with an error that shows it and takes no slot', async () => {
     const js = open(1);
     const bad: [unknown, string][] = [
       [-1, '-1'],
@@ -114,7 +116,7 @@ export function admissionContract(context: Context): void {
     expect([js.running, freeSlots(js)]).toEqual([0, 1]);
   });
 
-  test('an answer that is no time ends a submission that has waited', async () => {
+  test('an invalid answer rejects a submission that the gate has delayed before', async () => {
     const js = open(1);
     const gated = js.replaceSleep(answering(1, -1).ask);
     expect(await rejection(gated.submit(identity, [1]))).toMatchObject({
@@ -124,7 +126,7 @@ export function admissionContract(context: Context): void {
   });
 
   test.each([Infinity, 1e6])(
-    'an answer of %d ends with Blocked at the deadline, without another question',
+    'a gate that returns %d is called once and gives Blocked at the deadline',
     async (answer) => {
       const js = open(1);
       const timeout = 30;
@@ -142,7 +144,7 @@ export function admissionContract(context: Context): void {
     },
   );
 
-  test('an answer of Infinity waits until it is aborted', async () => {
+  test('a submission delayed by Infinity waits until it is aborted', async () => {
     const js = open(1);
     const { ask, times } = answering(Infinity);
     const controller = new AbortController();
@@ -155,7 +157,7 @@ export function admissionContract(context: Context): void {
     expect(times.length).toBe(1);
   });
 
-  test('what the gate throws comes out of submit as it is', async () => {
+  test('submit throws the same error that the gate throws', async () => {
     const js = open(1);
     const error = new Error('gate is broken');
     const gated = js.replaceSleep(() => {
@@ -166,7 +168,7 @@ export function admissionContract(context: Context): void {
     expect([js.running, freeSlots(js)]).toEqual([0, 1]);
   });
 
-  test('a gate that says no leaves the slot to others', async () => {
+  test('a submission that its gate delays leaves the slot to other jobs', async () => {
     const js = open(1);
     let isOpen = false;
     const gated = js.replaceSleep(() => (isOpen ? undefined : 5));
@@ -178,7 +180,7 @@ export function admissionContract(context: Context): void {
     expect(await (await vetoed).result()).toBe('vetoed');
   });
 
-  test('a gate that says no does not hold up the line behind it', async () => {
+  test('a submission that its gate delays does not block those behind it', async () => {
     const js = open(1);
     const gate = makeGate();
     await js.submit(waitAt, [gate.file]);
@@ -193,7 +195,7 @@ export function admissionContract(context: Context): void {
     expect(await (await vetoed).result()).toBe('vetoed');
   });
 
-  test('a gate is asked again when a slot has come', async () => {
+  test('the gate is called again when a slot becomes free', async () => {
     const js = open(1);
     const gate = makeGate();
     await js.submit(waitAt, [gate.file]);
@@ -205,7 +207,7 @@ export function admissionContract(context: Context): void {
     expect(times.length).toBeGreaterThan(1);
   });
 
-  test('a gate that says no with timeout 0 is Blocked after one question', async () => {
+  test('with timeout 0, a gate that returns a number is called once and gives Blocked', async () => {
     const js = open(1);
     const timeout = 0;
     for (const answer of [0, 5, Infinity]) {
@@ -222,7 +224,24 @@ export function admissionContract(context: Context): void {
     expect(freeSlots(js)).toBe(1);
   });
 
-  test('jobs finish and their callbacks run while the gate makes others wait', async () => {
+  test('a gate may abort the submission that it delays', async () => {
+    const js = open(1);
+    const started = makeGate().file;
+    const controller = new AbortController();
+    const { signal } = controller;
+    let calls = 0;
+    const gated = js.replaceSleep(() => {
+      if (calls++ === 0) return 1;
+      controller.abort();
+      return undefined;
+    });
+    const future = gated.submit(note, [started, 'never'], { signal });
+    expect(await rejection(future)).toMatchObject({ name: 'AbortError' });
+    expect([js.running, freeSlots(js)]).toEqual([0, 1]);
+    expect(existsSync(started)).toBe(false);
+  });
+
+  test('running jobs finish and call back while the gate delays another job', async () => {
     const js = open(2);
     for (const isSync of [false, true]) {
       let isFinished = false;
@@ -248,7 +267,7 @@ export function admissionContract(context: Context): void {
     expect(never.times.length).toBe(0);
   });
 
-  test('the gate applies to each job of map', async () => {
+  test('the gate is called for each job of map', async () => {
     const js = open(2);
     const { ask, times } = answering(undefined);
     const gated = js.replaceSleep(ask);
@@ -265,6 +284,6 @@ export function admissionContract(context: Context): void {
     expect(() =>
       refused.mapSync(identity, [1], { timeout: 20 }).next(),
     ).toThrow(expect.objectContaining(blocked));
-    await until('no job to run', () => js.running === 0);
+    await until('no job to be running', () => js.running === 0);
   });
 }

@@ -14,7 +14,7 @@ export function callbackContract(context: Context): void {
   const makeGate = useGates();
   const open = (slots: number): Jobserver => openJobserver({ context, slots });
 
-  test('callbacks run once each, in the order of their registration, before anybody hears of the end', async () => {
+  test('each callback runs once, in registration order, before waiting calls return', async () => {
     const js = open(1);
     const gate = makeGate();
     const future = await js.submit(waitAt, [gate.file]);
@@ -34,7 +34,7 @@ export function callbackContract(context: Context): void {
     expect(called).toEqual(expected);
   });
 
-  test('a callback gets the arguments of its registration and nothing else', async () => {
+  test('a callback receives only the arguments given at its registration', async () => {
     const js = open(1);
     const future = js.submitSync(identity, [1]);
     const calls: unknown[][] = [];
@@ -54,7 +54,7 @@ export function callbackContract(context: Context): void {
     expect(calls[1]![2]).toBe(options);
   });
 
-  test('what is no function is refused at the registration', async () => {
+  test('whenDone throws for a callback that is not a function', async () => {
     const js = open(1);
     const future = await js.submit(identity, [1]);
     for (const fn of [undefined, null, 5, 'fn', {}] as never[]) {
@@ -66,7 +66,7 @@ export function callbackContract(context: Context): void {
     expect(future.whenDone(() => undefined)).toBe(0);
   });
 
-  test('a callback of a finished future runs inside of whenDone', async () => {
+  test('a callback registered on a finished future runs before whenDone returns', async () => {
     const js = open(1);
     const future = await js.submit(identity, [1]);
     await future.wait();
@@ -77,7 +77,7 @@ export function callbackContract(context: Context): void {
     expect(called).toEqual(['first', 'second']);
   });
 
-  test('callbacks run for every outcome', async () => {
+  test('callbacks run after a value, after an error and after a lost job', async () => {
     const js = open(1);
     for (const fn of [identity, fail, die]) {
       const future = await js.submit(fn as typeof identity, ['x']);
@@ -88,7 +88,7 @@ export function callbackContract(context: Context): void {
     }
   });
 
-  test('in a callback the future is done, its worker gone and its slot free', async () => {
+  test('when a callback runs, the future is done, its worker has exited and its slot is free', async () => {
     const js = open(1);
     const future = await js.submit(identity, [7]);
     const pid = future.pid!;
@@ -106,7 +106,7 @@ export function callbackContract(context: Context): void {
     ]);
   });
 
-  test('a promise made in a callback resolves', async () => {
+  test('a callback may await its own future, and the library does not await it', async () => {
     const js = open(1);
     const future = await js.submit(identity<number>, [7]);
     const values: number[] = [];
@@ -114,7 +114,7 @@ export function callbackContract(context: Context): void {
       values.push(await future.result());
     };
     future.whenDone(askAgain);
-    // What a callback returns is not waited for.
+    // The library does not await what a callback returns.
     const hang = (): unknown => new Promise(() => undefined);
     future.whenDone(hang);
     await future.wait();
@@ -122,7 +122,7 @@ export function callbackContract(context: Context): void {
     expect(values).toEqual([7]);
   });
 
-  test('a registration made in a callback runs after the earlier ones, at the same time', async () => {
+  test('a callback registered by a callback runs after the earlier ones, in the same pass', async () => {
     const js = open(1);
     const gate = makeGate();
     const future = await js.submit(waitAt, [gate.file]);
@@ -140,7 +140,7 @@ export function callbackContract(context: Context): void {
     expect(numbers).toEqual([2]);
   });
 
-  test('a callback may register itself 20,000 times', async () => {
+  test('a callback may register itself again 20,000 times', async () => {
     const js = open(1);
     const gate = makeGate();
     const future = await js.submit(waitAt, [gate.file]);
@@ -157,7 +157,7 @@ export function callbackContract(context: Context): void {
     expect(calls).toBe(40_000);
   });
 
-  test('a callback may submit and wait, even with one slot', async () => {
+  test('a callback may submit a job and wait for it, even with one slot', async () => {
     const js = open(1);
     const future = await js.submit(identity, [1]);
     const values: number[] = [];
@@ -174,7 +174,7 @@ export function callbackContract(context: Context): void {
     expect(values).toEqual([2, 3]);
   });
 
-  test('a callback may use other futures, and those that wait for it', async () => {
+  test('a callback may wait for another future whose callbacks use the first one', async () => {
     const js = open(2);
     const gate = makeGate();
     const slow = await js.submit(waitAt, [gate.file, 'slow']);
@@ -184,7 +184,7 @@ export function callbackContract(context: Context): void {
       gate.open();
       called.push(slow.resultSync() as string);
       slow.whenDone(() => {
-        // The future whose callbacks are being called further up the stack.
+        // The callbacks of `fast` are still running further up the stack.
         fast.whenDone(() => called.push('late'));
         called.push('slow is done');
       });

@@ -12,7 +12,8 @@ const typeError = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
 const rangeError = { name: 'RangeError', code: 'ERR_OUT_OF_RANGE' };
 
 const index = join(__dirname, '..', '..', 'dist', 'index.js');
-const canPin = spawnSync('taskset', ['--version']).status === 0;
+// taskset restricts a process to some processors; not every system has it.
+const hasTaskset = spawnSync('taskset', ['--version']).status === 0;
 
 const invalid: readonly [name: string, code: string, values: unknown[]][] = [
   [
@@ -34,7 +35,7 @@ const invalid: readonly [name: string, code: string, values: unknown[]][] = [
   ['preload[1]', 'ERR_INVALID_ARG_TYPE', [5, null, {}]],
 ];
 
-/** What `new Jobserver()` accepts, and what it takes. */
+/** The options of `new Jobserver()`, and their defaults. */
 export function constructionContract(context: Context): void {
   const { JOBSERVER_SLOTS } = process.env;
   afterEach(() => {
@@ -44,7 +45,7 @@ export function constructionContract(context: Context): void {
   });
 
   test.each(invalid)(
-    'a value that is no %s throws %s and opens nothing',
+    'an invalid %s throws %s and opens no descriptor',
     (name, code, values) => {
       const fds = readdirSync('/dev/fd').length;
       for (const value of values) {
@@ -68,7 +69,7 @@ export function constructionContract(context: Context): void {
     },
   );
 
-  test('options that are no object throw', () => {
+  test('options that are not an object throw', () => {
     for (const options of [5, 'spawn', true, null]) {
       expect(thrown(() => new Jobserver(options as never))).toMatchObject(
         typeError,
@@ -76,57 +77,59 @@ export function constructionContract(context: Context): void {
     }
   });
 
-  test('too many slots name the limit and the request', () => {
+  test('the error for too many slots states the limit and the given number', () => {
     expect(thrown(() => new Jobserver({ context, slots: 1e9 }))).toMatchObject({
       message: expect.stringMatching(/4096.*1000000000/),
     });
   });
 
-  test('an unknown context names the legal ones', () => {
+  test('the error for an unknown context lists the valid ones', () => {
     const options = { slots: 1, context: 'thread' };
     expect(thrown(() => new Jobserver(options as never))).toMatchObject({
       message: expect.stringMatching(/'forkserver', 'spawn'.*thread/),
     });
   });
 
-  test('4096 slots are there at once, and run work', async () => {
+  test('4096 slots are available at once and run jobs', async () => {
     const js = openJobserver({ context, slots: 4096 });
     expect(freeSlots(js)).toBe(4096);
     expect(await js.run(identity, 1)).toBe(1);
     expect(freeSlots(js)).toBe(4096);
   });
 
-  test('without slots there is one for each processor that may be used', async () => {
+  test('the default is one slot for each processor that may be used', async () => {
     const js = new Jobserver({ context });
     expect(js.slots).toBe(defaultSlots());
     await js.close();
   });
 
-  (canPin ? test : test.skip)(
-    'a process on one processor gets one slot',
+  (hasTaskset ? test : test.skip)(
+    'a process restricted to one processor has one slot by default',
     () => {
       const program = `console.log(new (require(process.argv[1]).Jobserver)().slots)`;
       const node = [process.execPath, '-e', program, index];
-      const { stdout } = spawnSync('taskset', ['-c', '0', ...node]);
+      const { stdout } = spawnSync('taskset', ['-c', '0', ...node], {
+        timeout: 60_000,
+      });
       expect(String(stdout)).toBe('1\n');
     },
   );
 
-  test('JOBSERVER_SLOTS is the number of slots when none is given', async () => {
+  test('JOBSERVER_SLOTS sets the number of slots when the option is absent', async () => {
     process.env['JOBSERVER_SLOTS'] = '3';
     const byDefault = new Jobserver({ context });
     const given = new Jobserver({ context, slots: 2 });
     process.env['JOBSERVER_SLOTS'] = '';
-    const byMachine = new Jobserver({ context });
-    expect([byDefault.slots, given.slots, byMachine.slots]).toEqual([
+    const byProcessors = new Jobserver({ context });
+    expect([byDefault.slots, given.slots, byProcessors.slots]).toEqual([
       3,
       2,
       defaultSlots(),
     ]);
-    for (const js of [byDefault, given, byMachine]) await js.close();
+    for (const js of [byDefault, given, byProcessors]) await js.close();
   });
 
-  test('a JOBSERVER_SLOTS that is no number of slots throws', () => {
+  test('an invalid JOBSERVER_SLOTS throws', () => {
     for (const text of ['0', '-1', '4097', '1.5', 'two', ' 2', '1e2']) {
       process.env['JOBSERVER_SLOTS'] = text;
       expect(thrown(() => new Jobserver({ context }))).toMatchObject({
@@ -136,7 +139,7 @@ export function constructionContract(context: Context): void {
     }
   });
 
-  test('context, slots and running jobs can be read from every handle', async () => {
+  test('every handle reports its context, its slots and the running jobs', async () => {
     const js = openJobserver({ context, slots: 3 });
     const derived = js.reviseEnv({ A: '1' }).replaceSleep(() => undefined);
     for (const handle of [js, derived]) {

@@ -16,10 +16,10 @@ import { slotContract } from './slots.js';
 import { terminalContract } from './terminal.js';
 import { waitingContract } from './waiting.js';
 
-/** Every promise about jobs, for one way to start them. */
+/** All guarantees about jobs, for one context. */
 export function contract(context: Context): void {
   describe(`context ${context}`, () => {
-    // Closes what has been opened, before leaks are looked for.
+    // Comes first, so that every Jobserver is closed before the leak check.
     checkSlots();
     checkLeaks(async () => {
       const js = new Jobserver({ context, slots: 1 });
@@ -30,7 +30,7 @@ export function contract(context: Context): void {
     describe('results', () => resultContract(context));
     describe('death', () => deathContract(context));
     describe('slots', () => slotContract(context));
-    describe('waiting and callbacks', () => waitingContract(context));
+    describe('futures', () => waitingContract(context));
     describe('map', () => mapContract(context));
     if (hasEventLoop(context)) {
       describe('nesting', () => nestingContract(context, waitingJobs));

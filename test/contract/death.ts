@@ -5,11 +5,14 @@ import type { Context } from '../../dist/context.js';
 import { type Jobserver, LostResult } from '../../dist/index.js';
 import * as jobs from '../fixtures/death-jobs.js';
 import { identity } from '../fixtures/jobs.js';
+import { announceBytes } from '../fixtures/stress-jobs.js';
 import { hasEventLoop, testIf } from '../helpers/context.js';
 import { openJobserver } from '../helpers/jobserver.js';
+import { stateOf } from '../helpers/processes.js';
 import { until } from '../helpers/until.js';
+import { untilSync } from './until-sync.js';
 
-/** A job that dies is lost, alone, and its caller learns how. */
+/** A job that dies rejects its own result only, with details of its end. */
 export function deathContract(context: Context): void {
   const open = (slots = 2): Jobserver => openJobserver({ context, slots });
   const lossOf = async (promise: Promise<unknown>): Promise<LostResult> => {
@@ -32,9 +35,9 @@ export function deathContract(context: Context): void {
   const untilStarted = (): Promise<void> =>
     until('the job to start', () => existsSync(started()));
 
-  // The process.exit of Jest's sandbox leads a fork past ours.
+  // A fork inherits Jest's own process.exit, which bypasses the library.
   testIf(context !== 'fork')(
-    'process.exit tells its code and where it was called',
+    'process.exit rejects with LostResult, which has the exit code and the call site',
     async () => {
       const future = await open().submit(jobs.exitWith, [3]);
       const { pid } = future;
@@ -47,21 +50,24 @@ export function deathContract(context: Context): void {
     },
   );
 
-  test('a job that is done hears of its own exit', async () => {
+  test('the exit listeners of a finished job run', async () => {
     const file = join(folder, 'exited');
     await open().run(jobs.writeAtExit, file);
     expect(existsSync(file)).toBe(true);
   });
 
-  // Of the larger one, Node and the kernel keep the low bits.
+  // Only the low bits of the larger exit code reach the parent.
   test.each([
     [4, 4],
     [2 ** 40 + 7, 7],
-  ])('an exit past Node has no cause: %d', async (code, exitCode) => {
-    const lost = await lossOf(open().run(jobs.exitByKernel, code));
-    expect(lost).toMatchObject({ exitCode, signal: null });
-    expect(lost.cause).toBeUndefined();
-  });
+  ])(
+    'an exit with code %d that bypasses Node has no cause',
+    async (code, exitCode) => {
+      const lost = await lossOf(open().run(jobs.exitByKernel, code));
+      expect(lost).toMatchObject({ exitCode, signal: null });
+      expect(lost.cause).toBeUndefined();
+    },
+  );
 
   test.each([
     'SIGKILL',
@@ -71,13 +77,16 @@ export function deathContract(context: Context): void {
     'SIGUSR1',
     'SIGUSR2',
     'SIGSEGV',
-  ] as const)('%s is told as the signal', async (signal) => {
-    const lost = await lossOf(open().run(jobs.killSelf, signal));
-    expect(lost).toMatchObject({ exitCode: null, signal });
-  });
+  ] as const)(
+    'a worker killed by %s rejects with LostResult, which has the signal',
+    async (signal) => {
+      const lost = await lossOf(open().run(jobs.killSelf, signal));
+      expect(lost).toMatchObject({ exitCode: null, signal });
+    },
+  );
 
   testIf(hasEventLoop(context))(
-    'an uncaught exception is the cause',
+    'an uncaught exception is the cause of LostResult',
     async () => {
       const lost = await lossOf(open().run(jobs.throwLater));
       expect(lost.exitCode).toBe(1);
@@ -87,22 +96,22 @@ export function deathContract(context: Context): void {
   );
 
   testIf(hasEventLoop(context))(
-    'an unhandled rejection is the cause',
+    'an unhandled rejection is the cause of LostResult',
     async () => {
-      const lost = await lossOf(open().run(jobs.rejectUnheard));
-      expect(lost.cause).toMatchObject({ message: 'unheard' });
+      const lost = await lossOf(open().run(jobs.rejectUnhandled));
+      expect(lost.cause).toMatchObject({ message: 'unhandled' });
     },
   );
 
   testIf(hasEventLoop(context))(
-    'a promise that never settles is lost, not awaited',
+    'a job whose promise never settles rejects with LostResult',
     async () => {
       const lost = await lossOf(open().run(jobs.neverSettle));
       expect((lost.cause as Error).message).toMatch(/never settled/);
     },
   );
 
-  test('no other job suffers', async () => {
+  test('a job that dies does not affect other jobs', async () => {
     const js = open(4);
     const outcomes = await Promise.allSettled([
       js.run(jobs.exitWith, 0),
@@ -110,17 +119,17 @@ export function deathContract(context: Context): void {
       js.run(jobs.killSelf, 'SIGKILL'),
       js.run(identity, 'b'),
     ]);
-    expect(outcomes.map(({ status }) => status)).toEqual([
-      'rejected',
-      'fulfilled',
-      'rejected',
-      'fulfilled',
+    expect(outcomes).toMatchObject([
+      { reason: { exitCode: 0 } },
+      { value: 'a' },
+      { reason: { signal: 'SIGKILL' } },
+      { value: 'b' },
     ]);
   });
 
-  test('a job that closes all its fds is lost, and waits end in time', async () => {
+  test('waits time out in time while a job has closed its pipes, and killing it rejects with LostResult', async () => {
     const js = open();
-    const future = await js.submit(jobs.closeEverything, [started()]);
+    const future = await js.submit(jobs.closePipesAndSockets, [started()]);
     await untilStarted();
     expect(await future.wait({ timeout: 50 })).toBe(false);
     expect(future.done()).toBe(false);
@@ -129,7 +138,7 @@ export function deathContract(context: Context): void {
     await lossOf(future.result());
   });
 
-  test('a job stopped within its result holds up no wait', async () => {
+  test('waits time out in time while a job is stopped', async () => {
     const js = open();
     const future = await js.submit(jobs.hugeResult);
     future.kill('SIGSTOP');
@@ -139,18 +148,22 @@ export function deathContract(context: Context): void {
     expect((await future.result()).length).toBe(64 << 20);
   });
 
-  test('a result that is cut off is lost', async () => {
+  test('a job killed while it sends its result rejects with LostResult', async () => {
     const js = open();
-    const future = await js.submit(jobs.hugeResult);
-    // Some of it has arrived when the first turns are over.
-    for (let i = 0; i < 3; i++) await future.wait({ timeout: 5 });
-    future.kill('SIGKILL');
-    const outcome = await future.result().catch((error: unknown) => error);
-    const isLost = outcome instanceof LostResult;
-    expect(isLost || Buffer.isBuffer(outcome)).toBe(true);
+    const future = js.submitSync(announceBytes, [started(), 64 << 20]);
+    const pid = future.pid!;
+    untilSync('the job to return', () => existsSync(started()));
+    // The result is larger than the pipe, so the job sleeps in write.
+    untilSync('the pipe to be full', () => stateOf(pid) === 'S');
+    process.kill(pid, 'SIGSTOP');
+    untilSync('the job to stop', () => stateOf(pid) === 'T');
+    // Reads the part of the result that is in the pipe.
+    expect(future.waitSync({ timeout: 20 })).toBe(false);
+    expect(future.kill('SIGKILL')).toBe(true);
+    expect(await lossOf(future.result())).toMatchObject({ signal: 'SIGKILL' });
   });
 
-  test('wait sends killSignal and sees the end', async () => {
+  test('wait sends killSignal and resolves when the job has ended', async () => {
     const js = open();
     const future = await js.submit(jobs.spin, [started()]);
     await untilStarted();
@@ -160,7 +173,7 @@ export function deathContract(context: Context): void {
     await lossOf(future.result());
   });
 
-  test('a pending wait does not keep a signal back', async () => {
+  test('wait sends killSignal even when another wait is pending', async () => {
     const js = open();
     const future = await js.submit(jobs.spin);
     const pending = future.wait();
@@ -170,7 +183,7 @@ export function deathContract(context: Context): void {
   });
 
   test.each(['SIGNONE', 65, -1, 1.5, {}])(
-    'the signal %p is refused, and the job goes on',
+    'the invalid signal %p throws, and the job keeps running',
     async (signal) => {
       const js = open();
       const future = await js.submit(jobs.spin);
@@ -211,10 +224,10 @@ export function deathContract(context: Context): void {
     await expect(future.result()).rejects.toMatchObject({ name: 'AbortError' });
   });
 
-  test('what a job leaves behind does not keep it alive', async () => {
+  test('timers, servers and child processes that a job leaves open do not delay its end', async () => {
     const js = open();
-    expect(await js.run(jobs.leaveThingsBehind)).toBe('left');
-    const pid = await js.run(jobs.leaveProcessBehind);
+    expect(await js.run(jobs.leaveHandlesOpen)).toBe('left');
+    const pid = await js.run(jobs.leaveChildRunning);
     process.kill(pid, 'SIGKILL');
   });
 }

@@ -32,7 +32,7 @@ export function environmentContract(context: Context): void {
     for (const name of names) delete process.env[name];
   });
 
-  test('jobs get the variables of their handle; parent and other handles do not', async () => {
+  test('reviseEnv changes the environment of its own jobs only', async () => {
     const js = open(2);
     const revised = js.reviseEnv({ JS_A: null, JS_B: 'b=\n é', JS_C: '' });
     const [own, others] = await Promise.all([
@@ -49,19 +49,19 @@ export function environmentContract(context: Context): void {
     expect(revised.slots).toBe(2);
   });
 
-  test('what a job does to its environment stays there', async () => {
+  test('a job that changes its environment affects no other process', async () => {
     const js = open(1);
     await js.run(setVariable, 'JS_A', 'changed');
     expect(process.env['JS_A']).toBe('parent');
     expect(await js.run(variables, 'JS_A')).toEqual({ JS_A: 'parent' });
   });
 
-  test('unsetting what is not set does no harm', async () => {
+  test('unsetting a variable that is not set has no effect', async () => {
     const js = open(1).reviseEnv({ JS_B: null });
     expect(await js.run(variables, 'JS_B')).toEqual({ JS_B: null });
   });
 
-  test('an object, a Map and pairs mean the same, and the last of a name wins', async () => {
+  test('an object, a Map and pairs are equivalent, and the last value of a name wins', async () => {
     const js = open(1);
     const pairs: [string, string | null][] = [
       ['JS_A', '1'],
@@ -84,7 +84,7 @@ export function environmentContract(context: Context): void {
     }
   });
 
-  test('revisions merge; a later one overrides, and an unset is remembered', async () => {
+  test('revisions merge: a later value wins, and an unset variable stays unset', async () => {
     const js = open(1);
     const first = js.reviseEnv({ JS_A: null, JS_B: '1' });
     const second = first.reviseEnv({ JS_B: '2', JS_C: '3' });
@@ -100,7 +100,7 @@ export function environmentContract(context: Context): void {
     ]);
   });
 
-  test('additions are copied at the call', async () => {
+  test('reviseEnv copies the additions at the call', async () => {
     const additions: Record<string, string> = { JS_B: 'early' };
     const js = open(1).reviseEnv(additions);
     additions['JS_B'] = 'late';
@@ -111,7 +111,7 @@ export function environmentContract(context: Context): void {
     });
   });
 
-  test('names and values that are no strings are refused, by name', () => {
+  test('a name or value that is not a string throws an error that names it', () => {
     const js = open(1);
     const bad: [unknown, string][] = [
       [5, 'additions'],
@@ -138,7 +138,7 @@ export function environmentContract(context: Context): void {
     }
   });
 
-  test('names and values that no environment can hold are refused at once', () => {
+  test('a name or value that no environment can hold throws at once', () => {
     const js = open(1);
     for (const additions of [
       { '': 'x' },
@@ -152,9 +152,9 @@ export function environmentContract(context: Context): void {
     }
   });
 
-  // A fork has imported everything before.
+  // A fork inherits the modules that its parent has loaded.
   testIf(isRemote(context))(
-    'modules of the job see the revised environment while they load',
+    'the modules of a job see the revised environment while they load',
     async () => {
       const js = open(1).reviseEnv({ JS_B: 'early', JS_A: null });
       expect([
@@ -164,7 +164,7 @@ export function environmentContract(context: Context): void {
     },
   );
 
-  test('environment and working directory are those of the call, not of the start', async () => {
+  test('a job has the environment and working directory of the call to submit', async () => {
     const js = open(1);
     const gate = makeGate();
     await js.submit(waitAt, [gate.file]);
@@ -186,7 +186,7 @@ export function environmentContract(context: Context): void {
     expect(await js.run(variables, 'JS_A')).toEqual({ JS_A: 'late' });
   });
 
-  test('the revision applies to each job of map', async () => {
+  test('the revised environment applies to each job of map', async () => {
     const js = open(2).reviseEnv({ JS_B: 'b' });
     const argses: [string][] = [['JS_B'], ['JS_B']];
     const expected = [{ JS_B: 'b' }, { JS_B: 'b' }];

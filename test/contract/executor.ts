@@ -25,7 +25,7 @@ import { until } from '../helpers/until.js';
 
 const programs = resolve('dist-test', 'fixtures', 'executor-programs.js');
 
-/** Promises of the queue in front of a Jobserver. */
+/** JobserverExecutor: a queue of calls in front of a Jobserver. */
 export function executorContract(context: Context): void {
   const makeGate = useGates();
   let folder: string;
@@ -44,7 +44,7 @@ export function executorContract(context: Context): void {
   const states = (work: readonly ExecutorFuture<unknown>[]): string[] =>
     work.map(({ state }) => state);
 
-  test('submit gives a promise for the value', async () => {
+  test('submit returns a promise for the value', async () => {
     const executor = queue();
     const work = executor.submit(ends.sum, 1, 2, 3);
     expect(work).toBeInstanceOf(Promise);
@@ -55,7 +55,7 @@ export function executorContract(context: Context): void {
     expect(await work.finally(() => undefined)).toBe(6);
   });
 
-  test('an error has the class, the message and the stack of the job', async () => {
+  test('an error arrives with its class, its message and its stack in the job', async () => {
     const error = (await rejection(
       queue().submit(ends.fail, 'on purpose'),
     )) as Error;
@@ -64,7 +64,7 @@ export function executorContract(context: Context): void {
     expect(error.stack).toContain('ending-jobs');
   });
 
-  test('an error can be a value', async () => {
+  test('an error that a job returns is a value', async () => {
     const value = await queue().submit(identity<Error>, new RangeError('no'));
     expect(value).toBeInstanceOf(RangeError);
   });
@@ -84,7 +84,7 @@ export function executorContract(context: Context): void {
   });
 
   testIf(isRemote(context))(
-    'what cannot be called or sent rejects, and the queue goes on',
+    'an invalid function, argument or option rejects, and the queue continues',
     async () => {
       const executor = queue();
       const work = [
@@ -116,20 +116,20 @@ export function executorContract(context: Context): void {
     },
   );
 
-  test('what cannot be decoded is an error of one promise', async () => {
+  test('an error whose class has a special constructor rejects its own promise only', async () => {
     const executor = queue();
-    const error = await rejection(executor.submit(jobs.throwUnreadable));
+    const error = await rejection(executor.submit(jobs.throwCustomError));
     expect(error).toBeInstanceOf(Error);
     expect(await executor.submit(identity<number>, 3)).toBe(3);
   });
 
-  test('10 MiB travel both ways', async () => {
+  test('an argument and a result of 10 MiB arrive intact', async () => {
     const bytes = new Uint8Array(10 << 20).fill(7);
     const back = await queue().submit(identity<Uint8Array>, bytes);
     expect(Buffer.from(back).equals(bytes)).toBe(true);
   });
 
-  test('work is pending, running, then finished', async () => {
+  test('the state of a call is pending, then running, then finished', async () => {
     const executor = queue(1);
     const gate = makeGate();
     const work = [1, 2].map((n) => executor.submit(waitAt, gate.file, n));
@@ -143,7 +143,7 @@ export function executorContract(context: Context): void {
     expect([executor.pending, executor.running]).toEqual([0, 0]);
   });
 
-  test('cancelled work never runs; what runs is not cancelled', async () => {
+  test('cancel removes a pending call and has no effect on a running one', async () => {
     const executor = queue(1);
     const gate = makeGate();
     const log = newLog();
@@ -171,7 +171,7 @@ export function executorContract(context: Context): void {
     expect(linesOf(log)).toEqual(['first', 'third']);
   });
 
-  test('work can be cancelled before anything is started', async () => {
+  test('200 calls that are cancelled right after submit never run', async () => {
     const executor = queue();
     const log = newLog();
     for (let i = 0; i < 200; i++) {
@@ -182,7 +182,7 @@ export function executorContract(context: Context): void {
     expect(executor.completed).toBe(1);
   });
 
-  test('work starts in the order it was submitted', async () => {
+  test('calls start in the order of their submission', async () => {
     const executor = queue(1);
     const log = newLog();
     const names = Array.from({ length: 12 }, (_, i) => `${i}`);
@@ -190,12 +190,12 @@ export function executorContract(context: Context): void {
     expect(linesOf(log)).toEqual(names);
   });
 
-  test('a higher priority goes first, even past the one in line', async () => {
+  test('a call of higher priority starts first, even before one that waits for a slot', async () => {
     const executor = queue(1);
     const gate = makeGate();
     const log = newLog();
     const holder = executor.submit(waitAt, gate.file);
-    await until('the slot to be taken', () => holder.state === 'running');
+    await until('the call to run', () => holder.state === 'running');
     const add = (priority: number, name: string): Promise<string> =>
       executor.submitWith({ priority }, jobs.note, log, name);
     const work = [
@@ -212,7 +212,7 @@ export function executorContract(context: Context): void {
   });
 
   describe('AbortSignal', () => {
-    test('cancels pending work, and ends what runs', async () => {
+    test('an abort cancels pending calls and ends running ones', async () => {
       const executor = queue(1);
       const log = newLog();
       const controller = new AbortController();
@@ -235,7 +235,7 @@ export function executorContract(context: Context): void {
       expect(linesOf(log)).toEqual([]);
     });
 
-    test('one that has fired rejects at once', async () => {
+    test('a signal that is already aborted rejects the call at once', async () => {
       const signal = AbortSignal.abort();
       const work = queue().submitWith({ signal }, identity<number>, 1);
       expect(await rejection(work)).toMatchObject({ name: 'AbortError' });
@@ -243,7 +243,7 @@ export function executorContract(context: Context): void {
   });
 
   describe('shutdown', () => {
-    test('runs what is pending, then refuses', async () => {
+    test('runs pending calls and refuses new ones', async () => {
       let work: ExecutorFuture<number>[];
       const js = open(1);
       const executor = new JobserverExecutor(js);
@@ -261,11 +261,11 @@ export function executorContract(context: Context): void {
           code: 'ERR_JOBSERVER_EXECUTOR_SHUTDOWN',
         });
       }
-      // It was given the Jobserver, and leaves it open.
+      // The executor did not create the Jobserver, so it leaves it open.
       expect(await js.run(identity<number>, 6)).toBe(6);
     });
 
-    test('may cancel what is pending, also by a later call', async () => {
+    test('may cancel pending calls, even when it is called a second time', async () => {
       const executor = queue(1);
       const gate = makeGate();
       const running = executor.submit(waitAt, gate.file, 7);
@@ -282,7 +282,7 @@ export function executorContract(context: Context): void {
       await Promise.all([first, second, executor.shutdown()]);
     });
 
-    test('without wait it returns at once', async () => {
+    test('with wait: false, resolves before running calls have finished', async () => {
       const executor = queue(1);
       const gate = makeGate();
       const work = [1, 2].map((n) => executor.submit(waitAt, gate.file, n));
@@ -292,12 +292,12 @@ export function executorContract(context: Context): void {
       expect(await Promise.all(work)).toEqual([1, 2]);
     });
 
-    test('of an executor without any work ends', async () => {
+    test('resolves for an executor without any call', async () => {
       await queue().shutdown();
     });
 
     test.each([{ wait: 1 }, { cancelFutures: 'yes' }, null])(
-      '%p is refused',
+      'rejects for the invalid options %p',
       async (options) => {
         const executor = queue();
         expect(
@@ -308,7 +308,7 @@ export function executorContract(context: Context): void {
     );
   });
 
-  test('a closed Jobserver rejects what is pending, not what runs', async () => {
+  test('closing the Jobserver rejects pending calls and lets the running one finish', async () => {
     const js = open(1);
     const executor = new JobserverExecutor(js);
     const gate = makeGate();
@@ -328,7 +328,7 @@ export function executorContract(context: Context): void {
     await executor.shutdown();
   });
 
-  test('a job that cannot be started rejects its promise, and the queue goes on', async () => {
+  test('a job that cannot be started rejects its promise, and the queue continues', async () => {
     const executor = queue(1);
     const home = process.cwd();
     const gone = mkdtempSync(join(folder, 'gone-'));
@@ -341,7 +341,7 @@ export function executorContract(context: Context): void {
     expect(await executor.submit(identity<number>, 2)).toBe(2);
   });
 
-  test('the controls of the handle apply', async () => {
+  test('environment, preexec and sleep gate of the Jobserver apply to calls', async () => {
     let asked = 0;
     const js = open(1)
       .reviseEnv({ FROM_ENV: 'e' })
@@ -353,7 +353,7 @@ export function executorContract(context: Context): void {
     expect(asked).toBeGreaterThan(2);
   });
 
-  test('a gate that throws rejects one promise after the other', async () => {
+  test('a sleep gate that throws rejects every call with its error', async () => {
     const js = open(1).replaceSleep(() => {
       throw new Error('closed gate');
     });
@@ -366,7 +366,7 @@ export function executorContract(context: Context): void {
   });
 
   test.each([undefined, 20])(
-    'a gate may cancel the work it is asked for, and answer %p',
+    'a sleep gate may cancel the call that it decides about, and return %p',
     async (answer) => {
       const work: ExecutorFuture<unknown>[] = [];
       const js = open(1);
@@ -382,25 +382,8 @@ export function executorContract(context: Context): void {
     },
   );
 
-  test('a gate may abort the job it is asked for', async () => {
-    const js = open(1);
-    const log = newLog();
-    const controller = new AbortController();
-    const { signal } = controller;
-    let asked = 0;
-    const gated = js.replaceSleep(() => {
-      if (asked++ === 0) return 1;
-      controller.abort();
-      return undefined;
-    });
-    const future = gated.submit(jobs.note, [log, 'never'], { signal });
-    expect(await rejection(future)).toMatchObject({ name: 'AbortError' });
-    expect([js.running, freeSlots(js)]).toEqual([0, 1]);
-    expect(linesOf(log)).toEqual([]);
-  });
-
-  describe('with others on the same slots', () => {
-    test('two executors make progress', async () => {
+  describe('sharing slots', () => {
+    test('two executors on one slot both finish their calls', async () => {
       const js = open(1);
       const [a, b] = [new JobserverExecutor(js), new JobserverExecutor(js)];
       const values = [1, 2, 3, 4, 5, 6];
@@ -410,12 +393,12 @@ export function executorContract(context: Context): void {
       expect(await Promise.all(both)).toEqual([values, values]);
     });
 
-    test('direct jobs do not wait for the whole queue', async () => {
+    test('a job submitted directly does not wait for the whole queue', async () => {
       const js = open(1);
       const executor = new JobserverExecutor(js);
       const gate = makeGate();
       const holder = executor.submit(waitAt, gate.file);
-      await until('the slot to be taken', () => holder.state === 'running');
+      await until('the call to run', () => holder.state === 'running');
       const log = newLog();
       const work = Array.from({ length: 10 }, (_, i) =>
         executor.submit(jobs.note, log, `queued ${i}`),
@@ -427,7 +410,7 @@ export function executorContract(context: Context): void {
       expect(linesOf(log).indexOf('direct')).toBe(1);
     });
 
-    test('queued, direct, mapped and nested work all end on one slot', async () => {
+    test('queued, direct, mapped and nested jobs all finish on one slot', async () => {
       const js = open(1);
       const executor = new JobserverExecutor(js);
       const values = [1, 2, 3, 4];
@@ -451,7 +434,7 @@ export function executorContract(context: Context): void {
       await executor.shutdown();
     });
 
-    test('100 calls of all kinds of ends on 2 slots', async () => {
+    test('100 calls with mixed outcomes on 2 slots each get their own outcome', async () => {
       const executor = queue(2);
       const work = Array.from({ length: 100 }, (_, i) => {
         if (i % 10 === 3) return executor.submit(ends.fail, `${i}`);
@@ -489,7 +472,7 @@ export function executorContract(context: Context): void {
     }
 
     test.each([1, 2, 100])(
-      'results come in the order of the items, chunkSize %p',
+      'results come in the order of the items with chunkSize %p',
       async (chunkSize) => {
         const executor = queue();
         const items = [1, 2, 3, 4, 5];
@@ -503,7 +486,7 @@ export function executorContract(context: Context): void {
       },
     );
 
-    test('an error comes at its place', async () => {
+    test('an error is thrown at the position of its item and ends the iteration', async () => {
       const results = queue().map(ends.failOnThree, [1, 2, 3, 4]);
       expect((await results.next()).value).toBe(1);
       expect((await results.next()).value).toBe(2);
@@ -511,7 +494,7 @@ export function executorContract(context: Context): void {
       expect(await results.next()).toEqual({ done: true, value: undefined });
     });
 
-    test('an input that fails does so at its place', async () => {
+    test('an error of the input is thrown at its position', async () => {
       async function* broken(): AsyncGenerator<number> {
         yield 1;
         throw new Error('broken input');
@@ -523,7 +506,7 @@ export function executorContract(context: Context): void {
       });
     });
 
-    test('with bufferSize the input is read as results are', async () => {
+    test('with bufferSize, map reads at most that many items ahead', async () => {
       let read = 0;
       function* endless(): Generator<number> {
         for (;;) yield read++;
@@ -541,23 +524,23 @@ export function executorContract(context: Context): void {
       expect(read).toBe(readAtEnd);
     });
 
-    test('a reader that stops cancels what is pending', async () => {
+    test('leaving the loop cancels the pending calls of this map only', async () => {
       const executor = queue(1);
       const log = newLog();
       const items = Array.from({ length: 20 }, (_, i) => i);
+      let other: ExecutorFuture<string> | undefined;
       for await (const value of executor.map(identity<number>, items)) {
-        const other = executor.submit(jobs.note, log, 'other');
-        if (value === 0) {
-          other.cancel();
-          break;
-        }
+        expect(value).toBe(0);
+        other = executor.submit(jobs.note, log, 'other');
+        break;
       }
-      expect(executor.pending).toBe(0);
+      expect(executor.pending).toBeLessThanOrEqual(1);
+      expect(await other).toBe('other');
       await executor.shutdown();
       expect(executor.completed).toBeLessThan(5);
     });
 
-    test('when the time is up it is a TimeoutError', async () => {
+    test('map throws TimeoutError when its timeout expires', async () => {
       const executor = queue(1);
       const gate = makeGate();
       const items = [gate.file, gate.file];
@@ -566,7 +549,7 @@ export function executorContract(context: Context): void {
         name: 'TimeoutError',
       });
       expect(executor.pending).toBe(0);
-      // An input that never comes does not outlast it either.
+      // The timeout also ends a map whose input never yields.
       const never = (async function* (): AsyncGenerator<string> {
         await new Promise(() => undefined);
         yield '';
@@ -577,7 +560,7 @@ export function executorContract(context: Context): void {
       });
     });
 
-    test('an AbortSignal ends it and its jobs', async () => {
+    test('an AbortSignal ends map and its jobs', async () => {
       const js = open(1);
       const executor = new JobserverExecutor(js);
       const controller = new AbortController();
@@ -591,7 +574,7 @@ export function executorContract(context: Context): void {
       expect(executor.pending).toBe(0);
     });
 
-    test('bad input is refused at the call', () => {
+    test('map throws at the call for invalid items or options', () => {
       const executor = queue();
       for (const [items, options] of [
         [7, {}],
@@ -608,8 +591,8 @@ export function executorContract(context: Context): void {
     });
   });
 
-  describe('what can be observed', () => {
-    test('counts and times', async () => {
+  describe('observation', () => {
+    test('completed, runTime and waitTime record every call', async () => {
       const executor = queue(1);
       const work = [1, 2, 3].map((n) => executor.submit(identity<number>, n));
       expect(executor.pending).toBe(3);
@@ -618,14 +601,14 @@ export function executorContract(context: Context): void {
       expect(executor.completed).toBe(3);
       expect(executor.runTime.count).toBe(3);
       expect(executor.waitTime.count).toBe(3);
-      // Nanoseconds: the last has waited for the two others.
+      // In nanoseconds. The last call waits for the two others.
       expect(executor.waitTime.max).toBeGreaterThanOrEqual(
         executor.runTime.min,
       );
       expect(executor.runTime.min).toBeGreaterThan(10_000);
     });
 
-    test('diagnostics_channel tells of every job', async () => {
+    test('diagnostics_channel reports submission, start and end of every job', async () => {
       const events: [string, JobRecord, unknown][] = [];
       const subscriptions = ['submit', 'start', 'done'].map((what) => {
         const name = `jobserver:${what}`;
@@ -683,7 +666,7 @@ export function executorContract(context: Context): void {
       }
     });
 
-    test('its text tells its state', async () => {
+    test('inspect shows the state, the counts and the Jobserver', async () => {
       const executor = queue(1);
       const gate = makeGate();
       const text = inspect(open(1));
@@ -702,7 +685,7 @@ export function executorContract(context: Context): void {
     });
   });
 
-  test('it cannot be sent to a job', async () => {
+  test('an executor cannot be an argument of a job', async () => {
     const executor = queue();
     const error = await rejection(
       executor.submit(identity<unknown>, { within: executor }),
@@ -712,19 +695,22 @@ export function executorContract(context: Context): void {
     expect(() => structuredClone(executor)).toThrow();
   });
 
-  test.each([7, {}, 'spawn'])('%p is no Jobserver', (jobserver) => {
-    expect(
-      thrown(() => new JobserverExecutor(jobserver as never)),
-    ).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
-  });
+  test.each([7, {}, 'spawn'])(
+    'the constructor throws for %p instead of a Jobserver',
+    (jobserver) => {
+      expect(
+        thrown(() => new JobserverExecutor(jobserver as never)),
+      ).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+    },
+  );
 
-  test('jobs of one executor never overlap on one slot', async () => {
+  test('calls of one executor never overlap on one slot', async () => {
     const executor = queue(1);
     const gate = makeGate();
     gate.open();
     const spans = await Promise.all(
       [1, 2, 3].map((n) =>
-        executor.submit(spanAt, join(folder, `here-${n}`), gate.file),
+        executor.submit(spanAt, join(folder, `started-${n}`), gate.file),
       ),
     );
     for (let i = 1; i < spans.length; i++) {
@@ -732,7 +718,7 @@ export function executorContract(context: Context): void {
     }
   });
 
-  describe('and its process', () => {
+  describe('process', () => {
     const run = async (name: string, ...flags: string[]): Promise<unknown> => {
       const node = [...process.execArgv, ...flags, programs, name, context];
       const ended = await runNode(node);
@@ -740,20 +726,20 @@ export function executorContract(context: Context): void {
       return JSON.parse(ended.stdout);
     };
 
-    test('an idle executor does not hold it', async () => {
+    test('an idle executor does not keep the process alive', async () => {
       expect(await run('idle')).toEqual({ value: 1 });
     });
 
-    test('pending work holds it', async () => {
+    test('pending calls keep the process alive', async () => {
       expect(await run('pending')).toEqual({ seen: [1, 2, 3] });
     });
 
-    test('unref lets it go, ref holds it', async () => {
+    test('unref lets the process end, and ref keeps it alive', async () => {
       expect(await run('unref')).toEqual({ states: ['running', 'pending'] });
       expect(await run('ref')).toEqual({ state: 'finished' });
     });
 
-    test('an unobserved rejection is that of any promise', async () => {
+    test('an unobserved rejection ends the process like that of any promise', async () => {
       const ended = await runNode([
         ...process.execArgv,
         programs,
@@ -761,24 +747,27 @@ export function executorContract(context: Context): void {
         context,
       ]);
       expect(ended.code).toBe(1);
-      expect(ended.stderr).toContain('nobody looks');
+      expect(ended.stderr).toContain('not observed');
     });
 
-    test('cancelled work is observed already', async () => {
+    test('cancelled calls cause no unhandledRejection', async () => {
       expect(await run('cancelled')).toEqual({
         states: ['cancelled', 'cancelled', 'cancelled'],
       });
     });
 
-    test('a promise that is kept does not keep the executor', async () => {
+    test('a promise that is kept does not keep its executor in memory', async () => {
       expect(await run('retained', '--expose-gc')).toEqual({
         isGone: true,
         value: 1,
       });
     });
 
-    test('its own Jobserver is closed when the last work is over', async () => {
-      expect(await run('own')).toEqual({ values: [1, 2, 3] });
+    test('an executor closes the Jobserver that it created after its last call', async () => {
+      expect(await run('own')).toEqual({
+        values: [1, 2, 3],
+        leakedFds: 0,
+      });
     });
   });
 }

@@ -23,6 +23,7 @@ import { rejection, thrown } from '../helpers/thrown.js';
 import { timeoutFactor, until } from '../helpers/until.js';
 import { environmentContract } from './environment.js';
 import { preexecContract } from './preexec.js';
+import { untilSync } from './until-sync.js';
 
 const closed = {
   code: 'ERR_JOBSERVER_CLOSED',
@@ -31,15 +32,15 @@ const closed = {
 
 const programs = join(__dirname, '..', 'fixtures', 'life-programs.js');
 
-/** True when a child has ended and nobody has reaped it. */
+/** Whether a child has ended and has not been reaped. */
 function isZombie(pid: number): boolean {
   if (stateOf(pid) !== 'Z') return false;
-  // Its first thread may be one before the others have ended.
+  // The main thread may become a zombie before the other threads end.
   const tasks = `/proc/${pid}/task`;
   return !existsSync(tasks) || readdirSync(tasks).length === 1;
 }
 
-/** How often a function of the fixtures was called, says a report of V8. */
+/** Calls of a function of the fixtures, by a coverage report of V8. */
 function callsOf(name: string, report: string): number {
   interface Script {
     url: string;
@@ -53,7 +54,7 @@ function callsOf(name: string, report: string): number {
     .reduce((sum, { ranges }) => sum + ranges[0]!.count, 0);
 }
 
-/** A handle from its making to its end, and what is derived from it. */
+/** A handle from creation to close, and the handles derived from it. */
 export function lifeContract(context: Context): void {
   jest.setTimeout(30_000 * timeoutFactor);
   const makeGate = useGates();
@@ -62,7 +63,7 @@ export function lifeContract(context: Context): void {
   describe('reviseEnv', () => environmentContract(context));
   describe('replacePreexec', () => preexecContract(context));
 
-  /** Every way to ask a handle for work is refused. */
+  /** Expects an error from every method that needs an open handle. */
   async function expectClosed(js: Jobserver): Promise<void> {
     expect(await rejection(js.submit(identity, [1]))).toMatchObject(closed);
     expect(await rejection(js.run(identity, 1))).toMatchObject(closed);
@@ -76,7 +77,7 @@ export function lifeContract(context: Context): void {
     expect(await rejection(beside)).toMatchObject(closed);
   }
 
-  test('close refuses new work at once and waits for what runs', async () => {
+  test('close refuses new jobs at once and waits for running ones', async () => {
     const js = open(2);
     const gate = makeGate();
     const futures = [
@@ -95,7 +96,7 @@ export function lifeContract(context: Context): void {
     await expectClosed(js);
   });
 
-  test('close ends after the callbacks of the last job', async () => {
+  test('close resolves after the callbacks of the last job', async () => {
     const js = open(1);
     const gate = makeGate();
     const future = await js.submit(waitAt, [gate.file]);
@@ -108,7 +109,7 @@ export function lifeContract(context: Context): void {
   });
 
   test.each(['close', 'closeSync'] as const)(
-    '%s rejects the submissions that wait, whatever they wait for',
+    '%s rejects submissions that wait for a slot or for their sleep gate',
     async (name) => {
       const js = open(1);
       const gate = makeGate();
@@ -132,7 +133,7 @@ export function lifeContract(context: Context): void {
     },
   );
 
-  test('closeSync leaves running jobs to their futures, and gives everything back at their end', async () => {
+  test('after closeSync, running jobs finish, settle their futures and release everything', async () => {
     const fds = (): number => readdirSync('/dev/fd').length;
     const before = fds();
     const js = open(2);
@@ -154,12 +155,12 @@ export function lifeContract(context: Context): void {
       code: 'ERR_JOBSERVER_LOST_RESULT',
     });
     expect(js.running).toBe(0);
-    await until('all to be closed', () => fds() === before);
+    await until('all descriptors to be closed', () => fds() === before);
   });
 
-  // The zygote of a forkserver tells of the end a moment later.
+  // With forkserver, the zygote reports the end of a job a moment later.
   testIf(context !== 'forkserver')(
-    'closeSync finishes what has ended, without waiting',
+    'closeSync finishes the jobs that have ended and does not wait for the others',
     () => {
       const js = open(2);
       const gate = makeGate();
@@ -168,8 +169,7 @@ export function lifeContract(context: Context): void {
       const pid = ended.pid!;
       let isCalled = false;
       ended.whenDone(() => (isCalled = true));
-      const end = Date.now() + 20_000 * timeoutFactor;
-      while (!isZombie(pid) && Date.now() < end);
+      untilSync('the worker to end', () => isZombie(pid));
       expect([isCalled, js.running]).toEqual([false, 2]);
       js.closeSync();
       expect([isCalled, js.running]).toEqual([true, 1]);
@@ -179,7 +179,7 @@ export function lifeContract(context: Context): void {
     },
   );
 
-  test('closing may be repeated, in every form', async () => {
+  test('a handle may be closed repeatedly, by every method', async () => {
     const js = open(1);
     const gate = makeGate();
     await js.submit(waitAt, [gate.file]);
@@ -190,7 +190,7 @@ export function lifeContract(context: Context): void {
     js.closeSync();
     js[Symbol.dispose]();
     await new Promise((resolve) => setImmediate(resolve));
-    // Each of them waits.
+    // Each call waits for the job.
     expect(done).toBe(0);
     gate.open();
     await Promise.all(closings);
@@ -201,7 +201,7 @@ export function lifeContract(context: Context): void {
     await expectClosed(js);
   });
 
-  test('disposing is closing', async () => {
+  test('Symbol.dispose acts as closeSync, and Symbol.asyncDispose as close', async () => {
     const sync = open(1);
     const gate = makeGate();
     const future = await sync.submit(waitAt, [gate.file, 1]);
@@ -218,7 +218,7 @@ export function lifeContract(context: Context): void {
   });
 
   test.each(['close', 'closeSync'] as const)(
-    'handles that share slots are closed together by %s, whichever it is called on',
+    '%s on any handle closes all handles that share its slots',
     async (name) => {
       const derive = (js: Jobserver): Jobserver[] => {
         const env = js.reviseEnv({ A: '1' });
@@ -233,7 +233,7 @@ export function lifeContract(context: Context): void {
     },
   );
 
-  test('a closed handle still tells what it is, and gives closed handles', async () => {
+  test('a closed handle can be inspected, and derives closed handles', async () => {
     const js = open(2);
     await js.close();
     expect(inspect(js)).toBe(`Jobserver('${context}', running=0)`);
@@ -247,7 +247,7 @@ export function lifeContract(context: Context): void {
     }
   });
 
-  test('inspecting a handle tells its context and its running jobs', async () => {
+  test('inspect shows the context and the number of running jobs', async () => {
     const js = open(1);
     const gate = makeGate();
     expect(inspect(js)).toBe(`Jobserver('${context}', running=0)`);
@@ -256,7 +256,7 @@ export function lifeContract(context: Context): void {
     expect(`${inspect(js.reviseEnv({}))}`).toBe(inspect(js));
   });
 
-  test('a handle cannot be cloned to nowhere', () => {
+  test('structuredClone and v8.serialize throw for a handle', () => {
     const js = open(1);
     expect(thrown(() => structuredClone(js))).toMatchObject({
       name: 'DataCloneError',
@@ -266,7 +266,7 @@ export function lifeContract(context: Context): void {
   });
 
   testIf(isRemote(context))(
-    'isWorker is true in a job and false here',
+    'isWorker is true in a job and false in its submitter',
     async () => {
       expect(isWorker).toBe(false);
       expect(await open(1).run(isWorkerHere)).toBe(true);
@@ -284,30 +284,30 @@ export function lifeContract(context: Context): void {
     return ended;
   };
 
-  test('a handle that is not used starts nothing and does not keep the process', async () => {
+  test('an unused handle starts no child and does not keep the process alive', async () => {
     const { stdout, stderr } = await run('idle');
     expect({ stdout, stderr }).toEqual({ stdout: '[]\n', stderr: '' });
   });
 
-  test('a job that runs or waits keeps the process', async () => {
+  test('a job that runs or waits for a slot keeps the process alive', async () => {
     const files = [makeGate().file, makeGate().file];
     const { stderr } = await run('submitAndEnd', files);
     expect(stderr).toBe('');
     expect(files.map((file) => existsSync(file))).toEqual([true, true]);
   });
 
-  test('a handle that has finished its work does not keep the process', async () => {
+  test('a handle without running jobs does not keep the process alive', async () => {
     const { stdout, stderr } = await run('workAndEnd');
     expect({ stdout, stderr }).toEqual({ stdout: '[1,2]\n', stderr: '' });
   });
 
-  test('the fds of a dropped handle are closed with it', async () => {
+  test('the descriptors of a handle are closed when it is garbage collected', async () => {
     const flags = ['--expose-gc'];
     const { stdout, stderr } = await run('drop', [], { flags });
     expect({ stdout, stderr }).toEqual({ stdout: '{"lost":0}\n', stderr: '' });
   });
 
-  test('what jobs run is counted where NODE_V8_COVERAGE asks for it', async () => {
+  test('NODE_V8_COVERAGE records the code that jobs run, too', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'coverage-'));
     try {
       const env = { ...process.env, NODE_V8_COVERAGE: folder };
@@ -321,7 +321,7 @@ export function lifeContract(context: Context): void {
     }
   });
 
-  test('NODE_DEBUG=jobserver tells on stderr what happens, and nothing is told without', async () => {
+  test('NODE_DEBUG=jobserver traces every job on stderr', async () => {
     const env = { ...process.env, NODE_DEBUG: 'jobserver' };
     const { stdout, stderr } = await run('workAndEnd', [], { env });
     expect(stdout).toBe('[1,2]\n');

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Context } from '../../dist/context.js';
 import type { Jobserver, MapOptions } from '../../dist/index.js';
 import { fail, failOnThree, pidOf, sum } from '../fixtures/ending-jobs.js';
-import { visit, waitAt } from '../fixtures/gate-jobs.js';
+import { announceAndWait, waitAt } from '../fixtures/gate-jobs.js';
 import { identity } from '../fixtures/jobs.js';
 import { useGates } from '../helpers/gate.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
@@ -25,7 +25,7 @@ const plain: Name[] = ['map', 'mapSync'];
 
 type AnyIterator = AsyncGenerator<unknown> | Generator<unknown>;
 
-/** Any of the four, without types. */
+/** Calls one of the four methods, without its types. */
 function start(
   js: Jobserver,
   name: Name,
@@ -50,7 +50,7 @@ async function next(results: AnyIterator): Promise<unknown> {
   return done === true ? 'done' : value;
 }
 
-/** The values before an error, and the error. */
+/** The values that come before an error, then the error. */
 async function collectUntilError(results: AnyIterator): Promise<unknown[]> {
   const values: unknown[] = [];
   for (;;) {
@@ -64,7 +64,7 @@ async function collectUntilError(results: AnyIterator): Promise<unknown[]> {
   }
 }
 
-/** The natural numbers, and how many of them have been read. */
+/** The numbers from 1, as an input that counts its reads. */
 function counting(stop = Infinity) {
   const input = {
     reads: 0,
@@ -94,13 +94,13 @@ function asAsync<T>(items: Iterable<T>): AsyncIterable<T> {
   };
 }
 
-/** Many calls, their results in the order of the input. */
+/** map, mapSync, starmap, starmapSync: calls for many items. */
 export function mapContract(context: Context): void {
   jest.setTimeout(30_000 * timeoutFactor);
   const makeGate = useGates();
   const open = (slots: number): Jobserver => openJobserver({ context, slots });
 
-  test.each(names)('%s of nothing yields nothing', async (name) => {
+  test.each(names)('%s of an empty input yields nothing', async (name) => {
     const js = open(1);
     for (const items of [[], new Set(), counting(0)]) {
       expect(await collect(start(js, name, identity, items))).toEqual([]);
@@ -109,7 +109,7 @@ export function mapContract(context: Context): void {
     expect(await collect(start(js, name, identity, asAsync([])))).toEqual([]);
   });
 
-  test('map gives fn one item, starmap spreads it', async () => {
+  test('map passes each item as one argument, and starmap spreads it', async () => {
     const js = open(2);
     const items: [number, number][] = [
       [1, 2],
@@ -123,46 +123,52 @@ export function mapContract(context: Context): void {
     expect(await collect(js.starmap(sum, asAsync(items)))).toEqual([3, 7]);
   });
 
-  test.each(names)('%s takes an iterable, but no string and no Map', (name) => {
-    const js = open(1);
-    const bad = ['ab', new Map([[1, 2]]), {}, 5, null, undefined, () => 1];
-    for (const items of bad) {
+  test.each(names)(
+    '%s throws for an input that is not iterable, a string or a Map',
+    (name) => {
+      const js = open(1);
+      const bad = ['ab', new Map([[1, 2]]), {}, 5, null, undefined, () => 1];
+      for (const items of bad) {
+        expect(thrown(() => start(js, name, identity, items))).toMatchObject(
+          typeError,
+        );
+      }
+      if (!name.endsWith('Sync')) return;
+      const items = asAsync([1]);
       expect(thrown(() => start(js, name, identity, items))).toMatchObject(
         typeError,
       );
-    }
-    if (!name.endsWith('Sync')) return;
-    const items = asAsync([1]);
-    expect(thrown(() => start(js, name, identity, items))).toMatchObject(
-      typeError,
-    );
-  });
+    },
+  );
 
-  test.each(names)('%s checks function and options at the call', (name) => {
-    const js = open(1);
-    const call = (fn: unknown, options: object): unknown =>
-      thrown(() => start(js, name, fn, [], options));
-    for (const fn of [undefined, null, 5, {}]) {
-      expect(call(fn, {})).toMatchObject(typeError);
-    }
-    for (const option of ['chunkSize', 'bufferSize']) {
-      for (const size of [0, -1, 1.5, NaN, Infinity, true, '2', 2n, {}]) {
-        expect(call(identity, { [option]: size })).toMatchObject({
-          name: expect.stringMatching(/^(Type|Range)Error$/),
-          message: expect.stringContaining(option),
-        });
+  test.each(names)(
+    '%s checks the function and the options at the call',
+    (name) => {
+      const js = open(1);
+      const call = (fn: unknown, options: object): unknown =>
+        thrown(() => start(js, name, fn, [], options));
+      for (const fn of [undefined, null, 5, {}]) {
+        expect(call(fn, {})).toMatchObject(typeError);
       }
-    }
-    for (const [timeout, error] of badTimeouts) {
-      expect(call(identity, { timeout })).toMatchObject(error);
-    }
-    expect(call(identity, { signal: 5 })).toMatchObject(typeError);
-    for (const options of [5, null, 'timeout'] as never[]) {
-      expect(call(identity, options)).toMatchObject(typeError);
-    }
-  });
+      for (const option of ['chunkSize', 'bufferSize']) {
+        for (const size of [0, -1, 1.5, NaN, Infinity, true, '2', 2n, {}]) {
+          expect(call(identity, { [option]: size })).toMatchObject({
+            name: expect.stringMatching(/^(Type|Range)Error$/),
+            message: expect.stringContaining(option),
+          });
+        }
+      }
+      for (const [timeout, error] of badTimeouts) {
+        expect(call(identity, { timeout })).toMatchObject(error);
+      }
+      expect(call(identity, { signal: 5 })).toMatchObject(typeError);
+      for (const options of [5, null, 'timeout'] as never[]) {
+        expect(call(identity, options)).toMatchObject(typeError);
+      }
+    },
+  );
 
-  test('results come in the order of the input, whatever ends first', async () => {
+  test('results come in the order of the input, whichever job ends first', async () => {
     const js = open(2);
     for (const isSync of [false, true]) {
       const [first, opened] = [makeGate(), makeGate()];
@@ -172,18 +178,18 @@ export function mapContract(context: Context): void {
         [makeGate().file, last, 0],
         [makeGate().file, opened.file, 1],
         [first.file, opened.file, 2],
-        // Lets the first one go.
+        // Opens the gate of the first job.
         [last, opened.file, 3],
       ];
       const values = isSync
-        ? [...js.starmapSync(visit<number>, argses)]
-        : await collect(js.starmap(visit<number>, argses));
+        ? [...js.starmapSync(announceAndWait<number>, argses)]
+        : await collect(js.starmap(announceAndWait<number>, argses));
       expect(values).toEqual([0, 1, 2, 3]);
     }
   });
 
   test.each(names)(
-    '%s starts nothing before it is asked for a result',
+    '%s starts no job before the first result is requested',
     async (name) => {
       const js = open(1);
       const item = name.startsWith('star') ? [1] : 1;
@@ -198,7 +204,7 @@ export function mapContract(context: Context): void {
     },
   );
 
-  test.each(plain)('%s reads its input at the call, once', async (name) => {
+  test.each(plain)('%s reads its input once, at the call', async (name) => {
     const js = open(1);
     const input = counting(2);
     const array = [{ n: 1 }];
@@ -211,7 +217,7 @@ export function mapContract(context: Context): void {
     expect(input.reads).toBe(2);
   });
 
-  test.each(plain)('%s makes chunkSize calls in one job', async (name) => {
+  test.each(plain)('%s makes chunkSize calls in each job', async (name) => {
     const js = open(2);
     const run = async (chunkSize: number): Promise<number[]> => {
       const items = [1, 2, 3, 4, 5];
@@ -224,7 +230,7 @@ export function mapContract(context: Context): void {
   });
 
   test.each(plain)(
-    '%s throws what fn threw at its place, and is finished then',
+    '%s throws the error of fn at its position and then ends',
     async (name) => {
       const js = open(2);
       const results = start(js, name, failOnThree, [1, 2, 3, 4]);
@@ -236,7 +242,7 @@ export function mapContract(context: Context): void {
   );
 
   test.each(plain)(
-    'one call that fails fails its whole chunk in %s',
+    'one call that fails makes its whole chunk fail in %s',
     async (name) => {
       const js = open(2);
       const items = [1, 2, 5, 3, 4];
@@ -267,15 +273,21 @@ export function mapContract(context: Context): void {
     }
   });
 
-  test('work goes on while the reader is busy', async () => {
+  test('jobs continue to start while the reader is busy', async () => {
     const js = open(1);
     const opened = makeGate();
     opened.open();
-    const heres = [makeGate(), makeGate(), makeGate()].map((it) => it.file);
-    const argses = heres.map((here) => [here, opened.file, 'value'] as const);
-    const results = js.starmap(visit, argses as never);
+    const startedFiles = [makeGate(), makeGate(), makeGate()].map(
+      (it) => it.file,
+    );
+    const argses = startedFiles.map(
+      (started) => [started, opened.file, 'value'] as const,
+    );
+    const results = js.starmap(announceAndWait, argses as never);
     await results.next();
-    await until('the others to run', () => heres.every((it) => existsSync(it)));
+    await until('the others to run', () =>
+      startedFiles.every((it) => existsSync(it)),
+    );
     expect(await collect(results)).toEqual(['value', 'value']);
   });
 
@@ -284,7 +296,7 @@ export function mapContract(context: Context): void {
     [2, 1],
     [2, 3],
   ])(
-    'with bufferSize %d and chunkSize %d input is read as it is needed',
+    'with bufferSize %d and chunkSize %d, map reads only as much input as it needs',
     async (bufferSize, chunkSize) => {
       const js = open(2);
       const options = { bufferSize, chunkSize };
@@ -300,7 +312,7 @@ export function mapContract(context: Context): void {
             expect(input.reads).toBeLessThanOrEqual(most);
           }
         }
-        // Up to here the buffer is filled without being asked.
+        // The buffer is filled up to here without further requests.
         const reads = (bufferSize + 3) * chunkSize;
         await until('the buffer to be full', () => input.reads === reads);
         await until('jobs to finish', () => js.running === 0);
@@ -315,7 +327,7 @@ export function mapContract(context: Context): void {
     [1, 1],
     [2, 3],
   ])(
-    'with bufferSize %d and chunkSize %d mapSync reads input as it is needed',
+    'with bufferSize %d and chunkSize %d, mapSync reads only as much input as it needs',
     (bufferSize, chunkSize) => {
       const js = open(1);
       const input = counting();
@@ -334,19 +346,21 @@ export function mapContract(context: Context): void {
     },
   );
 
-  test('no more than bufferSize jobs are outstanding', async () => {
+  test('map keeps at most bufferSize jobs outstanding', async () => {
     const js = open(4);
     const gate = makeGate();
     const files = Array.from({ length: 6 }, () => gate.file);
     const results = js.map(waitAt, files as never[], { bufferSize: 2 });
     const all = collect(results);
     await until('two jobs to run', () => js.running === 2);
-    expect(freeSlots(js)).toBe(2);
+    // While this job starts and ends, map could start further ones.
+    expect(await js.run(identity, 1)).toBe(1);
+    expect([js.running, freeSlots(js)]).toEqual([2, 2]);
     gate.open();
     expect((await all).length).toBe(6);
   });
 
-  test('an async input is read after the call, and its items as they come', async () => {
+  test('an async input is read after the call, and each item is used as it arrives', async () => {
     const js = open(2);
     const input = counting(3);
     const results = js.map(identity, asAsync(input));
@@ -368,7 +382,7 @@ export function mapContract(context: Context): void {
   });
 
   test.each(names)(
-    'the input that fails, fails %s at this place, or at the call',
+    'an input that throws makes %s throw at that position, or at the call',
     async (name) => {
       const js = open(2);
       const error = new Error('input is broken');
@@ -390,7 +404,7 @@ export function mapContract(context: Context): void {
   );
 
   test.each(['starmap', 'starmapSync'] as const)(
-    '%s names the item that is no list of arguments',
+    '%s names the item that is not a list of arguments',
     async (name) => {
       const js = open(2);
       const error = {
@@ -412,7 +426,7 @@ export function mapContract(context: Context): void {
   );
 
   test.each(plain)(
-    '%s is Blocked when the time is up, never earlier, and finished then',
+    '%s throws Blocked when its timeout expires, never earlier, and then ends',
     async (name) => {
       const js = open(1);
       const gate = makeGate();
@@ -435,7 +449,7 @@ export function mapContract(context: Context): void {
   );
 
   test.each(plain)(
-    'the timeout of %s covers the wait for a slot',
+    'the timeout of %s includes the wait for a slot',
     async (name) => {
       const js = open(1);
       const gate = makeGate();
@@ -451,7 +465,7 @@ export function mapContract(context: Context): void {
   );
 
   test.each(plain)(
-    'the timeout of %s runs from the call on, also while nobody reads',
+    'the timeout of %s starts at the call, even when no result is requested',
     async (name) => {
       const js = open(1);
       const gate = makeGate();
@@ -464,7 +478,7 @@ export function mapContract(context: Context): void {
   );
 
   test.each(plain)(
-    'a %s that has been read to its end has given all back',
+    '%s that is read to its end leaves no job behind and no slot taken',
     async (name) => {
       const js = open(2);
       const items = Array.from({ length: 12 }, (_, i) => i);
@@ -475,62 +489,71 @@ export function mapContract(context: Context): void {
     },
   );
 
-  test('two maps on one slot both come to their end', async () => {
+  test('two maps on one slot both finish', async () => {
     const js = open(1);
     const items = [1, 2, 3];
     const both = [js.map(identity, items), js.map(identity, items)];
     expect(await Promise.all(both.map(collect))).toEqual([items, items]);
   });
 
-  test('who leaves early starts no more, and what runs goes on', async () => {
+  test('leaving map early starts no further job and lets running ones finish', async () => {
     const js = open(2);
     const opened = makeGate();
     opened.open();
     const gate = makeGate();
-    const heres = Array.from({ length: 5 }, () => makeGate().file);
-    const argses = heres.map(
-      (here, i) => [here, i === 0 ? opened.file : gate.file, i] as const,
+    const startedFiles = Array.from({ length: 5 }, () => makeGate().file);
+    const argses = startedFiles.map(
+      (started, i) => [started, i === 0 ? opened.file : gate.file, i] as const,
     );
     const seen: unknown[] = [];
-    for await (const value of js.starmap(visit, argses as never)) {
+    for await (const value of js.starmap(announceAndWait, argses as never)) {
       seen.push(value);
-      await until('two more to run', () => existsSync(heres[2]!));
+      await until('two more to run', () => existsSync(startedFiles[2]!));
       break;
     }
     expect([seen, js.running, freeSlots(js)]).toEqual([[0], 2, 0]);
     gate.open();
-    await until('the slots to be back', () => freeSlots(js) === 2);
-    expect(heres.map((it) => existsSync(it))).toEqual([
+    await until('the slots to be free', () => freeSlots(js) === 2);
+    expect(startedFiles.map((it) => existsSync(it))).toEqual([
       ...[true, true, true],
       ...[false, false],
     ]);
   });
 
-  test('who leaves mapSync early starts no more, and what runs goes on', async () => {
+  test('leaving mapSync early starts no further job and lets running ones finish', async () => {
     const js = open(2);
     const opened = makeGate();
     opened.open();
     const gate = makeGate();
-    const files = [opened.file, gate.file, gate.file, gate.file];
-    for (const _ of js.mapSync(waitAt, files as never[])) break;
-    expect(js.running).toBeGreaterThan(0);
+    const startedFiles = Array.from({ length: 5 }, () => makeGate().file);
+    const argses = startedFiles.map(
+      (started, i) => [started, i === 0 ? opened.file : gate.file] as const,
+    );
+    for (const _ of js.starmapSync(announceAndWait, argses as never)) break;
     const { running } = js;
+    expect(running).toBeGreaterThan(0);
     gate.open();
-    await until('the slots to be back', () => freeSlots(js) === 2);
-    expect(running).toBeLessThanOrEqual(2);
+    await until('the slots to be free', () => freeSlots(js) === 2);
+    // The first job, and those that ran when the loop ended.
+    expect(startedFiles.map((it) => existsSync(it))).toEqual(
+      startedFiles.map((_, i) => i < 1 + running),
+    );
   });
 
-  test.each(plain)('an error of %s closes a lazy input', async (name) => {
-    const js = open(1);
-    const input = counting();
-    const options = { bufferSize: 1 };
-    const results = start(js, name, failOnThree, input, options);
-    expect((await collectUntilError(results)).length).toBe(3);
-    await until('the input to be closed', () => input.isClosed);
-    expect(input.reads).toBeLessThanOrEqual(4);
-  });
+  test.each(plain)(
+    'an error in %s closes an input that is read lazily',
+    async (name) => {
+      const js = open(1);
+      const input = counting();
+      const options = { bufferSize: 1 };
+      const results = start(js, name, failOnThree, input, options);
+      expect((await collectUntilError(results)).length).toBe(3);
+      await until('the input to be closed', () => input.isClosed);
+      expect(input.reads).toBeLessThanOrEqual(4);
+    },
+  );
 
-  test.each(names)('%s of a closed Jobserver fails', async (name) => {
+  test.each(names)('%s throws once the Jobserver is closed', async (name) => {
     const js = open(1);
     const item = name.startsWith('star') ? [1] : 1;
     const early = start(js, name, identity, [item]);
@@ -541,7 +564,7 @@ export function mapContract(context: Context): void {
     expect(await rejection(late())).toMatchObject(closed);
   });
 
-  test('a Jobserver that closes ends its maps, which may be left then', async () => {
+  test('closing the Jobserver ends a running map, and its loop may still be left', async () => {
     const js = open(1);
     const opened = makeGate();
     opened.open();
@@ -563,16 +586,19 @@ export function mapContract(context: Context): void {
     await until('the jobs to end', () => other.running === 0);
   });
 
-  test.each(plain)('%s ends with an aborted signal', async (name) => {
-    const js = open(1);
-    const options = { signal: AbortSignal.abort() };
-    const run = async (): Promise<unknown> =>
-      next(start(js, name, identity, [1], options));
-    expect(await rejection(run())).toMatchObject(aborted);
-    expect([js.running, freeSlots(js)]).toEqual([0, 1]);
-  });
+  test.each(plain)(
+    '%s throws AbortError for a signal that is already aborted',
+    async (name) => {
+      const js = open(1);
+      const options = { signal: AbortSignal.abort() };
+      const run = async (): Promise<unknown> =>
+        next(start(js, name, identity, [1], options));
+      expect(await rejection(run())).toMatchObject(aborted);
+      expect([js.running, freeSlots(js)]).toEqual([0, 1]);
+    },
+  );
 
-  test('aborting ends the jobs of map, and those that wait', async () => {
+  test('aborting map ends its running job and starts no further one', async () => {
     const js = open(1);
     const opened = makeGate();
     opened.open();
@@ -587,7 +613,7 @@ export function mapContract(context: Context): void {
     controller.abort();
     expect(await pending).toMatchObject([aborted]);
     expect(await next(results)).toBe('done');
-    await until('the slot to be back', () => freeSlots(js) === 1);
+    await until('the slot to be free', () => freeSlots(js) === 1);
     expect(existsSync(never.file)).toBe(false);
   });
 
@@ -624,7 +650,7 @@ export function mapContract(context: Context): void {
     expect(await next(results)).toBe('done');
   });
 
-  test('what a callback of another job throws is not lost in a map', async () => {
+  test('an error in a callback of another job is reported exactly once during map', async () => {
     const js = open(1);
     const [opened, held, gate] = [makeGate(), makeGate(), makeGate()];
     opened.open();
@@ -634,7 +660,7 @@ export function mapContract(context: Context): void {
       isCalled = true;
       throw new Error('on purpose');
     });
-    const told: unknown[] = [];
+    const caught: unknown[] = [];
     try {
       // The third waits for a slot while the callback throws.
       const files = [opened.file, held.file, held.file] as never[];
@@ -645,18 +671,20 @@ export function mapContract(context: Context): void {
         break;
       }
     } catch (error) {
-      told.push(error);
+      caught.push(error);
     }
     try {
       js.reclaimResources();
     } catch (error) {
-      told.push(error);
+      caught.push(error);
     }
     held.open();
-    expect(told).toEqual([expect.objectContaining({ name: 'CallbackRaised' })]);
+    expect(caught).toEqual([
+      expect.objectContaining({ name: 'CallbackRaised' }),
+    ]);
   });
 
-  test('calls that fail where nobody looks cause no unhandledRejection', async () => {
+  test('calls that fail after the reader has left cause no unhandledRejection', async () => {
     const node = [...process.execArgv, programs, context];
     const { code, stdout, stderr } = await runNode(node);
     expect({ code, stdout, stderr }).toEqual({
@@ -666,7 +694,7 @@ export function mapContract(context: Context): void {
     });
   });
 
-  test('a failing fn fails each call on its own', async () => {
+  test('map throws the first error of fn, and its other jobs end', async () => {
     const js = open(2);
     const results = js.map(fail, ['a', 'b']);
     expect(await rejection(results.next())).toMatchObject({ message: 'a' });

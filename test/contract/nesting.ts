@@ -24,7 +24,7 @@ type Jobs = {
     | ReturnType<(typeof nestingJobs)[Name]>;
 };
 
-/** Work submitted by work shares the slots. */
+/** Jobs that submit jobs share the slots of their own pool. */
 export function nestingContract(context: Context, jobs: Jobs): void {
   let folder: string;
   beforeEach(() => {
@@ -34,12 +34,12 @@ export function nestingContract(context: Context, jobs: Jobs): void {
     rmSync(folder, { recursive: true });
   });
 
-  test('new Jobserver() in a job is the pool it runs under', async () => {
+  test('new Jobserver() in a job joins the pool that runs the job', async () => {
     const js = openJobserver({ context, slots: 3 });
     expect(await js.run(jobs.describePool)).toEqual({ slots: 3, context });
   });
 
-  test('jobs of jobs run in the same slots', async () => {
+  test('nested jobs use the slots of the same pool', async () => {
     const js = openJobserver({ context, slots: 3 });
     const sums = await Promise.all([
       js.run(jobs.sumOfSquares, [1, 2, 3]),
@@ -48,34 +48,34 @@ export function nestingContract(context: Context, jobs: Jobs): void {
     expect(sums).toEqual([14, 41]);
   });
 
-  test('a handle deep in an argument works, as one object', async () => {
+  test('a handle nested in an argument arrives as one working handle', async () => {
     const js = openJobserver({ context, slots: 3 });
     const revised = js.reviseEnv({ NESTED_TEST: 'crossed' });
     const given = { deep: { handles: [revised, revised] } };
     expect(await js.run(jobs.useHandle, given)).toEqual([true, 16, 'crossed']);
   });
 
-  test('a handle of another pool brings its own slots', async () => {
+  test('a handle of another pool, as an argument, uses the slots of that pool', async () => {
     const js = openJobserver({ context, slots: 1 });
     const other = openJobserver({ context, slots: 1 });
     const given = { deep: { handles: [other, other] } };
     expect(await js.run(jobs.useHandle, given)).toEqual([true, 16, undefined]);
   });
 
-  test('recursion goes as deep as there are slots, then is Blocked', async () => {
+  test('nesting goes as deep as there are slots, then throws Blocked', async () => {
     const js = openJobserver({ context, slots: 3 });
     expect(await js.run(jobs.goDeeper, 2, 1)).toBe(2);
     await expect(js.run(jobs.goDeeper, 3, 1)).rejects.toThrow(Blocked);
     expect(await js.run(jobs.goDeeper, 2, 1)).toBe(2);
   });
 
-  test('recursion without slots goes to any depth', async () => {
+  test('nesting with consume 0 is not limited by the slots', async () => {
     const js = openJobserver({ context, slots: 1 });
     expect(await js.run(jobs.goDeeper, 4, 0)).toBe(4);
   });
 
   test.each([true, false])(
-    'a job that leaves jobs behind loses no slot; fails: %p',
+    'a job that ends before its own jobs loses no slot (it throws: %p)',
     async (fails) => {
       const js = openJobserver({ context, slots: 3 });
       const outcome = js.run(jobs.leaveJobsBehind, fails);
@@ -86,7 +86,7 @@ export function nestingContract(context: Context, jobs: Jobs): void {
   );
 
   test.each([null, 'SIGTERM'] as const)(
-    'the death of a job in the middle is noticed, and no slot is lost; orphanSignal %p',
+    'a job killed while its own job runs rejects and loses no slot (orphanSignal: %p)',
     async (orphanSignal) => {
       const js = openJobserver({ context, slots: 3 });
       const go = join(folder, 'go');
@@ -99,14 +99,14 @@ export function nestingContract(context: Context, jobs: Jobs): void {
         LostResult,
       );
       writeFileSync(go, '');
-      await until('all slots to be back', () => freeSlots(js) === 3);
+      await until('all slots to be free', () => freeSlots(js) === 3);
       const inner = Number(readFileSync(started, 'utf8'));
-      await until('the inner job to be gone', () => !isAlive(inner));
+      await until('the inner job to end', () => !isAlive(inner));
     },
   );
 
   testIf(isRemote(context))(
-    'a program without a guard is told so, and starts no jobs without end',
+    'a main module that submits jobs without a guard gets ERR_JOBSERVER_IMPORTING',
     async () => {
       const program = join(folder, 'unguarded.mjs');
       const main = require.resolve('../../dist/index.js');

@@ -2,7 +2,7 @@ import type { Context } from '../../dist/context.js';
 import * as jobs from '../fixtures/node-jobs.js';
 import { openJobserver } from '../helpers/jobserver.js';
 
-/** What Node offers works in a job that has an event loop. */
+/** The APIs of Node work in a job that has an event loop. */
 export function nodeContract(context: Context): void {
   const cases: [string, () => unknown, unknown][] = [
     ['garbage is collected', jobs.churnGarbage, expect.any(Number)],
@@ -21,21 +21,21 @@ export function nodeContract(context: Context): void {
     ['WebAssembly is compiled', jobs.instantiateWebAssembly, 42],
     ['execFile works', jobs.execFileAsync, 'hello'],
     ['execFileSync works', jobs.execFileBlocking, 'hello'],
-    ['node is started', jobs.startNode, '42'],
+    ['a job can start node', jobs.startNode, '42'],
     ['pbkdf2 works', jobs.derivePassword, 32],
     ['WebCrypto works', jobs.useWebCrypto, true],
-    ['names are looked up', jobs.lookUpName, '127.0.0.1'],
+    ['dns.lookup works', jobs.lookUpName, '127.0.0.1'],
     ['signal handlers run', jobs.handleSignal, 'SIGUSR2'],
-    ['160 MB are filled', jobs.fillTypedArray, 20_000_000],
+    ['a typed array of 160 MB can be filled', jobs.fillTypedArray, 20_000_000],
     ['AsyncLocalStorage keeps its store', jobs.keepAsyncContext, 7],
-    ['finalizers do no harm', jobs.registerFinalizer, true],
+    ['a FinalizationRegistry works', jobs.registerFinalizer, true],
   ];
   test.each(cases)('%s', async (_, job, expected) => {
     const js = openJobserver({ context, slots: 1 });
     expect(await js.run(job)).toEqual(expected);
   });
 
-  test('no two jobs draw the same random numbers', async () => {
+  test('no two jobs get the same random numbers', async () => {
     const js = openJobserver({ context, slots: 2 });
     const drawn = await Promise.all(
       Array.from({ length: 6 }, () => js.run(jobs.drawRandom)),
@@ -46,12 +46,12 @@ export function nodeContract(context: Context): void {
     }
   });
 
-  test('the process has a title', async () => {
+  test('a worker has a process title of its own', async () => {
     const js = openJobserver({ context, slots: 1 });
     expect(await js.run(jobs.titleOfProcess)).toBe('jobserver-worker');
   });
 
-  test('the pid of a job is that of its Future', async () => {
+  test('the pid of a Future is that of its worker', async () => {
     const js = openJobserver({ context, slots: 1 });
     const future = await js.submit(jobs.drawRandom);
     const { pid } = future;

@@ -22,7 +22,7 @@ import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { rejection, thrown } from '../helpers/thrown.js';
 import { until } from '../helpers/until.js';
 
-/** replacePreexec: what runs in the job's process before the job. */
+/** replacePreexec: a function that the worker calls before the job. */
 export function preexecContract(context: Context): void {
   const makeGate = useGates();
   const open = (slots: number): Jobserver => openJobserver({ context, slots });
@@ -36,7 +36,7 @@ export function preexecContract(context: Context): void {
     return { file: gate.file, lines };
   }
 
-  test('replacePreexec takes a function only, and at once', () => {
+  test('replacePreexec throws at once for anything but a function', () => {
     const js = open(1);
     for (const fn of [undefined, null, 5, {}, true] as never[]) {
       expect(thrown(() => js.replacePreexec(fn))).toMatchObject({
@@ -46,9 +46,9 @@ export function preexecContract(context: Context): void {
     }
   });
 
-  // A fork has the closure.
+  // A fork inherits closures with the memory of its parent.
   testIf(isRemote(context))(
-    'a function that no other process can import is refused, by the first submit at the latest',
+    'a function that no other process can import throws, at the latest in the first run',
     async () => {
       const js = open(1);
       const local = 1;
@@ -62,7 +62,7 @@ export function preexecContract(context: Context): void {
     },
   );
 
-  test('it runs once in each job, before fn, with its arguments and the revised environment', async () => {
+  test('preexec runs once in each job before fn, with its arguments and the revised environment', async () => {
     const log = openLog();
     const js = open(1)
       .reviseEnv({ JS_P: 'revised' })
@@ -78,19 +78,19 @@ export function preexecContract(context: Context): void {
     expect(process.env['JS_P']).toBe(undefined);
   });
 
-  test('its arguments are captured at the call', async () => {
+  test('the arguments of preexec are captured at the call', async () => {
     const args: [string, string] = ['JS_P', 'early'];
     const js = open(1).replacePreexec(setVariable, ...args);
     args[1] = 'late';
     expect(await js.run(variables, 'JS_P')).toEqual({ JS_P: 'early' });
   });
 
-  test('null means nothing more, like undefined', async () => {
+  test('preexec may return null instead of undefined', async () => {
     const js = open(1).replacePreexec(returnNull);
     expect(await js.run(identity, 1)).toBe(1);
   });
 
-  test('what it throws is the outcome, and fn does not run', async () => {
+  test('an error that preexec throws is the outcome, and fn does not run', async () => {
     const log = openLog();
     const js = open(1);
     const failing = js.replacePreexec(noteAndThrow, log.file, 'preexec');
@@ -103,28 +103,28 @@ export function preexecContract(context: Context): void {
     expect(freeSlots(js)).toBe(1);
   });
 
-  test('a Disposable is released after fn, also when fn throws', async () => {
+  test('a Disposable that preexec returns is disposed after fn, even when fn throws', async () => {
     const log = openLog();
     const js = open(1).replacePreexec(disposable, log.file);
     expect(await js.run(noteAndReturn, log.file, 'fn', 7)).toBe(7);
-    expect(log.lines()).toEqual(['enter', 'fn', 'leave']);
+    expect(log.lines()).toEqual(['acquire', 'fn', 'dispose']);
     expect(
       await rejection(js.run(noteAndThrow, log.file, 'bad')),
     ).toMatchObject({ name: 'RangeError', message: 'bad' });
-    expect(log.lines().slice(3)).toEqual(['enter', 'bad', 'leave']);
+    expect(log.lines().slice(3)).toEqual(['acquire', 'bad', 'dispose']);
   });
 
   testAsync(
-    'an AsyncDisposable is released after fn, and waited for',
+    'an AsyncDisposable that preexec returns is disposed after fn and awaited',
     async () => {
       const log = openLog();
       const js = open(1).replacePreexec(asyncDisposable, log.file);
       expect(await js.run(noteAndReturn, log.file, 'fn', 7)).toBe(7);
-      expect(log.lines()).toEqual(['enter', 'fn', 'leave']);
+      expect(log.lines()).toEqual(['acquire', 'fn', 'dispose']);
     },
   );
 
-  test('any other value is a TypeError as the outcome, and fn does not run', async () => {
+  test('any other return value of preexec rejects with TypeError, and fn does not run', async () => {
     const log = openLog();
     const js = open(1);
     for (const value of [1, 'text', true, {}, []]) {
@@ -138,26 +138,26 @@ export function preexecContract(context: Context): void {
     expect(log.lines()).toEqual([]);
   });
 
-  test('an error of the release replaces the value', async () => {
+  test('an error of the disposal replaces the value of fn', async () => {
     const js = open(1).replacePreexec(brokenDisposable);
     expect(await rejection(js.run(identity, 1))).toMatchObject({
       name: 'TypeError',
-      message: 'leave is broken',
+      message: 'disposal failed',
     });
   });
 
-  test('errors of both fn and release are told', async () => {
+  test('errors of both fn and the disposal are reported', async () => {
     const js = open(1).replacePreexec(brokenDisposable);
-    const error = await rejection(js.run(fail, 'fn is broken'));
+    const error = await rejection(js.run(fail, 'fn failed'));
     const { cause, suppressed } = error as {
       cause: unknown;
       suppressed: unknown;
     };
-    expect(error).toMatchObject({ message: 'leave is broken' });
-    expect(cause ?? suppressed).toMatchObject({ message: 'fn is broken' });
+    expect(error).toMatchObject({ message: 'disposal failed' });
+    expect(cause ?? suppressed).toMatchObject({ message: 'fn failed' });
   });
 
-  test('a later one replaces an earlier one, on the derived handle only', async () => {
+  test('a later preexec replaces an earlier one, on the derived handle only', async () => {
     const js = open(1);
     const first = js.replacePreexec(setVariable, 'JS_P', 'first');
     const second = first.replacePreexec(setVariable, 'JS_Q', 'second');
@@ -174,14 +174,14 @@ export function preexecContract(context: Context): void {
     ]);
   });
 
-  test('a class is a TypeError, because nothing constructs it', async () => {
+  test('a class as preexec rejects with TypeError', async () => {
     const js = open(1);
     const run = async (): Promise<unknown> =>
       js.replacePreexec(Guard as never, 'log').run(identity, 1);
     expect(await rejection(run())).toMatchObject({ name: 'TypeError' });
   });
 
-  test('it runs once for each job of map', async () => {
+  test('preexec runs once for each job of map', async () => {
     const log = openLog();
     const js = open(1).replacePreexec(note, log.file, 'preexec');
     const options = { chunkSize: 2 };

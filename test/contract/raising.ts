@@ -17,7 +17,7 @@ const now = { timeout: 0 };
 interface Raising {
   readonly future: Future<unknown>;
   readonly gate: Gate;
-  /** Numbers of the callbacks that have been called. */
+  /** Indexes of the callbacks that have run. */
   readonly called: number[];
 }
 
@@ -43,17 +43,17 @@ const ofClosing: [string, Observe][] = [
   ['closeSync', (js) => js.closeSync()],
 ];
 
-/** What it throws, now or by its promise. */
+/** What a call throws or rejects with. */
 async function failure(observe: () => unknown): Promise<unknown> {
   return rejection((async () => observe())());
 }
 
-/** whenDone: callbacks that throw, and who hears of it. */
+/** whenDone: callbacks that throw, and the call that reports it. */
 export function raisingContract(context: Context): void {
   const makeGate = useGates();
   const open = (slots: number): Jobserver => openJobserver({ context, slots });
 
-  /** A job whose callbacks throw these, and then one that does not throw. */
+  /** A job with callbacks that throw `causes`, and a last one that returns. */
   async function submitRaising(
     js: Jobserver,
     ...causes: unknown[]
@@ -72,7 +72,7 @@ export function raisingContract(context: Context): void {
   }
 
   test.each([...ofFuture, ...ofJobserver, ...ofClosing])(
-    'what a callback throws while nobody waits comes out of the next %s',
+    'what a callback throws while no call waits is thrown by the next %s',
     async (name, observe) => {
       const js = open(1);
       const cause = new Error('on purpose');
@@ -98,7 +98,7 @@ export function raisingContract(context: Context): void {
   const blocking = [...ofFuture].filter(([name]) => name !== 'done');
 
   test.each(blocking)(
-    'what a callback throws comes out of the %s that sees the end of the job',
+    'what a callback throws is thrown by the %s that finishes the job',
     async (name) => {
       const js = open(1);
       const { future, gate, called } = await submitRaising(js, 'on purpose');
@@ -118,7 +118,7 @@ export function raisingContract(context: Context): void {
   );
 
   test.each([...ofFuture, ['reclaimResources', ofJobserver[3]![1]] as const])(
-    'five callbacks that throw need five calls of %s, with no turn of the event loop between',
+    'five calls of %s report five callbacks that throw, without the event loop',
     async (name, observe) => {
       const js = open(1);
       const causes = ['a', 'b', 'c', 'd', 'e'];
@@ -138,7 +138,7 @@ export function raisingContract(context: Context): void {
     },
   );
 
-  test('submit rejects once for each callback that throws, and starts nothing', async () => {
+  test('submit rejects once for each callback that throws, and starts no job', async () => {
     const js = open(1);
     const { future, gate, called } = await submitRaising(js, 'a', 'b');
     gate.open();
@@ -152,7 +152,7 @@ export function raisingContract(context: Context): void {
     expect([called, await future.result()]).toEqual([[0, 1, 2], 'value']);
   });
 
-  test('the cause is what was thrown, whatever it is', async () => {
+  test('the cause is the thrown value, of any type', async () => {
     const js = open(1);
     const causes = ['text', undefined, null, 42, { an: 'object' }];
     const { future, gate } = await submitRaising(js, ...causes);
@@ -165,7 +165,7 @@ export function raisingContract(context: Context): void {
     expect(await future.wait()).toBe(true);
   });
 
-  test('of several calls that wait, one rejects for each callback that throws', async () => {
+  test('for each callback that throws, exactly one of several waiting calls rejects', async () => {
     const js = open(1);
     for (const causes of [['a'], ['a', 'b']]) {
       const { future, gate, called } = await submitRaising(js, ...causes);
@@ -187,7 +187,7 @@ export function raisingContract(context: Context): void {
     }
   });
 
-  test('of several submissions that wait, exactly one rejects, and no slot is lost', async () => {
+  test('exactly one of several waiting submissions rejects, and no slot is lost', async () => {
     const js = open(1);
     const { gate, called } = await submitRaising(js, 'on purpose');
     const waiting = [1, 2, 3].map((n) => js.run(identity, n));
@@ -203,12 +203,12 @@ export function raisingContract(context: Context): void {
     await until('the slot to be free', () => freeSlots(js) === 1);
   });
 
-  test('a submission asleep at its gate rejects, and no slot is lost', async () => {
+  test('a submission delayed by its sleep gate rejects, and no slot is lost', async () => {
     const js = open(2);
     const { gate } = await submitRaising(js, 'on purpose');
-    const sleepy = js.replaceSleep(() => 5).submit(identity, [1]);
+    const delayed = js.replaceSleep(() => 5).submit(identity, [1]);
     gate.open();
-    expect(await rejection(sleepy)).toMatchObject({ cause: 'on purpose' });
+    expect(await rejection(delayed)).toMatchObject({ cause: 'on purpose' });
     expect(freeSlots(js)).toBe(2);
   });
 
@@ -226,7 +226,7 @@ export function raisingContract(context: Context): void {
     expect(called).toEqual([0, 1]);
   });
 
-  test('a call for another future does not throw what does not concern it', async () => {
+  test('a call on another future does not throw', async () => {
     const js = open(2);
     const { future, gate, called } = await submitRaising(js, 'on purpose');
     const otherGate = makeGate();
@@ -241,7 +241,7 @@ export function raisingContract(context: Context): void {
     expect(future.done()).toBe(true);
   });
 
-  test('failures of several futures come out one by one, each once', async () => {
+  test('failures in callbacks of several futures are thrown one by one, each once', async () => {
     const js = open(3);
     const all = [
       await submitRaising(js, 'a', 'b'),
@@ -264,7 +264,7 @@ export function raisingContract(context: Context): void {
     ]);
   });
 
-  test('a callback that throws in whenDone comes out of it, and has a number', async () => {
+  test('whenDone throws what its own callback throws, with its number', async () => {
     const js = open(1);
     const future = await js.submit(identity, [1]);
     await future.wait();
@@ -283,7 +283,7 @@ export function raisingContract(context: Context): void {
     expect(await future.result()).toBe(1);
   });
 
-  test('whenDone tells of an earlier failure, and its own callback runs all the same', async () => {
+  test('whenDone throws an earlier failure, and its own callback still runs', async () => {
     const js = open(1);
     const { future, gate, called } = await submitRaising(js, 'earlier');
     gate.open();
@@ -297,7 +297,7 @@ export function raisingContract(context: Context): void {
     expect(future.done()).toBe(true);
   });
 
-  test('a CallbackRaised that leaves a callback is not wrapped again', async () => {
+  test('a CallbackRaised that a callback throws is not wrapped again', async () => {
     const js = open(2);
     const inner = await submitRaising(js, 'unseen', 'inner');
     const outer = await js.submit(identity, ['outer']);
@@ -329,7 +329,7 @@ export function raisingContract(context: Context): void {
       emitWarning.mock.calls.map(([warning]) => String(warning));
 
     test.each(ofClosing)(
-      '%s throws the first failure that nobody has fetched, and warns of the others',
+      '%s throws the first unreported failure and emits warnings for the others',
       async (_, close) => {
         const js = open(2);
         const causes = [new Error('a'), new RangeError('b'), 'c'];
@@ -353,7 +353,7 @@ export function raisingContract(context: Context): void {
             expect.stringContaining('CallbackRaised'),
           ]);
         }
-        // Everything has been told.
+        // Every failure has been reported.
         await js.close();
         js.closeSync();
         expect(await first.future.wait()).toBe(true);
@@ -361,7 +361,7 @@ export function raisingContract(context: Context): void {
       },
     );
 
-    test('close throws what a callback throws while it waits, after all is closed', async () => {
+    test('close throws what a callback throws while it waits, after everything is closed', async () => {
       const js = open(1);
       const { future, gate, called } = await submitRaising(js, 'a');
       const closing = rejection(js.close());
@@ -373,7 +373,7 @@ export function raisingContract(context: Context): void {
       expect(warnings()).toEqual([]);
     });
 
-    test('a failure that was fetched is not told again', async () => {
+    test('a failure that another call has thrown is not reported again', async () => {
       const js = open(1);
       const { future, gate } = await submitRaising(js, 'a');
       gate.open();
@@ -383,7 +383,7 @@ export function raisingContract(context: Context): void {
       expect(warnings()).toEqual([]);
     });
 
-    test('a callback that throws after closeSync is told by its future', async () => {
+    test('a callback that throws after closeSync is reported by its future', async () => {
       const js = open(1);
       const { future, gate, called } = await submitRaising(js, 'a');
       js.closeSync();
@@ -395,7 +395,7 @@ export function raisingContract(context: Context): void {
     });
   });
 
-  test('a CallbackRaised has the number of its callback, and no other kind of number', () => {
+  test('CallbackRaised has the number of its callback and throws for an invalid one', () => {
     const cause = new Error('on purpose');
     const error = new CallbackRaised(7, { cause });
     expect(error).toBeInstanceOf(Error);

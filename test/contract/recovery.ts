@@ -16,12 +16,13 @@ import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { runNode } from '../helpers/program.js';
 import { rejection, thrown } from '../helpers/thrown.js';
 import { until } from '../helpers/until.js';
+import { untilSync } from './until-sync.js';
 
 const aborted = { name: 'AbortError', code: 'ABORT_ERR' };
 const blocked = { code: 'ERR_JOBSERVER_BLOCKED' };
 const programs = join(__dirname, '..', 'fixtures', 'slot-programs.js');
 
-/** Every way in which a slot comes back. */
+/** The slot of a job becomes free, however the job or submission ends. */
 export function recoveryContract(context: Context): void {
   const makeGate = useGates();
   const open = (slots: number): Jobserver => openJobserver({ context, slots });
@@ -29,10 +30,10 @@ export function recoveryContract(context: Context): void {
   const endings: Record<string, (js: Jobserver) => Promise<unknown>> = {
     'a value': (js) => js.run(identity, 1),
     'an error': (js) => rejection(js.run(fail, 'on purpose')),
-    'a death': (js) => rejection(js.run(die)),
+    'a lost job': (js) => rejection(js.run(die)),
     'a result that cannot be sent': (js) => rejection(js.run(returnFunction)),
-    'an unread result': (js) => js.submit(returnBytes, [1 << 20]),
-    'a result that came too late': async (js) => {
+    'a result that is never read': (js) => js.submit(returnBytes, [1 << 20]),
+    'a result that comes after a timeout': async (js) => {
       const gate = makeGate();
       const future = await js.submit(waitAt, [gate.file]);
       const error = await rejection(future.result({ timeout: 1 }));
@@ -53,29 +54,29 @@ export function recoveryContract(context: Context): void {
   };
 
   test.each(Object.entries(endings))(
-    'a slot comes back after %s',
+    'the slot becomes free after %s',
     async (_, end) => {
       const js = open(1);
       await end(js);
-      await until('the slot to be back', () => freeSlots(js) === 1);
+      await until('the slot to be free', () => freeSlots(js) === 1);
       const future = await js.submit(identity, [2], { timeout: 0 });
       expect(await future.result()).toBe(2);
     },
   );
 
-  test('a slot comes back when the Future is dropped', async () => {
+  test('the slot becomes free even when the Future is not kept', async () => {
     const js = open(1);
     void (await js.submit(identity, [1]));
-    await until('the slot to be back', () => freeSlots(js) === 1);
+    await until('the slot to be free', () => freeSlots(js) === 1);
     js.submitSync(identity, [1]);
-    await until('reclaimResources to give it back', () => {
+    await until('reclaimResources to release the slot', () => {
       js.reclaimResources();
       return js.running === 0;
     });
     expect(freeSlots(js)).toBe(1);
   });
 
-  test('reclaimResources looks once, without an event loop, and returns nothing', () => {
+  test('reclaimResources finishes ended jobs without the event loop and returns undefined', () => {
     const js = open(2);
     const small = js.submitSync(pidOf);
     const large = js.submitSync(returnBytes, [3 << 20]);
@@ -83,17 +84,17 @@ export function recoveryContract(context: Context): void {
     const called: string[] = [];
     small.whenDone(() => called.push('small'));
     large.whenDone(() => called.push('large'));
-    const end = Date.now() + 20_000;
-    while (js.running > 0 && Date.now() < end) {
+    untilSync('both jobs to finish', () => {
       expect(js.reclaimResources()).toBe(undefined);
-    }
+      return js.running === 0;
+    });
     expect(called.sort()).toEqual(['large', 'small']);
     expect(freeSlots(js)).toBe(2);
     expect(small.resultSync()).toBe(pid);
     expect(large.resultSync().length).toBe(3 << 20);
   });
 
-  test('submitSync reads the results that running jobs are stuck on', () => {
+  test('submitSync reads the large results that running jobs are blocked on', () => {
     const js = open(1);
     const large = js.submitSync(returnBytes, [1 << 20]);
     expect(js.submitSync(identity, [1]).resultSync()).toBe(1);
@@ -113,7 +114,7 @@ export function recoveryContract(context: Context): void {
     expect([js.running, freeSlots(js)]).toEqual([0, 1]);
   });
 
-  test('a signal that is none is refused', async () => {
+  test('an object that is not an AbortSignal rejects as signal', async () => {
     const js = open(1);
     for (const signal of [5, 'abort', {}, true] as never[]) {
       const error = {
@@ -127,7 +128,7 @@ export function recoveryContract(context: Context): void {
     expect([js.running, freeSlots(js)]).toEqual([0, 1]);
   });
 
-  test('aborting a submission that waits leaves its place in line', async () => {
+  test('aborting a waiting submission gives up its place in the queue', async () => {
     const js = open(1);
     const gate = makeGate();
     const holder = await js.submit(waitAt, [gate.file]);
@@ -144,7 +145,7 @@ export function recoveryContract(context: Context): void {
     expect(await (await second).result()).toBe(2);
   });
 
-  test('aborting 50 submissions by one signal rejects them all and leaves no listener', async () => {
+  test('one signal that aborts 50 submissions rejects them all and keeps no listener', async () => {
     const js = open(1);
     const controller = new AbortController();
     const { signal } = controller;
@@ -160,7 +161,7 @@ export function recoveryContract(context: Context): void {
     expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
-  test('a finished job forgets its signal', async () => {
+  test('a finished job keeps no listener on its signal', async () => {
     const js = open(1);
     const controller = new AbortController();
     const { signal } = controller;
@@ -179,15 +180,15 @@ export function recoveryContract(context: Context): void {
     return JSON.parse(stdout);
   };
 
-  test('50 submissions that share one signal give no warning of a leak', async () => {
+  test('51 submissions that share one signal cause no MaxListenersExceededWarning', async () => {
     expect(await run('shareSignal')).toEqual({ aborted: 51 });
   });
 
-  test('waits of more than 24 days give no warning', async () => {
+  test('waits of more than 24 days cause no warning', async () => {
     expect(await run('waitLong')).toEqual({ values: [1, 2, 3, 4] });
   });
 
-  test('without a descriptor left submit fails with EMFILE and costs no slot', async () => {
+  test('without a free descriptor, submit fails with EMFILE and takes no slot', async () => {
     const found = await run('exhaustFds');
     expect(found.codes).toContain('EMFILE');
     expect(found.codes.filter((code: string) => code !== 'EMFILE')).toEqual(

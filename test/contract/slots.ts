@@ -17,7 +17,7 @@ const blocked = { name: 'Blocked', code: 'ERR_JOBSERVER_BLOCKED' };
 const closed = { code: 'ERR_JOBSERVER_CLOSED' };
 const typeError = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
 
-/** The most spans that have a moment in common. */
+/** The largest number of spans that overlap at one moment. */
 function overlap(spans: readonly [start: number, end: number][]): number {
   return Math.max(
     ...spans.map(
@@ -27,37 +27,43 @@ function overlap(spans: readonly [start: number, end: number][]): number {
   );
 }
 
-/** Slots: how many jobs run at once, who waits, and for how long. */
+/** Slots: how many jobs run at once, and how submissions wait for a slot. */
 export function slotContract(context: Context): void {
   jest.setTimeout(30_000 * timeoutFactor);
   const makeGate = useGates();
   const open = (slots: number): Jobserver => openJobserver({ context, slots });
 
   describe('construction', () => constructionContract(context));
-  describe('giving back', () => recoveryContract(context));
-  describe('admission', () => admissionContract(context));
+  describe('release', () => recoveryContract(context));
+  describe('sleep gate', () => admissionContract(context));
 
   test.each([4, 2, 1])(
-    '%d slots run as many jobs at once, and never more',
+    '%d slots run exactly that many jobs at once',
     async (slots) => {
       const js = open(slots);
       const gate = makeGate();
-      const heres = Array.from({ length: slots + 2 }, () => makeGate().file);
-      const jobs = heres.map((here) => js.run(spanAt, here, gate.file));
-      const areHere = (): number => heres.filter((it) => existsSync(it)).length;
-      await until(`${slots} jobs to run`, () => areHere() === slots);
+      const startedFiles = Array.from(
+        { length: slots + 2 },
+        () => makeGate().file,
+      );
+      const jobs = startedFiles.map((started) =>
+        js.run(spanAt, started, gate.file),
+      );
+      const countStarted = (): number =>
+        startedFiles.filter((it) => existsSync(it)).length;
+      await until(`${slots} jobs to run`, () => countStarted() === slots);
       expect(js.running).toBe(slots);
       expect(freeSlots(js)).toBe(0);
       expect(await rejection(js.submit(identity, [1], { timeout: 0 }))).toEqual(
         expect.objectContaining(blocked),
       );
-      expect(areHere()).toBe(slots);
+      expect(countStarted()).toBe(slots);
       gate.open();
       expect(overlap(await Promise.all(jobs))).toBe(slots);
     },
   );
 
-  test('a job starts only when the worker whose slot it takes is gone', async () => {
+  test('a job starts only after the worker that held its slot has exited', async () => {
     const js = open(1);
     const first = await js.submit(identity, [1]);
     const pid = first.pid!;
@@ -65,7 +71,7 @@ export function slotContract(context: Context): void {
     expect(thrown(() => process.kill(pid, 0))).toMatchObject({ code: 'ESRCH' });
   });
 
-  test('jobs that wait for a slot start in the order of their submission', async () => {
+  test('submissions that wait for a slot start in the order of their calls', async () => {
     const js = open(1);
     const gate = makeGate();
     await js.submit(waitAt, [gate.file]);
@@ -81,7 +87,7 @@ export function slotContract(context: Context): void {
     expect(times).toEqual([...times].sort((a, b) => a - b));
   });
 
-  test('submitSync takes its turn behind submissions that wait', async () => {
+  test('submitSync waits behind earlier submissions', async () => {
     const js = open(1);
     const gate = makeGate();
     await js.submit(waitAt, [gate.file]);
@@ -92,26 +98,26 @@ export function slotContract(context: Context): void {
     expect(times).toEqual([...times].sort((a, b) => a - b));
   });
 
-  test('nobody overtakes a submission that waits, even with a slot in sight', async () => {
+  test('a later submission does not overtake a waiting one, even when a slot is almost free', async () => {
     const js = open(1);
     const gate = makeGate();
     const holder = await js.submit(waitAt, [gate.file]);
     const waiting = js.submit(startedAt);
     gate.open();
-    await until('the worker to leave its result', () => holder.done());
+    await until('the job to be done', () => holder.done());
     const overtaker = js.submit(startedAt);
     const [first, second] = await Promise.all([waiting, overtaker]);
     expect(await first.result()).toBeLessThan(await second.result());
   });
 
-  test('50 submissions at once are all served', async () => {
+  test('50 concurrent submissions on 4 slots all run', async () => {
     const js = open(4);
     const items = Array.from({ length: 50 }, (_, i) => i);
     const jobs = items.map((item) => js.run(identity, item));
     expect(await Promise.all(jobs)).toEqual(items);
   });
 
-  test('20 submissions on 2 slots go on although nobody reads a result', async () => {
+  test('20 submissions on 2 slots all run although no result is read', async () => {
     const js = open(2);
     const futures = [];
     for (let i = 0; i < 10; i++) futures.push(await js.submit(identity, [i]));
@@ -120,17 +126,17 @@ export function slotContract(context: Context): void {
     expect(values).toEqual(Array.from({ length: 20 }, (_, i) => i));
   });
 
-  test('the event loop goes on while submit waits', async () => {
+  test('the event loop keeps running while submit waits', async () => {
     const js = open(1);
     const gate = makeGate();
     await js.submit(waitAt, [gate.file]);
     const waiting = js.submit(identity, [1]);
-    // Opened by the event loop only.
+    // Only a running event loop opens the gate.
     setTimeout(() => gate.open(), 20);
     expect(await (await waiting).result()).toBe(1);
   });
 
-  test('consume 0 runs beside the slots and gives none back', async () => {
+  test('a job with consume 0 takes no slot and releases none', async () => {
     const js = open(1);
     const gate = makeGate();
     const options = { consume: 0, timeout: 0 } as const;
@@ -154,7 +160,7 @@ export function slotContract(context: Context): void {
     expect(freeSlots(js)).toBe(1);
   });
 
-  test('consume is 0 or 1 and nothing else', async () => {
+  test('consume accepts only 0 and 1', async () => {
     const js = open(1);
     const bad = [2, -1, 99, 0.5, NaN, true, false, '1', 1n, {}, null];
     for (const consume of bad as never[]) {
@@ -190,7 +196,7 @@ export function slotContract(context: Context): void {
     expect(js.submitSync(identity, [2], options).resultSync()).toBe(2);
   });
 
-  test('the wait for a slot never ends early', async () => {
+  test('a wait for a slot never times out early', async () => {
     const js = open(1);
     await js.submit(waitAt, [makeGate().file]);
     for (const timeout of [0.5, 20.25]) {
@@ -206,7 +212,7 @@ export function slotContract(context: Context): void {
     }
   });
 
-  test('a timeout starts at the call, not when the event loop has its turn', async () => {
+  test('the timeout starts at the call, not at the next turn of the event loop', async () => {
     const js = open(1);
     await js.submit(waitAt, [makeGate().file]);
     const order: string[] = [];
@@ -221,7 +227,7 @@ export function slotContract(context: Context): void {
     expect(order).toEqual(['first', 'second']);
   });
 
-  test('submissions that time out leave nothing behind', async () => {
+  test('submissions that time out start no job and keep no slot', async () => {
     const js = open(1);
     const gate = makeGate();
     const holder = await js.submit(waitAt, [gate.file]);
@@ -238,7 +244,7 @@ export function slotContract(context: Context): void {
     expect(await js.run(identity, 1)).toBe(1);
   });
 
-  test('a slot that comes back at the deadline is never lost', async () => {
+  test('a slot that becomes free at a deadline is never lost', async () => {
     const js = open(1);
     for (let round = 0; round < 4; round++) {
       const gate = makeGate();
@@ -259,7 +265,7 @@ export function slotContract(context: Context): void {
     }
   });
 
-  test('bad timeouts are refused before a slot is taken', async () => {
+  test('an invalid timeout rejects before a slot is taken', async () => {
     const js = open(1);
     for (const [timeout, error] of badTimeouts) {
       const options = { timeout } as never;
@@ -273,7 +279,7 @@ export function slotContract(context: Context): void {
     expect([js.running, freeSlots(js)]).toEqual([0, 1]);
   });
 
-  test('null and undefined wait for ever, and -0 is 0', async () => {
+  test('the timeouts null and undefined wait without limit, and -0 acts as 0', async () => {
     const js = open(1);
     const gate = makeGate();
     await js.submit(waitAt, [gate.file]);
@@ -287,7 +293,7 @@ export function slotContract(context: Context): void {
     for (const each of waiting) expect(await (await each).result()).toBe(1);
   });
 
-  test('a timeout of more than 24 days does not end at once', async () => {
+  test('a timeout of more than 24 days does not expire at once', async () => {
     const js = open(1);
     const gate = makeGate();
     await js.submit(waitAt, [gate.file]);
@@ -303,7 +309,7 @@ export function slotContract(context: Context): void {
     expect(js.submitSync(identity, [1], { timeout }).resultSync()).toBe(1);
   });
 
-  test('args that are no list are refused before a slot is taken', async () => {
+  test('args that are not a list reject before a slot is taken', async () => {
     const js = open(1);
     for (const args of ['abc', 5, null, {}, true, new Map([[1, 2]]), 5n]) {
       const error = {
@@ -320,7 +326,7 @@ export function slotContract(context: Context): void {
     expect([js.running, freeSlots(js)]).toEqual([0, 1]);
   });
 
-  test('what is no function is refused before a slot is taken', async () => {
+  test('a value that is not a function rejects before a slot is taken', async () => {
     const js = open(1);
     for (const fn of [undefined, null, 5, {}, true, Symbol('fn')] as never[]) {
       expect(await rejection(js.submit(fn))).toMatchObject(typeError);
@@ -330,7 +336,7 @@ export function slotContract(context: Context): void {
     expect([js.running, freeSlots(js)]).toEqual([0, 1]);
   });
 
-  test('options that are no object are refused', async () => {
+  test('options that are not an object reject', async () => {
     const js = open(1);
     for (const options of [5, 'timeout', null, true] as never[]) {
       expect(await rejection(js.submit(identity, [1], options))).toMatchObject(
@@ -342,7 +348,7 @@ export function slotContract(context: Context): void {
     }
   });
 
-  test('any iterable gives the arguments, which are read once, at the call', async () => {
+  test('args may be any iterable, which is read once, at the call', async () => {
     const js = open(1);
     const gate = makeGate();
     const holder = await js.submit(waitAt, [gate.file]);
@@ -359,7 +365,7 @@ export function slotContract(context: Context): void {
       js.submit(identity, generated as never),
       js.submit(identity, new Set(['member']) as never),
       js.submit(identity, Object.freeze(['frozen']) as never),
-      // Options as an argument mean nothing to the library.
+      // The library does not interpret an argument that looks like options.
       js.submit(identity, [{ timeout: 0, fn: 1, args: [] }]),
     ];
     array[0] = { n: 2 };
@@ -376,7 +382,7 @@ export function slotContract(context: Context): void {
     expect(reads).toBe(1);
   });
 
-  test('function and args are checked before the handle, the handle before the options', async () => {
+  test('a closed handle is reported after an invalid function and before invalid options', async () => {
     const js = open(1);
     await js.close();
     const refused = (fn: unknown, args: unknown, options: object) =>
@@ -387,9 +393,9 @@ export function slotContract(context: Context): void {
     expect(await refused(identity, [1], { consume: 2 })).toMatchObject(closed);
   });
 
-  // A fork has the memory of its parent: nothing is encoded.
+  // A fork inherits the memory of its parent, so nothing is serialized.
   testIf(isRemote(context))(
-    'args that cannot be sent are refused at once, without waiting for a slot',
+    'args that cannot be serialized reject at once, without waiting for a slot',
     async () => {
       const js = open(1);
       const gate = makeGate();

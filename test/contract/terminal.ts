@@ -11,13 +11,24 @@ import { until } from '../helpers/until.js';
 
 const programs = resolve('dist-test', 'fixtures', 'terminal-programs.js');
 
-/** What a program in a terminal and its jobs share. */
+/** Standard streams and signals of a program in a terminal and of its jobs. */
 export function terminalContract(context: Context): void {
   let folder: string;
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'terminal-'));
   });
-  afterEach(() => rmSync(folder, { recursive: true }));
+  // A test that fails must not leave the processes that it has started.
+  const groups: number[] = [];
+  afterEach(() => {
+    for (const group of groups.splice(0)) {
+      try {
+        process.kill(-group, 'SIGKILL');
+      } catch {
+        // All processes of the group have ended.
+      }
+    }
+    rmSync(folder, { recursive: true });
+  });
 
   const argv = (...args: string[]): string[] => [
     ...process.execArgv,
@@ -25,7 +36,7 @@ export function terminalContract(context: Context): void {
     ...args,
   ];
 
-  test('all that a job writes arrives, before what its parent writes then', () => {
+  test('all output of a job arrives before what its parent writes afterward', () => {
     const { stdout, stderr } = spawnSync(
       process.execPath,
       argv('write', context),
@@ -38,7 +49,7 @@ export function terminalContract(context: Context): void {
     expect(stderr).toBe('the end\n');
   });
 
-  test('a job reads nothing of the input of its parent', () => {
+  test('the standard input of a job is empty', () => {
     const { stdout, stderr } = spawnSync(
       process.execPath,
       argv('read', context),
@@ -47,7 +58,7 @@ export function terminalContract(context: Context): void {
     expect([stdout, stderr]).toEqual(['""\n', '']);
   });
 
-  /** A parent in a process group of its own, with two jobs, and their pids. */
+  /** Starts a parent in its own process group, and waits for its two jobs. */
   async function start(
     ...args: string[]
   ): Promise<{ parent: ChildProcess; pids: number[]; output: () => string }> {
@@ -57,6 +68,7 @@ export function terminalContract(context: Context): void {
       argv('stay', context, file, ...args),
       { detached: true, stdio: ['ignore', 'pipe', 'pipe'] },
     );
+    groups.push(parent.pid!);
     let output = '';
     for (const stream of [parent.stdout, parent.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => (output += text));
@@ -69,11 +81,11 @@ export function terminalContract(context: Context): void {
 
   const untilGone = async (pids: number[]): Promise<void> => {
     for (const pid of pids) {
-      await until(`process ${pid} to be gone`, () => !isAlive(pid));
+      await until(`process ${pid} to end`, () => !isAlive(pid));
     }
   };
 
-  test('Ctrl-C ends the parent and its jobs, and nobody says a word', async () => {
+  test('Ctrl-C ends the parent and its jobs without any output', async () => {
     const { parent, pids, output } = await start();
     process.kill(-parent.pid!, 'SIGINT');
     expect(await once(parent, 'close')).toEqual([null, 'SIGINT']);
@@ -81,22 +93,24 @@ export function terminalContract(context: Context): void {
     expect(output()).toBe('');
   });
 
+  // Only Linux sends a signal to the children of a process that dies.
   const onLinux = process.platform === 'linux' ? test : test.skip;
 
-  onLinux('the jobs of a killed parent get the orphan signal', async () => {
+  onLinux('the jobs of a killed parent receive the orphan signal', async () => {
     const { parent, pids } = await start('SIGHUP');
     parent.kill('SIGKILL');
     await untilGone(pids);
-    // A job without an event loop has no handlers either.
+    // A job without an event loop cannot run signal handlers.
     const isHandled = existsSync(join(folder, 'job-2.SIGHUP'));
     expect(isHandled).toBe(hasEventLoop(context));
   });
 
-  onLinux('jobs outlive a killed parent that asks for no signal', async () => {
+  onLinux('with orphanSignal null, jobs outlive a killed parent', async () => {
     const { parent, pids } = await start('null');
     const exited = once(parent, 'exit');
     parent.kill('SIGKILL');
     await exited;
+    // Time in which a signal would arrive.
     await new Promise((wake) => setTimeout(wake, 200));
     expect(pids.map(isAlive)).toEqual([true, true]);
     for (const pid of pids) process.kill(pid, 'SIGKILL');

@@ -5,10 +5,9 @@ import { serialize } from 'node:v8';
 import type { Context } from '../../dist/context.js';
 import { Future, type Jobserver } from '../../dist/index.js';
 import { die, fail, returnBytes } from '../fixtures/ending-jobs.js';
-import { waitAt } from '../fixtures/gate-jobs.js';
 import { note } from '../fixtures/executor-jobs.js';
+import { pause, waitAt } from '../fixtures/gate-jobs.js';
 import { identity } from '../fixtures/jobs.js';
-import { pause } from '../fixtures/stress-jobs.js';
 import { useGates } from '../helpers/gate.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { runNode } from '../helpers/program.js';
@@ -17,6 +16,7 @@ import { badTimeouts } from '../helpers/timeouts.js';
 import { timeoutFactor, until } from '../helpers/until.js';
 import { callbackContract } from './callbacks.js';
 import { raisingContract } from './raising.js';
+import { untilSync } from './until-sync.js';
 
 const blocked = { name: 'Blocked', code: 'ERR_JOBSERVER_BLOCKED' };
 const lost = { name: 'LostResult', code: 'ERR_JOBSERVER_LOST_RESULT' };
@@ -24,7 +24,7 @@ const typeError = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
 
 const programs = join(__dirname, '..', 'fixtures', 'waiting-programs.js');
 
-/** Futures: how one waits for a job, and what happens when it is done. */
+/** Futures: how to wait for a job, and what its end does. */
 export function waitingContract(context: Context): void {
   jest.setTimeout(30_000 * timeoutFactor);
   const makeGate = useGates();
@@ -33,7 +33,7 @@ export function waitingContract(context: Context): void {
   describe('callbacks', () => callbackContract(context));
   describe('callbacks that throw', () => raisingContract(context));
 
-  test('a job is not done before it has ended, and then it is for ever', async () => {
+  test('a future becomes done when its job ends, and stays done', async () => {
     const js = open(1);
     const gate = makeGate();
     const future = await js.submit(waitAt, [gate.file, { big: 1n }]);
@@ -54,8 +54,8 @@ export function waitingContract(context: Context): void {
     expect(future.resultSync()).toBe(value);
   });
 
-  // An event loop that has been held up runs timers before it looks at fds.
-  test('what ends in time is seen in time, however long the thread is busy then', async () => {
+  // A blocked event loop runs timers before it polls descriptors.
+  test('a job that ends in time counts as in time, even when the thread is busy for longer', async () => {
     const js = open(1);
     const gate = makeGate();
     const timeout = 100;
@@ -65,14 +65,14 @@ export function waitingContract(context: Context): void {
       first.result({ timeout }),
       js.submit(identity<number>, [2], { timeout }),
     ] as const;
-    // It ends within this time, and so does its process.
-    while (!existsSync(gate.file)) pause(20);
+    untilSync('the job to run', () => existsSync(gate.file));
+    // The job and its process end within this time.
     pause(1000 * timeoutFactor);
     const [isDone, value, second] = await Promise.all(calls);
     expect([isDone, value, await second.result()]).toEqual([true, 'first', 2]);
   });
 
-  test('waitSync and resultSync wait without an event loop', () => {
+  test('waitSync and resultSync work without the event loop', () => {
     const js = open(1);
     const future = js.submitSync(returnBytes, [200_000]);
     expect(future.waitSync()).toBe(true);
@@ -80,15 +80,14 @@ export function waitingContract(context: Context): void {
     expect(js.submitSync(identity, [1]).resultSync()).toBe(1);
   });
 
-  test('done never waits, and sees the end by itself', () => {
+  test('done never waits, and detects the end of a job without the event loop', () => {
     const js = open(1);
     const future = js.submitSync(returnBytes, [3 << 20]);
-    const end = Date.now() + 20_000 * timeoutFactor;
-    while (!future.done() && Date.now() < end);
+    untilSync('the job to end', () => future.done());
     expect(future.resultSync({ timeout: 0 }).length).toBe(3 << 20);
   });
 
-  test('no wait ends early', async () => {
+  test('no wait times out early', async () => {
     const js = open(1);
     const future = await js.submit(waitAt, [makeGate().file]);
     for (const timeout of [0.5, 20.25]) {
@@ -108,7 +107,7 @@ export function waitingContract(context: Context): void {
     }
   });
 
-  test('bad timeouts are refused, and the future takes no harm', async () => {
+  test('an invalid timeout or options value throws, and the future stays usable', async () => {
     const js = open(1);
     const gate = makeGate();
     const future = await js.submit(waitAt, [gate.file, 7]);
@@ -129,7 +128,7 @@ export function waitingContract(context: Context): void {
     expect(await future.result({ timeout: null as never })).toBe(7);
   });
 
-  test('waits of more than 24 days do not end at once', async () => {
+  test('waits of more than 24 days do not expire at once', async () => {
     const js = open(1);
     const gate = makeGate();
     const future = await js.submit(waitAt, [gate.file, 7]);
@@ -148,7 +147,7 @@ export function waitingContract(context: Context): void {
     expect(await Promise.all(results)).toEqual([7, 7, 7]);
   });
 
-  test('10,000 waits that time out leave no timer and do not disturb the next', async () => {
+  test('10,000 waits that time out leave no timer, and the next wait works', async () => {
     const js = open(1);
     const gate = makeGate();
     const future = await js.submit(waitAt, [gate.file, 7]);
@@ -161,13 +160,13 @@ export function waitingContract(context: Context): void {
       );
       expect(new Set(await Promise.all(waits))).toEqual(new Set([false]));
     }
-    // Those of others come and go.
+    // Timers of other code come and go.
     expect(timers()).toBeLessThan(before + 10);
     gate.open();
     expect(await future.result()).toBe(7);
   });
 
-  test('calls that wait for one future go on in the order they were made', async () => {
+  test('calls that wait for one future resolve in the order of the calls', async () => {
     const js = open(1);
     const gate = makeGate();
     const future = await js.submit(waitAt, [gate.file, 7]);
@@ -184,7 +183,7 @@ export function waitingContract(context: Context): void {
     ]);
   });
 
-  test('a Sync call while others wait serves them too', async () => {
+  test('a Sync call on a future also resolves its pending waits', async () => {
     const js = open(1);
     const gate = makeGate();
     const value = { of: 'both' };
@@ -198,7 +197,7 @@ export function waitingContract(context: Context): void {
     expect(await wait).toBe(true);
   });
 
-  test('a Sync call for one future finishes others on the way', async () => {
+  test('a Sync call on one future also finishes other jobs', async () => {
     const js = open(2);
     const gate = makeGate();
     const other = js.submitSync(identity, [1]);
@@ -212,7 +211,7 @@ export function waitingContract(context: Context): void {
     expect(isCalled).toBe(true);
   });
 
-  test('Sync calls work in promise jobs and in timers', async () => {
+  test('Sync calls work in promise callbacks and in timers', async () => {
     const js = open(1);
     const compute = (n: number): number =>
       js.submitSync(identity<number>, [n]).resultSync();
@@ -224,7 +223,7 @@ export function waitingContract(context: Context): void {
     expect(await inTimer).toBe(2);
   });
 
-  test('a wait that hangs does not keep another from killing the job', async () => {
+  test('wait can kill a job that other calls wait for', async () => {
     const js = open(1);
     const future = await js.submit(waitAt, [makeGate().file]);
     const hanging = [future.wait(), rejection(future.result())];
@@ -232,21 +231,21 @@ export function waitingContract(context: Context): void {
     expect((await Promise.all(hanging))[1]).toMatchObject(lost);
   });
 
-  test('without anybody asking, the event loop finishes jobs and gives their slots back', async () => {
+  test('the event loop finishes jobs and releases their slots without any call', async () => {
     const js = open(2);
     const called: string[] = [];
     for (const fn of [identity, fail, die] as const) {
       const future = await js.submit(fn as typeof identity, ['x']);
       future.whenDone(() => called.push(fn.name));
     }
-    // Neither `running` nor a look into the slot pipe observes anything.
-    await until('all to be finished', () => js.running === 0);
+    // Neither `running` nor `freeSlots` finishes a job.
+    await until('all jobs to finish', () => js.running === 0);
     await until('the callbacks', () => called.length === 3);
     expect(called.sort()).toEqual(['die', 'fail', 'identity']);
     expect(freeSlots(js)).toBe(2);
   });
 
-  test('a future has no constructor for others, no copy and no `then`', async () => {
+  test('a future cannot be constructed or cloned, and has no `then`', async () => {
     const js = open(1);
     const future = await js.submit(identity, [1]);
     expect(future).toBeInstanceOf(Future);
@@ -269,7 +268,7 @@ export function waitingContract(context: Context): void {
     expect(thrown(() => structuredClone(future))).toBeDefined();
   });
 
-  test('inspecting a future tells its state, callbacks and pid, and changes nothing', async () => {
+  test('inspect shows the state, callbacks and pid of a future, and changes nothing', async () => {
     const js = open(1);
     const gate = makeGate();
     const future = await js.submit(waitAt, [gate.file]);
@@ -295,20 +294,22 @@ export function waitingContract(context: Context): void {
     return JSON.parse(ended.stdout);
   };
 
-  test('a failed future that nobody asks causes no unhandledRejection', async () => {
-    expect(await run('failUnasked')).toEqual({ called: ['error', 'death'] });
+  test('a failed job whose result is not requested causes no unhandledRejection', async () => {
+    expect(await run('failUnobserved')).toEqual({ called: ['error', 'death'] });
   });
 
-  test('Sync calls work while the process exits', async () => {
-    expect(await run('waitInExit')).toEqual({ before: 1, after: 2 });
+  test('Sync calls work in exit listeners', async () => {
+    expect(await run('waitInExitListener')).toEqual({ before: 1, after: 2 });
   });
 
-  test('a wait that has ended holds no timer', async () => {
-    expect(await run('waitTooLong')).toEqual({ waited: [true, false] });
+  test('a wait that has ended keeps no timer alive', async () => {
+    expect(await run('waitWithLongTimeouts')).toEqual({
+      waited: [true, false],
+    });
   });
 
-  test('waits that time out need no memory', async () => {
-    const { bytesPerWait } = (await run('timeOut', {
+  test('waits that time out retain no memory', async () => {
+    const { bytesPerWait } = (await run('waitAndTimeOut', {
       flags: ['--expose-gc'],
     })) as { bytesPerWait: number };
     expect(bytesPerWait).toBeLessThan(50);

@@ -1,11 +1,11 @@
-// What a soak mixes. Each job knows its result, so that a wrong one shows.
+// The jobs of the soak test. Their results are known, so wrong ones are found.
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { deflate, inflateSync } from 'node:zlib';
 
-/** Garbage enough for several collections, some of it old by then. */
-export function collect(seed) {
+/** Makes garbage for several collections, some of it in the old generation. */
+export function makeGarbage(seed) {
   const kept = new Map();
   for (let i = 0; i < 15_000; i++) {
     kept.set(i % 1_500, { i, text: `${seed}-${i}`, pair: [i, seed] });
@@ -13,7 +13,7 @@ export function collect(seed) {
   return kept.size + seed;
 }
 
-/** Hot enough to be compiled by the optimizing compiler. */
+/** Runs a loop that V8 optimizes. */
 export function compute(seed) {
   let state = seed >>> 0;
   for (let i = 0; i < 300_000; i++) {
@@ -22,8 +22,8 @@ export function compute(seed) {
   return state;
 }
 
-/** Timers, libuv's thread pool and an import that no preload has made. */
-export async function wait(seed) {
+/** Uses timers, libuv's thread pool and an import of a new module. */
+export async function useEventLoop(seed) {
   await sleep(seed % 3);
   const [text, bytes] = await Promise.all([
     readFile(new URL(import.meta.url), 'utf8'),
@@ -31,13 +31,13 @@ export async function wait(seed) {
   ]);
   const { parse } = await import('node:querystring');
   const { seed: parsed } = parse(`seed=${seed}`);
-  if (!text.startsWith('// What') || inflateSync(bytes).length !== 50_000) {
-    throw new Error('The job has read something else');
+  if (!text.startsWith('// The jobs') || inflateSync(bytes).length !== 50_000) {
+    throw new Error('The job has read other data');
   }
   return Number(parsed);
 }
 
-/** More than a pipe holds, both ways. */
-export function carry(bytes) {
+/** Its argument and its result are larger than a pipe. */
+export function reverse(bytes) {
   return bytes.reverse();
 }

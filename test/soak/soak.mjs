@@ -1,29 +1,30 @@
-// Very many jobs, to see what one in ten thousand does: hang, get lost, or leave
-// something behind.
+// Runs very many jobs, to find what happens once in ten thousand: a job that
+// hangs, a lost result, or a leak.
 //
 //   node test/soak/soak.mjs [forkserver jobs] [fork jobs]
 //
-// Fails when a job has another result than it should, or none within a minute,
-// and when fds, processes, slots or memory are not what they were at first.
+// Fails when a job has a wrong result or none within a minute, and when
+// descriptors, processes or memory have grown at the end.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Jobserver } from 'jobserver';
-import { carry, collect, compute, wait } from './jobs.mjs';
+import { compute, makeGarbage, reverse, useEventLoop } from './jobs.mjs';
 
 const slots = 2;
-// For a slot, and then for the result.
+// For the wait for a slot, and again for the result.
 const timeout = 60_000;
 const mostGrowth = 32 << 20;
 
-// V8 makes it larger as long as it sees garbage, and keeps that: no growth of ours.
+// V8 grows the young generation under load and keeps it; a limit excludes this
+// from the measured growth.
 const youngSpace = '--max-semi-space-size=4';
 const threadless = ['--single-threaded', '--v8-pool-size=1'];
 const defaults = { forkserver: 100_000, fork: 20_000 };
 
-/** Calls and what they have to give, as `[fn, args, expected]`. */
+/** Returns a function that gives the nth call, as `[fn, args, expected]`. */
 function mixOf(context) {
   const expected = new Map();
   const known = (fn, seed) => {
@@ -32,11 +33,11 @@ function mixOf(context) {
     return [fn, [seed % 50], expected.get(key)];
   };
   const mix = [
-    (n) => known(collect, n),
+    (n) => known(makeGarbage, n),
     (n) => known(compute, n),
-    (n) => [carry, [Buffer.alloc(100_000, n)], Buffer.alloc(100_000, n)],
+    (n) => [reverse, [Buffer.alloc(100_000, n)], Buffer.alloc(100_000, n)],
   ];
-  if (context === 'forkserver') mix.push((n) => [wait, [n], n]);
+  if (context === 'forkserver') mix.push((n) => [useEventLoop, [n], n]);
   else mix.push((n) => [() => n, [], n]);
   return (n) => mix[n % mix.length](n);
 }
@@ -52,11 +53,11 @@ function rss(pid) {
   return 1024 * Number(/VmRSS:\s+(\d+)/.exec(status)[1]);
 }
 
-/** What may not grow, while no job runs. */
+/** Measures what must not grow, while no job runs. */
 async function holdings() {
   for (let i = 0; i < 2; i++) {
     globalThis.gc();
-    // What belongs to dead objects is freed in a later turn.
+    // Finalizers run in a later turn of the event loop.
     await setImmediate();
   }
   const [zygote] = children();
@@ -95,7 +96,7 @@ async function soak(context, count) {
     await Promise.all(Array.from({ length: 2 * slots }, runSome));
   };
 
-  // The first tenth fills caches.
+  // The first tenth of the jobs fills caches.
   await runUntil(Math.ceil(count / 10));
   const before = await holdings();
   for (let part = 2; part <= 10; part++) {
@@ -118,7 +119,7 @@ async function soak(context, count) {
   assert.equal(after.fds, before.fds);
   assert.ok(after.memory - before.memory < mostGrowth);
   assert.ok(after.zygote - before.zygote < mostGrowth);
-  // The zygote alone may be there, with its spares below it.
+  // Only the zygote may remain; spares are children of the zygote.
   assert.ok(children().length <= 1);
 }
 

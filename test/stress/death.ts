@@ -10,12 +10,12 @@ import {
   announceBytes,
   closeAllFds,
   delayedBytes,
-  pause,
 } from '../fixtures/stress-jobs.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { rejection, thrown } from '../helpers/thrown.js';
 import { timeoutFactor, until } from '../helpers/until.js';
 import { isAlive, stateOf } from '../helpers/processes.js';
+import { untilSync } from '../contract/until-sync.js';
 import { longMs } from './programs.js';
 import { withSeed } from './random.js';
 import { useFolder } from './spans.js';
@@ -24,25 +24,16 @@ const blocked = { code: 'ERR_JOBSERVER_BLOCKED' };
 const lost = { code: 'ERR_JOBSERVER_LOST_RESULT' };
 const program = resolve('test', 'fixtures', 'stress', 'killed-parent.mjs');
 
-// How late a machine with other things to do may be.
+// How late a busy machine may be.
 const slackMs = 1000 * timeoutFactor;
 
-/** Waits without the event loop: nothing of a result is read meanwhile. */
-function untilSync(what: string, isSo: () => boolean): void {
-  const end = Date.now() + 10_000 * timeoutFactor;
-  while (!isSo()) {
-    if (Date.now() > end) throw new Error(`Timed out waiting for ${what}`);
-    pause(1);
-  }
-}
-
-/** Processes that are killed, stopped, or no longer heard of. */
+/** Jobs that are killed or stopped, or that close their descriptors. */
 export function deathStress(context: Context): void {
   const folder = useFolder();
   const open = (slots: number): Jobserver => openJobserver({ context, slots });
 
   test(
-    'of jobs killed at random exactly the killed ones are lost',
+    'when jobs are killed at random, only killed ones are lost',
     () =>
       withSeed(async (random) => {
         const js = open(4);
@@ -85,7 +76,7 @@ export function deathStress(context: Context): void {
     longMs,
   );
 
-  test('a job stopped while it sends a large result makes no wait late, and delivers once it goes on', async () => {
+  test('waits time out in time while a job is stopped in the middle of its result, which arrives later', async () => {
     const js = open(1);
     const length = 8 << 20;
     const file = join(folder(), 'sending');
@@ -105,7 +96,7 @@ export function deathStress(context: Context): void {
         ),
     ];
     untilSync('the job to send', () => existsSync(file));
-    // The pipe is full long before the result is through: it sleeps in write.
+    // The result is larger than the pipe, so the job sleeps in write.
     untilSync('the pipe to be full', () => stateOf(pid) === 'S');
     for (const wait of [...waits, ...waits]) {
       process.kill(pid, 'SIGSTOP');
@@ -117,8 +108,8 @@ export function deathStress(context: Context): void {
       expect(passed).toBeLessThan(timeout + slackMs);
       expect([future.done(), freeSlots(js)]).toEqual([false, 0]);
       process.kill(pid, 'SIGCONT');
-      // What is stopped is never read from: each round moves one pipe at most.
-      untilSync('the job to go on', () => stateOf(pid) !== 'T');
+      // A stopped job fills no pipe, so each round reads at most one full pipe.
+      untilSync('the job to continue', () => stateOf(pid) !== 'T');
     }
     const bytes = await future.result();
     expect(bytes.length).toBe(length);
@@ -129,7 +120,7 @@ export function deathStress(context: Context): void {
   });
 
   test.each(['SIGKILL', 'SIGTERM'] as const)(
-    'a job that has closed everything and lives on keeps its slot until %s ends it',
+    'a job that has closed all its descriptors keeps its slot until %s ends it',
     async (signal) => {
       const js = open(1);
       const file = join(folder(), 'closing');
@@ -166,9 +157,9 @@ export function deathStress(context: Context): void {
     },
   );
 
-  // Elsewhere nobody tells a job that its submitter has died.
+  // Only Linux sends a signal to the children of a process that dies.
   (process.platform === 'linux' ? test : test.skip)(
-    'a parent killed with 4 jobs, each with jobs two levels deep, leaves nobody behind',
+    'a killed parent with 4 jobs, each with jobs two levels deep, leaves no process',
     async () => {
       const where = folder();
       const args = [...process.execArgv, program, context, where];
@@ -182,7 +173,7 @@ export function deathStress(context: Context): void {
         await until('12 jobs to run', () => names().length === 12, 50_000);
         for (const name of names()) {
           const pids = readFileSync(join(where, name), 'utf8').split(' ');
-          // Of the parents, one may be a forkserver.
+          // In the context forkserver, one of the parents is the zygote.
           for (const pid of pids) found.add(Number(pid));
         }
         for (const pid of found) expect(isAlive(pid)).toBe(true);

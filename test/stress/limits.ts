@@ -23,7 +23,7 @@ function timers(): number {
   return all.filter((kind) => kind === 'Timeout').length;
 }
 
-/** Crowds, and systems that refuse. */
+/** Very many submissions, and systems that refuse resources. */
 export function limitStress(context: Context): void {
   const makeGate = useGates();
   const open = (slots: number): Jobserver => openJobserver({ context, slots });
@@ -31,7 +31,7 @@ export function limitStress(context: Context): void {
     runProgram([join(fixtures, `${name}.mjs`), context], limits);
 
   test(
-    'of 2000 submissions on 2 slots 1900 end while they wait and leave nothing',
+    '1900 of 2000 submissions on 2 slots time out or abort, and leave nothing',
     () =>
       withSeed(async (random) => {
         const js = open(2);
@@ -85,7 +85,7 @@ export function limitStress(context: Context): void {
         for (const { signal } of controllers) {
           expect(getEventListeners(signal, 'abort')).toEqual([]);
         }
-        await until('the timers to be gone', () => timers() <= timersBefore);
+        await until('the timers to end', () => timers() <= timersBefore);
 
         gate.open();
         for (const holder of holders) await holder.wait();
@@ -97,11 +97,11 @@ export function limitStress(context: Context): void {
     longMs,
   );
 
-  test('200 Jobservers opened and closed leave no descriptor', async () => {
+  test('200 Jobservers that are opened and closed leave no descriptor', async () => {
     const before = openFds();
     for (let i = 0; i < 200; i++) {
       const js = new Jobserver({ context, slots: 1 + (i % 7) });
-      // A few have had something to do.
+      // A few of them run a job.
       if (i % 50 === 10) expect(await js.run(identity, i)).toBe(i);
       if (i % 50 === 20) js.submitSync(identity, [i]);
       const derived = js.reviseEnv({ STRESS: String(i) });
@@ -114,7 +114,7 @@ export function limitStress(context: Context): void {
   });
 
   test(
-    'a process short of descriptors gets errors, loses no slot and goes on',
+    'a process that runs out of descriptors gets EMFILE, loses no slot and recovers',
     async () => {
       const found = (await run('few-fds', { openFiles: 40 })) as {
         outcomes: Record<string, number>;
@@ -133,7 +133,7 @@ export function limitStress(context: Context): void {
 
   const { reason, user } = processLimit();
   (reason === undefined ? test : test.skip)(
-    'a process that may start no other gets EAGAIN, loses no slot and goes on' +
+    'a process that may not start others gets EAGAIN, loses no slot and recovers' +
       (reason === undefined ? '' : ` (${reason})`),
     async () => {
       const limits = user === undefined ? {} : { user };
@@ -148,10 +148,9 @@ export function limitStress(context: Context): void {
   );
 
   test(
-    'signals that interrupt every call change no result and no time',
+    'signals that interrupt every call change no result and no timeout',
     async () => {
       const found = (await run('signals')) as { signals: number };
-      // It is about those that came while the thread was blocked, too.
       expect(found).toEqual({
         signals: expect.any(Number),
         sync: [0, 1, 2, 3],

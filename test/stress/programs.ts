@@ -1,9 +1,9 @@
-// Programs that need a process of their own: with limits, or under fire.
+// Programs that need a process of their own, for limits or signals.
 import { spawn, spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { timeoutFactor } from '../helpers/until.js';
 
-/** For tests that keep all processors busy, which others may need as well. */
+/** The timeout of tests that keep all processors of a shared machine busy. */
 export const longMs = 240_000 * timeoutFactor;
 
 export interface Limits {
@@ -11,7 +11,7 @@ export interface Limits {
   readonly user?: number;
 }
 
-/** What a node program prints as JSON; one that hangs is killed and fails. */
+/** Returns the JSON that a node program prints. Kills a program that hangs. */
 export function runProgram(
   args: readonly string[],
   { openFiles, user }: Limits,
@@ -44,9 +44,10 @@ export function runProgram(
 
 const nobody = 65534;
 
-/** As whom a limit on processes holds, or the reason why it cannot be tested. */
+/** The user that a limit on processes applies to, or why there is no test. */
 export function processLimit(): { reason?: string; user?: number } {
-  if (process.platform !== 'linux') return { reason: 'prlimit is of Linux' };
+  if (process.platform !== 'linux')
+    return { reason: 'prlimit exists on Linux only' };
   if (spawnSync('prlimit', ['--version']).status !== 0) {
     return { reason: 'prlimit is not installed' };
   }

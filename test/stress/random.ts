@@ -1,8 +1,8 @@
-// Numbers that look random and come again with their seed.
+// Pseudo-random numbers that a seed repeats.
 
 export type Random = () => number;
 
-/** From 0 to below 1, by the generator called mulberry32. */
+/** Numbers from 0 to below 1, by the mulberry32 generator. */
 export function randomFrom(seed: number): Random {
   let state = seed >>> 0;
   return () => {
@@ -13,7 +13,7 @@ export function randomFrom(seed: number): Random {
   };
 }
 
-/** Runs with STRESS_SEED, or a new seed; a failure tells which it was. */
+/** Runs with STRESS_SEED or a new seed; the error of a failure states it. */
 export async function withSeed(
   run: (random: Random) => Promise<void>,
 ): Promise<void> {

@@ -1,10 +1,10 @@
-// From when to when jobs ran, by the records that they appended to a file.
+// The spans of jobs, from the records that the jobs append to a file.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export interface Spans {
-  /** By the name of the job, on the clock of process.hrtime. */
+  /** Times of process.hrtime by the name of the job. */
   readonly starts: ReadonlyMap<string, bigint>;
   readonly ends: ReadonlyMap<string, bigint>;
 }
@@ -37,8 +37,8 @@ export function readSpans(log: string): Spans {
 }
 
 /**
- * The most jobs that ran at once. Of a job that was killed from outside, `ends`
- * tells when it still ran for sure.
+ * The largest number of jobs that ran at once. A job that was killed has no
+ * record of its end; for it, `ends` has a time at which it certainly still ran.
  */
 export function mostAtOnce(
   spans: Spans,
@@ -48,11 +48,11 @@ export function mostAtOnce(
   for (const [name, start] of spans.starts) {
     const end = spans.ends.get(name) ?? ends.get(name);
     if (end === undefined) throw new Error(`No end of ${name} is known`);
-    // It had hardly begun when it was killed.
+    // The job was killed as it began.
     if (end <= start) continue;
     steps.push([start, 1], [end, -1]);
   }
-  // Of two at the same time, the end comes first.
+  // At equal times, ends come before starts.
   steps.sort(([a, x], [b, y]) => (a === b ? x - y : a < b ? -1 : 1));
   let running = 0;
   let most = 0;

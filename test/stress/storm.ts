@@ -71,13 +71,13 @@ function expected(end: End, index: number): unknown {
   }
 }
 
-/** Many jobs at once, of all kinds, from several processes. */
+/** Many concurrent jobs with all outcomes, from several processes. */
 export function stormStress(context: Context): void {
   const folder = useFolder();
   const open = (slots: number): Jobserver => openJobserver({ context, slots });
 
   test(
-    '200 jobs that end in ten ways on 4 slots each have exactly their outcome',
+    '200 jobs that end in ten ways on 4 slots each have their own outcome',
     async () => {
       const js = open(4);
       const log = openLog(folder());
@@ -105,7 +105,7 @@ export function stormStress(context: Context): void {
       });
       const settled = Promise.allSettled(runs);
 
-      // Every other one is aborted while it waits, the rest once they run.
+      // Some are aborted while they wait, the others once they run.
       const names = [...aborts.keys()];
       const early = names.filter((_, i) => i % 2 === 1 || i > 15);
       const late = new Set(names.filter((name) => !early.includes(name)));
@@ -137,7 +137,7 @@ export function stormStress(context: Context): void {
         expect(Buffer.alloc(largeBytes, index).equals(bytes)).toBe(true);
       }
 
-      // Those that never started have no Future; the others were told once.
+      // A job that never started has no Future; every other one is done once.
       expect(isDone.length).toBe(200 - early.length);
       expect(new Set(isDone).size).toBe(isDone.length);
       const spans = readSpans(log);
@@ -152,7 +152,7 @@ export function stormStress(context: Context): void {
   );
 
   test.each([4, 2])(
-    'jobs that fan out fill %d slots and never more',
+    'jobs that fan out fill %d slots and never use more',
     async (slots) => {
       const js = open(slots);
       const log = openLog(folder());
@@ -166,12 +166,12 @@ export function stormStress(context: Context): void {
       expect(sums).toEqual(Array.from({ length: roots }, () => 3));
       const spans = readSpans(log);
       expect(spans.starts.size).toBe(roots * (1 + width));
-      // All roots and one of their jobs.
+      // All roots and one of their own jobs.
       expect(mostAtOnce(spans)).toBe(slots);
     },
   );
 
-  test('a single slot runs one job at a time, whatever jobs ask for', async () => {
+  test('a single slot runs one job at a time, even when jobs submit jobs', async () => {
     const js = open(1);
     const log = openLog(folder());
     const runs = Array.from({ length: 6 }, (_, i) =>
@@ -182,7 +182,7 @@ export function stormStress(context: Context): void {
   });
 
   test(
-    'processes that compete for 2 slots never have more, and lose none',
+    'processes that compete for 2 slots never use more and lose none',
     async () => {
       const js = open(2);
       const log = openLog(folder());
@@ -196,13 +196,13 @@ export function stormStress(context: Context): void {
       const values = await Promise.all(mine.map((each) => each.result()));
       expect(values).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
       for (const competitor of competitors) {
-        // The fourth and the eighth are killed, unless they were quicker.
+        // The fourth and the eighth job are killed, unless they ended before.
         const delivered = await competitor.result();
         expect(delivered).toEqual(expect.arrayContaining([0, 1, 2, 4, 5, 6]));
       }
       const spans = readSpans(log);
       for (const name of spans.starts.keys()) {
-        // Killed, and nobody here can tell when.
+        // It was killed at an unknown time, so its span is left out.
         if (!spans.ends.has(name)) appendFileSync(log, `end ${name} 0\n`);
       }
       expect(spans.ends.size).toBeGreaterThanOrEqual(18);

@@ -7,10 +7,10 @@ import { deathStress } from './death.js';
 import { limitStress } from './limits.js';
 import { stormStress } from './storm.js';
 
-/** Promises that are hard to keep, for one way to start jobs. */
+/** Guarantees under load, limits and signals, for one context. */
 export function stress(context: Context): void {
   describe(`context ${context}`, () => {
-    // Closes what has been opened, before leaks are looked for.
+    // Comes first, so that every Jobserver is closed before the leak check.
     checkSlots();
     checkLeaks(async () => {
       const js = new Jobserver({ context, slots: 1 });
