@@ -6,18 +6,67 @@ import * as waitingJobs from '../fixtures/nesting-jobs.js';
 import { hasEventLoop } from '../helpers/context.js';
 import { checkSlots } from '../helpers/jobserver.js';
 import { checkLeaks } from '../helpers/leaks.js';
+import { timeoutFactor } from '../helpers/until.js';
+import { callbackContract } from './callbacks.js';
+import { constructionContract } from './construction.js';
 import { deathContract } from './death.js';
+import { environmentContract } from './environment.js';
 import { executorContract } from './executor.js';
+import { executorEndContract } from './executor-end.js';
+import { executorMapContract } from './executor-map.js';
+import { executorObservationContract } from './executor-observation.js';
+import { executorSlotContract } from './executor-slots.js';
+import { futureContract } from './futures.js';
 import { lifeContract } from './life.js';
+import { lifeProcessContract } from './life-process.js';
 import { mapContract } from './map.js';
+import { mapEndContract } from './map-end.js';
+import { mapInputContract } from './map-input.js';
 import { nestingContract } from './nesting.js';
+import { preexecContract } from './preexec.js';
+import { raisingContract } from './raising.js';
+import { raisingCloseContract } from './raising-close.js';
+import { recoveryContract } from './recovery.js';
 import { resultContract } from './results.js';
+import { sleepGateContract } from './sleep-gate.js';
 import { slotContract } from './slots.js';
+import { slotTimeoutContract } from './slot-timeouts.js';
+import { submitArgumentContract } from './submit-arguments.js';
 import { terminalContract } from './terminal.js';
 import { waitingContract } from './waiting.js';
 
+type Contract = (context: Context) => void;
+
+/** The tests of a Jobserver and its futures, by the title of their block. */
+const contracts: Record<string, readonly Contract[]> = {
+  construction: [constructionContract],
+  results: [resultContract],
+  death: [deathContract],
+  'submit arguments': [submitArgumentContract],
+  slots: [slotContract, slotTimeoutContract],
+  'release of slots': [recoveryContract],
+  'sleep gate': [sleepGateContract],
+  waiting: [waitingContract],
+  futures: [futureContract],
+  callbacks: [callbackContract],
+  'callbacks that throw': [raisingContract, raisingCloseContract],
+  map: [mapContract, mapInputContract, mapEndContract],
+  'life of a handle': [lifeContract, lifeProcessContract],
+  reviseEnv: [environmentContract],
+  replacePreexec: [preexecContract],
+  terminal: [terminalContract],
+  executor: [
+    executorContract,
+    executorEndContract,
+    executorMapContract,
+    executorObservationContract,
+    executorSlotContract,
+  ],
+};
+
 /** All guarantees about jobs, for one context. */
 export function contract(context: Context): void {
+  jest.setTimeout(30_000 * timeoutFactor);
   describe(`context ${context}`, () => {
     // Comes first, so that every Jobserver is closed before the leak check.
     checkSlots();
@@ -27,17 +76,14 @@ export function contract(context: Context): void {
       await js.close();
     });
 
-    describe('results', () => resultContract(context));
-    describe('death', () => deathContract(context));
-    describe('slots', () => slotContract(context));
-    describe('futures', () => waitingContract(context));
-    describe('map', () => mapContract(context));
+    for (const [title, parts] of Object.entries(contracts)) {
+      describe(title, () => {
+        for (const part of parts) part(context);
+      });
+    }
     if (hasEventLoop(context)) {
       describe('nesting', () => nestingContract(context, waitingJobs));
     }
     describe('blocking nesting', () => nestingContract(context, blockingJobs));
-    describe('life of a handle', () => lifeContract(context));
-    describe('in a terminal', () => terminalContract(context));
-    describe('executor', () => executorContract(context));
   });
 }

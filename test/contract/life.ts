@@ -1,16 +1,8 @@
-import {
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readdirSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { serialize } from 'node:v8';
 import type { Context } from '../../dist/context.js';
-import { type Jobserver, isWorker } from '../../dist/index.js';
+import { isWorker, type Jobserver } from '../../dist/index.js';
 import { isWorkerHere } from '../fixtures/controlled-jobs.js';
 import { waitAt } from '../fixtures/gate-jobs.js';
 import { identity } from '../fixtures/jobs.js';
@@ -18,19 +10,14 @@ import { isRemote, testIf } from '../helpers/context.js';
 import { useGates } from '../helpers/gate.js';
 import { openJobserver } from '../helpers/jobserver.js';
 import { stateOf } from '../helpers/processes.js';
-import { runNode } from '../helpers/program.js';
 import { rejection, thrown } from '../helpers/thrown.js';
-import { timeoutFactor, until } from '../helpers/until.js';
-import { environmentContract } from './environment.js';
-import { preexecContract } from './preexec.js';
+import { until } from '../helpers/until.js';
 import { untilSync } from './until-sync.js';
 
 const closed = {
   code: 'ERR_JOBSERVER_CLOSED',
   message: 'Jobserver is closed',
 };
-
-const programs = join(__dirname, '..', 'fixtures', 'life-programs.js');
 
 /** Whether a child has ended and has not been reaped. */
 function isZombie(pid: number): boolean {
@@ -40,28 +27,10 @@ function isZombie(pid: number): boolean {
   return !existsSync(tasks) || readdirSync(tasks).length === 1;
 }
 
-/** Calls of a function of the fixtures, by a coverage report of V8. */
-function callsOf(name: string, report: string): number {
-  interface Script {
-    url: string;
-    functions: { functionName: string; ranges: { count: number }[] }[];
-  }
-  const { result } = JSON.parse(report) as { result: Script[] };
-  return result
-    .filter(({ url }) => url.includes('/fixtures/'))
-    .flatMap(({ functions }) => functions)
-    .filter(({ functionName }) => functionName === name)
-    .reduce((sum, { ranges }) => sum + ranges[0]!.count, 0);
-}
-
 /** A handle from creation to close, and the handles derived from it. */
 export function lifeContract(context: Context): void {
-  jest.setTimeout(30_000 * timeoutFactor);
   const makeGate = useGates();
   const open = (slots: number): Jobserver => openJobserver({ context, slots });
-
-  describe('reviseEnv', () => environmentContract(context));
-  describe('replacePreexec', () => preexecContract(context));
 
   /** Expects an error from every method that needs an open handle. */
   async function expectClosed(js: Jobserver): Promise<void> {
@@ -272,66 +241,4 @@ export function lifeContract(context: Context): void {
       expect(await open(1).run(isWorkerHere)).toBe(true);
     },
   );
-
-  const run = async (
-    name: string,
-    args: readonly string[] = [],
-    { flags = [] as string[], env = process.env } = {},
-  ) => {
-    const node = [...process.execArgv, ...flags, programs, name, context];
-    const ended = await runNode([...node, ...args], { env });
-    expect(ended).toMatchObject({ code: 0, signal: null });
-    return ended;
-  };
-
-  test('an unused handle starts no child and does not keep the process alive', async () => {
-    const { stdout, stderr } = await run('idle');
-    expect({ stdout, stderr }).toEqual({ stdout: '[]\n', stderr: '' });
-  });
-
-  test('a job that runs or waits for a slot keeps the process alive', async () => {
-    const files = [makeGate().file, makeGate().file];
-    const { stderr } = await run('submitAndEnd', files);
-    expect(stderr).toBe('');
-    expect(files.map((file) => existsSync(file))).toEqual([true, true]);
-  });
-
-  test('a handle without running jobs does not keep the process alive', async () => {
-    const { stdout, stderr } = await run('workAndEnd');
-    expect({ stdout, stderr }).toEqual({ stdout: '[1,2]\n', stderr: '' });
-  });
-
-  test('the descriptors of a handle are closed when it is garbage collected', async () => {
-    const flags = ['--expose-gc'];
-    const { stdout, stderr } = await run('drop', [], { flags });
-    expect({ stdout, stderr }).toEqual({ stdout: '{"lost":0}\n', stderr: '' });
-  });
-
-  test('NODE_V8_COVERAGE records the code that jobs run, too', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'coverage-'));
-    try {
-      const env = { ...process.env, NODE_V8_COVERAGE: folder };
-      await run('workAndEnd', [], { env });
-      const counts = readdirSync(folder).map((file) =>
-        callsOf('identity', readFileSync(join(folder, file), 'utf8')),
-      );
-      expect(counts.filter((count) => count > 0)).toEqual([1, 1]);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
-  });
-
-  test('NODE_DEBUG=jobserver traces every job on stderr', async () => {
-    const env = { ...process.env, NODE_DEBUG: 'jobserver' };
-    const { stdout, stderr } = await run('workAndEnd', [], { env });
-    expect(stdout).toBe('[1,2]\n');
-    const lines = stderr.trimEnd().split('\n');
-    expect(lines).toEqual(
-      lines.map(() => expect.stringMatching(/^JOBSERVER \d+: ./)),
-    );
-    const started = lines.filter((line) => /job \d+ started/.test(line));
-    const finished = lines.filter((line) => /job \d+ finished/.test(line));
-    expect([started.length, finished.length]).toEqual([2, 2]);
-    expect(finished[0]).toMatch(/value, exit code 0, signal null/);
-  });
 }

@@ -1,75 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../../dist/context.js';
-import {
-  CallbackRaised,
-  type Future,
-  type Jobserver,
-} from '../../dist/index.js';
+import { CallbackRaised, type Jobserver } from '../../dist/index.js';
 import { waitAt } from '../fixtures/gate-jobs.js';
 import { identity } from '../fixtures/jobs.js';
-import { type Gate, useGates } from '../helpers/gate.js';
+import { useGates } from '../helpers/gate.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { rejection, thrown } from '../helpers/thrown.js';
 import { until } from '../helpers/until.js';
-
-const now = { timeout: 0 };
-
-interface Raising {
-  readonly future: Future<unknown>;
-  readonly gate: Gate;
-  /** Indexes of the callbacks that have run. */
-  readonly called: number[];
-}
-
-type Observe = (js: Jobserver, future: Future<unknown>) => unknown;
-
-const ofFuture: [string, Observe][] = [
-  ['done', (_, future) => future.done()],
-  ['wait', (_, future) => future.wait(now)],
-  ['waitSync', (_, future) => future.waitSync(now)],
-  ['result', (_, future) => future.result(now)],
-  ['resultSync', (_, future) => future.resultSync(now)],
-];
-
-const ofJobserver: [string, Observe][] = [
-  ['submit', (js) => js.submit(identity, [1])],
-  ['submitSync', (js) => js.submitSync(identity, [1])],
-  ['run', (js) => js.run(identity, 1)],
-  ['reclaimResources', (js) => js.reclaimResources()],
-];
-
-const ofClosing: [string, Observe][] = [
-  ['close', (js) => js.close()],
-  ['closeSync', (js) => js.closeSync()],
-];
-
-/** What a call throws or rejects with. */
-async function failure(observe: () => unknown): Promise<unknown> {
-  return rejection((async () => observe())());
-}
+import {
+  failure,
+  ofClosing,
+  ofFuture,
+  ofJobserver,
+  useRaising,
+} from './raising-setup.js';
 
 /** whenDone: callbacks that throw, and the call that reports it. */
 export function raisingContract(context: Context): void {
   const makeGate = useGates();
+  const submitRaising = useRaising();
   const open = (slots: number): Jobserver => openJobserver({ context, slots });
-
-  /** A job with callbacks that throw `causes`, and a last one that returns. */
-  async function submitRaising(
-    js: Jobserver,
-    ...causes: unknown[]
-  ): Promise<Raising> {
-    const gate = makeGate();
-    const future = await js.submit(waitAt, [gate.file, 'value']);
-    const called: number[] = [];
-    for (const [i, cause] of causes.entries()) {
-      future.whenDone(() => {
-        called.push(i);
-        throw cause;
-      });
-    }
-    future.whenDone(() => called.push(causes.length));
-    return { future, gate, called };
-  }
 
   test.each([...ofFuture, ...ofJobserver, ...ofClosing])(
     'what a callback throws while no call waits is thrown by the next %s',
@@ -79,6 +29,7 @@ export function raisingContract(context: Context): void {
       const { future, gate, called } = await submitRaising(js, cause);
       gate.open();
       await until('the event loop to call back', () => called.length > 0);
+      // Time in which the other callback would run.
       await sleep(20);
       expect(called).toEqual([0]);
 
@@ -317,95 +268,5 @@ export function raisingContract(context: Context): void {
     expect(error).toMatchObject({ seqno: 1, cause: 'inner' });
     expect(error).toBe(innermost);
     expect(await outer.result()).toBe('outer');
-  });
-
-  describe('at close', () => {
-    let emitWarning: jest.SpyInstance;
-    beforeEach(() => {
-      emitWarning = jest.spyOn(process, 'emitWarning').mockReturnValue();
-    });
-    afterEach(() => emitWarning.mockRestore());
-    const warnings = (): string[] =>
-      emitWarning.mock.calls.map(([warning]) => String(warning));
-
-    test.each(ofClosing)(
-      '%s throws the first unreported failure and emits warnings for the others',
-      async (_, close) => {
-        const js = open(2);
-        const causes = [new Error('a'), new RangeError('b'), 'c'];
-        const first = await submitRaising(js, ...causes);
-        const second = await submitRaising(js, 'd');
-        first.gate.open();
-        await until('the first to have ended', () => first.called.length > 0);
-        second.gate.open();
-        await until('the second to have ended', () => second.called.length > 0);
-        const error = await failure(() => close(js, first.future));
-        expect(error).toMatchObject({ name: 'CallbackRaised', seqno: 0 });
-        expect((error as Error).cause).toBe(causes[0]);
-        expect([first.called, second.called]).toEqual([
-          [0, 1, 2, 3],
-          [0, 1],
-        ]);
-        const texts = warnings().sort();
-        expect(texts.length).toBe(3);
-        for (const text of ['RangeError: b', ': c', ': d']) {
-          expect(texts.filter((warning) => warning.includes(text))).toEqual([
-            expect.stringContaining('CallbackRaised'),
-          ]);
-        }
-        // Every failure has been reported.
-        await js.close();
-        js.closeSync();
-        expect(await first.future.wait()).toBe(true);
-        expect(warnings().length).toBe(3);
-      },
-    );
-
-    test('close throws what a callback throws while it waits, after everything is closed', async () => {
-      const js = open(1);
-      const { future, gate, called } = await submitRaising(js, 'a');
-      const closing = rejection(js.close());
-      gate.open();
-      expect(await closing).toMatchObject({ seqno: 0, cause: 'a' });
-      expect(js.running).toBe(0);
-      await until('the other callbacks', () => called.length > 1);
-      expect(await future.result()).toBe('value');
-      expect(warnings()).toEqual([]);
-    });
-
-    test('a failure that another call has thrown is not reported again', async () => {
-      const js = open(1);
-      const { future, gate } = await submitRaising(js, 'a');
-      gate.open();
-      expect(await rejection(future.wait())).toMatchObject({ cause: 'a' });
-      await js.close();
-      js.closeSync();
-      expect(warnings()).toEqual([]);
-    });
-
-    test('a callback that throws after closeSync is reported by its future', async () => {
-      const js = open(1);
-      const { future, gate, called } = await submitRaising(js, 'a');
-      js.closeSync();
-      gate.open();
-      await until('the event loop to call back', () => called.length > 0);
-      expect(await rejection(future.wait())).toMatchObject({ cause: 'a' });
-      expect(await future.result()).toBe('value');
-      expect(called).toEqual([0, 1]);
-    });
-  });
-
-  test('CallbackRaised has the number of its callback and throws for an invalid one', () => {
-    const cause = new Error('on purpose');
-    const error = new CallbackRaised(7, { cause });
-    expect(error).toBeInstanceOf(Error);
-    expect(error).toMatchObject({ seqno: 7, cause });
-    expect(error).toMatchObject({ code: 'ERR_JOBSERVER_CALLBACK_RAISED' });
-    expect(String(error)).toContain('CallbackRaised(seqno=7)');
-    for (const seqno of [undefined, '7', -1, 1.5, null] as never[]) {
-      expect(thrown(() => new CallbackRaised(seqno))).toMatchObject({
-        name: 'TypeError',
-      });
-    }
   });
 }

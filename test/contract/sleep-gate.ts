@@ -22,7 +22,7 @@ function answering(...answers: unknown[]) {
 }
 
 /** replaceSleep: a sleep gate decides when a job may start. */
-export function admissionContract(context: Context): void {
+export function sleepGateContract(context: Context): void {
   const makeGate = useGates();
   const open = (slots: number): Jobserver => openJobserver({ context, slots });
 
