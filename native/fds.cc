@@ -16,12 +16,21 @@ size_t AtMost(size_t length) {
   return length < kMostBytes ? length : kMostBytes;
 }
 
-int SetFlag(int fd, int get, int set, int flag, bool on) {
-  const int flags = fcntl(fd, get);
+// A bit of the flags that fcntl gets and sets.
+struct Flag {
+  int get;
+  int set;
+  int bit;
+};
+constexpr Flag kCloseOnExec = {F_GETFD, F_SETFD, FD_CLOEXEC};
+constexpr Flag kNonBlocking = {F_GETFL, F_SETFL, O_NONBLOCK};
+
+int SetFlag(int fd, Flag flag, bool on) {
+  const int flags = fcntl(fd, flag.get);
   if (flags < 0) return -errno;
-  const int wanted = on ? flags | flag : flags & ~flag;
+  const int wanted = on ? flags | flag.bit : flags & ~flag.bit;
   if (wanted == flags) return 0;
-  return fcntl(fd, set, wanted) < 0 ? -errno : 0;
+  return fcntl(fd, flag.set, wanted) < 0 ? -errno : 0;
 }
 
 }  // namespace
@@ -39,11 +48,11 @@ int Close(int fd) {
 }
 
 int SetCloseOnExec(int fd, bool on) {
-  return SetFlag(fd, F_GETFD, F_SETFD, FD_CLOEXEC, on);
+  return SetFlag(fd, kCloseOnExec, on);
 }
 
 int SetNonBlocking(int fd, bool on) {
-  return SetFlag(fd, F_GETFL, F_SETFL, O_NONBLOCK, on);
+  return SetFlag(fd, kNonBlocking, on);
 }
 
 int Read(int fd, void* bytes, size_t length) {

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { serialize } from 'node:v8';
 import type { Context } from '../../dist/context.js';
