@@ -8,6 +8,7 @@ import { pause, waitAt } from '../fixtures/gate-jobs.js';
 import { identity } from '../fixtures/jobs.js';
 import { useGates } from '../helpers/gate.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
+import { isAlive } from '../helpers/processes.js';
 import { runNode } from '../helpers/program.js';
 import { rejection, thrown } from '../helpers/thrown.js';
 import { badTimeouts } from '../helpers/timeouts.js';
@@ -51,13 +52,15 @@ export function waitingContract(context: Context): void {
     const gate = makeGate();
     const timeout = 100;
     const first = await js.submit(note, [gate.file, 'first']);
+    const pid = first.pid!;
     const calls = [
       first.wait({ timeout }),
       first.result({ timeout }),
       js.submit(identity<number>, [2], { timeout }),
     ] as const;
     untilSync('the job to run', () => existsSync(gate.file));
-    // The job and its process end within this time.
+    untilSync('the worker to end', () => !isAlive(pid));
+    // With forkserver, the zygote reports the end within this time.
     pause(1000 * timeoutFactor);
     const [isDone, value, second] = await Promise.all(calls);
     expect([isDone, value, await second.result()]).toEqual([true, 'first', 2]);

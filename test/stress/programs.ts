@@ -42,7 +42,7 @@ export function runProgram(
   });
 }
 
-const nobody = 65534;
+const nobodyUid = 65534;
 
 /** The user that a limit on processes applies to, or why there is no test. */
 export function processLimit(): { reason?: string; user?: number } {
@@ -55,8 +55,8 @@ export function processLimit(): { reason?: string; user?: number } {
   // The superuser has no such limit.
   const script = `require(${JSON.stringify(resolve('dist'))})`;
   const { status } = spawnSync(process.execPath, ['-e', script], {
-    uid: nobody,
+    uid: nobodyUid,
   });
   if (status !== 0) return { reason: 'another user cannot load the package' };
-  return { user: nobody };
+  return { user: nobodyUid };
 }
