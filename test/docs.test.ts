@@ -195,6 +195,17 @@ function publicNames(): string[] {
   });
 }
 
+test('the picture of the house has every folder of lib/', () => {
+  const picture = readFileSync('docs/house.svg', 'utf8');
+  const texts = Array.from(
+    picture.matchAll(/>([^<>]+)<\/text>/g),
+    ([, t]) => t,
+  );
+  const names = readdirSync('lib').map((name) => name.replace(/\.ts$/, ''));
+  const shown = new Set(texts.map((text) => text!.replace(/\.ts$|\/$/, '')));
+  expect(names.filter((name) => !shown.has(name))).toEqual([]);
+});
+
 describe('troubleshooting.md', () => {
   const text = readFileSync('docs/troubleshooting.md', 'utf8');
   const source = readdirSync('lib', { recursive: true, encoding: 'utf8' })
