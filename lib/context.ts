@@ -3,8 +3,6 @@
 import { isMainThread } from 'node:worker_threads';
 import { codedError, invalidArgument, invalidValue } from './errors.js';
 
-const contexts = ['forkserver', 'spawn', 'fork'] as const;
-
 /**
  * How the process of a job starts: 'spawn' starts a new node, 'forkserver'
  * forks a warm node, 'fork' forks the process that submits the job. See
@@ -15,7 +13,9 @@ const contexts = ['forkserver', 'spawn', 'fork'] as const;
  * const jobserver = new Jobserver({ context: 'spawn' });
  * ```
  */
-export type Context = (typeof contexts)[number];
+export type Context = 'forkserver' | 'spawn' | 'fork';
+
+const contexts: readonly Context[] = ['forkserver', 'spawn', 'fork'];
 
 export const defaultContext: Context =
   process.platform === 'linux' ? 'forkserver' : 'spawn';
