@@ -1,6 +1,6 @@
-// The handle that users hold. It checks what they pass, captures it as a plan,
-// and gives the plan to the pool that it shares with the handles derived from
-// it.
+// The handle that users hold. It checks what they pass, captures it as a `Plan`
+// (job/running-job.ts), and gives the plan to the pool that it shares with the
+// handles derived from it.
 import { inspect } from 'node:util';
 import type { Context } from './context.js';
 import { checkOptions, invalidArgument, outOfRange } from './errors.js';
@@ -98,7 +98,7 @@ const notCloneable = (): never => {
 interface JobserverControl {
   /** Names a function. Throws what `map` throws for it. */
   target(jobserver: Jobserver, fn: unknown): Target;
-  /** Captures a call as `submit` does, with the same errors. */
+  /** Makes the plan of a call. Throws what `submit` throws for it. */
   plan(jobserver: Jobserver, call: Call, signal: AbortSignal | undefined): Plan;
   pool(jobserver: Jobserver): Pool;
   gate(jobserver: Jobserver): SleepGate;

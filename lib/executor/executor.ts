@@ -407,7 +407,7 @@ export class JobserverExecutor implements AsyncDisposable {
       this.#running -= 1;
       this.#completed += 1;
       settle();
-      this.#recordTimes(call.record!);
+      this.#measure(call.record!);
       this.#count(-1);
     };
     future.result().then(
@@ -444,7 +444,7 @@ export class JobserverExecutor implements AsyncDisposable {
     this.#notifyIdle();
   }
 
-  #recordTimes(record: JobRecord): void {
+  #measure(record: JobRecord): void {
     const { submittedAt, startedAt, finishedAt } = record;
     this.waitTime.record(nanoseconds(startedAt! - submittedAt));
     this.runTime.record(nanoseconds(finishedAt! - startedAt!));

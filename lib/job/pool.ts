@@ -19,7 +19,7 @@ import { type SlotRequest, Submission } from './submission.js';
 export type Admission =
   { readonly future: Future<unknown> } | { readonly error: unknown };
 
-/** A `SlotRequest` for a job that is known before there is a slot. */
+/** A `SlotRequest` that names its job. An executor chooses the job when the slot comes. */
 export interface JobRequest extends Omit<SlotRequest, 'onSlot' | 'onError'> {
   readonly plan: Plan;
   /** The call may fail with what a callback of another future threw. */
