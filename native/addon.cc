@@ -151,6 +151,12 @@ int SetDeathSignal(const Args& args) {
   return sys::SetDeathSignal(args.Int(0), args.Int(1));
 }
 
+int GiveToken(const Args& args) {
+  const int token = args.Int(1);
+  args.Assert(token >= 0 && token <= UINT8_MAX, 1, "a byte");
+  return sys::GiveToken(args.Int(0), static_cast<uint8_t>(token));
+}
+
 int GuardToken(const Args& args) {
   const int token = args.Int(3);
   args.Assert(token >= 0 && token <= UINT8_MAX, 3, "a byte");
@@ -244,6 +250,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<Kill>(exports, "kill");
   Export<SetDeathSignal>(exports, "setDeathSignal");
   Export<GuardToken>(exports, "guardToken");
+  Export<GiveToken>(exports, "giveToken");
   Export<ResetSignal>(exports, "resetSignal");
   Export<SetOrphanSignaler>(exports, "setOrphanSignaler");
   Export<UnblockSignals>(exports, "unblockSignals");

@@ -1,6 +1,7 @@
-// Guards the token of a worker: when a signal ends the worker after its
-// submitter, the signal's handler returns the token to the slot pipe, where
-// other processes still wait for it.
+// How an orphan gives its token back, once: when the orphan signal ends a
+// worker whose submitter is dead, the handler of the signal writes the token to
+// the slot pipe, where other processes still wait for it; GiveToken does so
+// when the worker ends by itself.
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -11,7 +12,8 @@
 namespace sys {
 namespace {
 
-// Read by the handler, and written only before a guard is installed.
+// Read by the handler. A process guards one token, so that these do not change
+// once a guard is installed.
 int guarded_result_fd = -1;
 int guarded_slot_fd = -1;
 uint8_t guarded_token = 0;
@@ -26,8 +28,8 @@ bool is_guarded[kSignals];
 // The process that sends a signal when the submitter is dying; 0: none.
 int orphan_signaler = 0;
 
-// How long a dying submitter may still have its fds: its first thread that ends
-// causes the death signal, and only the last one closes the fds.
+// How long a dying submitter may still have its fds: the death signal comes
+// when its first thread ends, and the fds close when its last one does.
 constexpr int kDyingMs = 1000;
 
 bool IsReaderGone(int writer, int timeout_ms) {
@@ -42,16 +44,21 @@ bool IsSubmitterDying(const siginfo_t& info) {
   return IsDeathSignal(info, guarded_parent);
 }
 
+// Signals are blocked, or the process ends without it. No process could handle
+// an error of the write.
+void GiveOnce(int slot_fd, uint8_t token) {
+  if (__atomic_exchange_n(&is_token_given, true, __ATOMIC_SEQ_CST)) return;
+  const ssize_t ignored = write(slot_fd, &token, 1);
+  static_cast<void>(ignored);
+}
+
 // All signals are blocked on this thread during the handler. Another thread may
 // still run the handler, and a pending signal may run it again on this thread
 // before the raised signal ends the process.
 void GiveBackAndDie(int signal, siginfo_t* info, void*) {
   const int timeout_ms = IsSubmitterDying(*info) ? kDyingMs : 0;
-  if (IsReaderGone(guarded_result_fd, timeout_ms) &&
-      !__atomic_exchange_n(&is_token_given, true, __ATOMIC_SEQ_CST)) {
-    // No signal interrupts this write, and no process could handle an error.
-    const ssize_t ignored = write(guarded_slot_fd, &guarded_token, 1);
-    static_cast<void>(ignored);
+  if (IsReaderGone(guarded_result_fd, timeout_ms)) {
+    GiveOnce(guarded_slot_fd, guarded_token);
   }
   ResetSignal(signal);
   // Ends the process when the handler returns and unblocks the signal.
@@ -84,6 +91,16 @@ int GuardToken(int signal, int result_fd, int slot_fd, uint8_t token) {
   sigfillset(&action.sa_mask);
   if (sigaction(signal, &action, nullptr) != 0) return -errno;
   is_guarded[signal] = true;
+  return 0;
+}
+
+int GiveToken(int slot_fd, uint8_t token) {
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, &before);
+  GiveOnce(slot_fd, token);
+  sigprocmask(SIG_SETMASK, &before, nullptr);
   return 0;
 }
 

@@ -95,6 +95,8 @@ bool IsDeathSignal(const siginfo_t& info, int parent_pid);
 // See guard.cc. There is one token in the whole process; signal 0 removes the
 // guards.
 int GuardToken(int signal, int result_fd, int slot_fd, uint8_t token);
+// Writes the token to slot_fd, unless a guard or a call has written it before.
+int GiveToken(int slot_fd, uint8_t token);
 // A guarded signal from this process means that the submitter is dying.
 int SetOrphanSignaler(int pid);
 // Gives the signal its default action.

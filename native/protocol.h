@@ -1,5 +1,5 @@
 // The numbers and messages that native/ shares with lib/protocol/fds.ts. A test
-// reads both files as text, so each line has one `kName = number` at most. All
+// reads this file as text, so each line has one `kName = number` at most. All
 // fields of the messages are int32.
 #pragma once
 #include <stddef.h>

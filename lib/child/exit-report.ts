@@ -1,11 +1,12 @@
-// Reports to the submitter why a worker ends before it has a result, where Node
-// calls a handler for it.
+// What a worker does when it ends before it has a result, where Node calls a
+// handler: it reports why, and gives its token back if it is an orphan.
 import { constants } from 'node:os';
 import { inspect } from 'node:util';
 import { native } from '../system/binding.js';
 import { encodeThrown } from '../wire/value.js';
 import { currentAnswer } from './answer.js';
 import { writeLastWords } from './output.js';
+import { giveTokenBack } from './worker.js';
 
 /** Node opens its inspector on SIGUSR1; a job ends by it as by other signals. */
 export function resetInspectorSignal(): void {
@@ -26,11 +27,14 @@ let isIdle = false;
 
 export function reportExit(code: number): void {
   const answer = currentAnswer();
-  if (answer === undefined || answer.isSent) return;
-  const message = isIdle
-    ? 'The promise of the job never settled, and nothing was left to do'
-    : `process.exit(${code}) was called before the job had a result`;
-  answer.send('lost', encodeThrown(new Error(message)));
+  if (answer === undefined) return;
+  if (!answer.isSent) {
+    const message = isIdle
+      ? 'The promise of the job never settled, and nothing was left to do'
+      : `process.exit(${code}) was called before the job had a result`;
+    answer.send('lost', encodeThrown(new Error(message)));
+  }
+  if (answer.isOrphan()) giveTokenBack();
 }
 
 /** Whether the job listens to `exit`; to emit it otherwise costs time. */

@@ -69,7 +69,7 @@ export function runInFork(
     answer.send('error', encodeThrown(error));
   }
   try {
-    leave(fds, answer);
+    leave(answer);
   } finally {
     exitNow(0);
   }
@@ -104,11 +104,11 @@ function call({ args, preexecArgs, ...rest }: LocalCall): unknown {
   });
 }
 
-function leave(fds: ForkFds, answer: Answer): void {
+function leave(answer: Answer): void {
   for (const busy of workerState.busy) {
     busy.refuse();
     while (busy.running > 0) selector.turn(-1);
   }
-  if (answer.isOrphan()) giveTokenBack(fds);
+  if (answer.isOrphan()) giveTokenBack();
   if (hasExitListener()) process.emit('exit', 0);
 }

@@ -35,13 +35,13 @@ export async function run(order: WorkerOrder): Promise<void> {
   if (order.forkserverFd < 0) followSubmitter(head.orphanSignal, answer);
   await perform(order, answer);
   if (trace.enabled) trace('job %s answered', describeFunction(head.fn));
-  // Jobs that this job has submitted give their slots back before it exits.
+  // Only this process gives back the tokens of jobs that the job has submitted.
   for (const busy of workerState.busy) {
     busy.refuse();
     await busy.drain();
   }
   await flushOutput();
-  if (answer.isOrphan()) giveTokenBack(order);
+  if (answer.isOrphan()) giveTokenBack();
   if (hasExitListener()) process.exit();
   // Node accepts any integer as an exit code.
   order.exit(Number(process.exitCode ?? 0) | 0);

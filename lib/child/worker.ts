@@ -17,6 +17,9 @@ export interface WorkerFds {
   readonly forkserverFd: number;
 }
 
+/** What `giveTokenBack` writes, and where. */
+let held: { readonly writer: number; readonly token: number } | undefined;
+
 export function enterWorker(
   { token, resultFd, slotPipes, forkserverFd }: WorkerFds,
   {
@@ -35,8 +38,9 @@ export function enterWorker(
     preload,
     forkserverFd,
   };
-  if (slots !== undefined && token >= 0 && orphanSignal > 0) {
-    native.guardToken(orphanSignal, resultFd, slots.writer, token);
+  held = slots && token >= 0 ? { writer: slots.writer, token } : undefined;
+  if (held !== undefined && orphanSignal > 0) {
+    native.guardToken(orphanSignal, resultFd, held.writer, token);
   }
   // Signals that arrived before the guard was installed are delivered now.
   native.unblockSignals();
@@ -54,11 +58,7 @@ export function followSubmitter(orphanSignal: number, answer: Answer): void {
   if (answer.isOrphan()) process.kill(process.pid, orphanSignal);
 }
 
-/** For an orphan: a submitter that lives gives the slot back itself. */
-export function giveTokenBack({
-  token,
-  slotPipes: [slots],
-}: Pick<WorkerFds, 'token' | 'slotPipes'>): void {
-  if (token < 0 || slots === undefined) return;
-  native.write(slots.writer, Uint8Array.of(token), 0, 1);
+/** Called only in an orphan: a living submitter gives the token back itself. */
+export function giveTokenBack(): void {
+  if (held !== undefined) native.giveToken(held.writer, held.token);
 }

@@ -1,9 +1,9 @@
 // One job from the start of its process until the process is gone. The pipe
 // decides: a frame is the outcome, end of file is a loss, an open pipe is "not
-// yet". The job owns its token, and gives it back once the worker is reaped and
+// yet". This object owns the token, and gives it back once the worker is reaped and
 // its fds are closed. Driven by the selector, or by a caller of `advance`.
 import { constants } from 'node:os';
-import { setTimeout } from 'node:timers';
+import { clearTimeout, setTimeout } from 'node:timers';
 import type { Ending } from '../errors.js';
 import type { Worker } from '../launch/launcher.js';
 import { launchers } from '../launch/launchers.js';
@@ -12,6 +12,7 @@ import type { Order } from '../protocol/order.js';
 import type { Token } from '../slots/slot-pipe.js';
 import { type Fd, openPipe } from '../system/fd.js';
 import { selector } from '../system/selector.js';
+import { trace } from '../system/trace.js';
 import type { JobRecord } from './record.js';
 
 /** A job that can be started: all of it was captured when it was submitted. */
@@ -30,13 +31,14 @@ export class RunningJob {
   readonly #token: Token;
   readonly #onGone: (frame: Frame | undefined, ending: Ending) => void;
   #worker!: Worker;
-  /** Open until the worker is reaped: a worker whose result pipe has no reader takes its submitter for dead. */
+  /** Open until the worker is reaped: a worker whose result pipe has no reader takes its submitter for dead, and gives the token back itself. */
   #reader!: Fd;
   #frames: FrameReader | undefined;
   #outcome: Frame | 'end' | undefined;
   #isGone = false;
   /** The fd in the selector; undefined before the job waits for the end of its worker. */
   #exitFd: number | undefined;
+  #killTimer: NodeJS.Timeout | undefined;
   #restarts = 1;
 
   /**
@@ -85,10 +87,9 @@ export class RunningJob {
   /** Sends SIGTERM, and SIGKILL after a grace period. */
   terminate(): void {
     this.kill(SIGTERM);
-    const timer = setTimeout(() => {
+    this.#killTimer ??= setTimeout(() => {
       this.kill(SIGKILL);
-    }, graceMs);
-    timer.unref();
+    }, graceMs).unref();
   }
 
   #start(): void {
@@ -103,6 +104,7 @@ export class RunningJob {
       const launcher = launchers[order.context];
       this.#worker = launcher.launch(order, writer.number, this.#token.byte);
       this.#reader = reader;
+      if (trace.enabled) trace('job %d started', this.pid);
     } catch (error) {
       selector.remove(reader.number);
       reader.close();
@@ -138,6 +140,7 @@ export class RunningJob {
   #end(ending: Ending): void {
     const outcome = this.#outcome === 'end' ? undefined : this.#outcome;
     this.#isGone = true;
+    clearTimeout(this.#killTimer);
     this.#token.give();
     this.#onGone(outcome, ending);
   }

@@ -1,5 +1,6 @@
-// Loads the addon and declares the types of its verbs. No other file loads it. A
-// verb returns a value >= 0 or a negative errno and never throws: callers compare
+// Loads the addon and declares its verbs, the functions that it exports. No other
+// file loads it. A verb never throws. Except for watch, unwatch, refWatch and
+// exitNow, it returns a value >= 0 or a negative errno: callers compare
 // the failures that they expect (EAGAIN, ECHILD), and `check` turns the others
 // into an Error.
 import { join } from 'node:path';
@@ -12,7 +13,11 @@ export interface Watch {
   readonly __watch: never;
 }
 
-/** An fd or pid is borrowed for the call. Results that are no number go into arrays of the caller. */
+/**
+ * An fd or pid is borrowed for the call; watch, selectorAdd and guardToken use it
+ * until they are undone, and serveForks takes it over. A result of several numbers
+ * is written into an array that the caller passes.
+ */
 export interface Native {
   /** Fills [reader, writer], both close-on-exec. */
   pipe(ends: Int32Array): number;
@@ -81,6 +86,8 @@ export interface Native {
     slotFd: number,
     token: number,
   ): number;
+  /** For a worker whose submitter is dead: writes `token` to slotFd, unless a guard has written it. */
+  giveToken(slotFd: number, token: number): number;
   /** For a worker of the zygote: a guarded signal from process `pid` means that the submitter is dying and that its end of the result pipe is about to close. */
   setOrphanSignaler(pid: number): number;
   /** Unblocks all signals. A forked child starts with all of them blocked. */

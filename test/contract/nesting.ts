@@ -85,14 +85,20 @@ export function nestingContract(context: Context, jobs: Jobs): void {
     },
   );
 
-  test.each([null, 'SIGTERM'] as const)(
-    'a job killed while its own job runs rejects and loses no slot (orphanSignal: %p)',
-    async (orphanSignal) => {
+  test.each([
+    [null, 'waitForFile'] as const,
+    [null, 'throwAtFile'] as const,
+    ['SIGTERM', 'waitForFile'] as const,
+    // Jest replaces process.exit, also in its forks: nothing emits `exit` there.
+    ...(context === 'fork' ? [] : [[null, 'exitAtFile'] as const]),
+  ])(
+    'a job killed while its own job runs rejects and loses no slot (orphanSignal: %p, %s)',
+    async (orphanSignal, inner) => {
       const js = openJobserver({ context, slots: 3 });
       const go = join(folder, 'go');
       const started = join(folder, 'started');
-      const args: Parameters<typeof jobs.holdJob> = [go, started, orphanSignal];
-      const middle = await js.submit(jobs.holdJob, args);
+      const args = [go, started, orphanSignal, inner] as const;
+      const middle = await js.submit(jobs.holdJob, [...args]);
       await until('the inner job to start', () => existsSync(started));
       middle.kill('SIGKILL');
       await expect(middle.result({ timeout: 5000 })).rejects.toThrow(
@@ -100,8 +106,8 @@ export function nestingContract(context: Context, jobs: Jobs): void {
       );
       writeFileSync(go, '');
       await until('all slots to be free', () => freeSlots(js) === 3);
-      const inner = Number(readFileSync(started, 'utf8'));
-      await until('the inner job to end', () => !isAlive(inner));
+      const pid = Number(readFileSync(started, 'utf8'));
+      await until('the inner job to end', () => !isAlive(pid));
     },
   );
 
