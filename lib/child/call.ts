@@ -26,24 +26,31 @@ export async function callAsync(call: JobCall): Promise<unknown> {
   const steps = callSteps(call, Symbol.asyncDispose);
   let step = steps.next();
   while (step.done !== true) {
-    const [settled] = await Promise.allSettled([step.value.value]);
-    step =
-      settled.status === 'fulfilled'
-        ? steps.next(settled.value)
-        : steps.throw(settled.reason);
+    let value: unknown;
+    try {
+      value = await step.value.value;
+    } catch (error) {
+      step = steps.throw(error);
+      continue;
+    }
+    step = steps.next(value);
   }
   return step.value;
 }
 
-/** Throws a TypeError where a step returns a promise. */
+/** Throws a TypeError when a step returns a promise. */
 export function callSync(call: JobCall): unknown {
   const steps = callSteps(call, Symbol.dispose);
   let step = steps.next();
   while (step.done !== true) {
     const { value, who } = step.value;
-    step = isThenable(value)
-      ? steps.throw(noEventLoop(who))
-      : steps.next(value);
+    try {
+      checkSync(value, who);
+    } catch (error) {
+      step = steps.throw(error);
+      continue;
+    }
+    step = steps.next(value);
   }
   return step.value;
 }
@@ -115,13 +122,10 @@ function withCause(
   return error;
 }
 
-function isThenable(value: unknown): boolean {
+function checkSync(value: unknown, who: string): void {
   const { then } = (value ?? {}) as { then?: unknown };
-  return typeof then === 'function';
-}
-
-function noEventLoop(who: string): TypeError {
-  return new TypeError(
+  if (typeof then !== 'function') return;
+  throw new TypeError(
     `${who} returned a promise, but a fork of its submitter has no event ` +
       'loop: make it synchronous, or use the forkserver context',
   );
