@@ -401,7 +401,6 @@ export class JobserverExecutor implements AsyncDisposable {
   }
 
   #follow(call: QueuedCall, future: Future<unknown>): void {
-    call.started();
     this.#running += 1;
     const end = (settle: () => void): void => {
       this.#running -= 1;

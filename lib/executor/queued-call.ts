@@ -75,12 +75,9 @@ export class QueuedCall {
   /** The job to start, once the call is out of the queue. */
   takePlan(): Plan {
     const plan = this.#plan!;
+    this.#state = 'running';
     this.#forget();
     return plan;
-  }
-
-  started(): void {
-    this.#state = 'running';
   }
 
   fulfil(value: unknown): void {
@@ -103,9 +100,9 @@ export class QueuedCall {
   /** Ends a pending call that will never run. */
   drop(error: Error): void {
     this.#state = 'cancelled';
-    this.record?.done('unstarted');
     this.#queue?.remove(this);
     this.#forget();
+    this.record?.done('unstarted');
     this.#reject(error);
   }
 

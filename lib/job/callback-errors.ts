@@ -3,6 +3,7 @@
 // pool, or to a warning when the pool closes.
 import { setImmediate } from 'node:timers';
 import type { CallbackRaised } from '../errors.js';
+import { Queue } from '../system/queue.js';
 import { type Future, type FutureOwner, futureControl } from './future.js';
 
 /** A waiting call that can fail with the error of a callback. */
@@ -12,16 +13,16 @@ export interface Recipient {
 
 export class CallbackErrors implements FutureOwner {
   /** The futures that hold an error. */
-  readonly #raised = new Set<Future<unknown>>();
+  readonly #raised = new Queue<Future<unknown>>();
   /** Futures whose error was received and whose other callbacks have not run. */
   readonly #stalled = new Set<Future<unknown>>();
   /** The oldest first. */
-  readonly recipients = new Set<Recipient>();
+  readonly recipients = new Queue<Recipient>();
 
   keepRaised(future: Future<unknown>): void {
-    const [recipient] = this.recipients;
-    if (recipient === undefined) this.#raised.add(future);
-    else recipient.fail(futureControl.takeRaised(future));
+    const { first } = this.recipients;
+    if (first === undefined) this.#raised.add(future);
+    else first.fail(futureControl.takeRaised(future));
   }
 
   forgetRaised(future: Future<unknown>): void {
@@ -57,8 +58,8 @@ export class CallbackErrors implements FutureOwner {
     if (this.#raised.size === 0) {
       for (const future of this.#stalled) this.#resume(future);
     }
-    const [future] = this.#raised;
-    return future && futureControl.takeRaised(future);
+    const { first } = this.#raised;
+    return first && futureControl.takeRaised(first);
   }
 
   #resume(future: Future<unknown>): void {

@@ -150,10 +150,15 @@ class Activity {
       ...conditions,
       onSlot: (token) => {
         this.#forget(submission);
-        onSlot(token);
+        try {
+          onSlot(token);
+        } finally {
+          this.#update();
+        }
       },
       onError: (error) => {
         this.#forget(submission);
+        this.#update();
         onError(error);
       },
     });
@@ -197,7 +202,6 @@ class Activity {
       job.terminate();
     });
     futureControl.start(future, job);
-    if (trace.enabled) trace('job %d started', job.pid);
     this.#running += 1;
     this.#update();
     plan.record.started(future);
@@ -220,9 +224,11 @@ class Activity {
     ending: Ending,
   ): void {
     const { pid, exitCode, signal, refusal } = ending;
-    const result = frame?.kind ?? 'no result';
-    const how = `exit code ${exitCode}, signal ${signal}`;
-    trace('job %d finished: %s, %s', pid, result, how);
+    if (trace.enabled) {
+      const result = frame?.kind ?? 'no result';
+      const how = `exit code ${exitCode}, signal ${signal}`;
+      trace('job %d finished: %s, %s', pid, result, how);
+    }
     this.#running -= 1;
     this.#update();
     futureControl.settle(future, frame, ending);
@@ -248,7 +254,6 @@ class Activity {
   #forget(submission: Submission): void {
     this.#pending.delete(submission);
     this.errors.recipients.delete(submission);
-    this.#update();
   }
 
   #update(): void {

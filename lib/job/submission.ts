@@ -59,19 +59,16 @@ export class Submission {
     this.#request = request;
   }
 
-  /** The first attempt; the event loop makes the others. */
+  /** Makes the first attempt; the event loop makes the others. */
   start(): void {
+    this.#listenToAbort();
     this.attempt();
-    if (this.#isSettled) return;
-    this.#arm();
-    const { signal } = this.#request;
-    this.#offAbort = onAbort(signal, () => {
-      this.fail(new AbortError(signal?.reason));
-    });
+    if (!this.#isSettled) this.#arm();
   }
 
   /** Blocks the thread until the submission is settled. */
   startSync(): void {
+    this.#listenToAbort();
     this.attempt();
     while (!this.#isSettled) {
       selector.turn(pollTimeout(this.dueAt));
@@ -81,6 +78,7 @@ export class Submission {
 
   /** Asks the gate, then for a slot. The line calls it while a slot is free. */
   attempt(): void {
+    if (this.#isSettled) return;
     let token: Token | undefined;
     try {
       const sleepMs = this.#askGate();
@@ -93,6 +91,10 @@ export class Submission {
       }
       const { consume } = this.#request;
       token = consume === 0 ? Token.none() : this.#line.tryTake(this);
+      if (token === undefined && !this.#isSettled) {
+        if (this.#isLate) throw blocked('No slot');
+        this.#line.add(this);
+      }
     } catch (error) {
       this.fail(error);
       return;
@@ -100,8 +102,6 @@ export class Submission {
     // While it looked for a slot, the line may have run callbacks of the user.
     if (this.#isSettled) token?.give();
     else if (token !== undefined) this.#grant(token);
-    else if (this.#isLate) this.fail(blocked('No slot'));
-    else this.#line.add(this);
   }
 
   fail(error: unknown): void {
@@ -126,6 +126,15 @@ export class Submission {
 
   get #isLate(): boolean {
     return remaining(this.#request.deadline) <= 0;
+  }
+
+  // Before the first attempt, because the gate may abort the signal.
+  #listenToAbort(): void {
+    const { signal } = this.#request;
+    this.#offAbort = onAbort(signal, () => {
+      this.fail(new AbortError(signal?.reason));
+    });
+    if (signal?.aborted === true) this.fail(new AbortError(signal.reason));
   }
 
   #grant(token: Token): void {

@@ -7,7 +7,11 @@ const listeners = new WeakMap<AbortSignal, Set<() => void>>();
 export function checkAbortSignal(signal: unknown): AbortSignal | undefined {
   if (signal === undefined || signal === null) return undefined;
   // By shape, because another realm has another class.
-  if (typeof signal === 'object' && 'aborted' in signal) {
+  if (
+    typeof signal === 'object' &&
+    'aborted' in signal &&
+    'addEventListener' in signal
+  ) {
     return signal as AbortSignal;
   }
   throw invalidArgument('signal', 'an AbortSignal', signal);
