@@ -15,8 +15,10 @@ import { environmentOfJob } from '../protocol/environment.js';
 import {
   childSteps,
   inheritedSlots,
+  mostPassedFds,
   reportKinds,
   requestFds,
+  requestInts,
   unpackJobFds,
   zygoteRequestFd,
 } from '../protocol/fds.js';
@@ -151,8 +153,8 @@ function refusal(what: string): Error {
 
 /** Refuses each request until no client is left. */
 function answerAll(answer: (resultFd: number) => number): void {
-  const request = new Uint8Array(4);
-  const fds = new Int32Array(128);
+  const request = new Uint8Array(4 * requestInts);
+  const fds = new Int32Array(mostPassedFds);
   for (;;) {
     native.poll(Int32Array.of(zygoteRequestFd, pollEvents.in), 1, -1);
     const length = native.receiveFds(zygoteRequestFd, request, fds);

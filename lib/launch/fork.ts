@@ -18,7 +18,8 @@ export const forkLauncher: Launcher = {
     void process.stderr;
     // A lock that another thread holds during the fork would stay locked in the
     // child.
-    if (native.awaitQuiet(quietMs) === 0) {
+    const isQuiet = check(native.awaitQuiet(quietMs), 'look at the threads');
+    if (isQuiet === 0) {
       throw forkError('another thread of this process stays busy');
     }
     const pid = check(native.fork(), 'fork');

@@ -28,7 +28,7 @@ export const spawnLauncher: Launcher = {
   },
 };
 
-// The worker requests the signal itself; see followSubmitter in child/run.
+// The worker requests the signal itself; see followSubmitter in child/worker.
 const noDeathSignal = 0;
 
 /** Starts a node whose fds from 1 on are `fds`, and returns its pid. */

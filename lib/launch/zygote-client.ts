@@ -13,7 +13,7 @@ import {
   systemError,
 } from '../system/binding.js';
 import { deadlineAfter, remaining } from '../system/deadline.js';
-import { Fd } from '../system/fd.js';
+import { Fd, duplicate } from '../system/fd.js';
 import { selector } from '../system/selector.js';
 import { startNode } from './spawn.js';
 
@@ -62,8 +62,8 @@ const zygotes = new Map<string, Zygote>();
 
 /** Orders with one key share a zygote. */
 export function keyOf(order: Order): string {
-  const { JOBSERVER_SPARES: spares } = process.env;
-  if (spares !== undefined && !/^\d{0,4}$/.test(spares)) {
+  const { JOBSERVER_SPARES: spares = '' } = process.env;
+  if (!/^\d{0,4}$/.test(spares)) {
     throw outOfRange('JOBSERVER_SPARES', 'an integer from 0 to 9999', spares);
   }
   return JSON.stringify([order.execArgv, order.preload, spares]);
@@ -87,7 +87,8 @@ function inherited(order: Order): Zygote | undefined {
   const { ambient } = workerState;
   if (ambient === undefined || ambient.forkserverFd < 0) return undefined;
   const isSame = ambient.preload.join('\n') === order.preload.join('\n');
-  return isSame ? new Zygote(new Fd(ambient.forkserverFd)) : undefined;
+  // A duplicate, because several keys may share the connection of the job.
+  return isSame ? new Zygote(duplicate(ambient.forkserverFd)) : undefined;
 }
 
 function start(order: Order): Zygote {
@@ -114,12 +115,14 @@ function start(order: Order): Zygote {
 
 /** Does not keep the event loop alive: the zygote ends after its last client. */
 function reapAtEnd(pid: number): void {
-  const exit = new Fd(native.exitFd(pid));
-  selector.tryAdd(exit.number, () => {
+  const exit = new Fd(Math.max(-1, native.exitFd(pid)));
+  const isWatched = selector.tryAdd(exit.number, () => {
     if (native.waitpid(pid, new Int32Array(2)) === 0) return;
     selector.remove(exit.number);
     exit.close();
   });
+  // Without descriptors it stays a zombie until this process ends.
+  if (!isWatched) exit.close();
 }
 
 // Only the forking thread lives on in a fork, so V8 must not need another one.

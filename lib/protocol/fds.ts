@@ -1,6 +1,6 @@
 // Which fd is whose when a process starts, and the numbers that JavaScript and
-// the zygote's C++ loop share. The C++ half is native/protocol.h; a test compares
-// the two.
+// the C++ loop of the zygote share. The C++ side is native/protocol.h; a test
+// compares the two.
 import type { SlotPipe } from '../slots/slot-pipe.js';
 
 /** In a node that `launch/spawn` has started, after the standard streams. */
@@ -35,8 +35,14 @@ export const reportKinds = {
   declined: 4,
 } as const;
 
+/** A request is this many int32: the orphan signal, or 0. */
+export const requestInts = 1;
+
 /** A report is this many int32: kind, value, signal. */
 export const reportInts = 3;
+
+/** The most fds that come with one message. */
+export const mostPassedFds = 128;
 
 /** What a child of the zygote asks of JavaScript at each step of its life. */
 export const childSteps = {

@@ -2,10 +2,12 @@
 import { readFileSync } from 'node:fs';
 import {
   childSteps,
+  mostPassedFds,
   packRequest,
   reportInts,
   reportKinds,
   requestFds,
+  requestInts,
   unpackJobFds,
 } from '../../dist/protocol/fds.js';
 
@@ -41,8 +43,10 @@ test('the steps of a child have the same numbers in C++', () => {
   expect(enumOf('ChildStep')).toEqual(asEnum(childSteps));
 });
 
-test('a report has the same size in C++', () => {
-  expect(enumOf('MessageInts')).toMatchObject({ kReportInts: reportInts });
+test('requests and reports have the same sizes in C++', () => {
+  expect(enumOf('MessageInts')).toEqual(asEnum({ requestInts, reportInts }));
+  const passing = readFileSync('native/passing.h', 'utf8');
+  expect(passing).toContain(`kMostPassed = ${mostPassedFds};`);
 });
 
 test('the fds that the zygote uses have the same positions in C++', () => {
