@@ -33,8 +33,8 @@ int orphan_signaler = 0;
 constexpr int kDyingMs = 1000;
 
 bool IsReaderGone(int writer, int timeout_ms) {
-  // Linux reports an error and macOS a hang-up, both without being asked.
-  struct pollfd end = {writer, 0, 0};
+  // Linux reports POLLERR. macOS reports POLLHUP, but only when asked for it.
+  struct pollfd end = {writer, POLLHUP, 0};
   return Poll(&end, 1, timeout_ms) == 1 &&
          (end.revents & (POLLERR | POLLHUP)) != 0;
 }
