@@ -14,9 +14,11 @@ import {
 const usage = `
 Usage: node scripts/fuzz.mjs [--seconds=60]
 
-Fuzzes the native code with libFuzzer under ASan and UBSan, for so many seconds
-for each target, then the TypeScript with random properties. Needs the Debian
-packages clang-19 and libclang-rt-19-dev.
+Fuzzes the native code with libFuzzer under ASan and UBSan, then the TypeScript
+with random properties. Needs the Debian packages clang-19 and libclang-rt-19-dev.
+
+  --seconds=N  How long to fuzz each native target. The number of random
+               properties grows with it.
 `;
 const { values } = commandLine(usage, {
   options: { seconds: { type: 'string', default: '60' } },
