@@ -47,13 +47,9 @@ int Close(int fd) {
   return -errno;
 }
 
-int SetCloseOnExec(int fd, bool on) {
-  return SetFlag(fd, kCloseOnExec, on);
-}
+int SetCloseOnExec(int fd, bool on) { return SetFlag(fd, kCloseOnExec, on); }
 
-int SetNonBlocking(int fd, bool on) {
-  return SetFlag(fd, kNonBlocking, on);
-}
+int SetNonBlocking(int fd, bool on) { return SetFlag(fd, kNonBlocking, on); }
 
 int Read(int fd, void* bytes, size_t length) {
   for (;;) {
