@@ -30,7 +30,7 @@ export function checkContext(context: unknown): Context {
 }
 
 /**
- * Throws where a fork of this process could not run JavaScript. `isForked`: the
+ * Throws when a fork of this process could not run JavaScript. `isForked`: the
  * process is itself a fork of a process without threads.
  */
 export function checkForkable(isForked: boolean): void {

@@ -17,7 +17,7 @@
 export class Blocked extends Error {
   /** 'Blocked'. */
   override readonly name = 'Blocked';
-  /** Stable, for a program to compare. */
+  /** Stable: programs can compare it. */
   readonly code = 'ERR_JOBSERVER_BLOCKED';
 
   constructor(message = 'Not available within the time given') {
@@ -54,7 +54,7 @@ export interface Ending {
 export class LostResult extends Error implements Ending {
   /** 'LostResult'. */
   override readonly name = 'LostResult';
-  /** Stable, for a program to compare. */
+  /** Stable: programs can compare it. */
   readonly code = 'ERR_JOBSERVER_LOST_RESULT';
   /** Process id of the worker; 0 when the job never began. */
   readonly pid: number;
@@ -80,7 +80,7 @@ function how({ exitCode, signal }: Ending): string {
 
 /**
  * A callback registered with `whenDone` threw; `cause` is what it threw. The
- * remaining callbacks of that future run when the method is called again.
+ * remaining callbacks run later: in the next call, or in the event loop.
  *
  * @example
  * ```js
@@ -97,7 +97,7 @@ function how({ exitCode, signal }: Ending): string {
 export class CallbackRaised extends Error {
   /** 'CallbackRaised'. */
   override readonly name = 'CallbackRaised';
-  /** Stable, for a program to compare. */
+  /** Stable: programs can compare it. */
   readonly code = 'ERR_JOBSERVER_CALLBACK_RAISED';
   /** The number that whenDone returned for the callback. */
   readonly seqno: number;
@@ -111,7 +111,7 @@ export class CallbackRaised extends Error {
   }
 }
 
-/** The outcome of a job that an AbortSignal ended; has the shape of Node's own. */
+/** The error of an aborted or cancelled call; shaped like Node's AbortError. */
 export class AbortError extends Error {
   override readonly name = 'AbortError';
   readonly code = 'ABORT_ERR';
@@ -121,7 +121,7 @@ export class AbortError extends Error {
   }
 }
 
-/** Codes of the errors that this library throws besides its own classes. */
+/** Codes of the errors that have no class of their own. */
 export type JobserverErrorCode =
   | 'ERR_JOBSERVER_CLOSED'
   | 'ERR_JOBSERVER_EXECUTOR_SHUTDOWN'

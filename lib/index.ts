@@ -18,8 +18,8 @@ export type { SleepGate } from './job/submission.js';
 export type { ExecutorFuture, WorkState } from './executor/queued-call.js';
 
 /**
- * True in a process that was started to run a job. A job imports the module of
- * its function; this guards the main part of such a module. See {@link Jobserver}
- * for an example.
+ * True in a process that was started to run a job. A job imports its function's
+ * module: guard that module's main part with it. See {@link Jobserver} for an
+ * example.
  */
 export const isWorker: boolean = workerState.isWorker;

@@ -62,13 +62,13 @@ export interface JobserverOptions {
   context?: Context | undefined;
   /**
    * Modules that the forkserver imports once, before it forks a job: URLs,
-   * absolute paths or package names. Default: none. The other contexts ignore
-   * it.
+   * absolute paths or package names. Default: in a job, those of its Jobserver;
+   * otherwise none. The other contexts ignore it.
    */
   preload?: Iterable<string | URL> | undefined;
   /**
    * The signal that a job gets when the process that submitted it dies (Linux).
-   * Default 'SIGTERM'; null lets such a job run on.
+   * Default 'SIGTERM'; null lets the job continue.
    */
   orphanSignal?: Signal | null | undefined;
 }
@@ -76,15 +76,15 @@ export interface JobserverOptions {
 /** Options of {@link Jobserver.submit} and {@link Jobserver.submitSync}. */
 export interface SubmitOptions {
   /**
-   * The longest wait for a slot and the sleep gate in milliseconds, then
-   * Blocked. Default: no limit.
+   * Milliseconds to wait for a slot and the sleep gate; then Blocked is thrown.
+   * Default: no limit.
    */
   timeout?: number | undefined;
   /** Slots that the job takes: 1, the default, or 0. */
   consume?: 0 | 1 | undefined;
   /**
-   * Aborting ends the wait for a slot, or the running job (SIGTERM, then SIGKILL
-   * after 5 s); the outcome is an AbortError.
+   * Aborting ends the wait for a slot, or the running job (SIGTERM, then
+   * SIGKILL after 5 s); the outcome is an AbortError.
    */
   signal?: AbortSignal | undefined;
 }
@@ -94,9 +94,9 @@ const notCloneable = (): never => {
   throw new Error('A Jobserver can be sent to its own jobs only');
 };
 
-/** What an executor needs of the Jobserver that it queues calls for. */
+/** What an executor needs from the Jobserver it queues calls for. */
 interface JobserverControl {
-  /** Names a function. Throws what `map` throws for it. */
+  /** The target of a function. Throws as `map` does. */
   target(jobserver: Jobserver, fn: unknown): Target;
   /** Makes the plan of a call. Throws what `submit` throws for it. */
   plan(jobserver: Jobserver, call: Call, signal: AbortSignal | undefined): Plan;
@@ -111,8 +111,8 @@ export let jobserverControl: JobserverControl;
  *
  * `new Jobserver()` without `slots` joins the pool that runs this process as a
  * job, or the job server of a GNU Make; otherwise it makes a new pool. So
- * nested work shares one pool without a handle being passed. A handle can also
- * be an argument of a job, or a part of one: the job receives a Jobserver on the
+ * nested work shares one pool even if no handle is passed. A handle can also be
+ * an argument of a job, or a part of one: the job receives a Jobserver on the
  * same slots.
  *
  * @example
@@ -178,12 +178,14 @@ export class Jobserver implements Disposable, AsyncDisposable {
     return this.#controls.context;
   }
 
-  /** The slots of the pool; undefined when GNU Make owns the pool. */
+  /** The number of slots; undefined when GNU Make owns the pool. */
   get slots(): number | undefined {
     return this.#pool.slots.count;
   }
 
-  /** The jobs that this process has started and that have not finished. */
+  /**
+   * The number of unfinished jobs that this process has started in the pool.
+   */
   get running(): number {
     return this.#pool.running;
   }
@@ -222,7 +224,8 @@ export class Jobserver implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Like {@link Jobserver.submit}, but blocks the thread and needs no event loop.
+   * Like {@link Jobserver.submit}, but blocks the thread and needs no event
+   * loop.
    */
   submitSync<A extends unknown[], R>(
     fn: Callable<A, R>,
@@ -263,8 +266,8 @@ export class Jobserver implements Disposable, AsyncDisposable {
    * for await (const n of jobserver.map(square, [1, 2, 3])) console.log(n);
    * ```
    *
-   * @throws at once for invalid arguments. The iterator throws what fn threw, in
-   * the place of its result; Blocked when the timeout passes; otherwise what
+   * @throws at once for invalid arguments. The iterator throws what fn threw,
+   * in the place of its result; Blocked when the timeout passes; otherwise what
    * `submit` throws.
    */
   map<T, R>(
@@ -335,7 +338,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
 
   /**
    * Returns a handle on the same pool whose jobs call fn(...args) in their
-   * process before the submitted function. It may return a Disposable or
+   * process before the submitted function. `fn` may return a Disposable or
    * AsyncDisposable, which is disposed of after that function. Replaces an
    * earlier preexec.
    *
@@ -387,7 +390,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
    * }
    * ```
    *
-   * @throws CallbackRaised, one error a call; ERR_JOBSERVER_CLOSED.
+   * @throws CallbackRaised, one per call; ERR_JOBSERVER_CLOSED.
    */
   reclaimResources(): void {
     this.#pool.checkOpen();
@@ -411,8 +414,9 @@ export class Jobserver implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Like {@link Jobserver.close}, but does not wait for running jobs: they go on,
-   * their futures stay usable, and their slots are given back when they end.
+   * Like {@link Jobserver.close}, but does not wait for running jobs: they go
+   * on, their futures stay usable, and their slots are given back when they
+   * end.
    *
    * @example
    * ```ts
@@ -552,7 +556,7 @@ interface SentJobserver {
   readonly controls: SentControls;
 }
 
-/** In a job: makes a handle of the data that `[sendable]` has returned. */
+/** In a job: makes a handle from data that `[sendable]` returned. */
 export function reviveJobserver(
   data: unknown,
   slotPipes: readonly InheritedSlots[],

@@ -1,7 +1,7 @@
 // A queue in front of a Jobserver, for callers who want a promise at once. The
 // executor keeps one place in the line for slots, however long its queue is, so
-// that it shares the slots fairly with other submissions. The call that is first
-// in the queue when the slot comes gets it.
+// that it shares the slots fairly with other submissions. When a slot comes,
+// the call that is then first in the queue gets it.
 import { type RecordableHistogram, createHistogram } from 'node:perf_hooks';
 import { inspect } from 'node:util';
 import {
@@ -62,14 +62,16 @@ const notCloneable = (): never => {
 };
 
 /**
- * A queue of calls for a Jobserver: first in, first out, within a priority. Each
- * call is a job like any other, in a process and a slot. Pending and running
- * calls keep the process alive; an idle executor does not.
+ * A queue of calls for a Jobserver: first in, first out, within a priority.
+ * Each call is a job like any other, in a process and a slot. Pending and
+ * running calls keep the process alive; an idle executor does not.
  *
  * @example
  * ```js
  * const executor = new JobserverExecutor(new Jobserver({ slots: 2 }));
- * const results = await Promise.all([1, 2, 3].map((n) => executor.submit(square, n)));
+ * const results = await Promise.all(
+ *   [1, 2, 3].map((n) => executor.submit(square, n)),
+ * );
  * await executor.shutdown();
  * ```
  */
@@ -88,7 +90,7 @@ export class JobserverExecutor implements AsyncDisposable {
   #place: Submission | undefined;
   #isDispatching = false;
   #running = 0;
-  /** The running jobs and the place in line. */
+  /** The number of jobs, plus 1 for a place in line. */
   #active = 0;
   #completed = 0;
   #isRef = true;
@@ -145,12 +147,14 @@ export class JobserverExecutor implements AsyncDisposable {
     return this.#running;
   }
 
-  /** The number of calls that have ended with a value or an error. */
+  /** The number of calls whose process has ended. */
   get completed(): number {
     return this.#completed;
   }
 
-  /** Nanoseconds from submit to the start of the process, of completed calls. */
+  /**
+   * Nanoseconds from submit to the start of the process, of completed calls.
+   */
   get waitTime(): RecordableHistogram {
     return (this.#waitTime ??= createHistogram());
   }
@@ -163,8 +167,8 @@ export class JobserverExecutor implements AsyncDisposable {
   /**
    * Puts fn(...args) into the queue and returns a promise at once. Function,
    * arguments, environment and working directory are captured when `submit` is
-   * called. The promise resolves with the value of the job. It rejects with what
-   * the job threw, with LostResult when the job died, and where
+   * called. The promise resolves with the value of the job. It rejects with
+   * what the job threw, with LostResult when the job died, and when
    * {@link Jobserver.submit} would reject.
    *
    * @example
@@ -207,9 +211,9 @@ export class JobserverExecutor implements AsyncDisposable {
 
   /**
    * Queues fn(item) for each item, and gives the results in the order of the
-   * items. The items are read when the first result is requested: all of them,
-   * or `bufferSize` chunks ahead of the reader. Leaving the loop early cancels
-   * the pending calls.
+   * items. Without `bufferSize`, an iterable is read at once; otherwise items
+   * are read ahead of the reader. Leaving the loop early cancels the pending
+   * calls.
    *
    * @example
    * ```js
@@ -240,7 +244,7 @@ export class JobserverExecutor implements AsyncDisposable {
 
   /**
    * Rejects new calls. Pending calls still run, unless `cancelFutures` is true;
-   * a later call of `shutdown` may cancel them. A Jobserver that the executor
+   * a later call of `shutdown` can cancel them. A Jobserver that the executor
    * has made is closed at the end.
    *
    * @example
@@ -269,7 +273,7 @@ export class JobserverExecutor implements AsyncDisposable {
   }
 
   /**
-   * Lets its calls keep the process alive, the default. The opposite of
+   * Lets calls keep the process alive (the default). The opposite of
    * {@link JobserverExecutor.unref}. Returns the executor.
    */
   ref(): this {
@@ -279,7 +283,7 @@ export class JobserverExecutor implements AsyncDisposable {
   }
 
   /**
-   * Lets the process end although calls are left. Returns the executor.
+   * Lets the process end even if calls are left. Returns the executor.
    *
    * @example
    * ```js
@@ -423,7 +427,7 @@ export class JobserverExecutor implements AsyncDisposable {
     );
   }
 
-  /** The gate or the start has failed, or the Jobserver is closed. */
+  /** Fails a call because of the gate, its start or a closed Jobserver. */
   #refuse(call: QueuedCall | undefined, error: unknown): void {
     call?.refuse(error);
     this.#count(-1);

@@ -5,9 +5,9 @@ import type { JobRecord } from '../job/record.js';
 import type { Plan } from '../job/running-job.js';
 
 /**
- * The state of a call of an executor: 'pending' in the queue, 'running' once its
- * process has started, 'cancelled' when it will never run, 'finished' with a
- * value or an error. See {@link JobserverExecutor.submit}.
+ * The state of a call of an executor: 'pending' in the queue, 'running' once
+ * its process has started, 'cancelled' when it will never run, 'finished' with
+ * a value or an error. See {@link JobserverExecutor.submit}.
  */
 export type WorkState = 'pending' | 'running' | 'cancelled' | 'finished';
 
@@ -40,7 +40,7 @@ export interface CallQueue {
 export class QueuedCall {
   readonly promise: ExecutorFuture<unknown>;
   readonly priority: number;
-  /** Removes the listener that drops the pending call at an abort. */
+  /** Removes the listener that drops the pending call on abort. */
   offAbort: (() => void) | undefined;
   /** Undefined for a call that could not be captured. */
   record: JobRecord | undefined;
@@ -113,7 +113,7 @@ export class QueuedCall {
     return true;
   }
 
-  // A promise that the user keeps must keep neither arguments nor executor.
+  // A promise that the user holds must not retain arguments or executor.
   #forget(): void {
     this.offAbort?.();
     this.offAbort = undefined;

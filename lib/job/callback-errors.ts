@@ -1,6 +1,6 @@
 // What callbacks of the futures of one pool threw and no caller has received.
-// Each error goes to one caller: to a submit that waits, to the next call on the
-// pool, or to a warning when the pool closes.
+// Each error is reported once: to a waiting submit, to the next call on the
+// pool, or as a warning when the pool closes.
 import { setImmediate } from 'node:timers';
 import type { CallbackRaised } from '../errors.js';
 import { Queue } from '../system/queue.js';
@@ -14,7 +14,7 @@ export interface Recipient {
 export class CallbackErrors implements FutureOwner {
   /** The futures that hold an error. */
   readonly #raised = new Queue<Future<unknown>>();
-  /** Futures whose error was received and whose other callbacks have not run. */
+  /** Futures whose error was received, but whose other callbacks must run. */
   readonly #stalled = new Set<Future<unknown>>();
   /** The oldest first. */
   readonly recipients = new Queue<Recipient>();
@@ -42,7 +42,7 @@ export class CallbackErrors implements FutureOwner {
     if (error !== undefined) throw error;
   }
 
-  /** Runs all callbacks; throws the first error and warns of the others. */
+  /** Runs all callbacks; throws the first error, emits the rest as warnings. */
   report(): void {
     const first = this.#takeFirst();
     for (let next; (next = this.#takeFirst()) !== undefined;) {

@@ -1,6 +1,6 @@
 // The controls of a handle: what it adds to each call that is submitted through
-// it. They are never changed; a derived handle has controls of its own. A handle
-// that is passed to a job travels as its controls and a slot pipe.
+// it. They are never changed; a derived handle has controls of its own. A
+// handle that is passed to a job travels as its controls and a slot pipe.
 import {
   type Context,
   checkContext,
@@ -26,7 +26,7 @@ export interface Controls {
   readonly context: Context;
   /** URLs of modules. */
   readonly preload: readonly string[];
-  /** A signal number, or 0. */
+  /** A signal number; 0: none. */
   readonly orphanSignal: number;
   readonly env: EnvRevision;
   readonly preexec: Preexec | undefined;
@@ -85,7 +85,7 @@ export interface SentControls {
   readonly preexecArgs: Uint8Array;
   /** Index of the gate among the imports, -1 for none. */
   readonly gate: number;
-  /** The same for preexec, where the context needs the function itself. */
+  /** Same for preexec in the fork context, which needs the function. */
   readonly localPreexec: number;
 }
 

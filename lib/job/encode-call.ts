@@ -62,7 +62,7 @@ export function referenceOf(target: Target, argument: string): FunctionRef {
   return typeof target === 'function' ? nameFunction(target, argument) : target;
 }
 
-/** Captures the call, the environment, the working directory and the options. */
+/** Captures the call, the environment, the working directory and options. */
 export function encodeCall(
   call: Call,
   controls: Controls,

@@ -1,7 +1,8 @@
 // The outcome of one job, its callbacks and the calls that wait for it. It is
-// settled once, when the worker is gone and its slot is free. Then the callbacks
-// run, then the waiting calls continue, each in the order of registration. A
-// callback that throws stops this until a caller has received its error.
+// settled once, when the worker is gone and its slot is free. Then the
+// callbacks run, then the waiting calls continue, each in the order of
+// registration. A callback that throws stops this until a caller has received
+// its error.
 import { AsyncResource } from 'node:async_hooks';
 import { inspect } from 'node:util';
 import {
@@ -46,7 +47,7 @@ interface FutureControl {
     frame: Frame | undefined,
     ending: Ending,
   ): void;
-  /** Makes an AbortError the outcome, even if the job still sends one. */
+  /** Makes an AbortError the outcome, even if a result still arrives. */
   abort(future: Future<unknown>, reason: unknown): void;
   takeRaised(future: Future<unknown>): CallbackRaised | undefined;
   /** Continues with callbacks and waiting calls. */
@@ -57,7 +58,7 @@ export let futureControl: FutureControl;
 
 /** Options of {@link Future.wait} and {@link Future.waitSync}. */
 export interface WaitOptions {
-  /** Milliseconds; default: no limit. 0 looks once without waiting. */
+  /** Milliseconds; default: no limit. 0 checks once without waiting. */
   timeout?: number | undefined;
   /** A signal to send before the wait, unless the job has finished. */
   killSignal?: Signal | undefined;
@@ -80,15 +81,16 @@ type Outcome =
 
 const constructorKey = Symbol('constructor');
 
-// Structured clone rejects an object with a function as a property. Without it,
+// Structured clone rejects an object with a function as a property. Otherwise,
 // postMessage would give a worker thread a copy that does nothing.
 const notCloneable = (): never => {
   throw new Error('A Future belongs to the process that submitted the job');
 };
 
 /**
- * One submitted job. A Future has no `then`, so that `await jobserver.submit(…)`
- * gives the Future itself. It cannot be sent to another process or thread.
+ * One submitted job. A Future has no `then`, so that
+ * `await jobserver.submit(…)` gives the Future itself. It cannot be sent to
+ * another process or thread.
  *
  * @example
  * ```js
@@ -147,7 +149,7 @@ export class Future<T> {
   }
 
   /**
-   * Looks once, without waiting, whether the job has finished.
+   * Checks once, without waiting, whether the job has finished.
    *
    * @example
    * ```js
@@ -195,7 +197,9 @@ export class Future<T> {
     });
   }
 
-  /** Like {@link Future.wait}, but blocks the thread and needs no event loop. */
+  /**
+   * Like {@link Future.wait}, but blocks the thread and needs no event loop.
+   */
   waitSync(options: WaitOptions = {}): boolean {
     const deadline = this.#begin(options);
     for (;;) {
@@ -225,7 +229,9 @@ export class Future<T> {
     throw new Blocked(`No result within ${timeout} ms`);
   }
 
-  /** Like {@link Future.result}, but blocks the thread and needs no event loop. */
+  /**
+   * Like {@link Future.result}, but blocks the thread and needs no event loop.
+   */
   resultSync(options: { timeout?: number | undefined } = {}): T {
     const { timeout } = checkOptions(options);
     if (this.waitSync({ timeout })) return this.#value();
@@ -358,9 +364,9 @@ export class Future<T> {
     this.#waiters?.delete(waiter);
   }
 
-  /** Runs callbacks, also those added meanwhile, up to the first that throws. */
+  /** Runs callbacks, even those just added, up to the first that throws. */
   #issue(): void {
-    // Called by a callback: the loop that runs it will run the others.
+    // If a callback called this, the loop around it runs the rest.
     if (this.#isIssuing || this.#raised !== undefined) return;
     this.#isIssuing = true;
     let next = 0;
@@ -381,7 +387,7 @@ export class Future<T> {
   }
 
   #throwRaised(): void {
-    // A callback is not the caller that an earlier error is meant for.
+    // An earlier error goes to a caller outside, not to a callback.
     if (this.#isIssuing) return;
     const raised = this.#takeRaised();
     if (raised !== undefined) throw raised;

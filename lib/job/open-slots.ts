@@ -1,5 +1,6 @@
-// The slot pipe of a new Jobserver: a new one with the number of slots given, or
-// that of the pool that this process works under, or a new one of default size.
+// The slot pipe of a new Jobserver: a new one with the number of slots given,
+// or that of the pool that this process works under, or a new one of default
+// size.
 import { workerState } from '../protocol/worker-state.js';
 import { checkSlots, defaultSlots } from '../slots/default-count.js';
 import { joinMake } from '../slots/make-client.js';
@@ -18,7 +19,7 @@ export function openSlots(slots: unknown): SlotPipe {
   return new SlotPipe(make.reader, make.writer, undefined, make.ownSlot);
 }
 
-/** A pipe of duplicates; both fds are borrowed. */
+/** A SlotPipe on duplicates of two borrowed fds. */
 export function shareSlots(
   reader: number,
   writer: number,

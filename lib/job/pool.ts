@@ -1,6 +1,6 @@
-// What all handles of one Jobserver share in this process. A call goes down
-// through it once: it waits in the line for a slot, starts as a running job with
-// the token, and comes back as a Future.
+// What all handles of one Jobserver share in this process. A call passes
+// through it once: it waits in the line for a slot, starts as a running job
+// with the token, and comes back as a Future.
 import { type Ending, codedError } from '../errors.js';
 import type { Frame } from '../protocol/frame.js';
 import { type Busy, workerState } from '../protocol/worker-state.js';
@@ -19,7 +19,9 @@ import { type SlotRequest, Submission } from './submission.js';
 export type Admission =
   { readonly future: Future<unknown> } | { readonly error: unknown };
 
-/** A `SlotRequest` that names its job. An executor chooses the job when the slot comes. */
+/**
+ * A `SlotRequest` with its job; an executor picks the job when the slot comes.
+ */
 export interface JobRequest extends Omit<SlotRequest, 'onSlot' | 'onError'> {
   readonly plan: Plan;
   /** The call may fail with what a callback of another future threw. */
@@ -37,7 +39,7 @@ export class Pool implements Busy {
     this.#activity = new Activity(slots, this);
   }
 
-  // In a fork, the jobs and the waiting calls are those of the parent.
+  // A fork starts empty: jobs and waiting calls are the parent's.
   get #own(): Activity {
     if (this.#generation !== workerState.generation) {
       this.#generation = workerState.generation;
@@ -105,7 +107,7 @@ export class Pool implements Busy {
     this.slots.close();
   }
 
-  /** Resolves when no job of this process runs here. */
+  /** Resolves when this process has no job in the pool. */
   drain(): Promise<void> {
     return this.#own.drain();
   }
@@ -115,12 +117,12 @@ export class Pool implements Busy {
     this.#own.errors.throwFirst();
   }
 
-  /** Runs all callbacks; throws the first error and warns of the others. */
+  /** Runs all callbacks; throws the first error, emits the rest as warnings. */
   reportCallbackErrors(): void {
     this.#own.errors.report();
   }
 
-  /** Excludes `change` more submissions or jobs from what keeps the event loop alive. */
+  /** Stops `change` more jobs or submissions from holding the event loop. */
   unhold(change: number): void {
     this.#own.hold.exclude(change);
   }

@@ -15,8 +15,8 @@ let lastId = 0;
 /**
  * One job, as the channels `jobserver:submit`, `jobserver:start` and
  * `jobserver:done` of `node:diagnostics_channel` publish it. All three publish
- * the same object, with more properties set. Times are those of
- * `performance.now()`, in milliseconds.
+ * one object, each with more of it set. Times are those of `performance.now()`,
+ * in milliseconds.
  *
  * @example
  * ```js

@@ -1,6 +1,6 @@
-// One job from the start of its process until the process is gone. The pipe
-// decides: a frame is the outcome, end of file is a loss, an open pipe is "not
-// yet". This object owns the token, and gives it back once the worker is reaped and
+// One job from the start of its process until the process is gone. In its
+// result pipe, a frame is the outcome, and end of file without one is a loss.
+// This object owns the token, and gives it back once the worker is reaped and
 // its fds are closed. Driven by the selector, or by a caller of `advance`.
 import { constants } from 'node:os';
 import { clearTimeout, setTimeout } from 'node:timers';
@@ -15,7 +15,7 @@ import { selector } from '../system/selector.js';
 import { trace } from '../system/trace.js';
 import type { JobRecord } from './record.js';
 
-/** A job that can be started: all of it was captured when it was submitted. */
+/** All that is needed to start a job, captured when it was submitted. */
 export interface Plan {
   readonly order: Order;
   readonly signal: AbortSignal | undefined;
@@ -31,18 +31,21 @@ export class RunningJob {
   readonly #token: Token;
   readonly #onGone: (frame: Frame | undefined, ending: Ending) => void;
   #worker!: Worker;
-  /** Open until the worker is reaped: a worker whose result pipe has no reader takes its submitter for dead, and gives the token back itself. */
+  /**
+   * Open until the worker is reaped: a worker whose pipe has no reader assumes
+   * a dead submitter and gives the token back.
+   */
   #reader!: Fd;
   #frames: FrameReader | undefined;
   #outcome: Frame | 'end' | undefined;
   #isGone = false;
-  /** The fd in the selector; undefined before the job waits for the end of its worker. */
+  /** The fd that shows the worker's end; undefined until it is watched. */
   #exitFd: number | undefined;
   #killTimer: NodeJS.Timeout | undefined;
   #restarts = 1;
 
   /**
-   * Starts the process. Takes over the token: where nothing was started, it is
+   * Starts the process. Takes over the token: if nothing was started, it is
    * given back before the error is thrown.
    */
   constructor(

@@ -1,11 +1,11 @@
-// Who waits for a slot of one pipe in this process, the oldest first. The line
-// is in the selector only while somebody waits.
+// The calls of this process that wait for a slot of one pipe, oldest first. The
+// pipe is in the selector only while there are any.
 import type { SlotPipe, Token } from '../slots/slot-pipe.js';
 import { Queue } from '../system/queue.js';
 import { selector } from '../system/selector.js';
 
 export interface SlotWaiter {
-  /** Called while a slot is free: takes it, waits on, or leaves the line. */
+  /** Called while a slot is free: takes it, stays, or leaves the line. */
   attempt(): void;
 }
 
@@ -26,12 +26,12 @@ export class SlotLine {
     if (first !== undefined && first !== waiter) return undefined;
     const token = this.#slots.tryTake();
     if (token !== undefined || !this.#hasJobs()) return token;
-    // A job that has ended unnoticed may hold the slot: look at once.
+    // A job that ended but is not yet handled may hold the slot.
     if (first === undefined) selector.turn(0);
     return this.#waiters.size === 0 ? this.#slots.tryTake() : undefined;
   }
 
-  /** At the end, unless it is in line already. */
+  /** Adds it at the end, unless it is in line. */
   add(waiter: SlotWaiter): void {
     if (this.#waiters.size === 0) {
       selector.add(this.#slots.ready, () => {

@@ -37,13 +37,13 @@ export interface SlotRequest {
   readonly onError: (error: unknown) => void;
 }
 
-// The least time between two questions to a gate that always answers 0.
+// The shortest time until the gate is asked again, even if it answers 0.
 const shortestSleepMs = 10;
 
 export class Submission {
   readonly #line: SlotLine;
   readonly #request: SlotRequest;
-  /** When to ask the gate again; `never` while the submission does not sleep. */
+  /** When to ask the gate again; `never` while this does not sleep. */
   #wakeAt: Deadline = never;
   #timer: Timer | undefined;
   #offAbort: (() => void) | undefined;

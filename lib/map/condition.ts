@@ -1,4 +1,4 @@
-// Waiting for a change of state, without a timer or a listener that remains.
+// Waits for a change of state, and leaves no timer or listener behind.
 import { type Deadline, onDeadline } from '../system/deadline.js';
 
 export class Condition {

@@ -12,7 +12,7 @@ import { checkOptions, invalidArgument, outOfRange } from '../errors.js';
 export interface MapOptions {
   /**
    * Milliseconds from the call of map to the last result; default: no limit.
-   * Then the iterator throws Blocked, that of an executor a TimeoutError.
+   * Then the iterator throws Blocked; an executor's throws a TimeoutError.
    */
   timeout?: number | undefined;
   /**
@@ -48,7 +48,7 @@ export function checkMapOptions(options: MapOptions): MapTerms {
   };
 }
 
-/** Checks an option that is a number of things; `fallback` if it is absent. */
+/** Checks an option that is a count; gives `fallback` if it is absent. */
 function checkCount(value: unknown, name: string, fallback: number): number {
   if (value === undefined || value === null) return fallback;
   if (typeof value !== 'number') {
@@ -81,11 +81,11 @@ export interface ChunkSink {
   readonly changed: Condition;
   submit(chunk: Chunk): void;
   complete(): void;
-  /** The input itself threw. */
+  /** Reading or submitting threw. */
   fail(error: unknown): void;
 }
 
-/** Reads chunks while there is room, concurrently with the reader of the results. */
+/** Reads chunks while there is room; the results are read meanwhile. */
 export async function feed(chunks: Chunks, sink: ChunkSink): Promise<void> {
   try {
     for await (const chunk of chunks) {

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Context } from '../../dist/context.js';
 import { Blocked, LostResult } from '../../dist/index.js';
+import { setVariable } from '../fixtures/controlled-jobs.js';
 import type * as nestingJobs from '../fixtures/nesting-jobs.js';
 import { isRemote, testIf } from '../helpers/context.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
@@ -54,6 +55,23 @@ export function nestingContract(context: Context, jobs: Jobs): void {
     const given = { deep: { handles: [revised, revised] } };
     expect(await js.run(jobs.useHandle, given)).toEqual([true, 16, 'crossed']);
   });
+
+  test.each([...new Set<Context>(['forkserver', 'spawn', context])])(
+    'a handle with a preexec works in a job of context %s',
+    async (outer) => {
+      const js = openJobserver({ context: outer, slots: 2 });
+      const handle = openJobserver({ context, slots: 1 });
+      const guarded = handle.replacePreexec(setVariable, 'NESTED_TEST', 'set');
+      const given = { deep: { handles: [guarded, guarded] } };
+      const outcome = js.run(jobs.useHandle, given as never);
+      // A spawned node has threads, so it cannot be forked.
+      if (context === 'fork' && outer === 'spawn') {
+        await expect(outcome).rejects.toThrow();
+      } else {
+        expect(await outcome).toEqual([true, 16, 'set']);
+      }
+    },
+  );
 
   test('a handle of another pool, as an argument, uses the slots of that pool', async () => {
     const js = openJobserver({ context, slots: 1 });
