@@ -1,7 +1,5 @@
-// Checks that the addon compiles and links for macOS:
-//   node scripts/check-darwin.mjs
-// Compiler and linker are those of zig, which comes from npm; it needs no other
-// package than Node on a Linux (x86-64). The results are thrown away.
+// Compiles and links the addon for macOS, with the compiler and the linker of zig,
+// and throws the results away.
 import {
   mkdirSync,
   mkdtempSync,
@@ -11,7 +9,13 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { command, endWithCommands, root, runSteps } from './command.mjs';
+import {
+  command,
+  commandLine,
+  endWithCommands,
+  root,
+  runSteps,
+} from './command.mjs';
 import {
   clangArchs,
   compileAll,
@@ -21,6 +25,14 @@ import {
   sourcesIn,
   zigFolder,
 } from './darwin.mjs';
+
+const usage = `
+Usage: node scripts/check-darwin.mjs
+
+Checks that the addon compiles and links for macOS on x64 and arm64. Needs a
+Linux machine (x86-64), and installs zig from npm.
+`;
+commandLine(usage);
 
 const temp = mkdtempSync(join(tmpdir(), 'check-darwin-'));
 const removeTemp = () => rmSync(temp, { recursive: true, force: true });

@@ -1,7 +1,5 @@
-// Fills prebuilds/ for every platform, on one Debian machine (x86-64):
-//   node scripts/prebuild-all.mjs [--install]
-// With --install, apt-get brings the compilers that are missing. The same
-// sources give the same bytes, wherever they lie.
+// Builds the binaries of all platforms on one Debian machine (x86-64). The same
+// sources give the same bytes, whatever folder they are in.
 //
 // Linux goes through prebuildify. For macOS, which it cannot build elsewhere,
 // clang compiles as darwin.mjs says, and LLVM's linker takes every name from a
@@ -9,7 +7,13 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { command, endWithCommands, root, seconds } from './command.mjs';
+import {
+  command,
+  commandLine,
+  endWithCommands,
+  root,
+  seconds,
+} from './command.mjs';
 import {
   clangArchs,
   compileAll,
@@ -19,7 +23,20 @@ import {
   zigFolder,
 } from './darwin.mjs';
 import { oldestNode } from './npm-package.mjs';
+import { targets } from './prebuilds.mjs';
 import { makeStage } from './stage.mjs';
+
+const usage = `
+Usage: node scripts/prebuild-all.mjs [--install]
+
+Builds the binaries of all platforms into prebuilds/, then checks them as
+check-prebuilds.mjs does. Needs a Debian machine (x86-64).
+
+  --install  Lets apt-get install the compilers that are missing; needs root.
+`;
+const { values } = commandLine(usage, {
+  options: { install: { type: 'boolean' } },
+});
 
 // What has to run, and the Debian package that has it.
 const tools = {
@@ -46,10 +63,16 @@ try {
   await step('darwin-x64', () => darwin(node, zig, 'x64'));
   await step('darwin-arm64', () => darwin(node, zig, 'arm64'));
 
-  rmSync(join(root, 'prebuilds'), { recursive: true, force: true });
+  // Not the whole folder, which has a README.
+  for (const target of targets) {
+    rmSync(join(root, 'prebuilds', target), { recursive: true, force: true });
+  }
   cpSync(join(stage, 'prebuilds'), join(root, 'prebuilds'), {
     recursive: true,
   });
+  const check = [join(root, 'scripts', 'check-prebuilds.mjs')];
+  const { stdout } = await command(process.execPath, check);
+  console.log(stdout.trim());
 } catch (error) {
   console.error(error.message);
   process.exitCode = 1;
@@ -63,7 +86,7 @@ function requireTools() {
   if (missing.length === 0) return;
   const packages = missing.map((tool) => tools[tool]);
   const apt = ['install', '--yes', '--no-install-recommends', ...packages];
-  if (!process.argv.includes('--install')) {
+  if (!values.install) {
     throw new Error(
       `missing: ${missing.join(', ')}. Run: apt-get ${apt.join(' ')}`,
     );

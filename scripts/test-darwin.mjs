@@ -1,9 +1,7 @@
-// Runs tests with the addon's sources for macOS, on Linux (x86-64):
-//   node scripts/test-darwin.mjs [jest argument …]
-// The addon is compiled from native/darwin, with the kqueue, posix_spawn and
-// poll of macOS that test/darwin implements over Linux. In the tests and in all
-// programs that they start, process.platform is 'darwin'. Build the library and
-// the tests first.
+// Runs tests with the addon's sources for macOS, on Linux (x86-64). The addon is
+// compiled from native/darwin, with the kqueue, posix_spawn and poll of macOS that
+// test/darwin implements over Linux. In the tests and in all programs that they
+// start, process.platform is 'darwin'.
 import {
   cpSync,
   mkdirSync,
@@ -14,7 +12,15 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { command, endWithCommands, root, run, seconds } from './command.mjs';
+import { build } from './build.mjs';
+import {
+  command,
+  endWithCommands,
+  jestCommandLine,
+  root,
+  run,
+  seconds,
+} from './command.mjs';
 import {
   addonFlags,
   compileAll,
@@ -24,14 +30,23 @@ import {
   zigFolder,
 } from './darwin.mjs';
 
-const chosen = process.argv.slice(2);
 const tests = ['contract/spawn', 'native/', 'system/selector'];
+const usage = `
+Usage: node scripts/test-darwin.mjs [jest argument …]
+
+Compiles the addon's sources for macOS over an emulation of what macOS has and
+Linux lacks, and runs the tests that concern them:
+  ${tests.join('\n  ')}
+or those that match a jest argument. Needs a Linux machine (x86-64).
+`;
+const { rest: chosen } = jestCommandLine(usage);
 
 const stage = mkdtempSync(join(tmpdir(), 'test-darwin-'));
 const removeStage = () => rmSync(stage, { recursive: true, force: true });
 
 endWithCommands(removeStage);
 try {
+  await build({ native: false, tests: true });
   const start = performance.now();
   copyPackage();
   await buildAddon();
