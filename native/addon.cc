@@ -60,8 +60,8 @@ int ReadAt(const Args& args) {
 
 int AnonymousFile(const Args&) { return sys::AnonymousFile(); }
 
-// JavaScript fills struct pollfd by itself: the first number is the fd, the
-// second has events in its low half and revents in its high half.
+// JavaScript fills struct pollfd itself: the first number is the fd, the second
+// has events in its low half and revents in its high half.
 static_assert(sizeof(struct pollfd) == 2 * sizeof(int32_t), "pairs of int32");
 static_assert(offsetof(struct pollfd, revents) == 6,
               "revents is the high half");

@@ -5,7 +5,7 @@ namespace {
 
 constexpr int64_t kNsPerSecond = 1000000000;
 constexpr int64_t kNever = INT64_MAX;
-// A timeout of 0: has passed already, and the clock need not be read.
+// A timeout of 0 has passed already; the clock need not be read.
 constexpr int64_t kAtOnce = 0;
 // 30 years. With more, the nanoseconds since boot could overflow.
 constexpr double kLongestMs = 1e12;

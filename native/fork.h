@@ -4,8 +4,8 @@
 
 namespace sys {
 
-// V8 excludes its heap from forks. This includes it again: all that is mapped
-// at the time of the call, so it is repeated after JavaScript has run.
+// V8 excludes its heap from forks. This includes again what is mapped now, so
+// it is repeated after JavaScript has run.
 int PrepareFork();
 
 // Forks a process that PrepareFork has prepared. Returns 0 in the child, which

@@ -25,11 +25,12 @@ bool is_token_given = false;
 constexpr int kSignals = 65;
 bool is_guarded[kSignals];
 
-// The process that sends a signal when the submitter is dying; 0: none.
+// A signal from this process means a dying submitter; 0: none.
 int orphan_signaler = 0;
 
-// How long a dying submitter may still have its fds: the death signal comes
-// when its first thread ends, and the fds close when its last one does.
+// How long a dying submitter may still have its fds: the end of the thread that
+// started the job causes the death signal, and the end of the last thread
+// closes the fds.
 constexpr int kDyingMs = 1000;
 
 bool IsReaderGone(int writer, int timeout_ms) {

@@ -1,7 +1,7 @@
-// The border between the addon and the kernel. Behind it, namespace sys knows
-// nothing of JavaScript. This header has the verbs for fds, waiting, processes
-// and signals; fork.h, zygote.h and passing.h have the others. `linux/` and
-// `darwin/` implement what differs between the platforms.
+// The system calls, without JavaScript: namespace sys knows nothing of it. This
+// header has the verbs for fds, waiting, processes and signals; fork.h,
+// zygote.h and passing.h have the others. `linux/` and `darwin/` implement what
+// differs between the platforms.
 //
 // The convention of all these headers: A verb returns a value >= 0 or -errno,
 // and throws nothing. It retries EINTR, so that its caller never receives it.

@@ -86,7 +86,7 @@ int Watcher::Listen() { return uv_poll_start(&poll_, UV_READABLE, OnReadable); }
 
 void Watcher::OnReadable(uv_poll_t* poll, int status, int) {
   Watcher* watcher = static_cast<Watcher*>(poll->data);
-  // libuv stops to watch an fd that is in error.
+  // libuv stops watching an fd that is in error.
   if (status < 0) watcher->Listen();
   watcher->Call();
 }

@@ -14,7 +14,7 @@ class Zygote {
   Zygote(int request_fd, int spares)
       : request_fd_(request_fd), wanted_spares_(spares) {}
 
-  // Called first. Returns 0, or the -errno for which it cannot serve.
+  // Called first. Returns 0, or -errno when it cannot serve.
   int Open();
 
   // Returns 0 in a child, the scout, which is to run what every job runs and
@@ -77,7 +77,7 @@ class Zygote {
   int child_count_ = 0;
   // The last submitter is gone.
   bool is_ending_ = false;
-  // No job has begun for kCalmMs.
+  // No job has begun since a wait timed out.
   bool is_calm_ = true;
 };
 

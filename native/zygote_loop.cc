@@ -13,8 +13,8 @@
 
 namespace {
 
-// What a process needs to serve forks, and its children to run jobs. A process
-// makes one and never frees it.
+// What a zygote needs to serve forks, and its children need to run jobs. It is
+// never freed.
 struct Serving {
   explicit Serving(const Args& args)
       : env(args.Env()),
@@ -42,9 +42,9 @@ struct Serving {
 };
 
 // Runs the loop until it is empty. V8's own tasks arrive through a handle that
-// does not keep the loop alive, so an idle handle does while the loop looks for
-// them. One such look is always needed: after a fork, a loop registers its fds
-// with the kernel only at its next look.
+// does not keep the loop alive, so an idle handle does while the loop polls for
+// them. One poll is always needed: after a fork, a loop registers its fds with
+// the kernel only when it polls.
 void RunLoop(uv_loop_t* loop, uv_idle_t* idle) {
   constexpr int kMostLooks = 8;
   struct pollfd backend = {uv_backend_fd(loop), POLLIN, 0};

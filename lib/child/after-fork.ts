@@ -26,7 +26,7 @@ export function exitWithoutThreads(): void {
 
 const wantsCoverage = process.env['NODE_V8_COVERAGE'] !== undefined;
 
-/** Ends the process in any case: the stack below a fork's job is that of its parent. */
+/** Never returns or throws: the stack below is the parent's. */
 export const exitNow: (code: number) => never = wantsCoverage
   ? exitCovered
   : native.exitNow;

@@ -33,7 +33,7 @@ export class Answer {
 
 let current: Answer | undefined;
 
-/** Makes the answer of this process, which the handlers of its end use too. */
+/** Makes the answer of this process; exit-report uses it too. */
 export function answerOn(resultFd: number): Answer {
   current = new Answer(resultFd);
   return current;

@@ -1,6 +1,6 @@
 // The call of a job and its preexec. The steps are written once: a job with an
-// event loop awaits each of them, a fork of its submitter must finish each
-// before the next.
+// event loop awaits each; a fork of its submitter has no loop, so each must be
+// synchronous.
 import { types } from 'node:util';
 import type { Callee } from '../protocol/order.js';
 
@@ -13,7 +13,7 @@ export interface JobCall {
   readonly preexecArgs: () => readonly unknown[];
 }
 
-/** What a step has returned, perhaps a promise, and whose step it was. */
+/** What a step returned, perhaps a promise, and its name in messages. */
 interface Returned {
   readonly value: unknown;
   readonly who: string;
@@ -110,7 +110,7 @@ function* settle(steps: Steps<unknown>): Steps<PromiseSettledResult<unknown>> {
   }
 }
 
-/** The error of a disposal replaces that of the call, which becomes its cause. */
+/** An error of the disposal replaces that of the call, now its cause. */
 function withCause(
   error: unknown,
   outcome: PromiseSettledResult<unknown>,

@@ -1,5 +1,5 @@
-// What a worker does when it ends before it has a result, where Node calls a
-// handler: it reports why, and gives its token back if it is an orphan.
+// The handlers that Node calls when a worker ends. They report why it ends, if
+// it has no result yet, and give its token back if it is an orphan.
 import { constants } from 'node:os';
 import { inspect } from 'node:util';
 import { native } from '../system/binding.js';
@@ -8,12 +8,11 @@ import { currentAnswer } from './answer.js';
 import { writeLastWords } from './output.js';
 import { giveTokenBack } from './worker.js';
 
-/** Node opens its inspector on SIGUSR1; a job ends by it as by other signals. */
+/** Node opens its inspector on SIGUSR1. The signal must end a job instead. */
 export function resetInspectorSignal(): void {
   native.resetSignal(constants.signals.SIGUSR1);
 }
 
-/** Installs the handlers. */
 export function reportEndings(isForked: boolean): void {
   process.on('beforeExit', () => {
     isIdle = true;
@@ -37,7 +36,7 @@ export function reportExit(code: number): void {
   if (answer.isOrphan()) giveTokenBack();
 }
 
-/** Whether the job listens to `exit`; to emit it otherwise costs time. */
+/** Whether the job listens to `exit`; if not, emitting it only costs time. */
 export function hasExitListener(): boolean {
   const own = process.listenerCount('exit', reportExit);
   return process.listenerCount('exit') > own;

@@ -42,8 +42,8 @@ const emptyCall: LocalCall = {
 };
 
 /**
- * Runs in the submitter, before its first fork, what a fork runs: V8 would
- * compile it anew in each fork, which takes longer than a small job.
+ * Runs in the submitter, before its first fork, what a fork runs; otherwise V8
+ * compiles it in each fork, which takes longer than a small job.
  */
 export function rehearse(): void {
   const sink = openSync(devNull, 'w');

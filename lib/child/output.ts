@@ -1,11 +1,11 @@
-// The standard streams of a job. What it has written and no reader has read yet
-// would be lost at process.exit where the streams are pipes.
+// The standard streams of a job. Where they are pipes, process.exit would lose
+// what Node still has queued because the pipe was full.
 import { writeSync } from 'node:fs';
 import { writeAll } from '../system/fd.js';
 
 const used = new Set<'stdout' | 'stderr'>();
 
-/** Records which streams the job uses: creating one costs as much as a small job. */
+/** Records which streams the job uses, because creating one is slow. */
 export function noteOutput(): void {
   for (const name of ['stdout', 'stderr'] as const) {
     const property = Object.getOwnPropertyDescriptor(process, name);

@@ -1,8 +1,9 @@
 // Random numbers in forked processes: they must not be those of a sibling. V8's
-// Math.random would give all forks of one process the same numbers, and to reseed
-// it by a V8 flag takes milliseconds. The generator here reads a seed from the kernel at its first call in a process. The
-// algorithm is xoshiro128** 1.1 by D. Blackman and S. Vigna
-// (https://prng.di.unimi.it); its numbers have 53 bits.
+// Math.random would give all forks of one process the same numbers, and to
+// reseed it by a V8 flag takes milliseconds. The generator here reads a seed
+// from the kernel at its first call in a process. The algorithm is
+// xoshiro128** 1.1 by D. Blackman and S. Vigna (https://prng.di.unimi.it); its
+// numbers have 53 bits.
 import { closeSync, openSync, readSync } from 'node:fs';
 import { isLoaded } from './builtins.js';
 
@@ -38,7 +39,7 @@ function seed(): void {
   const random = openSync('/dev/urandom', 'r');
   readSync(random, state);
   closeSync(random);
-  // A state of zeros would give zeros for ever.
+  // A state of zeros would give zeros forever.
   state[0]! |= 1;
   isSeeded = true;
 }

@@ -1,6 +1,6 @@
-// One job in a process with an event loop: imports the function, calls it, sends
-// one frame and exits. Whatever goes wrong, the submitter gets that frame or the
-// end of the pipe.
+// One job in a process with an event loop: imports the function, calls it,
+// sends one frame and exits. Whatever goes wrong, the submitter gets that frame
+// or the end of the pipe.
 import { describeFunction, importFunction } from '../functions/function-ref.js';
 import type { InheritedSlots } from '../protocol/fds.js';
 import type { Body, Callee } from '../protocol/order.js';

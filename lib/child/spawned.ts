@@ -1,5 +1,5 @@
-// Entry of a new node that runs one job: finds the descriptors that launch/spawn
-// has put at fixed numbers, and runs the order.
+// Entry of a new node that runs one job: finds the descriptors that
+// launch/spawn has put at fixed numbers, and runs the order.
 import { inheritedSlots, spawnedFds } from '../protocol/fds.js';
 import { readOrder } from '../protocol/order-file.js';
 import { native } from '../system/binding.js';

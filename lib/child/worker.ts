@@ -1,5 +1,5 @@
-// How a process becomes a worker: it joins the pool that runs its job, guards the
-// token of the job, and follows its submitter.
+// How a process becomes a worker: it joins the pool that runs its job, guards
+// the token of the job, and follows its submitter.
 import type { InheritedSlots } from '../protocol/fds.js';
 import type { Head } from '../protocol/order.js';
 import { workerState } from '../protocol/worker-state.js';

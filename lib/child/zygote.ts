@@ -1,7 +1,6 @@
 // Entry of the forkserver: loads the modules that jobs will need, runs a job of
 // no effect so that V8 compiles what a job runs, then forks itself for each
-// request. A spare renews what it must not share with its siblings before it
-// takes a job.
+// request. Before a spare takes a job, it renews what siblings must not share.
 import { openSync, readdirSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { devNull } from 'node:os';
@@ -86,9 +85,9 @@ async function main(): Promise<void> {
   const order = await writeWarmUpOrder();
   becomeSpare();
   for (let i = 0; i < warmUpRuns; i++) await runWarmUpJob(order);
-  // becomeSpare has set that of a worker.
+  // becomeSpare set a worker's title.
   process.title = 'jobserver-zygote';
-  // The scout shows which memory a job touches; other children copy it at once.
+  // The scout shows which memory a job touches; other children copy it in bulk.
   const scout = (): void => {
     becomeSpare();
     void runWarmUpJob(order);
@@ -113,14 +112,14 @@ function hideOwnFlags(): void {
   process.execArgv = process.execArgv.filter((flag) => !own.test(flag));
 }
 
-// An import in a fork would wait for that thread for ever.
+// An import in a fork would wait for that thread forever.
 function hasHooksThread(): boolean {
   return isLoaded('internal/modules/esm/hooks');
 }
 
 async function load(): Promise<void> {
-  // Starts all threads of libuv's pool before they are counted. They sleep, and a
-  // fork starts new ones.
+  // Starts all threads of libuv's pool before they are counted. They sleep, and
+  // a fork starts new ones.
   await stat(devNull);
   const threadsBefore = countThreads();
   workerState.isImporting = true;
@@ -167,7 +166,7 @@ function answerAll(answer: (resultFd: number) => number): void {
   }
 }
 
-/** The order of the warm-up job; its function has a name like those of submitters. */
+/** The order of the warm-up job; it names its function as a submitter does. */
 async function writeWarmUpOrder(): Promise<number> {
   const url = pathToFileURL(join(__dirname, 'warm-up-job.mjs')).href;
   const { nothing } = (await importModule(url)) as { nothing: Function };
@@ -202,7 +201,7 @@ async function runWarmUpJob(order: number): Promise<void> {
   workerState.ambient = undefined;
 }
 
-/** Done ahead: the spare waits for its job afterwards. */
+/** Runs before the wait for a job, so it delays none. */
 function becomeSpare(): void {
   setPid();
   process.title = 'jobserver-worker';

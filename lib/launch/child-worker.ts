@@ -12,8 +12,8 @@ export class ChildWorker implements Worker {
 
   constructor(pid: number) {
     this.pid = pid;
-    // No other process has this pid before the child is reaped. Where the kernel
-    // has no such fd, or none is free, only `reap` detects the end.
+    // No other process has this pid before the child is reaped. Where the
+    // kernel has no exit fd, or no fd is free, only `reap` detects the end.
     this.#exit = new Fd(Math.max(-1, native.exitFd(pid)));
   }
 

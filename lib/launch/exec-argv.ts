@@ -1,5 +1,5 @@
-// The options of this node that its workers get: loaders and V8 flags work in
-// them too; options that make sense in one process only are left out.
+// The options of this node that its workers get: loaders and V8 flags are kept;
+// options that make sense in one process only are left out.
 
 const once =
   /^(-[epc]|-pe|-i|--(eval|print|check|interactive|run|inspect.*|debug.*|test.*|watch.*|input-type|env-file.*|title|build-snapshot.*))(=.*)?$/;

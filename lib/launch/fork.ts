@@ -12,8 +12,7 @@ export const forkLauncher: Launcher = {
   launch(order, resultWriter, token) {
     if (!isRehearsed) rehearse();
     isRehearsed = true;
-    // Creates the streams here, once: in a child it takes longer than a small
-    // job.
+    // Creates the streams here, once: doing so in a child outlasts a small job.
     void process.stdout;
     void process.stderr;
     // A lock that another thread holds during the fork would stay locked in the

@@ -1,5 +1,5 @@
 // A worker that a zygote has forked. It is the zygote's child, so this process
-// learns of its start and its end by reports on a socket: the job reports the
+// learns of its start and end from reports on a socket: the job reports the
 // start, the zygote reports the end once it has reaped the job.
 import { type Ending, codedError } from '../errors.js';
 import { reportInts, reportKinds } from '../protocol/fds.js';
@@ -19,7 +19,7 @@ import { type Zygote, patienceMs } from './zygote-client.js';
 export class ForkedWorker implements Worker {
   readonly #report: Fd;
   readonly #zygote: Zygote;
-  /** A pidfd, which never means another process. */
+  /** A pidfd: it never refers to another process. */
   #self = new Fd(-1);
   #pid: number | undefined;
   /** The last fatal signal that was sent before the job began. */
@@ -54,8 +54,8 @@ export class ForkedWorker implements Worker {
     if (this.#pid !== undefined) {
       return { pid: this.#pid, exitCode: null, signal: null };
     }
-    // The zygote died before a child took the request. Its spares die as well,
-    // but could still take the next request.
+    // The zygote died before a child took the request. Its spares die too, but
+    // could take a request until then.
     this.#zygote.abandon();
     return this.#neverBegan();
   }

@@ -1,6 +1,6 @@
 // The forkserver context: each job is a fork of a zygote, a warm node. This is
 // the submitter's side: it sends a request to the zygote, and receives reports
-// about the job on a socket of its own.
+// about each job on a separate socket.
 import { check, native } from '../system/binding.js';
 import { Fd } from '../system/fd.js';
 import { packRequest, slotFdsOf } from '../protocol/fds.js';
@@ -29,7 +29,7 @@ export const forkserverLauncher: Launcher = {
       try {
         return send();
       } catch (error) {
-        // The zygote was killed since its last use: start another one.
+        // The zygote died after its last use: start another one.
         const { code } = error as NodeJS.ErrnoException;
         if (code !== 'EPIPE' && code !== 'ECONNRESET') throw error;
         return send();
@@ -91,7 +91,7 @@ function obstacleTo(key: string): string | undefined {
 
 let pidfds: boolean | undefined;
 
-/** A submitter follows its jobs by pidfds: they are children of the zygote. */
+/** Jobs are children of the zygote: a submitter watches them by pidfds. */
 function hasPidfds(): boolean {
   if (pidfds === undefined) {
     const fd = native.exitFd(process.pid);

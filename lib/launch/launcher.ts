@@ -2,7 +2,7 @@
 import type { Ending } from '../errors.js';
 import type { Order } from '../protocol/order.js';
 
-/** The process of one job; reaped once, and never signalled afterwards. */
+/** The process of one job; reaped once, and never signaled afterwards. */
 export interface Worker {
   readonly pid: number;
   /**

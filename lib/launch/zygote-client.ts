@@ -1,5 +1,5 @@
-// The zygotes of this process: which one serves an order, how it is started, and
-// how a request reaches it.
+// The zygotes of this process: which one serves an order, how it is started,
+// and how a request reaches it.
 import { join } from 'node:path';
 import { outOfRange } from '../errors.js';
 import { environmentOfJob } from '../protocol/environment.js';
@@ -19,10 +19,10 @@ import { startNode } from './spawn.js';
 
 const entry = join(__dirname, '..', 'child', 'zygote.js');
 
-/** A zygote that does not respond for so long will not respond. */
+/** A zygote silent for this long will not respond. */
 export const patienceMs = 10_000;
 
-/** A connection to a zygote, which ends when the last connection is closed. */
+/** A connection to a zygote. The zygote ends with its last connection. */
 export class Zygote {
   readonly client: Fd;
   isGone = false;
@@ -60,7 +60,7 @@ export class Zygote {
 
 const zygotes = new Map<string, Zygote>();
 
-/** Orders with one key share a zygote. */
+/** Orders of equal key share a zygote. */
 export function keyOf(order: Order): string {
   const { JOBSERVER_SPARES: spares = '' } = process.env;
   if (!/^\d{0,4}$/.test(spares)) {
@@ -82,7 +82,7 @@ export function zygoteFor(order: Order, key: string): Zygote {
   return zygote;
 }
 
-/** In a job: the zygote of the job itself, if it has loaded the same modules. */
+/** In a job: the zygote that forked it, if that has loaded the same modules. */
 function inherited(order: Order): Zygote | undefined {
   const { ambient } = workerState;
   if (ambient === undefined || ambient.forkserverFd < 0) return undefined;
@@ -113,7 +113,7 @@ function start(order: Order): Zygote {
   }
 }
 
-/** Does not keep the event loop alive: the zygote ends after its last client. */
+/** Does not keep the loop alive: the zygote waits for this process to end. */
 function reapAtEnd(pid: number): void {
   const exit = new Fd(Math.max(-1, native.exitFd(pid)));
   const isWatched = selector.tryAdd(exit.number, () => {
@@ -126,7 +126,7 @@ function reapAtEnd(pid: number): void {
 }
 
 // Only the forking thread lives on in a fork, so V8 must not need another one.
-// Large pages make a fork cheaper: it maps fewer of them (gone in Node 26).
+// Large pages make a fork cheaper: it maps fewer of them (Node 26 has none).
 const zygoteFlags = ['--single-threaded', '--v8-pool-size=1'];
 if (parseInt(process.versions.node) < 26) {
   zygoteFlags.push('--use-largepages=silent');

@@ -12,7 +12,7 @@ export type EnvAdditions =
   | Readonly<Record<string, string | null>>
   | Iterable<readonly [string, string | null]>;
 
-/** `revision` with the user's additions merged into it. Checks each addition. */
+/** `revision` with the user's additions merged in. Checks each addition. */
 export function revise(revision: EnvRevision, additions: unknown): EnvRevision {
   if (typeof additions !== 'object' || additions === null) {
     const expected = 'an object, or an iterable of [name, value] pairs';
@@ -72,7 +72,7 @@ export function environmentOfJob(revision: EnvRevision): readonly string[] {
   return shareLatest(list);
 }
 
-// Thousands of waiting jobs mostly have equal environments: they share one list.
+// Thousands of waiting jobs mostly have equal environments and share one list.
 let latest: readonly string[] = [];
 
 function shareLatest(list: readonly string[]): readonly string[] {

@@ -1,5 +1,5 @@
-// Which fd is whose when a process starts, and the numbers that JavaScript and
-// the C++ loop of the zygote share. The C++ side is native/protocol.h; a test
+// What each fd of a new process is for, and the numbers that JavaScript and the
+// C++ loop of the zygote share. The C++ side is native/protocol.h; a test
 // compares the two.
 import type { SlotPipe } from '../slots/slot-pipe.js';
 
@@ -11,7 +11,7 @@ export const zygoteRequestFd = 3;
 
 /**
  * Positions of the fds in a request to a zygote. The C++ loop uses those before
- * `order` itself and hands the others to JavaScript.
+ * `order` and hands the rest to JavaScript.
  */
 export const requestFds = {
   report: 0,

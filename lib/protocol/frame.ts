@@ -14,8 +14,8 @@ export interface Frame {
 const kinds: readonly FrameKind[] = ['value', 'error', 'lost'];
 const headerBytes = 9;
 
-// A buffer grows by at least this much, and never to the length that the header
-// claims at once: memory is spent only on bytes that have arrived.
+// A buffer grows in steps of at least this, unless less is missing: memory is
+// spent on bytes that arrive, not on the length that a header claims.
 const stepBytes = 1 << 20;
 
 // The most that one turn of the event loop reads from one pipe.

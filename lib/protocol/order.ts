@@ -28,7 +28,7 @@ export interface Head {
   /** The call is a list of calls: `args` and the result are lists. */
   readonly isMapped: boolean;
   readonly preexec: FunctionRef | undefined;
-  /** Functions that Jobserver handles among the arguments refer to by index. */
+  /** Functions; a Jobserver handle in the arguments has their indexes. */
   readonly imports: readonly FunctionRef[];
   /** The slots of each inherited slot pipe; undefined where unknown. */
   readonly slots: readonly (number | undefined)[];
@@ -78,7 +78,7 @@ export interface Surroundings {
   readonly env: readonly string[];
 }
 
-/** Not unpacked, because a forked worker mostly has this environment already. */
+/** Packed, because a forked worker mostly has this environment already. */
 export interface PackedSurroundings {
   readonly cwd: string;
   readonly env: Buffer;
@@ -111,7 +111,7 @@ function headerOf(bytes: Buffer): Float64Array {
   return new Float64Array(bytes.buffer, bytes.byteOffset, 1 + partCount);
 }
 
-/** `bytes` has a buffer of its own, because the parts are views of it. */
+/** `bytes` must own its buffer, because the parts are views of it. */
 export function unpackOrder(bytes: Buffer): ReceivedOrder {
   const [token, ...lengths] = headerOf(bytes) as unknown as [
     number,

@@ -18,7 +18,7 @@ interface WorkerState {
   isWorker: boolean;
   /** Forked from a process without threads, so it can be forked again. */
   isForked: boolean;
-  /** True until the job's modules are loaded. */
+  /** True while the job's modules are imported. */
   isImporting: boolean;
   ambient: Ambient | undefined;
   /** Pools with running or waiting jobs, which end before the process exits. */
@@ -46,7 +46,10 @@ export const workerState: WorkerState = (globals[key] ??= {
   generation: 0,
 });
 
-/** Throws while a job imports its modules: work that an import starts would start again in each job. */
+/**
+ * Throws while a job imports its modules: work that an import starts would
+ * start again in each job.
+ */
 export function checkNotImporting(): void {
   if (!workerState.isImporting) return;
   throw codedError(

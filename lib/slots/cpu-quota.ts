@@ -80,7 +80,7 @@ function parseMount(line: string): Mount {
   return { root, point, type, options: options.split(',') };
 }
 
-// In that file a space in a path is written as \040.
+// In mountinfo, a space in a path is \040.
 function unescape(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, code: string) =>
     String.fromCharCode(parseInt(code, 8)),

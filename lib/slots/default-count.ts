@@ -7,8 +7,9 @@ import { maxSlots } from './slot-pipe.js';
 const expected = `an integer from 1 to ${maxSlots}`;
 
 export function checkSlots(slots: unknown): number {
-  if (typeof slots !== 'number')
+  if (typeof slots !== 'number') {
     throw invalidArgument('slots', expected, slots);
+  }
   if (!Number.isInteger(slots) || slots < 1 || slots > maxSlots) {
     throw outOfRange('slots', expected, slots);
   }

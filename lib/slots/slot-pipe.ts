@@ -7,16 +7,16 @@ import { type Fd, openPipe } from '../system/fd.js';
 /** The pipe must have room for all tokens at once; PIPE_BUF on Linux. */
 export const maxSlots = 4096;
 
-// What GNU Make writes for a slot. Any byte is a token; its value has no meaning.
+// What GNU Make writes for a slot. Any byte is a token, whatever its value.
 const tokenByte = '+'.charCodeAt(0);
 
 // A job without a slot of the pipe has no byte to give back.
 const noByte = -1;
 
 /**
- * One slot, held. It has one owner at a time, who gives it back once or moves it
- * to the next owner. A function with a parameter of this type takes the token
- * over; a function that borrows it takes the byte.
+ * One slot, held. It has one owner at a time, who gives it back once or moves
+ * it to the next owner. A function with a parameter of this type takes the
+ * token over; a function that borrows it takes the byte.
  */
 export class Token {
   readonly byte: number;

@@ -1,8 +1,8 @@
-// Loads the addon and declares its verbs, the functions that it exports. No other
-// file loads it. A verb never throws. Except for watch, unwatch, refWatch and
-// exitNow, it returns a value >= 0 or a negative errno: callers compare
-// the failures that they expect (EAGAIN, ECHILD), and `check` turns the others
-// into an Error.
+// Loads the addon and declares its verbs, the functions that it exports. No
+// other file loads it. A verb never throws. Except for watch, unwatch, refWatch
+// and exitNow, it returns a value >= 0 or a negative errno: callers compare the
+// failures that they expect (EAGAIN, ECHILD), and `check` turns the others into
+// an Error.
 import { join } from 'node:path';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
@@ -14,14 +14,17 @@ export interface Watch {
 }
 
 /**
- * An fd or pid is borrowed for the call; watch, selectorAdd and guardToken use it
- * until they are undone, and serveForks takes it over. A result of several numbers
- * is written into an array that the caller passes.
+ * An fd or pid is borrowed for the call; watch, selectorAdd and guardToken use
+ * it until they are undone, and serveForks takes it over. A result of several
+ * numbers is written into an array that the caller passes.
  */
 export interface Native {
   /** Fills [reader, writer], both close-on-exec. */
   pipe(ends: Int32Array): number;
-  /** A connected pair of Unix sockets, close-on-exec; packets: SOCK_SEQPACKET (Linux). */
+  /**
+   * A connected pair of Unix sockets, close-on-exec; packets: SOCK_SEQPACKET
+   * (Linux).
+   */
   socketpair(ends: Int32Array, packets: boolean): number;
   /** A close-on-exec duplicate at 3 or above. */
   dup(fd: number): number;
@@ -32,7 +35,7 @@ export interface Native {
   read(fd: number, bytes: Uint8Array, offset: number, length: number): number;
   /** Bytes written, possibly fewer than length. Without a reader: -EPIPE. */
   write(fd: number, bytes: Uint8Array, offset: number, length: number): number;
-  /** Like `read`, but at a position of a file. The file's offset stays as it is. */
+  /** Like `read`, but at a position of a file. Its offset stays as it is. */
   readAt(
     fd: number,
     bytes: Uint8Array,
@@ -43,23 +46,39 @@ export interface Native {
   /** An empty anonymous file, close-on-exec, that lives as long as its fds. */
   anonymousFile(): number;
 
-  /** Waits for fds, given as pairs [fd, events], and writes revents to the high 16 bits of the second number. timeoutMs < 0: no limit. Returns how many are ready. */
+  /**
+   * Waits for fds, given as pairs [fd, events], and writes revents to the high
+   * 16 bits of the second number. timeoutMs < 0: no limit. Returns how many are
+   * ready.
+   */
   poll(fds: Int32Array, count: number, timeoutMs: number): number;
-  /** A set of fds to wait for; a wait costs time only for those that are ready. The selector is an fd itself, readable while any of its fds is. */
+  /**
+   * A set of fds to wait for; a wait costs time only for those that are ready.
+   * The selector is an fd itself, readable while any of its fds is.
+   */
   selectorOpen(): number;
   /** Watches fd for input, end of file or error, level-triggered. */
   selectorAdd(selector: number, fd: number): number;
   selectorRemove(selector: number, fd: number): number;
-  /** Waits for at least one ready fd, then fills `ready` with as many as fit. Returns their number, or 0 after timeoutMs. timeoutMs < 0: no limit. */
+  /**
+   * Waits for at least one ready fd, then fills `ready` with as many as fit.
+   * Returns their number, or 0 after timeoutMs. timeoutMs < 0: no limit.
+   */
   selectorWait(selector: number, ready: Int32Array, timeoutMs: number): number;
-  /** Calls onReadable from the event loop whenever fd is readable, until unwatch. Keeps the loop alive unless refWatch(…, false). Returns a number in case of an error. */
+  /**
+   * Calls onReadable from the event loop whenever fd is readable, until
+   * unwatch. Keeps the loop alive unless refWatch(…, false). Returns -errno in
+   * case of an error.
+   */
   watch(fd: number, onReadable: () => void): Watch | number;
   unwatch(watch: Watch): void;
   refWatch(watch: Watch, on: boolean): void;
 
   /**
-   * Starts a program and returns its pid, or the -errno of the step that failed, exec included. env has 'NAME=value' strings.
-   * table: [death signal or 0, then pairs of source and target fd]. Every fd that is not a target is closed at exec.
+   * Starts a program and returns its pid, or the -errno of the step that
+   * failed, exec included. env has 'NAME=value' strings. table: [death signal
+   * or 0, then pairs of source and target fd]. Every fd that is not a target is
+   * closed at exec.
    */
   spawn(
     file: string,
@@ -68,17 +87,33 @@ export interface Native {
     cwd: string,
     table: Int32Array,
   ): number;
-  /** Reaps one child without waiting. Returns pid and fills status with [exit code or -1, signal or 0]; 0 while the child runs; -ECHILD when pid is not a child of this process. */
+  /**
+   * Reaps one child without waiting. Returns pid and fills status with [exit
+   * code or -1, signal or 0]; 0 while the child runs; -ECHILD when pid is not a
+   * child of this process.
+   */
   waitpid(pid: number, status: Int32Array): number;
-  /** An fd that becomes readable when the process has ended. -ENOSYS where the kernel has no such fds, -ESRCH when there is no such process. */
+  /**
+   * An fd that becomes readable when the process has ended. -ENOSYS where the
+   * kernel has no such fds, -ESRCH when there is no such process.
+   */
   exitFd(pid: number): number;
-  /** Sends a signal through exitFd where the kernel can (a pidfd), otherwise to pid. exitFd -1: to pid. */
+  /**
+   * Sends a signal through exitFd where the kernel can (a pidfd), otherwise to
+   * pid. exitFd -1: to pid.
+   */
   kill(pid: number, exitFd: number, signal: number): number;
-  /** Makes the kernel send `signal` to this process when its parent dies (Linux; -ENOSYS elsewhere). -ESRCH when parentPid is no longer the parent. signal 0: none. */
+  /**
+   * Makes the kernel send `signal` to this process when its parent dies (Linux;
+   * -ENOSYS elsewhere). -ESRCH when parentPid is no longer the parent. signal
+   * 0: none.
+   */
   setDeathSignal(signal: number, parentPid: number): number;
   /**
-   * For a worker: when `signal` arrives and the reader of resultFd is gone, the worker writes `token` to slotFd before the
-   * signal ends it. A living submitter keeps the reader open until it has reaped the worker, so a token is never given back twice.
+   * For a worker: when `signal` arrives and the reader of resultFd is gone, the
+   * worker writes `token` to slotFd before the signal ends it. A living
+   * submitter keeps the reader open until it has reaped the worker, so a token
+   * is never given back twice.
    */
   guardToken(
     signal: number,
@@ -86,28 +121,50 @@ export interface Native {
     slotFd: number,
     token: number,
   ): number;
-  /** For a worker whose submitter is dead: writes `token` to slotFd, unless a guard has written it. */
+  /**
+   * For a worker whose submitter is dead: writes `token` to slotFd, unless a
+   * guard has written it.
+   */
   giveToken(slotFd: number, token: number): number;
-  /** For a worker of the zygote: a guarded signal from process `pid` means that the submitter is dying and that its end of the result pipe is about to close. */
+  /**
+   * For a worker of the zygote: a guarded signal from process `pid` means that
+   * the submitter is dying and that its end of the result pipe is about to
+   * close.
+   */
   setOrphanSignaler(pid: number): number;
   /** Unblocks all signals. A forked child starts with all of them blocked. */
   unblockSignals(): number;
   /** Restores the default action of a signal. */
   resetSignal(signal: number): number;
-  /** Sends one message with these fds over a Unix socket. -EAGAIN when the socket has no room. */
+  /**
+   * Sends one message with these fds over a Unix socket. -EAGAIN when the
+   * socket has no room.
+   */
   sendFds(socket: number, bytes: Uint8Array, fds: Int32Array): number;
-  /** Receives the next message, without waiting, and returns its length, 0 at the end. Fills fds with its fds, close-on-exec, then with -1. */
+  /**
+   * Receives the next message, without waiting, and returns its length, 0 at
+   * the end. Fills fds with its fds, close-on-exec, then with -1.
+   */
   receiveFds(socket: number, bytes: Uint8Array, fds: Int32Array): number;
-  /** The pid of this process. In a fork, process.pid is still the pid of the parent. */
+  /** The pid of this process. In a fork, process.pid is still the parent's. */
   getpid(): number;
-  /** Forks this process with its heap (Linux). Returns 0 in the child, which has no other thread and blocks all signals. */
+  /**
+   * Forks this process with its heap (Linux). Returns 0 in the child, which has
+   * no other thread and blocks all signals.
+   */
   fork(): number;
-  /** Waits until every other thread of this process sleeps: only then a fork is safe. Returns 1, or 0 after timeoutMs. */
+  /**
+   * Waits until every other thread of this process sleeps: only then is a fork
+   * safe. Returns 1, or 0 after timeoutMs.
+   */
   awaitQuiet(timeoutMs: number): number;
   /**
-   * Turns this process into a zygote, for good, as soon as the event loop runs: it forks a child for each request that arrives
-   * on the socket, `spares` of them ahead. Each child calls onStep at each step of its life, with a ChildStep of
-   * native/protocol.h; `fds` are those of the request, from kFirstOpaqueFd on, and are given with kJobBegins alone.
+   * Turns this process into a zygote, for good, as soon as the event loop runs:
+   * it forks a child for each request that arrives on the socket, `spares` of
+   * them ahead. Each child calls onStep at each step of its life. step: a
+   * number of `childSteps`; fds: with `jobBegins` alone, those of the request
+   * from `requestFds.order` on (lib/protocol/fds.ts). Returns 0. When it cannot
+   * serve, the process prints why and exits with 1.
    */
   serveForks(
     requestFd: number,
@@ -140,7 +197,7 @@ function load(): Native {
   }
 }
 
-/** Other runtimes have other options, other functions and no such addon. */
+/** Other runtimes lack options and functions of Node that jobs need. */
 function checkRuntime(): void {
   const { bun, deno, electron } = process.versions;
   const isNode = process.env['ELECTRON_RUN_AS_NODE'] !== undefined;
@@ -161,7 +218,7 @@ export const errno = { EAGAIN, ECHILD, ENOSYS, EPIPE, ESRCH } as const;
 
 export const pollEvents = { in: 1, out: 4, error: 8, hangUp: 16 } as const;
 
-/** Returns result, or throws an Error with the fields of Node's system errors. */
+/** Returns result, or throws an Error with the fields of a system error. */
 export function check(result: number, syscall: string): number {
   if (result >= 0) return result;
   throw systemError(result, syscall);

@@ -1,5 +1,5 @@
 // Timeouts in milliseconds, as deadlines on the monotonic clock. Only this file
-// reads that clock and sets timers.
+// reads that clock.
 import { performance } from 'node:perf_hooks';
 import {
   clearImmediate,
@@ -25,7 +25,7 @@ export function deadlineAfter(timeout: unknown, name = 'timeout'): Deadline {
     throw invalidArgument(name, 'a number of milliseconds', timeout);
   }
   if (!Number.isFinite(timeout)) {
-    throw outOfRange(name, 'finite (omit it to wait for ever)', timeout);
+    throw outOfRange(name, 'finite (omit it to wait forever)', timeout);
   }
   if (timeout < 0) throw outOfRange(name, 'non-negative', timeout);
   return now() + timeout;
@@ -36,7 +36,7 @@ export function remaining(deadline: Deadline): number {
   return deadline === never ? never : Math.max(0, deadline - now());
 }
 
-/** Milliseconds left as `poll(2)` takes them: negative waits for ever. */
+/** Milliseconds left as `poll(2)` takes them: negative waits forever. */
 export function pollTimeout(deadline: Deadline): number {
   return deadline === never ? -1 : remaining(deadline);
 }

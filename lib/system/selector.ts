@@ -1,14 +1,14 @@
-// The fds that this thread waits for: one set, which blocking calls and the event
-// loop share. A turn runs the handlers of the ready fds, and then the steps that
-// these handlers have passed to `later`, so that code of the user runs when each
-// handler is done. A turn costs as much as there are ready fds, however many fds
-// are in the set.
+// The fds that this thread waits for: one set, which blocking calls and the
+// event loop share. A turn runs the handlers of the ready fds, and then the
+// steps that these handlers have passed to `later`, so that user code runs
+// after all handlers. A turn costs as much as there are ready fds, however many
+// fds are in the set.
 import { type Watch, check, native, systemError } from './binding.js';
 import { now, onDeadline } from './deadline.js';
 import { Fd } from './fd.js';
 
-// The interval of polling for the end of a process, on a kernel that has no fd for
-// it. A worker ends a moment after its result.
+// The interval of polling for the end of a process, on a kernel that has no fd
+// for it. A worker ends a moment after its result.
 const pollMs = 5;
 
 class Selector {
@@ -21,7 +21,7 @@ class Selector {
   #holds = 0;
   #hasLoop = true;
 
-  /** Calls `onReady` while fd is readable, at end of file, or has an error. */
+  /** Calls `onReady` while fd is readable, at end of file or in error. */
   add(fd: number, onReady: () => void): void {
     this.#open();
     check(native.selectorAdd(this.#fd.number, fd), 'watch an fd');
@@ -35,7 +35,7 @@ class Selector {
     return true;
   }
 
-  /** Called before the fd is closed. An fd that is not in the set is ignored. */
+  /** Called before the fd is closed. Ignores an fd that is not in the set. */
   remove(fd: number): void {
     if (!this.#handlers.delete(fd)) return;
     native.selectorRemove(this.#fd.number, fd);
@@ -82,8 +82,8 @@ class Selector {
   }
 
   /**
-   * Blocks until an fd is ready or the time is up (negative: for ever), then runs
-   * the handlers. May return before either.
+   * Blocks until an fd is ready or the time is up (negative: forever), then
+   * runs the handlers. May return before either.
    */
   turn(timeoutMs: number): void {
     // Not shared, because a handler may call `turn` itself.
@@ -93,13 +93,13 @@ class Selector {
       native.selectorWait(this.#fd.number, ready, this.#atMost(timeoutMs)),
       'wait',
     );
-    // An earlier handler may have removed an fd or done its work.
+    // An earlier handler may have removed a later fd.
     for (let i = 0; i < count; i++) this.#handlers.get(ready[i]!)?.();
     this.#runPolled();
     this.flush();
   }
 
-  /** In a fork without an event loop: drops the set and the steps of the parent. */
+  /** In a fork without an event loop: drops the parent's set and steps. */
   reset(): void {
     this.#fd.close();
     this.#hasLoop = false;

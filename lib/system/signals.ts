@@ -1,4 +1,4 @@
-// Names of signals <-> their numbers on this system.
+// Maps signal names to the numbers of this system, and back.
 import { constants } from 'node:os';
 import { invalidArgument, outOfRange } from '../errors.js';
 
@@ -15,7 +15,7 @@ const names = new Map(
     .reverse(),
 );
 
-/** The number of a signal given by the user; 0 probes without signalling. */
+/** The number of a signal given by the user; 0 probes without signaling. */
 export function signalNumber(signal: unknown, argument: string): number {
   if (typeof signal === 'string') {
     const number = numbers[signal];

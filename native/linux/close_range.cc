@@ -18,7 +18,7 @@ constexpr unsigned kCloseOnExec = 4;  // CLOSE_RANGE_CLOEXEC
 
 // The limit of a process may be in the millions, and to try each of these
 // numbers takes longer than the start of the process. The kernel always gives
-// out the lowest free number, so fds above this many are very unlikely.
+// out the lowest free number, so higher fds are very unlikely.
 constexpr rlim_t kMostTried = 65536;
 
 int EndOfFds(int first) {

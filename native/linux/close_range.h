@@ -1,5 +1,5 @@
-// What close_range(2) does to all fds from one number on, also on kernels that
-// lack it. Both functions are async-signal-safe.
+// Close all fds from `first` on, now or at exec, also without close_range(2).
+// Both functions make system calls only.
 #pragma once
 
 namespace sys {

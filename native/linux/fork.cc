@@ -22,16 +22,16 @@
 namespace sys {
 namespace {
 
-// How often AwaitQuiet looks.
+// The time between two looks of AwaitQuiet.
 constexpr double kLookMs = 1;
 
 // The state is the letter after the name, which is in parentheses and may
-// itself contain any letter.
+// contain some itself.
 bool Sleeps(int tasks, const char* tid) {
   char path[64];
   char stat[512];
   snprintf(path, sizeof path, "%s/stat", tid);
-  // Fails for an error of dirfd. NOLINTNEXTLINE(*StdCLibraryFunctions)
+  // Fails if dirfd has failed. NOLINTNEXTLINE(*StdCLibraryFunctions)
   const int fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return true;  // has ended
   const ssize_t length = read(fd, stat, sizeof stat - 1);

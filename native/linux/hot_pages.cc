@@ -16,8 +16,7 @@
 namespace sys {
 namespace {
 
-// Bits of an entry, from Documentation/admin-guide/mm/pagemap.rst of the
-// kernel.
+// Bits of a pagemap entry. See admin-guide/mm/pagemap.rst of the kernel.
 constexpr uint64_t kPresent = uint64_t{1} << 63;
 constexpr uint64_t kOfFile = uint64_t{1} << 61;
 constexpr uint64_t kExclusive = uint64_t{1} << 56;

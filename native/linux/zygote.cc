@@ -30,7 +30,7 @@ constexpr int kScoutMs = 2000;
 // replaced at once, and the others after this time without an event.
 constexpr int kCalmMs = 20;
 
-// How often to try again after a fork has failed: no event reports that
+// The time to the next try after a fork has failed: no event reports that
 // processes are available again.
 constexpr int kRetryMs = 10;
 
@@ -87,7 +87,7 @@ int Zygote::Open() {
   if (epoll_ < 0) return epoll_;
   // Spares receive the requests themselves, and the zygote only has to notice
   // that all submitters are gone. Without spares it needs one event for each
-  // request, not more while the child that it forks is about to receive it.
+  // request, and no second one before the child has received it.
   const uint32_t each_request = EPOLLIN | EPOLLET;
   const uint32_t events = wanted_spares_ > 0 ? 0 : each_request;
   result = Watch(request_fd_, events, nullptr, kRequest);

@@ -39,7 +39,7 @@ void Zygote::BecomeSpare(int zygote_pid) {
 }
 
 // Waits for room in the socket: without this message, the end of the job would
-// never be reported. It fails only when the zygote is gone.
+// never be reported.
 void Zygote::SendTaken(Taken taken, int report) const {
   const Message message = {&taken, sizeof taken, &report, 1};
   while (SendFds(taken_writer_, message) == -EAGAIN) {
