@@ -1,5 +1,7 @@
 // Sends requests with any bytes and any fds to a zygote, then a valid request.
 // The zygote must serve that one: it reports the start and the end of the job.
+#include "../../native/zygote.h"
+
 #include <fcntl.h>
 #include <fuzzer/FuzzedDataProvider.h>
 #include <poll.h>
@@ -12,9 +14,9 @@
 
 #include <string>
 
-#include "../../native/fork.h"
 #include "../../native/passing.h"
 #include "../../native/posix.h"
+#include "../../native/protocol.h"
 
 namespace {
 
