@@ -84,7 +84,11 @@ function clangFormat() {
   }
   // Without this file clang-format would accept any code.
   if (!existsSync(join(root, '.clang-format'))) return 'no .clang-format';
-  const sources = ['native', join('test', 'fuzz'), join('test', 'darwin')].flatMap((folder) =>
+  const sources = [
+    'native',
+    join('test', 'fuzz'),
+    join('test', 'darwin'),
+  ].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true })
       .filter((file) => /\.(cc|h)$/.test(file))
       .map((file) => join(folder, file)),
