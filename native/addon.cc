@@ -151,6 +151,8 @@ int SetDeathSignal(const Args& args) {
   return sys::SetDeathSignal(args.Int(0), args.Int(1));
 }
 
+int TimerSlack(const Args&) { return sys::TimerSlack(); }
+
 int GiveToken(const Args& args) {
   const int token = args.Int(1);
   args.Assert(token >= 0 && token <= UINT8_MAX, 1, "a byte");
@@ -192,6 +194,10 @@ int ReceiveFds(const Args& args) {
   const size_t received = result < 0 ? 0 : message.fd_count;
   for (size_t i = received; i < fds.count; i++) fds.data[i] = -1;
   return result;
+}
+
+int PassCredentials(const Args& args) {
+  return sys::PassCredentials(args.Int(0));
 }
 
 int Fork(const Args& args) {
@@ -249,6 +255,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<ExitFd>(exports, "exitFd");
   Export<Kill>(exports, "kill");
   Export<SetDeathSignal>(exports, "setDeathSignal");
+  Export<TimerSlack>(exports, "timerSlack");
   Export<GuardToken>(exports, "guardToken");
   Export<GiveToken>(exports, "giveToken");
   Export<ResetSignal>(exports, "resetSignal");
@@ -256,6 +263,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<UnblockSignals>(exports, "unblockSignals");
   Export<SendFds>(exports, "sendFds");
   Export<ReceiveFds>(exports, "receiveFds");
+  Export<PassCredentials>(exports, "passCredentials");
   Export<Fork>(exports, "fork");
   Export<AwaitQuiet>(exports, "awaitQuiet");
   Export<ServeForks>(exports, "serveForks");

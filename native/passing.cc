@@ -16,35 +16,84 @@
 namespace sys {
 namespace {
 
+#ifdef SCM_CREDENTIALS
+// Older headers lack them.
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD 76
+#define SCM_PIDFD 4
+#endif
+
+constexpr size_t kSenderSpace =
+    CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int));
+
+void TakeSender(const struct cmsghdr* part, Message* message) {
+  if (part->cmsg_type == SCM_CREDENTIALS) {
+    struct ucred credentials;
+    memcpy(&credentials, CMSG_DATA(part), sizeof credentials);
+    message->sender.pid = credentials.pid;
+    message->sender.uid = credentials.uid;
+    message->sender.gid = credentials.gid;
+  } else if (part->cmsg_type == SCM_PIDFD) {
+    memcpy(&message->sender.pidfd, CMSG_DATA(part), sizeof(int));
+  }
+}
+#else
+constexpr size_t kSenderSpace = 0;
+
+void TakeSender(const struct cmsghdr*, Message*) {}
+#endif
+
 union Control {
-  char bytes[CMSG_SPACE(kMostPassed * sizeof(int))];
+  char bytes[CMSG_SPACE(kMostPassed * sizeof(int)) + kSenderSpace];
   struct cmsghdr align;
 };
 
 // Closes fds for which there is no room. The kernel rounds up the size of the
 // buffer, so it may deliver more than we have asked for.
-void TakeFds(struct msghdr* header, int* fds, size_t room, size_t* count) {
-  *count = 0;
+void TakeFds(const struct cmsghdr* part, size_t room, Message* message) {
+  const size_t received = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+  for (size_t i = 0; i < received; i++) {
+    int fd;
+    memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
+    if (MSG_CMSG_CLOEXEC == 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
+    if (message->fd_count < room) {
+      message->fds[message->fd_count++] = fd;
+    } else {
+      close(fd);
+    }
+  }
+}
+
+void TakeParts(struct msghdr* header, Message* message) {
+  const size_t room = message->fd_count;
+  message->fd_count = 0;
   for (struct cmsghdr* part = CMSG_FIRSTHDR(header); part != nullptr;
        part = CMSG_NXTHDR(header, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) {
-      continue;
-    }
-    const size_t received = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < received; i++) {
-      int fd;
-      memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
-      if (MSG_CMSG_CLOEXEC == 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
-      if (*count < room) {
-        fds[(*count)++] = fd;
-      } else {
-        close(fd);
-      }
+    if (part->cmsg_level != SOL_SOCKET) continue;
+    if (part->cmsg_type == SCM_RIGHTS) {
+      TakeFds(part, room, message);
+    } else {
+      TakeSender(part, message);
     }
   }
 }
 
 }  // namespace
+
+int PassCredentials(int socket) {
+#ifdef SCM_CREDENTIALS
+  const int on = 1;
+  if (setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) {
+    return -errno;
+  }
+  // Fails before Linux 6.5.
+  setsockopt(socket, SOL_SOCKET, SO_PASSPIDFD, &on, sizeof on);
+  return 0;
+#else
+  static_cast<void>(socket);
+  return -ENOSYS;
+#endif
+}
 
 int SendFds(int socket, const Message& message) {
   if (message.fd_count > kMostPassed) return -E2BIG;
@@ -84,7 +133,8 @@ int ReceiveFds(int socket, Message* message, bool wait) {
         recvmsg(socket, &header, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
   } while (received < 0 && errno == EINTR);
   if (received < 0) return -errno;
-  TakeFds(&header, message->fds, message->fd_count, &message->fd_count);
+  TakeParts(&header, message);
+  message->is_truncated = (header.msg_flags & MSG_CTRUNC) != 0;
   return static_cast<int>(received);
 }
 

@@ -8,12 +8,28 @@ namespace sys {
 // The most fds of a message. The kernel allows 253; a job has fewer.
 constexpr size_t kMostPassed = 128;
 
+// Who sent a message. The kernel vouches for each field.
+struct Sender {
+  int pid = 0;       // 0: unknown, or outside of this pid namespace
+  unsigned uid = 0;  // the real ones when the message was sent
+  unsigned gid = 0;
+  int pidfd = -1;  // -1: the kernel is older than Linux 6.5
+};
+
 struct Message {
   void* bytes;
   size_t length;
   int* fds;
   size_t fd_count;
+  // The receiver had no room for all fds and what follows.
+  bool is_truncated = false;
+  // Filled where the socket passes credentials.
+  Sender sender = {};
 };
+
+// Makes the kernel add the sender to each message that arrives on the socket.
+// Linux only, -ENOSYS elsewhere.
+int PassCredentials(int socket);
 
 // Sends the whole message, or returns -EAGAIN when the socket has no room.
 int SendFds(int socket, const Message& message);

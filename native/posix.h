@@ -64,7 +64,7 @@ struct Program {
   const char* file;
   char* const* argv;
   char* const* env;
-  const char* cwd;
+  const char* cwd;   // "": where this process is, even if it was removed
   int death_signal;  // 0: none; ignored on macOS, which has none
   FdPair* fds;       // overwritten by the start; all targets differ
   size_t fd_count;
@@ -88,6 +88,9 @@ int ExitFd(int pid);
 int Kill(int pid, int exit_fd, int signal);
 // Makes the kernel send `signal` to this process when its parent dies.
 int SetDeathSignal(int signal, int parent_pid);
+// How late the kernel may end the waits of this thread, in nanoseconds. Linux
+// only, -ENOSYS elsewhere.
+int TimerSlack();
 // Whether the kernel may have sent a signal because the parent dies. False for
 // a signal of Kill; true also for one that the parent sends by other means.
 bool IsDeathSignal(const siginfo_t& info, int parent_pid);

@@ -28,6 +28,8 @@ enum ReportKind : int {
   kRefused = 3,
   // By JavaScript, in a zygote that has a thread which its forks would lack.
   kDeclined = 4,
+  // By a spare: it differs from the submitter in what a fork cannot change.
+  kMismatch = 5,
 };
 
 // What a child of the zygote asks of JavaScript, as the first argument of the
@@ -47,13 +49,14 @@ enum ChildStep : int {
 
 // The sizes of the two messages below, in int32 numbers.
 enum MessageInts : int {
-  kRequestInts = 1,
+  kRequestInts = 2,
   kReportInts = 3,
 };
 
 // The bytes of a request, which come with the fds of RequestFd.
 struct ForkRequest {
   int32_t orphan_signal;  // Sent to the job when its submitter is gone; 0: none
+  int32_t timer_slack;    // Of the submitter, in nanoseconds
 };
 
 // The bytes of a report.

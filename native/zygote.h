@@ -5,6 +5,9 @@
 #include <stdint.h>
 
 #include "hot_pages.h"
+#include "passing.h"
+#include "process_state.h"
+#include "protocol.h"
 
 namespace sys {
 
@@ -48,6 +51,8 @@ class Zygote {
   int ForkChild();
   int AddChild(int pid);
   void BecomeSpare(int zygote_pid);
+  void NameInProc(const Sender& submitter, char name[16]) const;
+  bool BecomeChildOf(const Sender& submitter, int timer_slack) const;
   void SendTaken(Taken taken, int report) const;
   int Watch(int fd, uint32_t events, Child* child, unsigned tag);
   void Unwatch(int* fd);
@@ -66,6 +71,7 @@ class Zygote {
   // child closes them by one call.
   int private_from_ = 0;
   HotPages hot_pages_;
+  ProcessState state_;
   int epoll_ = -1;
   // A spare that has taken a job writes to one end, the zygote reads the other.
   int taken_reader_ = -1;

@@ -1,5 +1,5 @@
 // What a forked process changes so that it behaves like a new process.
-import { openSync } from 'node:fs';
+import { openSync, readlinkSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { takeCoverage } from 'node:v8';
 import { native } from '../system/binding.js';
@@ -45,6 +45,29 @@ export function dropInput(): void {
   native.close(0);
   openSync(devNull, 'r'); // Gets the lowest free number, which is 0.
   native.setCloseOnExec(0, false);
+}
+
+/**
+ * Enters the working directory of the submitter. One that has been removed can
+ * be entered only through a process that is in it.
+ */
+export function changeDirectory(cwd: string, submitter: number): void {
+  try {
+    process.chdir(cwd);
+  } catch (error) {
+    const link = `/proc/${submitter}/cwd`;
+    if (!isRemoved(cwd, link)) throw error;
+    process.chdir(link);
+  }
+}
+
+function isRemoved(cwd: string, link: string): boolean {
+  try {
+    const target = readlinkSync(link);
+    return cwd === '' || target === `${cwd} (deleted)`;
+  } catch {
+    return false;
+  }
 }
 
 /** Changes the environment of this process from `present` to `env`. */

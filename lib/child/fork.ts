@@ -6,6 +6,7 @@ import { EventEmitter } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { devNull } from 'node:os';
 import type { LocalCall, Order, Surroundings } from '../protocol/order.js';
+import { workingDirectory } from '../protocol/environment.js';
 import { workerState } from '../protocol/worker-state.js';
 import { closeInherited } from '../system/fd.js';
 import { selector } from '../system/selector.js';
@@ -78,6 +79,7 @@ export function runInFork(
 /** Gives up what belongs to the parent: its jobs, its handlers, its exit. */
 function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   setPid();
+  process.title = 'jobserver-worker';
   exitWithoutThreads();
   workerState.generation += 1;
   workerState.busy.clear();
@@ -90,7 +92,7 @@ function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   process.on('exit', reportExit);
   enterWorker({ ...fds, forkserverFd: -1 }, { ...order, context: 'fork' });
   followSubmitter(order.orphanSignal, answer);
-  if (order.cwd !== process.cwd()) process.chdir(order.cwd);
+  if (order.cwd !== workingDirectory()) process.chdir(order.cwd);
   changeEnvironment(new Map(Object.entries(process.env)), order.env);
   replaceMathRandom();
   renewRandomness();

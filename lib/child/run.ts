@@ -1,10 +1,16 @@
 // One job in a process with an event loop: imports the function, calls it,
 // sends one frame and exits. Whatever goes wrong, the submitter gets that frame
 // or the end of the pipe.
-import { describeFunction, importFunction } from '../functions/function-ref.js';
+import { fileURLToPath } from 'node:url';
+import {
+  type FunctionRef,
+  describeFunction,
+  importFunction,
+} from '../functions/function-ref.js';
 import type { InheritedSlots } from '../protocol/fds.js';
 import type { Body, Callee } from '../protocol/order.js';
 import { workerState } from '../protocol/worker-state.js';
+import { whyUnreadable } from '../system/readable.js';
 import { trace } from '../system/trace.js';
 import { decode, encode, encodeThrown } from '../wire/value.js';
 import { type Answer, answerOn } from './answer.js';
@@ -67,11 +73,10 @@ async function load(
   slotPipes: readonly InheritedSlots[],
 ): Promise<JobCall> {
   workerState.isImporting = true;
-  const fn = (await importFunction(head.fn)) as Callee;
-  const preexec =
-    head.preexec && ((await importFunction(head.preexec)) as Callee);
+  const fn = await importCallee(head.fn);
+  const preexec = head.preexec && (await importCallee(head.preexec));
   const imports: unknown[] = [];
-  for (const ref of head.imports) imports.push(await importFunction(ref));
+  for (const ref of head.imports) imports.push(await importCallee(ref));
   workerState.isImporting = false;
 
   const revive = (data: unknown): object =>
@@ -83,6 +88,15 @@ async function load(
     preexec,
     preexecArgs: () => decode(preexecArgs, revive) as unknown[],
   };
+}
+
+async function importCallee(ref: FunctionRef): Promise<Callee> {
+  try {
+    return (await importFunction(ref)) as Callee;
+  } catch (error) {
+    const isFile = 'url' in ref && ref.url.startsWith('file:');
+    throw (isFile && whyUnreadable(fileURLToPath(ref.url))) || error;
+  }
 }
 
 // Required here, because most jobs get no handle and need no Jobserver.

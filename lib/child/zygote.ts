@@ -10,7 +10,7 @@ import { inspect } from 'node:util';
 import { codedError } from '../errors.js';
 import { fingerprint } from '../functions/exports.js';
 import { importModule } from '../functions/function-ref.js';
-import { environmentOfJob } from '../protocol/environment.js';
+import { environmentOfJob, workingDirectory } from '../protocol/environment.js';
 import {
   childSteps,
   inheritedSlots,
@@ -34,6 +34,7 @@ import { workerState } from '../protocol/worker-state.js';
 import { native, pollEvents } from '../system/binding.js';
 import { encode, encodeThrown } from '../wire/value.js';
 import {
+  changeDirectory,
   changeEnvironment,
   exitNow,
   exitWithoutThreads,
@@ -186,7 +187,7 @@ async function writeWarmUpOrder(): Promise<number> {
   const preexecArgs = new Uint8Array(0);
   const parts = packBody({ head, args, preexecArgs });
   const surroundings = packSurroundings({
-    cwd: process.cwd(),
+    cwd: workingDirectory(),
     env: environmentOfJob(new Map()),
   });
   return writeOrder(-1, [...parts, surroundings]).number;
@@ -240,8 +241,8 @@ function beginJob(fds: readonly number[], exit: (code: number) => void): void {
   });
 }
 
-function enter({ cwd, env }: PackedSurroundings): void {
-  if (cwd !== process.cwd()) process.chdir(cwd);
+function enter({ submitter, cwd, env }: PackedSurroundings): void {
+  if (cwd !== workingDirectory()) changeDirectory(cwd, submitter);
   if (env.equals(packedEnvironment)) return;
   changeEnvironment(environment, unpackEnv(env));
 }

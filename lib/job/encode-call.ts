@@ -8,7 +8,7 @@ import {
   nameFunction,
 } from '../functions/function-ref.js';
 import { workerExecArgv } from '../launch/exec-argv.js';
-import { environmentOfJob } from '../protocol/environment.js';
+import { environmentOfJob, workingDirectory } from '../protocol/environment.js';
 import {
   type Callee,
   type LocalCall,
@@ -77,7 +77,7 @@ export function encodeCall(
     ...encoded,
     context,
     env: environmentOfJob(env),
-    cwd: process.cwd(),
+    cwd: workingDirectory(),
     execArgv: workerExecArgv(process.execArgv),
     preload,
     orphanSignal,

@@ -42,7 +42,7 @@ export class RunningJob {
   /** The fd that shows the worker's end; undefined until it is watched. */
   #exitFd: number | undefined;
   #killTimer: NodeJS.Timeout | undefined;
-  #restarts = 1;
+  #restarts = 3;
 
   /**
    * Starts the process. Takes over the token: if nothing was started, it is

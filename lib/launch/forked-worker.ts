@@ -90,6 +90,7 @@ export class ForkedWorker implements Worker {
   #onReport(report: Int32Array, pidfd: number): void {
     const [kind, value, signal] = report as unknown as [number, number, number];
     if (kind === reportKinds.started) {
+      this.#zygote.hasServed = true;
       this.#pid = value;
       this.#self = new Fd(pidfd);
     } else if (kind === reportKinds.ended) {
@@ -102,8 +103,13 @@ export class ForkedWorker implements Worker {
       const refusal = systemError(-value, 'fork');
       this.#ending = { pid: 0, exitCode: null, signal: null, refusal };
     } else if (kind === reportKinds.declined) {
-      this.#zygote.hasDeclined = true;
+      this.#zygote.obstacle =
+        'module hooks (--import, --loader) run in a thread, which a fork ' +
+        'lacks; hooks made by module.registerHooks need no thread';
       this.#zygote.abandon();
+      this.#isAlone = true;
+    } else if (kind === reportKinds.mismatch) {
+      this.#zygote.onMismatch();
       this.#isAlone = true;
     }
   }

@@ -10,7 +10,7 @@ import { workerState } from '../protocol/worker-state.js';
 import { ForkedWorker } from './forked-worker.js';
 import type { Launcher, Worker } from './launcher.js';
 import { spawnLauncher } from './spawn.js';
-import { type Zygote, hasDeclined, keyOf, zygoteFor } from './zygote-client.js';
+import { type Zygote, keyOf, obstacleOf, zygoteFor } from './zygote-client.js';
 
 export const forkserverLauncher: Launcher = {
   launch(order, resultWriter, token) {
@@ -68,25 +68,27 @@ function request(
   }
 }
 
-const packed = new WeakMap<readonly string[], { cwd: string; part: Buffer }>();
+interface Packed {
+  readonly pid: number;
+  readonly cwd: string;
+  readonly part: Buffer;
+}
+
+const packed = new WeakMap<readonly string[], Packed>();
 
 // Packed once for many jobs, because jobs with equal variables share one list.
 function surroundingsOf({ cwd, env }: Order): Buffer {
+  const { pid } = process;
   const known = packed.get(env);
-  if (known?.cwd === cwd) return known.part;
+  if (known?.cwd === cwd && known.pid === pid) return known.part;
   const part = packSurroundings({ cwd, env });
-  packed.set(env, { cwd, part });
+  packed.set(env, { pid, cwd, part });
   return part;
 }
 
 /** Why jobs for the zygote of this key have to be spawned instead. */
 function obstacleTo(key: string): string | undefined {
-  if (!hasPidfds()) return 'this kernel has no pidfd_open';
-  if (!hasDeclined(key)) return undefined;
-  return (
-    'module hooks (--import, --loader) run in a thread, which a fork lacks; ' +
-    'hooks made by module.registerHooks need no thread'
-  );
+  return hasPidfds() ? obstacleOf(key) : 'this kernel has no pidfd_open';
 }
 
 let pidfds: boolean | undefined;

@@ -4,10 +4,12 @@ import { openSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
 import { slotFdsOf } from '../protocol/fds.js';
+import { workingDirectory } from '../protocol/environment.js';
 import type { Surroundings } from '../protocol/order.js';
 import { writeOrder } from '../protocol/order-file.js';
 import { check, native } from '../system/binding.js';
 import { Fd } from '../system/fd.js';
+import { checkReadable } from '../system/readable.js';
 import { ChildWorker } from './child-worker.js';
 import type { Launcher } from './launcher.js';
 
@@ -15,6 +17,7 @@ const entry = join(__dirname, '..', 'child', 'spawned.js');
 
 export const spawnLauncher: Launcher = {
   launch(order, resultWriter, token) {
+    checkReadable(entry);
     const file = writeOrder(token, order.body);
     try {
       // In the order of `spawnedFds`.
@@ -41,10 +44,12 @@ export function startNode(
   try {
     const pairs = [input.number, ...fds].flatMap((fd, target) => [fd, target]);
     const { execPath } = process;
+    // A process need not be able to enter the directory that it is in.
+    const directory = cwd === workingDirectory() ? '' : cwd;
     const table = Int32Array.of(noDeathSignal, ...pairs);
     const all = [execPath, ...argv];
     return check(
-      native.spawn(execPath, all, env, cwd, table),
+      native.spawn(execPath, all, env, directory, table),
       `spawn ${execPath}`,
     );
   } finally {

@@ -14,6 +14,7 @@ import {
 } from '../system/binding.js';
 import { deadlineAfter, remaining } from '../system/deadline.js';
 import { Fd, duplicate } from '../system/fd.js';
+import { checkReadable } from '../system/readable.js';
 import { selector } from '../system/selector.js';
 import { startNode } from './spawn.js';
 
@@ -26,15 +27,21 @@ export const patienceMs = 10_000;
 export class Zygote {
   readonly client: Fd;
   isGone = false;
-  /** It cannot fork: jobs with its key have to be spawned. */
-  hasDeclined = false;
+  /** Why jobs with its key have to be spawned. */
+  obstacle: string | undefined;
+  /** A job has begun in one of its forks. */
+  hasServed = false;
+  /** How many zygotes with its key, the last ones, refused their first job. */
+  #misfits: number;
 
-  constructor(client: Fd) {
+  constructor(client: Fd, predecessor?: Zygote) {
     this.client = client.keepInForks();
+    this.#misfits = predecessor?.hasServed === false ? predecessor.#misfits : 0;
   }
 
   send(orphanSignal: number, fds: readonly number[]): void {
-    const bytes = new Uint8Array(Int32Array.of(orphanSignal).buffer);
+    const request = Int32Array.of(orphanSignal, native.timerSlack());
+    const bytes = new Uint8Array(request.buffer);
     const table = Int32Array.from(fds);
     const deadline = deadlineAfter(patienceMs);
     for (;;) {
@@ -49,6 +56,20 @@ export class Zygote {
       const ready = native.poll(pollFd, 1, remaining(deadline));
       if (ready === 0) throw systemError(result, 'ask the forkserver');
     }
+  }
+
+  /**
+   * A fork of it may do more than this process, so the next request goes to a
+   * new zygote. If that refuses its first request too, and the one after it,
+   * this process has a property that no zygote can verify.
+   */
+  onMismatch(): void {
+    if (this.isGone) return;
+    this.abandon();
+    this.#misfits += 1;
+    if (this.hasServed || this.#misfits < 2) return;
+    this.obstacle =
+      'it cannot see that its jobs would have no more rights than this process';
   }
 
   /** The next request goes to another zygote. */
@@ -69,15 +90,18 @@ export function keyOf(order: Order): string {
   return JSON.stringify([order.execArgv, order.preload, spares]);
 }
 
-export function hasDeclined(key: string): boolean {
-  return zygotes.get(key)?.hasDeclined === true;
+/** Why jobs with this key have to be spawned, if they have to. */
+export function obstacleOf(key: string): string | undefined {
+  return zygotes.get(key)?.obstacle;
 }
 
 export function zygoteFor(order: Order, key: string): Zygote {
   const known = zygotes.get(key);
   if (known?.isGone === false) return known;
   const zygote =
-    known === undefined ? (inherited(order) ?? start(order)) : start(order);
+    known === undefined
+      ? (inherited(order) ?? start(order))
+      : start(order, known);
   zygotes.set(key, zygote);
   return zygote;
 }
@@ -91,18 +115,21 @@ function inherited(order: Order): Zygote | undefined {
   return isSame ? new Zygote(duplicate(ambient.forkserverFd)) : undefined;
 }
 
-function start(order: Order): Zygote {
+function start(order: Order, predecessor?: Zygote): Zygote {
+  checkReadable(entry);
   const ends = new Int32Array(2);
   check(native.socketpair(ends, true), 'open the forkserver socket');
   const client = new Fd(ends[0]!);
   const server = new Fd(ends[1]!);
   try {
+    // Before the first request, because each one needs its sender.
+    check(native.passCredentials(server.number), 'identify submitters');
     const argv = [...order.execArgv, ...zygoteFlags, entry, ...order.preload];
     const { cwd } = order;
     const env = environmentOfJob(new Map());
     // The socket becomes `zygoteRequestFd`.
     const pid = startNode(argv, { env, cwd }, [1, 2, server.number]);
-    const zygote = new Zygote(client);
+    const zygote = new Zygote(client, predecessor);
     reapAtEnd(pid);
     return zygote;
   } catch (error) {

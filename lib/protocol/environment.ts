@@ -1,4 +1,5 @@
-// The environment of a job: the environment of its submitter with revisions.
+// The environment of a job: the environment of its submitter with revisions;
+// and its working directory.
 import { invalidArgument, invalidValue } from '../errors.js';
 
 /** A string sets a variable, null unsets it. */
@@ -57,6 +58,15 @@ function checkValue(name: string, value: unknown): string | null {
     throw invalidValue(`additions.${name}`, 'free of NUL', value);
   }
   return value;
+}
+
+/** '' when it has been removed. */
+export function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch {
+    return '';
+  }
 }
 
 /** `NAME=value` strings for a job that is submitted now. */

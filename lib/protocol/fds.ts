@@ -33,10 +33,15 @@ export const reportKinds = {
   refused: 3,
   /** The zygote has threads, which a fork would lack. */
   declined: 4,
+  /** The zygote differs from the submitter in what a fork cannot change. */
+  mismatch: 5,
 } as const;
 
-/** A request is this many int32: the orphan signal, or 0. */
-export const requestInts = 1;
+/**
+ * A request is this many int32: the orphan signal, or 0; the timer slack of the
+ * submitter in nanoseconds.
+ */
+export const requestInts = 2;
 
 /** A report is this many int32: kind, value, signal. */
 export const reportInts = 3;

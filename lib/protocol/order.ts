@@ -73,6 +73,7 @@ export interface ReceivedOrder {
 }
 
 export interface Surroundings {
+  /** '' when it was removed. */
   readonly cwd: string;
   /** `NAME=value` each. */
   readonly env: readonly string[];
@@ -80,13 +81,14 @@ export interface Surroundings {
 
 /** Packed, because a forked worker mostly has this environment already. */
 export interface PackedSurroundings {
+  readonly submitter: number;
   readonly cwd: string;
   readonly env: Buffer;
 }
 
 /** Separated by NUL, which neither paths nor variables contain. */
 export function packSurroundings({ cwd, env }: Surroundings): Buffer {
-  return Buffer.concat([Buffer.from(`${cwd}\0`), packEnv(env)]);
+  return Buffer.concat([Buffer.from(`${process.pid}\0${cwd}\0`), packEnv(env)]);
 }
 
 // The token, then the length of each part; 0 for a part that is absent.
@@ -130,9 +132,11 @@ export function unpackOrder(bytes: Buffer): ReceivedOrder {
 }
 
 function unpackSurroundings(bytes: Buffer): PackedSurroundings {
-  const cwdEnd = bytes.indexOf(0);
+  const pidEnd = bytes.indexOf(0);
+  const cwdEnd = bytes.indexOf(0, pidEnd + 1);
   return {
-    cwd: bytes.toString('utf8', 0, cwdEnd),
+    submitter: Number(bytes.toString('latin1', 0, pidEnd)),
+    cwd: bytes.toString('utf8', pidEnd + 1, cwdEnd),
     env: bytes.subarray(cwdEnd + 1),
   };
 }

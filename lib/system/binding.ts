@@ -76,9 +76,9 @@ export interface Native {
 
   /**
    * Starts a program and returns its pid, or the -errno of the step that
-   * failed, exec included. env has 'NAME=value' strings. table: [death signal
-   * or 0, then pairs of source and target fd]. Every fd that is not a target is
-   * closed at exec.
+   * failed, exec included. env has 'NAME=value' strings; an empty cwd is that
+   * of this process. table: [death signal or 0, then pairs of source and target
+   * fd]. Every fd that is not a target is closed at exec.
    */
   spawn(
     file: string,
@@ -109,6 +109,11 @@ export interface Native {
    * 0: none.
    */
   setDeathSignal(signal: number, parentPid: number): number;
+  /**
+   * How late the kernel may end the waits of this thread, in nanoseconds
+   * (Linux; -ENOSYS elsewhere).
+   */
+  timerSlack(): number;
   /**
    * For a worker: when `signal` arrives and the reader of resultFd is gone, the
    * worker writes `token` to slotFd before the signal ends it. A living
@@ -141,6 +146,11 @@ export interface Native {
    * socket has no room.
    */
   sendFds(socket: number, bytes: Uint8Array, fds: Int32Array): number;
+  /**
+   * Makes the kernel add its sender to each message that arrives on this end of
+   * a socket pair (Linux; -ENOSYS elsewhere). Called before the first message.
+   */
+  passCredentials(socket: number): number;
   /**
    * Receives the next message, without waiting, and returns its length, 0 at
    * the end. Fills fds with its fds, close-on-exec, then with -1.

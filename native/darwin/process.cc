@@ -26,6 +26,8 @@ int Kill(int pid, int, int signal) {
 
 int SetDeathSignal(int, int) { return -ENOSYS; }
 
+int TimerSlack() { return -ENOSYS; }
+
 bool IsDeathSignal(const siginfo_t&, int) { return false; }
 
 }  // namespace sys

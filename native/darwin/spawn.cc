@@ -57,7 +57,7 @@ int AddFds(const Program& program, posix_spawn_file_actions_t* actions) {
 int Start(const Program& program, posix_spawnattr_t* attributes,
           posix_spawn_file_actions_t* actions) {
   int error = SetAttributes(attributes);
-  if (error == 0) {
+  if (error == 0 && *program.cwd != '\0') {
     error = posix_spawn_file_actions_addchdir_np(actions, program.cwd);
   }
   if (error == 0) error = AddFds(program, actions);

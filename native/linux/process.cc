@@ -48,6 +48,11 @@ int SetDeathSignal(int signal, int parent_pid) {
   return 0;
 }
 
+int TimerSlack() {
+  const int slack = prctl(PR_GET_TIMERSLACK);
+  return slack < 0 ? -errno : slack;
+}
+
 bool IsDeathSignal(const siginfo_t& info, int parent_pid) {
   return info.si_code == SI_USER && info.si_pid == parent_pid;
 }

@@ -86,7 +86,7 @@ int Become(const Program& program, pid_t parent) {
     const int result = SetDeathSignal(program.death_signal, parent);
     if (result < 0) return result;
   }
-  if (chdir(program.cwd) != 0) return -errno;
+  if (*program.cwd != '\0' && chdir(program.cwd) != 0) return -errno;
   const int result = ArrangeFds(program);
   if (result < 0) return result;
   SetMask(&kNoSignals, nullptr);

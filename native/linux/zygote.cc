@@ -73,8 +73,10 @@ struct Zygote::Child {
 };
 
 int Zygote::Open() {
+  int result = ReadProcessState("self", &state_);
+  if (result < 0) return result;
   int ends[2];
-  int result = SocketPair(ends, true);
+  result = SocketPair(ends, true);
   if (result < 0) return result;
   const int highest = HighestFd();
   if (highest < 0) return highest;

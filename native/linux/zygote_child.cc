@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -24,9 +27,19 @@ void SendStarted(int report, int pid) {
   if (self >= 0) close(self);
 }
 
+// The zygote replaces this spare.
+[[noreturn]] void Refuse(int report, ReportKind kind, int error) {
+  Report refused = {kind, error, 0};
+  SendFds(report, {&refused, sizeof refused, nullptr, 0});
+  _exit(0);
+}
+
 }  // namespace
 
 void Zygote::EndScout() {
+  // The pages that the check of a request touches are recorded as well.
+  Sender zygote = {getppid(), getuid(), getgid(), -1};
+  BecomeChildOf(zygote, TimerSlack());
   hot_pages_.Record();
   _exit(0);
 }
@@ -36,6 +49,42 @@ void Zygote::BecomeSpare(int zygote_pid) {
   if (SetDeathSignal(SIGKILL, zygote_pid) < 0) _exit(1);
   CloseFrom(private_from_);
   hot_pages_.Copy();
+}
+
+// The name of the submitter in /proc, "0" for none. /proc may be that of an
+// outer pid namespace, where only a pidfd shows which process it is.
+void Zygote::NameInProc(const Sender& submitter, char name[16]) const {
+  int pid = submitter.pid;
+  if (atoi(StatusField(state_, "\nPid:")) != getppid()) {
+    char file[32];
+    char text[512];
+    snprintf(file, sizeof file, "fdinfo/%d", submitter.pidfd);
+    const int result = ReadProcFile("self", file, text, sizeof text);
+    const char* line = result == 0 ? strstr(text, "\nPid:") : nullptr;
+    pid = line == nullptr ? 0 : atoi(line + 5);
+  }
+  snprintf(name, 16, "%d", pid);
+}
+
+// False when the submitter may do less than this process, or when a fork cannot
+// become like a child of the submitter. The ids of the message are compared too
+// because the sender may have started another program since, one that has the
+// rights of its file's owner.
+bool Zygote::BecomeChildOf(const Sender& submitter, int timer_slack) const {
+  char name[16];
+  NameInProc(submitter, name);
+  ProcessState state;
+  bool is_same = submitter.uid == getuid() && submitter.gid == getgid() &&
+                 ReadProcessState(name, &state) == 0 &&
+                 HasIdentityOf(state_, state, name) &&
+                 InheritFrom(state_, state, submitter.pid) == 0;
+  if (submitter.pidfd >= 0) {
+    // While the submitter is alive, no other process can have had its pid.
+    struct pollfd end = {submitter.pidfd, POLLIN, 0};
+    is_same = is_same && Poll(&end, 1, 0) == 0;
+    close(submitter.pidfd);
+  }
+  return is_same && prctl(PR_SET_TIMERSLACK, timer_slack) == 0;
 }
 
 // Waits for room in the socket: without this message, the end of the job would
@@ -55,6 +104,10 @@ size_t Zygote::TakeJob(int* fds) {
   const int length = ReceiveFds(request_fd_, &message, true);
   // 0 is the end: no submitter is left.
   if (length <= 0 || message.fd_count < kFirstOpaqueFd) _exit(0);
+  if (message.is_truncated) Refuse(received[kReportFd], kRefused, EMFILE);
+  if (!BecomeChildOf(message.sender, request.timer_slack)) {
+    Refuse(received[kReportFd], kMismatch, 0);
+  }
   // The job survives its zygote.
   prctl(PR_SET_PDEATHSIG, 0);
   close(request_fd_);

@@ -34,6 +34,7 @@ void Expect(bool holds) {
 void StartZygote(int spares) {
   int ends[2];
   Expect(sys::SocketPair(ends, true) == 0);
+  Expect(sys::PassCredentials(ends[1]) == 0);
   const int pid = fork();
   Expect(pid >= 0);
   if (pid > 0) {
@@ -104,7 +105,7 @@ sys::Report ReceiveReport(int socket) {
 void ExpectService() {
   int ends[2];
   Expect(sys::SocketPair(ends, true) == 0);
-  sys::ForkRequest request = {SIGTERM};
+  sys::ForkRequest request = {SIGTERM, sys::TimerSlack()};
   int fds[] = {ends[1], STDOUT_FILENO, STDERR_FILENO};
   for (;;) {
     const sys::Message message = {&request, sizeof request, fds, 3};
