@@ -7,7 +7,7 @@ import { slotFdsOf } from '../protocol/fds.js';
 import { workingDirectory } from '../protocol/environment.js';
 import type { Surroundings } from '../protocol/order.js';
 import { writeOrder } from '../protocol/order-file.js';
-import { check, native } from '../system/binding.js';
+import { check, errno, native } from '../system/binding.js';
 import { Fd } from '../system/fd.js';
 import { checkReadable } from '../system/readable.js';
 import { ChildWorker } from './child-worker.js';
@@ -34,6 +34,8 @@ export const spawnLauncher: Launcher = {
 // The worker requests the signal itself; see followSubmitter in child/worker.
 const noDeathSignal = 0;
 
+const isLinux = process.platform === 'linux';
+
 /** Starts a node whose fds from 1 on are `fds`, and returns its pid. */
 export function startNode(
   argv: readonly string[],
@@ -48,10 +50,12 @@ export function startNode(
     const directory = cwd === workingDirectory() ? '' : cwd;
     const table = Int32Array.of(noDeathSignal, ...pairs);
     const all = [execPath, ...argv];
-    return check(
-      native.spawn(execPath, all, env, directory, table),
-      `spawn ${execPath}`,
-    );
+    const start = (file: string): number =>
+      native.spawn(file, all, env, directory, table);
+    let result = start(execPath);
+    // An upgrade may remove the program that runs.
+    if (result === -errno.ENOENT && isLinux) result = start('/proc/self/exe');
+    return check(result, `spawn ${execPath}`);
   } finally {
     input.close();
   }

@@ -223,8 +223,8 @@ function checkRuntime(): void {
   );
 }
 
-const { EAGAIN, ECHILD, ENOSYS, EPIPE, ESRCH } = constants.errno;
-export const errno = { EAGAIN, ECHILD, ENOSYS, EPIPE, ESRCH } as const;
+const { EAGAIN, ECHILD, ENOENT, ENOSYS, EPIPE, ESRCH } = constants.errno;
+export const errno = { EAGAIN, ECHILD, ENOENT, ENOSYS, EPIPE, ESRCH } as const;
 
 export const pollEvents = { in: 1, out: 4, error: 8, hangUp: 16 } as const;
 
