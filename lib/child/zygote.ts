@@ -1,13 +1,11 @@
 // Entry of the forkserver: loads the modules that jobs will need, runs a job of
 // no effect so that V8 compiles what a job runs, then forks itself for each
 // request. Before a spare takes a job, it renews what siblings must not share.
-import { openSync, readdirSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { openSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
-import { codedError } from '../errors.js';
 import { fingerprint } from '../functions/exports.js';
 import { importModule } from '../functions/function-ref.js';
 import { environmentOfJob, workingDirectory } from '../protocol/environment.js';
@@ -41,8 +39,8 @@ import {
   setPid,
 } from './after-fork.js';
 import { reportEndings, resetInspectorSignal } from './exit-report.js';
-import { isLoaded } from './builtins.js';
 import { noteOutput, writeLastWords } from './output.js';
+import { hasHooksThread, preloadModules } from './preload.js';
 import { renewRandomness, replaceMathRandom } from './random.js';
 import { run } from './run.js';
 
@@ -113,42 +111,12 @@ function hideOwnFlags(): void {
   process.execArgv = process.execArgv.filter((flag) => !own.test(flag));
 }
 
-// An import in a fork would wait for that thread forever.
-function hasHooksThread(): boolean {
-  return isLoaded('internal/modules/esm/hooks');
-}
-
 async function load(): Promise<void> {
-  // Starts all threads of libuv's pool before they are counted. They sleep, and
-  // a fork starts new ones.
-  await stat(devNull);
-  const threadsBefore = countThreads();
   workerState.isImporting = true;
-  for (const url of preload) await importModule(url);
+  await preloadModules(preload);
   workerState.isImporting = false;
   // Loaded here for all jobs that submit jobs.
   require('../jobserver.js');
-  if (countThreads() > threadsBefore || hasHooksThread()) {
-    throw refusal('threads running, which a fork would lack');
-  }
-  // Handles of the last import are closed in the next turn of the event loop.
-  await new Promise((resolve) => setImmediate(resolve));
-  const open = process
-    .getActiveResourcesInfo()
-    .filter((kind) => kind !== 'TTYWrap' && kind !== 'PipeWrap');
-  if (open.length === 0) return;
-  throw refusal(`open handles (${open.join(', ')}), which forks would share`);
-}
-
-function countThreads(): number {
-  return readdirSync('/proc/self/task').length;
-}
-
-function refusal(what: string): Error {
-  return codedError(
-    'ERR_JOBSERVER_PRELOAD',
-    `The modules to preload (${preload.join(', ')}) have left ${what}`,
-  );
 }
 
 /** Refuses each request until no client is left. */

@@ -92,20 +92,6 @@ test('preloaded modules are loaded once, for all jobs', async () => {
   expect(await js.run(jobs.timesWarmed)).toBe(1);
 });
 
-test.each([
-  ['leaves-timer', /open handles \(Timeout\)/],
-  ['leaves-threads', /threads running/],
-  ['leaves-hooks', /threads running/],
-])('a preload that %s is refused for every job', async (name, message) => {
-  const js = openJobserver({ context, slots: 1, preload: [preload(name)] });
-  for (let i = 0; i < 2; i++) {
-    await expect(js.run(jobs.countCalls)).rejects.toMatchObject({
-      code: 'ERR_JOBSERVER_PRELOAD',
-      message: expect.stringMatching(message) as string,
-    });
-  }
-});
-
 test('every job fails with the error that a preload throws', async () => {
   const js = openJobserver({ context, slots: 1, preload: [preload('throws')] });
   await expect(js.run(jobs.countCalls)).rejects.toThrow('not today');

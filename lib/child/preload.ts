@@ -1,0 +1,135 @@
+// Imports the modules of `preload` in the zygote, one after another. A module
+// may leave work that ends soon, which is waited for. It must not leave a
+// thread, which a fork would lack, or a handle, which all forks would share.
+import { readdirSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { devNull } from 'node:os';
+import { clearInterval, setInterval } from 'node:timers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { codedError } from '../errors.js';
+import { importModule } from '../functions/function-ref.js';
+import { shortUrl } from '../functions/url.js';
+import { isLoaded } from './builtins.js';
+
+// Time is counted in turns of the event loop, so that a module that computes, or
+// a process that is stopped, does not reach a limit by that.
+const tickMs = 50;
+
+interface Limits {
+  /** For the import to settle. */
+  readonly importMs: number;
+  /** For what the module leaves to end. */
+  readonly restMs: number;
+}
+
+const defaultLimits: Limits = { importMs: 60_000, restMs: 5_000 };
+
+/**
+ * Rejects with what a module throws, and with ERR_JOBSERVER_PRELOAD for the
+ * first module that never settles or that leaves a thread or a handle.
+ */
+export async function preloadModules(
+  urls: readonly string[],
+  limits = defaultLimits,
+): Promise<void> {
+  // Starts all threads of libuv's pool before threads are counted. They sleep,
+  // and a fork starts new ones.
+  await stat(devNull);
+  for (const url of urls) {
+    const reason = await preloadModule(url, limits);
+    if (reason === undefined) continue;
+    throw codedError(
+      'ERR_JOBSERVER_PRELOAD',
+      `The preloaded module ${shortUrl(url)} ${reason}`,
+    );
+  }
+}
+
+// An import in a fork would wait for that thread forever.
+export function hasHooksThread(): boolean {
+  return isLoaded('internal/modules/esm/hooks');
+}
+
+/** Returns why the module cannot be preloaded, if so. */
+async function preloadModule(
+  url: string,
+  { importMs, restMs }: Limits,
+): Promise<string | undefined> {
+  const before = countThreads();
+  const end = await unlessLoopEnds(importModule(url), importMs);
+  if (end === 'empty' || end === 'late') {
+    const why =
+      end === 'late'
+        ? `has not settled within ${importMs / 1000} s`
+        : 'never settles, because nothing is left that could settle it';
+    return (
+      `waits at its top level for a promise that ${why}. Wait for it in the ` +
+      'function of the job'
+    );
+  }
+  if (hasHooksThread()) {
+    return (
+      'has registered module hooks that run in a thread, which a fork would ' +
+      'lack. Use module.registerHooks()'
+    );
+  }
+  const others = takeBeforeExitListeners();
+  const rest = await unlessLoopEnds(new Promise(() => undefined), restMs);
+  for (const listener of others) process.on('beforeExit', listener);
+  const handles = openHandles();
+  if (rest === 'late' || handles.length > 0) {
+    const list = handles.join(', ') || 'of a native addon';
+    return `has left open handles (${list}), which forks would share`;
+  }
+  for (let ms = 0; countThreads() > before && ms < restMs; ms += tickMs) {
+    await sleep(tickMs);
+  }
+  if (countThreads() <= before) return undefined;
+  return 'has left threads running, which a fork would lack';
+}
+
+/**
+ * Settles as `work`, unless the event loop becomes empty before that, or has
+ * not within `ms`. An error that the module throws in a callback rejects.
+ */
+function unlessLoopEnds(work: Promise<unknown>, ms: number): Promise<unknown> {
+  let stop: () => void;
+  const end = new Promise((resolve, reject) => {
+    const onEmpty = (): void => {
+      resolve('empty');
+    };
+    const onError = (error: unknown): void => {
+      // A handler of the module decides what the error means.
+      if (process.listenerCount('uncaughtException') === 1) reject(error);
+    };
+    let passedMs = 0;
+    const timer = setInterval(() => {
+      passedMs += tickMs;
+      if (passedMs >= ms) resolve('late');
+    }, tickMs).unref();
+    process.on('beforeExit', onEmpty).on('uncaughtException', onError);
+    stop = () => {
+      clearInterval(timer);
+      process.off('beforeExit', onEmpty).off('uncaughtException', onError);
+    };
+  });
+  return Promise.race([work, end]).finally(() => {
+    stop();
+  });
+}
+
+/** The zygote does not exit, although its loop is empty for a moment. */
+function takeBeforeExitListeners(): NodeJS.BeforeExitListener[] {
+  const listeners = process.rawListeners('beforeExit');
+  process.removeAllListeners('beforeExit');
+  return listeners as NodeJS.BeforeExitListener[];
+}
+
+function openHandles(): string[] {
+  const kinds = process.getActiveResourcesInfo();
+  return kinds.filter((kind) => kind !== 'TTYWrap' && kind !== 'PipeWrap');
+}
+
+function countThreads(): number {
+  return readdirSync('/proc/self/task').length;
+}

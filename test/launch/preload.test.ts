@@ -1,0 +1,196 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import * as jobs from '../fixtures/forkserver-jobs.js';
+import { checkSlots, openJobserver } from '../helpers/jobserver.js';
+import { runNode } from '../helpers/program.js';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'jobserver-'));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+checkSlots();
+
+function write(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+/** Runs a job after the module of this text was preloaded. */
+async function preloaded(text: string): Promise<number | undefined> {
+  const preload = [write('module.mjs', text)];
+  const js = openJobserver({ context: 'forkserver', slots: 1, preload });
+  return js.run(jobs.timesWarmed);
+}
+
+/** The message with which every job is refused. */
+async function refusal(...preload: string[]): Promise<string> {
+  const js = openJobserver({ context: 'forkserver', slots: 1, preload });
+  const errors: Error[] = [];
+  for (let i = 0; i < 2; i++) {
+    errors.push((await js.run(jobs.timesWarmed).catch(Object)) as Error);
+  }
+  expect(errors[0]).toMatchObject({ code: 'ERR_JOBSERVER_PRELOAD' });
+  expect(errors[1]).toEqual(errors[0]);
+  return errors[0]!.message;
+}
+
+test.each([
+  ['a file', `import { stat } from 'node:fs'; stat('/', warm);`],
+  [
+    'a file handle',
+    `import { open } from 'node:fs/promises';
+     void open('/').then((file) => file.close()).then(warm);`,
+  ],
+  ['a name', `import { lookup } from 'node:dns'; lookup('127.0.0.1', warm);`],
+  ['zlib', `import { gzip } from 'node:zlib'; gzip('a'.repeat(1e6), warm);`],
+  [
+    'crypto',
+    `import { pbkdf2 } from 'node:crypto';
+     pbkdf2('a', 'b', 100_000, 32, 'sha512', warm);`,
+  ],
+  [
+    'random bytes',
+    `import { randomBytes } from 'node:crypto'; randomBytes(1e6, warm);`,
+  ],
+  ['a timer', `setTimeout(warm, 100);`],
+  [
+    'WebAssembly',
+    `const bytes = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0);
+     void WebAssembly.compile(bytes).then(warm);`,
+  ],
+  [
+    'a program',
+    `import { execFile } from 'node:child_process';
+     execFile(process.execPath, ['--version'], warm);`,
+  ],
+  [
+    'a thread that ends',
+    `import { Worker } from 'node:worker_threads';
+     new Worker('', { eval: true }).on('exit', warm);`,
+  ],
+])('what a preloaded module began is awaited: %s', async (_, text) => {
+  const warm = 'function warm() { globalThis.warmed = 1; }';
+  expect(await preloaded(`${text}\n${warm}`)).toBe(1);
+});
+
+test('the end of the event loop is not the end of the zygote', async () => {
+  const value = await preloaded(
+    `process.on('beforeExit', () => process.exit(3)); globalThis.warmed = 1;`,
+  );
+  expect(value).toBe(1);
+});
+
+test('output that a preloaded module began is written', async () => {
+  const preload = write(
+    'prints.mjs',
+    `process.stdout.write('x'.repeat(200_000));`,
+  );
+  const program = resolve('test', 'fixtures', 'preload-program.mjs');
+  const child = spawn(process.execPath, [program, preload], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exit = once(child, 'exit');
+  // More than the pipe holds stays in the zygote until it is read here.
+  await sleep(500);
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text) => (output += text));
+  expect(await exit).toEqual([0, null]);
+  expect(output).toMatch(/^x{200000}done\n$/);
+});
+
+// Keeps each of these open.
+const kept = {
+  Timeout: `setInterval(() => undefined, 1000);`,
+  TCPServerWrap: `
+    import { createServer } from 'node:net';
+    createServer().listen(0);`,
+  FSEvent: `
+    import { watch } from 'node:fs';
+    watch('/');`,
+  ProcessWrap: `
+    import { spawn } from 'node:child_process';
+    const child = spawn('sleep', ['60'], { stdio: 'ignore' });
+    process.on('exit', () => child.kill());`,
+};
+
+// At once, because the zygote waits for seconds whether they end.
+test('a preloaded module that keeps a handle is refused', async () => {
+  const messages = await Promise.all(
+    Object.entries(kept).map(([kind, text]) =>
+      refusal(write(`${kind}.mjs`, text)),
+    ),
+  );
+  for (const [i, kind] of Object.keys(kept).entries()) {
+    expect(messages[i]).toContain(`${kind}.mjs has left open handles`);
+    expect(messages[i]!.replace(`${kind}.mjs`, '')).toContain(kind);
+  }
+});
+
+const named = `
+  import { readdirSync, writeFileSync } from 'node:fs';
+  import { Worker } from 'node:worker_threads';
+  const tasks = () => readdirSync('/proc/self/task');
+  const before = tasks();
+  const worker = new Worker('setInterval(() => undefined, 1000)', { eval: true });
+  await new Promise((resolve) => worker.once('online', resolve));
+  worker.unref();
+  const task = tasks().find((id) => !before.includes(id));
+  writeFileSync('/proc/self/task/' + task + '/comm', 'a-pool');
+`;
+
+test('the refusal names the module that left a thread', async () => {
+  write('culprit.mjs', named);
+  const outer = write('outer.mjs', `import './culprit.mjs';`);
+  const innocent = write('innocent.mjs', 'globalThis.warmed = 1;');
+  const message = await refusal(innocent, outer, innocent);
+  expect(message).toContain('outer.mjs has left threads running');
+  expect(message).not.toContain('innocent');
+});
+
+test('a preload of module hooks that run in a thread is refused', async () => {
+  const hooks = resolve('test', 'fixtures', 'hooks', 'register.mjs');
+  expect(await refusal(hooks)).toContain('module hooks that run in a thread');
+});
+
+test('a preloaded module that can never settle is refused', async () => {
+  const never = 'await new Promise(() => undefined);';
+  const message = await refusal(write('never.mjs', never));
+  expect(message).toMatch(
+    /never\.mjs waits at its top level .* nothing is left/,
+  );
+});
+
+test('a preloaded module that does not settle is refused in time', async () => {
+  const text = `
+    setInterval(() => undefined, 1000);
+    await new Promise(() => undefined);
+  `;
+  const url = JSON.stringify(write('never.mjs', text));
+  const path = JSON.stringify(resolve('dist', 'child', 'preload.js'));
+  const { stdout } = await runNode([
+    '-e',
+    `const { preloadModules } = require(${path});
+     preloadModules([${url}], { importMs: 200, restMs: 200 }).catch((error) => {
+       console.log(error.code, error.message);
+       process.exit();
+     });`,
+  ]);
+  expect(stdout).toMatch(
+    /^ERR_JOBSERVER_PRELOAD .*never\.mjs waits .* within 0\.2 s/,
+  );
+});
+
+test.each([
+  ['a callback', `setTimeout(() => { throw new RangeError('late'); }, 50);`],
+  ['a rejection', `void Promise.reject(new RangeError('late'));`],
+])('jobs fail with what %s of a preloaded module throws', async (_, text) => {
+  await expect(preloaded(text)).rejects.toThrow(new RangeError('late'));
+});
