@@ -1,7 +1,7 @@
 // Imports the modules of `preload` in the zygote, one after another. A module
 // may leave work that ends soon, which is waited for. It must not leave a
 // thread, which a fork would lack, or a handle, which all forks would share.
-import { readdirSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { devNull } from 'node:os';
 import { clearInterval, setInterval } from 'node:timers';
@@ -55,7 +55,7 @@ async function preloadModule(
   url: string,
   { importMs, restMs }: Limits,
 ): Promise<string | undefined> {
-  const before = countThreads();
+  const before = threads();
   const end = await unlessLoopEnds(importModule(url), importMs);
   if (end === 'empty' || end === 'late') {
     const why =
@@ -77,15 +77,13 @@ async function preloadModule(
   const rest = await unlessLoopEnds(new Promise(() => undefined), restMs);
   for (const listener of others) process.on('beforeExit', listener);
   const handles = openHandles();
-  if (rest === 'late' || handles.length > 0) {
-    const list = handles.join(', ') || 'of a native addon';
-    return `has left open handles (${list}), which forks would share`;
-  }
-  for (let ms = 0; countThreads() > before && ms < restMs; ms += tickMs) {
+  if (rest === 'late' || handles.length > 0) return whyHandles(handles);
+  let left = newThreads(before);
+  for (let ms = 0; left.length > 0 && ms < restMs; ms += tickMs) {
     await sleep(tickMs);
+    left = newThreads(before);
   }
-  if (countThreads() <= before) return undefined;
-  return 'has left threads running, which a fork would lack';
+  return left.length > 0 ? whyThreads(left) : undefined;
 }
 
 /**
@@ -125,11 +123,57 @@ function takeBeforeExitListeners(): NodeJS.BeforeExitListener[] {
   return listeners as NodeJS.BeforeExitListener[];
 }
 
+/** The kinds of handles and requests, except for those of standard streams. */
 function openHandles(): string[] {
   const kinds = process.getActiveResourcesInfo();
-  return kinds.filter((kind) => kind !== 'TTYWrap' && kind !== 'PipeWrap');
+  const internals = process as unknown as {
+    _getActiveHandles(): { _handle?: { fd?: number } | null }[];
+  };
+  for (const { _handle } of internals._getActiveHandles()) {
+    const fd = _handle?.fd ?? -1;
+    if (fd < 0 || fd > 2) continue;
+    const { name } = _handle!.constructor;
+    const i = kinds.findIndex((kind) => kind.startsWith(name));
+    if (i >= 0) kinds.splice(i, 1);
+  }
+  return kinds;
 }
 
-function countThreads(): number {
-  return readdirSync('/proc/self/task').length;
+function whyHandles(kinds: readonly string[]): string {
+  const list = [...new Set(kinds)].join(', ') || 'of a native addon';
+  return (
+    `has left open handles (${list}), which forks would share. Close them in ` +
+    'the module, or open them in the function of the job'
+  );
+}
+
+function whyThreads(names: readonly string[]): string {
+  const named = [...new Set(names)].filter((name) => name !== '').join(', ');
+  return (
+    `has left threads running (${names.length}` +
+    `${named === '' ? '' : `: ${named}`}), which a fork would lack. Start ` +
+    'them in the function of the job, or leave the module out of preload'
+  );
+}
+
+function threads(): string[] {
+  return readdirSync('/proc/self/task');
+}
+
+/** The names of the threads that were not there before; '' for no name. */
+function newThreads(before: readonly string[]): string[] {
+  const known = new Set(before);
+  const inherited = nameOfThread(String(process.pid));
+  return threads()
+    .filter((thread) => !known.has(thread))
+    .map(nameOfThread)
+    .map((name) => (name === inherited ? '' : name));
+}
+
+function nameOfThread(thread: string): string {
+  try {
+    return readFileSync(`/proc/self/task/${thread}/comm`, 'utf8').trim();
+  } catch {
+    return ''; // It has ended meanwhile.
+  }
 }

@@ -112,6 +112,15 @@ const kept = {
   TCPServerWrap: `
     import { createServer } from 'node:net';
     createServer().listen(0);`,
+  PipeWrap: `
+    import { connect, createServer } from 'node:net';
+    import { dirname, join } from 'node:path';
+    import { fileURLToPath } from 'node:url';
+    const path = join(dirname(fileURLToPath(import.meta.url)), 'socket');
+    const server = createServer((socket) => socket.resume()).unref();
+    await new Promise((resolve) => {
+      server.listen(path, () => connect(path, resolve).unref());
+    });`,
   FSEvent: `
     import { watch } from 'node:fs';
     watch('/');`,
@@ -146,12 +155,12 @@ const named = `
   writeFileSync('/proc/self/task/' + task + '/comm', 'a-pool');
 `;
 
-test('the refusal names the module that left a thread', async () => {
+test('the refusal names the module and the thread that it left', async () => {
   write('culprit.mjs', named);
   const outer = write('outer.mjs', `import './culprit.mjs';`);
   const innocent = write('innocent.mjs', 'globalThis.warmed = 1;');
   const message = await refusal(innocent, outer, innocent);
-  expect(message).toContain('outer.mjs has left threads running');
+  expect(message).toContain('outer.mjs has left threads running (1: a-pool)');
   expect(message).not.toContain('innocent');
 });
 
