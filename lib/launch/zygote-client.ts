@@ -2,7 +2,11 @@
 // and how a request reaches it.
 import { join } from 'node:path';
 import { outOfRange } from '../errors.js';
-import { environmentOfJob } from '../protocol/environment.js';
+import {
+  environmentOfJob,
+  environmentToStart,
+  startupVariablesOf,
+} from '../protocol/environment.js';
 import type { Order } from '../protocol/order.js';
 import { workerState } from '../protocol/worker-state.js';
 import {
@@ -81,13 +85,19 @@ export class Zygote {
 
 const zygotes = new Map<string, Zygote>();
 
+// In a job, those of its zygote, which has loaded this module.
+const ownVariables = JSON.stringify(
+  startupVariablesOf(environmentOfJob(new Map())),
+);
+
 /** Orders of equal key share a zygote. */
-export function keyOf(order: Order): string {
+export function keyOf({ execArgv, preload, env }: Order): string {
   const { JOBSERVER_SPARES: spares = '' } = process.env;
   if (!/^\d{0,4}$/.test(spares)) {
     throw outOfRange('JOBSERVER_SPARES', 'an integer from 0 to 9999', spares);
   }
-  return JSON.stringify([order.execArgv, order.preload, spares]);
+  const variables = startupVariablesOf(env);
+  return JSON.stringify([execArgv, preload, variables, spares]);
 }
 
 /** Why jobs with this key have to be spawned, if they have to. */
@@ -106,11 +116,13 @@ export function zygoteFor(order: Order, key: string): Zygote {
   return zygote;
 }
 
-/** In a job: the zygote that forked it, if that has loaded the same modules. */
+/** In a job: the zygote that forked it, if another would be the same. */
 function inherited(order: Order): Zygote | undefined {
   const { ambient } = workerState;
   if (ambient === undefined || ambient.forkserverFd < 0) return undefined;
-  const isSame = ambient.preload.join('\n') === order.preload.join('\n');
+  const isSame =
+    ambient.preload.join('\n') === order.preload.join('\n') &&
+    JSON.stringify(startupVariablesOf(order.env)) === ownVariables;
   // A duplicate, because several keys may share the connection of the job.
   return isSame ? new Zygote(duplicate(ambient.forkserverFd)) : undefined;
 }
@@ -126,7 +138,7 @@ function start(order: Order, predecessor?: Zygote): Zygote {
     check(native.passCredentials(server.number), 'identify submitters');
     const argv = [...order.execArgv, ...zygoteFlags, entry, ...order.preload];
     const { cwd } = order;
-    const env = environmentOfJob(new Map());
+    const env = environmentToStart(order.env);
     // The socket becomes `zygoteRequestFd`.
     const pid = startNode(argv, { env, cwd }, [1, 2, server.number]);
     const zygote = new Zygote(client, predecessor);

@@ -91,3 +91,27 @@ function shareLatest(list: readonly string[]): readonly string[] {
   if (!isSame) latest = list;
   return latest;
 }
+
+// Node, its libraries and the dynamic linker read them once, when a process
+// starts, so a fork cannot follow a change of them.
+const startup =
+  /^(NODE_(COMPILE_CACHE|DEBUG|DEBUG_NATIVE|EXTRA_CA_CERTS|ICU_DATA|NO_WARNINGS|OPTIONS|PATH|PENDING_DEPRECATION|PRESERVE_SYMLINKS|REDIRECT_WARNINGS|USE_ENV_PROXY|USE_SYSTEM_CA|V8_COVERAGE)|OPENSSL_CONF|GLIBC_TUNABLES|LD_\w+|MALLOC_\w+)=/;
+
+const startupVariables = new WeakMap<readonly string[], readonly string[]>();
+
+/** Those of `env` that take effect only in a process that starts with them. */
+export function startupVariablesOf(env: readonly string[]): readonly string[] {
+  let found = startupVariables.get(env);
+  if (found === undefined) {
+    found = env.filter((variable) => startup.test(variable)).sort();
+    startupVariables.set(env, found);
+  }
+  return found;
+}
+
+/** This environment, but with the startup variables of `env`. */
+export function environmentToStart(env: readonly string[]): readonly string[] {
+  const own = environmentOfJob(new Map());
+  const others = own.filter((variable) => !startup.test(variable));
+  return [...others, ...startupVariablesOf(env)];
+}
