@@ -97,18 +97,31 @@ export function parseExportName(
       `Expected \`${argument}\` to name a module, but Node has no ${url}`,
     );
   }
-  if (url.startsWith('file:')) {
-    const file = fileOf(url);
-    if (file === undefined) throw malformed();
-    if (!isFile(file)) {
-      throw codedTypeError(
-        'ERR_JOBSERVER_FUNCTION',
-        `Expected \`${argument}\` to name a module, but there is no file ` +
-          `${file}`,
-      );
-    }
+  if (!url.startsWith('file:')) return { url, path };
+  const file = fileOf(url);
+  if (file === undefined) throw malformed();
+  const source = sourceFiles(file).find(isFile);
+  if (source === file) return { url, path };
+  if (source === undefined) {
+    throw codedTypeError(
+      'ERR_JOBSERVER_FUNCTION',
+      `Expected \`${argument}\` to name a module, but there is no file ` +
+        `${file}`,
+    );
   }
-  return { url, path };
+  const { pathname } = pathToFileURL(source);
+  return { url: Object.assign(new URL(url), { pathname }).href, path };
+}
+
+// TypeScript names a module by the file that it compiles to. Loaders that run
+// TypeScript find the source by that name.
+function sourceFiles(file: string): string[] {
+  const match = /^(.*)\.(js|mjs|cjs|jsx)$/s.exec(file);
+  if (match === null) return [file];
+  const [, stem, extension] = match as unknown as [string, string, string];
+  const typed = { js: ['ts', 'tsx'], mjs: ['mts'], cjs: ['cts'], jsx: ['tsx'] };
+  const others = typed[extension as keyof typeof typed];
+  return [file, ...others.map((other) => `${stem}.${other}`)];
 }
 
 /** The path of a file: URL; undefined when the URL has none. */

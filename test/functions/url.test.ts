@@ -83,6 +83,23 @@ describe('a URL or string', () => {
     },
   );
 
+  test.each([
+    ['tasks.js', 'tasks.ts'],
+    ['view.js', 'view.tsx'],
+    ['view.jsx', 'view.tsx'],
+    ['tasks.mjs', 'tasks.mts'],
+    ['tasks.cjs', 'tasks.cts'],
+    ['both.js', 'both.js'],
+  ])('that names %s means %s where only that exists', (name, file) => {
+    write('both.ts', '');
+    write(file, '');
+    const url = pathToFileURL(join(path(), name)).href;
+    const found = pathToFileURL(join(path(), file)).href;
+    expect(nameFunction(`${url}#f`, 'fn')).toMatchObject({ url: found });
+    const query = nameFunction(`${url}?version=1#f`, 'fn');
+    expect(query).toMatchObject({ url: `${found}?version=1` });
+  });
+
   test('that names a builtin is checked by the parent', () => {
     expect(() => nameFunction('node:zlib#nope', 'fn')).toThrow(
       expect.objectContaining(refusal('node:zlib exports no function nope')),

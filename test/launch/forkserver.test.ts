@@ -143,19 +143,25 @@ test('no zygote and no job survives a killed parent', async () => {
 // Module hooks may run in a thread, which a fork does not have: an import in
 // the fork would wait for that thread forever.
 test('jobs are spawned when module hooks run in a thread', async () => {
-  const { code, stdout } = await runHooked();
+  const { code, stdout } = await runHooked('program');
   expect(stdout).toBe('5 5 5 JOBSERVER_NO_FORKSERVER\n');
   expect(code).toBe(0);
 });
 
 test('a job that is killed before it starts is not started again', async () => {
-  const { stdout } = await runHooked('kill');
+  const { stdout } = await runHooked('program', 'kill');
   expect(stdout).toBe('ERR_JOBSERVER_LOST_RESULT SIGKILL\n');
 });
 
-function runHooked(...args: string[]): Promise<Ended> {
+test('the name of a compiled module finds its source under a loader', async () => {
+  writeFileSync(join(folder, 'tasks.ts'), 'export const five = () => 5;');
+  const { stdout } = await runHooked('typescript-program', folder);
+  expect(stdout).toBe('5\n');
+});
+
+function runHooked(program: string, ...args: string[]): Promise<Ended> {
   const file = (name: string): string =>
     resolve('test', 'fixtures', 'hooks', `${name}.mjs`);
   const register = pathToFileURL(file('register')).href;
-  return runNode(['--import', register, file('program'), ...args]);
+  return runNode(['--import', register, file(program), ...args]);
 }
