@@ -18,6 +18,7 @@ import {
   type Target,
   checkArgs,
   encodeCall,
+  startOf,
   targetOf,
 } from './job/encode-call.js';
 import type { Future } from './job/future.js';
@@ -35,6 +36,7 @@ import {
   only,
   spread,
 } from './map/input.js';
+import { contextOf } from './launch/launchers.js';
 import { type MapPlan, mapAsync, mapSync } from './map/map.js';
 import { type EnvAdditions, revise } from './protocol/environment.js';
 import type { InheritedSlots } from './protocol/fds.js';
@@ -173,9 +175,13 @@ export class Jobserver implements Disposable, AsyncDisposable {
     trace('Jobserver with %s slots', this.slots ?? 'an unknown number of');
   }
 
-  /** How the processes of its jobs start. */
+  /**
+   * How the processes of its jobs start. 'spawn' instead of 'forkserver' where
+   * the forkserver cannot start, in some cases only once a job has shown that;
+   * the warning JOBSERVER_NO_FORKSERVER says why.
+   */
   get context(): Context {
-    return this.#controls.context;
+    return contextOf(startOf(this.#controls));
   }
 
   /** The number of slots; undefined when GNU Make owns the pool. */
@@ -353,7 +359,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
     fn: Callable<A, unknown>,
     ...args: A
   ): Jobserver {
-    const target = targetOf(fn, this.context);
+    const target = targetOf(fn, this.#controls.context);
     return this.#derive({ preexec: { target, args } });
   }
 
@@ -496,7 +502,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
 
   #target(fn: unknown): Target {
     checkNotImporting();
-    return targetOf(fn, this.context);
+    return targetOf(fn, this.#controls.context);
   }
 
   #plan(call: Call, signal: AbortSignal | undefined): Plan {

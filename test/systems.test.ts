@@ -61,6 +61,15 @@ describe('jobs run on a kernel', () => {
     'without pidfd_open, where all jobs are spawned',
     async () => {
       expect(await runWithout(['pidfd_open'])).toContain(warning);
+      const library = JSON.stringify(resolve('dist', 'index.js'));
+      const node = [
+        process.execPath,
+        '-p',
+        `new (require(${library}).Jobserver)().context`,
+      ];
+      const number = String(syscalls.pidfd_open);
+      const { stdout } = await runProgram(without, [number, '--', ...node]);
+      expect(stdout).toBe('spawn\n');
     },
   );
 

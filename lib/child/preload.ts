@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { codedError } from '../errors.js';
 import { importModule } from '../functions/function-ref.js';
 import { shortUrl } from '../functions/url.js';
-import { isLoaded } from './builtins.js';
+import { hasHooksThread } from '../system/builtins.js';
 
 // Time is counted in turns of the event loop, so that a module that computes, or
 // a process that is stopped, does not reach a limit by that.
@@ -43,11 +43,6 @@ export async function preloadModules(
       `The preloaded module ${shortUrl(url)} ${reason}`,
     );
   }
-}
-
-// An import in a fork would wait for that thread forever.
-export function hasHooksThread(): boolean {
-  return isLoaded('internal/modules/esm/hooks');
 }
 
 /** Returns why the module cannot be preloaded, if so. */

@@ -5,7 +5,7 @@
 // xoshiro128** 1.1 by D. Blackman and S. Vigna (https://prng.di.unimi.it); its
 // numbers have 53 bits.
 import { closeSync, openSync, readSync } from 'node:fs';
-import { isLoaded } from './builtins.js';
+import { isLoaded } from '../system/builtins.js';
 
 const state = new Uint32Array(4);
 let isSeeded = false;

@@ -30,6 +30,7 @@ import {
 import { readOrder, writeOrder } from '../protocol/order-file.js';
 import { workerState } from '../protocol/worker-state.js';
 import { native, pollEvents } from '../system/binding.js';
+import { hasHooksThread } from '../system/builtins.js';
 import { encode, encodeThrown } from '../wire/value.js';
 import {
   changeDirectory,
@@ -40,7 +41,7 @@ import {
 } from './after-fork.js';
 import { reportEndings, resetInspectorSignal } from './exit-report.js';
 import { noteOutput, writeLastWords } from './output.js';
-import { hasHooksThread, preloadModules } from './preload.js';
+import { preloadModules } from './preload.js';
 import { renewRandomness, replaceMathRandom } from './random.js';
 import { run } from './run.js';
 
@@ -65,6 +66,7 @@ async function main(): Promise<void> {
   noteOutput();
   replaceMathRandom();
   workerState.isWorker = true;
+  // An import in a fork would wait for that thread forever.
   if (hasHooksThread()) {
     answerAll(() => reportKinds.declined);
     return;

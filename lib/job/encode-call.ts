@@ -8,6 +8,7 @@ import {
   nameFunction,
 } from '../functions/function-ref.js';
 import { workerExecArgv } from '../launch/exec-argv.js';
+import type { JobStart } from '../launch/launchers.js';
 import { environmentOfJob, workingDirectory } from '../protocol/environment.js';
 import {
   type Callee,
@@ -68,19 +69,21 @@ export function encodeCall(
   controls: Controls,
   slots: SlotPipe,
 ): Order {
-  const { context, preload, orphanSignal, env } = controls;
   const encoded =
-    context === 'fork'
+    controls.context === 'fork'
       ? { body: [], local: localCall(call, controls), slotPipes: [slots] }
       : { ...encodeBody(call, controls, slots), local: undefined };
+  const { orphanSignal } = controls;
+  return { ...encoded, ...startOf(controls), cwd: workingDirectory(), orphanSignal };
+}
+
+/** How the process of a job that is submitted now would start. */
+export function startOf({ context, preload, env }: Controls): JobStart {
   return {
-    ...encoded,
     context,
     env: environmentOfJob(env),
-    cwd: workingDirectory(),
     execArgv: workerExecArgv(process.execArgv),
     preload,
-    orphanSignal,
   };
 }
 

@@ -14,6 +14,7 @@ import { deadlineAfter, remaining } from '../system/deadline.js';
 import { Fd } from '../system/fd.js';
 import { isFatal, signalName } from '../system/signals.js';
 import type { Worker } from './launcher.js';
+import { hooksInThread } from './obstacle.js';
 import { type Zygote, patienceMs } from './zygote-client.js';
 
 export class ForkedWorker implements Worker {
@@ -103,9 +104,7 @@ export class ForkedWorker implements Worker {
       const refusal = systemError(-value, 'fork');
       this.#ending = { pid: 0, exitCode: null, signal: null, refusal };
     } else if (kind === reportKinds.declined) {
-      this.#zygote.obstacle =
-        'module hooks (--import, --loader) run in a thread, which a fork ' +
-        'lacks; hooks made by module.registerHooks need no thread';
+      this.#zygote.obstacle = hooksInThread;
       this.#zygote.abandon();
       this.#isAlone = true;
     } else if (kind === reportKinds.mismatch) {

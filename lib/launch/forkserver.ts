@@ -9,13 +9,14 @@ import { writeOrder } from '../protocol/order-file.js';
 import { workerState } from '../protocol/worker-state.js';
 import { ForkedWorker } from './forked-worker.js';
 import type { Launcher, Worker } from './launcher.js';
+import { obstacleTo } from './obstacle.js';
 import { spawnLauncher } from './spawn.js';
-import { type Zygote, keyOf, obstacleOf, zygoteFor } from './zygote-client.js';
+import { type Zygote, keyOf, zygoteFor } from './zygote-client.js';
 
 export const forkserverLauncher: Launcher = {
   launch(order, resultWriter, token) {
     const key = keyOf(order);
-    const obstacle = obstacleTo(key);
+    const obstacle = obstacleTo(order, key);
     if (obstacle !== undefined) {
       warn(obstacle);
       return spawnLauncher.launch(order, resultWriter, token);
@@ -84,23 +85,6 @@ function surroundingsOf({ cwd, env }: Order): Buffer {
   const part = packSurroundings({ cwd, env });
   packed.set(env, { pid, cwd, part });
   return part;
-}
-
-/** Why jobs for the zygote of this key have to be spawned instead. */
-function obstacleTo(key: string): string | undefined {
-  return hasPidfds() ? obstacleOf(key) : 'this kernel has no pidfd_open';
-}
-
-let pidfds: boolean | undefined;
-
-/** Jobs are children of the zygote: a submitter watches them by pidfds. */
-function hasPidfds(): boolean {
-  if (pidfds === undefined) {
-    const fd = native.exitFd(process.pid);
-    pidfds = fd >= 0;
-    if (pidfds) native.close(fd);
-  }
-  return pidfds;
 }
 
 let hasWarned = false;

@@ -90,14 +90,20 @@ const ownVariables = JSON.stringify(
   startupVariablesOf(environmentOfJob(new Map())),
 );
 
+/** What decides which zygote a job needs. */
+export type ZygoteStart = Pick<Order, 'execArgv' | 'preload' | 'env'>;
+
 /** Orders of equal key share a zygote. */
-export function keyOf({ execArgv, preload, env }: Order): string {
+export function keyOf({ execArgv, preload, env }: ZygoteStart): string {
   const { JOBSERVER_SPARES: spares = '' } = process.env;
-  if (!/^\d{0,4}$/.test(spares)) {
-    throw outOfRange('JOBSERVER_SPARES', 'an integer from 0 to 9999', spares);
-  }
   const variables = startupVariablesOf(env);
   return JSON.stringify([execArgv, preload, variables, spares]);
+}
+
+function checkSpares(): void {
+  const { JOBSERVER_SPARES: spares = '' } = process.env;
+  if (/^\d{0,4}$/.test(spares)) return;
+  throw outOfRange('JOBSERVER_SPARES', 'an integer from 0 to 9999', spares);
 }
 
 /** Why jobs with this key have to be spawned, if they have to. */
@@ -128,6 +134,7 @@ function inherited(order: Order): Zygote | undefined {
 }
 
 function start(order: Order, predecessor?: Zygote): Zygote {
+  checkSpares();
   checkReadable(entry);
   const ends = new Int32Array(2);
   check(native.socketpair(ends, true), 'open the forkserver socket');

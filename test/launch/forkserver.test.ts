@@ -144,13 +144,36 @@ test('no zygote and no job survives a killed parent', async () => {
 // the fork would wait for that thread forever.
 test('jobs are spawned when module hooks run in a thread', async () => {
   const { code, stdout } = await runHooked('program');
-  expect(stdout).toBe('5 5 5 JOBSERVER_NO_FORKSERVER\n');
+  expect(stdout).toBe('spawn spawn 5 5 5 JOBSERVER_NO_FORKSERVER\n');
   expect(code).toBe(0);
 });
 
+// A zygote of these jobs would have such a thread, and this process has none.
+const hooks = (name: string): string =>
+  pathToFileURL(resolve('test', 'fixtures', 'hooks', `${name}.mjs`)).href;
+const hooking = { NODE_OPTIONS: `--import ${hooks('register')}` };
+
+test('jobs are spawned when the hooks of a zygote run in a thread', async () => {
+  const js = openJobserver({ context, slots: 1 });
+  const hooked = js.reviseEnv(hooking);
+  expect(hooked.context).toBe('forkserver');
+  expect(await hooked.run(`${hooks('jobs')}#hooked`)).toBe(5);
+  expect(await hooked.run(`${hooks('jobs')}#context`)).toBe('spawn');
+  expect(hooked.context).toBe('spawn');
+  expect(js.context).toBe('forkserver');
+  expect(await js.run(jobs.parentPid)).not.toBe(process.pid);
+});
+
 test('a job that is killed before it starts is not started again', async () => {
-  const { stdout } = await runHooked('program', 'kill');
-  expect(stdout).toBe('ERR_JOBSERVER_LOST_RESULT SIGKILL\n');
+  const hooked = openJobserver({ context, slots: 1 }).reviseEnv(hooking);
+  // Not the options of another test, whose zygote has already declined.
+  const fresh = hooked.reviseEnv({ NODE_PATH: folder });
+  const future = await fresh.submit(`${hooks('jobs')}#forever`);
+  future.kill('SIGKILL');
+  await expect(future.result()).rejects.toMatchObject({
+    code: 'ERR_JOBSERVER_LOST_RESULT',
+    signal: 'SIGKILL',
+  });
 });
 
 test('the name of a compiled module finds its source under a loader', async () => {
@@ -160,8 +183,6 @@ test('the name of a compiled module finds its source under a loader', async () =
 });
 
 function runHooked(program: string, ...args: string[]): Promise<Ended> {
-  const file = (name: string): string =>
-    resolve('test', 'fixtures', 'hooks', `${name}.mjs`);
-  const register = pathToFileURL(file('register')).href;
-  return runNode(['--import', register, file(program), ...args]);
+  const file = resolve('test', 'fixtures', 'hooks', `${program}.mjs`);
+  return runNode(['--import', hooks('register'), file, ...args]);
 }
