@@ -1,6 +1,6 @@
 // Jobs run on systems that lack some features.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { runProgram } from './helpers/program.js';
@@ -21,6 +21,10 @@ const syscalls = {
   memfd_create: process.arch === 'x64' ? 319 : 279,
 };
 const unshare = ['--user', '--map-root-user', '--pid', '--fork'];
+const canMount =
+  isLinux &&
+  spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt'])
+    .status === 0;
 const canUnshare =
   isLinux && spawnSync('unshare', [...unshare, 'true']).status === 0;
 
@@ -76,6 +80,46 @@ describe('jobs run on a kernel', () => {
   testIf(isLinux)('without any of these system calls', async () => {
     const all = Object.keys(syscalls) as (keyof typeof syscalls)[];
     expect(await runWithout(all)).toContain(warning);
+  });
+});
+
+describe('jobs run', () => {
+  const commands = printed.join('');
+  const runSmoke = (file: string, args: string[], env = process.env) =>
+    runProgram(file, args, { env });
+
+  test('without any environment variable', async () => {
+    const ended = await runSmoke(process.execPath, [program], {});
+    expect(ended).toMatchObject({ code: 0, stdout: commands, stderr: '' });
+  });
+
+  testIf(isLinux)('after the program of node has been removed', async () => {
+    const node = join(folder, 'node');
+    copyFileSync(process.execPath, node);
+    const code = `fs.rmSync(process.execPath); import(${JSON.stringify(program)})`;
+    const ended = await runSmoke(node, ['-e', code]);
+    expect(ended).toMatchObject({ code: 0, stdout: commands, stderr: '' });
+  });
+
+  /** Runs the program in a mount namespace after these commands. */
+  const runMounted = (...mounts: string[]) =>
+    runSmoke('unshare', [
+      ...['--mount', 'sh', '-ec', `${mounts.join('; ')}; exec "$@"`, 'sh'],
+      ...[process.execPath, program],
+    ]);
+
+  testIf(canMount)('where no temporary file can be written', async () => {
+    const ended = await runMounted(
+      'mount -t tmpfs -o ro none /tmp',
+      'mount -t tmpfs -o ro none /dev/shm',
+    );
+    expect(ended).toMatchObject({ code: 0, stdout: commands, stderr: '' });
+  });
+
+  testIf(canMount)('without /proc, where all are spawned', async () => {
+    const ended = await runMounted('mount -t tmpfs none /proc');
+    expect(ended).toMatchObject({ code: 0, stdout: commands });
+    expect(ended.stderr).toContain(warning);
   });
 });
 

@@ -74,7 +74,12 @@ export function encodeCall(
       ? { body: [], local: localCall(call, controls), slotPipes: [slots] }
       : { ...encodeBody(call, controls, slots), local: undefined };
   const { orphanSignal } = controls;
-  return { ...encoded, ...startOf(controls), cwd: workingDirectory(), orphanSignal };
+  return {
+    ...encoded,
+    ...startOf(controls),
+    cwd: workingDirectory(),
+    orphanSignal,
+  };
 }
 
 /** How the process of a job that is submitted now would start. */
