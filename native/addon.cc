@@ -27,6 +27,11 @@ int SocketPair(const Args& args) {
   return sys::SocketPair(args.IntsAt(0, 2).data, args.Bool(1));
 }
 
+int Open(const Args& args) {
+  const Strings path(args, 0);
+  return path.error() < 0 ? path.error() : sys::Open(path.first(), args.Int(1));
+}
+
 int Duplicate(const Args& args) { return sys::Duplicate(args.Int(0)); }
 
 int Close(const Args& args) { return sys::Close(args.Int(0)); }
@@ -234,6 +239,7 @@ void Export(Napi::Object exports, const char* name) {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<Pipe>(exports, "pipe");
   Export<SocketPair>(exports, "socketpair");
+  Export<Open>(exports, "open");
   Export<Duplicate>(exports, "dup");
   Export<Close>(exports, "close");
   Export<SetCloseOnExec>(exports, "setCloseOnExec");

@@ -21,6 +21,7 @@ namespace sys {
 int Pipe(int ends[2]);
 // With packets, the type is SOCK_SEQPACKET, which macOS lacks.
 int SocketPair(int ends[2], bool packets);
+int Open(const char* path, int flags);
 // The new fd is 3 or above, so that it is not taken for a standard fd.
 int Duplicate(int fd);
 int Close(int fd);

@@ -1,5 +1,5 @@
 // What a forked process changes so that it behaves like a new process.
-import { openSync, readlinkSync } from 'node:fs';
+import { constants, readlinkSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { takeCoverage } from 'node:v8';
 import { native } from '../system/binding.js';
@@ -43,7 +43,7 @@ function exitCovered(code: number): never {
 /** Replaces standard input, which only the parent may read. */
 export function dropInput(): void {
   native.close(0);
-  openSync(devNull, 'r'); // Gets the lowest free number, which is 0.
+  native.open(devNull, constants.O_RDONLY); // Gets the lowest free number, which is 0.
   native.setCloseOnExec(0, false);
 }
 

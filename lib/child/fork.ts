@@ -3,12 +3,12 @@
 // would run twice. So the job is one synchronous call, made inside the launch,
 // and the process ends after it.
 import { EventEmitter } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { constants } from 'node:fs';
 import { devNull } from 'node:os';
 import type { LocalCall, Order, Surroundings } from '../protocol/order.js';
 import { workingDirectory } from '../protocol/environment.js';
 import { workerState } from '../protocol/worker-state.js';
-import { closeInherited } from '../system/fd.js';
+import { closeInherited, openFile } from '../system/fd.js';
 import { selector } from '../system/selector.js';
 import { encode, encodeThrown } from '../wire/value.js';
 import {
@@ -47,14 +47,14 @@ const emptyCall: LocalCall = {
  * compiles it in each fork, which takes longer than a small job.
  */
 export function rehearse(): void {
-  const sink = openSync(devNull, 'w');
-  const answer = new Answer(sink);
+  const sink = openFile(devNull, constants.O_WRONLY);
+  const answer = new Answer(sink.number);
   new EventEmitter().on('exit', emptyCall.fn).removeAllListeners('exit');
   changeEnvironment(new Map(), []);
   followSubmitter(0, answer);
   answer.send('value', encode(call(emptyCall), 'result'));
   answer.isOrphan();
-  closeSync(sink);
+  sink.close();
 }
 
 export function runInFork(

@@ -1,7 +1,7 @@
 // Entry of the forkserver: loads the modules that jobs will need, runs a job of
 // no effect so that V8 compiles what a job runs, then forks itself for each
 // request. Before a spare takes a job, it renews what siblings must not share.
-import { openSync } from 'node:fs';
+import { constants } from 'node:fs';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -29,7 +29,7 @@ import {
 } from '../protocol/order.js';
 import { readOrder, writeOrder } from '../protocol/order-file.js';
 import { workerState } from '../protocol/worker-state.js';
-import { native, pollEvents } from '../system/binding.js';
+import { check, native, pollEvents } from '../system/binding.js';
 import { hasHooksThread } from '../system/builtins.js';
 import { encode, encodeThrown } from '../wire/value.js';
 import {
@@ -55,7 +55,7 @@ const warmUpRuns = 30;
 const preload = process.argv.slice(2);
 const environment = new Map(Object.entries(process.env));
 const packedEnvironment = packEnv(environmentOfJob(new Map()));
-const sink = openSync(devNull, 'w');
+const sink = check(native.open(devNull, constants.O_WRONLY), `open ${devNull}`);
 
 void main();
 

@@ -1,6 +1,6 @@
 // The spawn context: a new node for each job. Its input is the null device, and
 // it finds its other descriptors at fixed numbers.
-import { openSync } from 'node:fs';
+import { constants } from 'node:fs';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
 import { slotFdsOf } from '../protocol/fds.js';
@@ -8,7 +8,7 @@ import { workingDirectory } from '../protocol/environment.js';
 import type { Surroundings } from '../protocol/order.js';
 import { writeOrder } from '../protocol/order-file.js';
 import { check, errno, native } from '../system/binding.js';
-import { Fd } from '../system/fd.js';
+import { openFile } from '../system/fd.js';
 import { checkReadable } from '../system/readable.js';
 import { ChildWorker } from './child-worker.js';
 import type { Launcher } from './launcher.js';
@@ -42,7 +42,7 @@ export function startNode(
   { env, cwd }: Surroundings,
   fds: readonly number[],
 ): number {
-  const input = new Fd(openSync(devNull, 'r'));
+  const input = openFile(devNull, constants.O_RDONLY);
   try {
     const pairs = [input.number, ...fds].flatMap((fd, target) => [fd, target]);
     const { execPath } = process;

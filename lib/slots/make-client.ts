@@ -6,14 +6,13 @@
 import {
   constants,
   fstatSync,
-  openSync,
   readFileSync,
   readdirSync,
   readlinkSync,
 } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
 import { check, native } from '../system/binding.js';
-import { Fd, type Pipe, openPipe } from '../system/fd.js';
+import { Fd, type Pipe, openFile, openPipe } from '../system/fd.js';
 import { parseMakeflags } from './make-flags.js';
 
 const { O_NOCTTY, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
@@ -119,10 +118,10 @@ function openEnds(
   writerPath: string,
   checkReader?: (reader: number) => void,
 ): Pipe {
-  const reader = new Fd(openSync(readerPath, O_RDONLY | O_NONBLOCK | O_NOCTTY));
+  const reader = openFile(readerPath, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   try {
     checkReader?.(reader.number);
-    const writer = new Fd(openSync(writerPath, O_WRONLY | O_NOCTTY));
+    const writer = openFile(writerPath, O_WRONLY | O_NOCTTY);
     return { reader, writer };
   } catch (error) {
     reader.close();

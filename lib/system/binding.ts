@@ -26,6 +26,12 @@ export interface Native {
    * (Linux).
    */
   socketpair(ends: Int32Array, packets: boolean): number;
+  /**
+   * Opens a file close-on-exec. Not by `openSync` of Node: at the end of a
+   * worker thread, Node closes each number that `openSync` has returned and
+   * `closeSync` has not closed, whatever is open under that number by then.
+   */
+  open(path: string, flags: number): number;
   /** A close-on-exec duplicate at 3 or above. */
   dup(fd: number): number;
   close(fd: number): number;

@@ -39,6 +39,11 @@ export function closeInherited(but: number): void {
   for (const fd of ownFds) if (fd.number !== but) fd.close();
 }
 
+/** `flags`: as those of open(2); the Fd is close-on-exec. */
+export function openFile(path: string, flags: number): Fd {
+  return new Fd(check(native.open(path, flags), `open ${path}`));
+}
+
 /** An owner of a duplicate; `fd` is borrowed. */
 export function duplicate(fd: number): Fd {
   return new Fd(check(native.dup(fd), 'duplicate an fd'));

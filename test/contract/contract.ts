@@ -33,6 +33,7 @@ import { slotContract } from './slots.js';
 import { slotTimeoutContract } from './slot-timeouts.js';
 import { submitArgumentContract } from './submit-arguments.js';
 import { terminalContract } from './terminal.js';
+import { threadContract } from './threads.js';
 import { waitingContract } from './waiting.js';
 
 type Contract = (context: Context) => void;
@@ -80,6 +81,10 @@ export function contract(context: Context): void {
       describe(title, () => {
         for (const part of parts) part(context);
       });
+    }
+    // The fork context is not possible in a worker thread.
+    if (context !== 'fork') {
+      describe('worker threads', () => threadContract(context));
     }
     if (hasEventLoop(context)) {
       describe('nesting', () => nestingContract(context, waitingJobs));

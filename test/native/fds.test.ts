@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { constants, readFileSync } from 'node:fs';
 import { native } from '../../dist/system/binding.js';
 import {
   close,
@@ -21,6 +21,24 @@ function hasCloseOnExec(fd: number): boolean {
   );
   return (parseInt(flags![1]!, 8) & 0o2000000) !== 0;
 }
+
+describe('open', () => {
+  closeAndCheckLeaks();
+
+  withProc('opens a file close-on-exec, with the flags given', () => {
+    const fd = own(native.open('/dev/zero', constants.O_RDONLY));
+    expect(hasCloseOnExec(fd)).toBe(true);
+    expect(native.read(fd, new Uint8Array(1), 0, 1)).toBe(1);
+    expect(write(fd, 'x')).toBe(-errno.EBADF);
+  });
+
+  test.each([
+    ['/dev/null/none', -errno.ENOTDIR],
+    ['/dev/null\0', -errno.EINVAL],
+  ])('returns the error of opening %j', (path, error) => {
+    expect(native.open(path, constants.O_RDONLY)).toBe(error);
+  });
+});
 
 describe('a pipe', () => {
   closeAndCheckLeaks();
