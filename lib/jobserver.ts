@@ -69,6 +69,13 @@ export interface JobserverOptions {
    */
   preload?: Iterable<string | URL> | undefined;
   /**
+   * Milliseconds that the forkserver lives on after this Jobserver is closed,
+   * for the next one with the same `preload`; 0 or more, Infinity: until this
+   * process ends. Default 5000. It ends with this process in any case, and
+   * keeps no process alive. The other contexts ignore it.
+   */
+  forkserverKeepAlive?: number | undefined;
+  /**
    * The signal that a job gets when the process that submitted it dies (Linux).
    * Default 'SIGTERM'; null lets the job continue.
    */

@@ -13,6 +13,7 @@
 
 #include "args.h"
 #include "fork.h"
+#include "instance.h"
 #include "passing.h"
 #include "posix.h"
 #include "strings.h"
@@ -91,6 +92,7 @@ int SelectorRemove(const Args& args) {
 }
 
 int SelectorWait(const Args& args) {
+  sys::ReapLeft();
   const Ints ready = args.IntsAt(1, 1);
   return sys::SelectorWait(args.Int(0), ready.data, ready.count,
                            args.Double(2));
@@ -237,6 +239,7 @@ void Export(Napi::Object exports, const char* name) {
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  StartInstance(env);
   Export<Pipe>(exports, "pipe");
   Export<SocketPair>(exports, "socketpair");
   Export<Open>(exports, "open");
@@ -272,6 +275,9 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<PassCredentials>(exports, "passCredentials");
   Export<Fork>(exports, "fork");
   Export<AwaitQuiet>(exports, "awaitQuiet");
+  Export<HoldZygote>(exports, "holdZygote");
+  Export<ShareZygote>(exports, "shareZygote");
+  Export<ReleaseZygote>(exports, "releaseZygote");
   Export<ServeForks>(exports, "serveForks");
   Export<GetPid>(exports, "getpid");
   Export<ExitNow>(exports, "exitNow");

@@ -8,10 +8,13 @@
       "fds.cc",
       "passing.cc",
       "guard.cc",
+      "holdings.cc",
+      "instance.cc",
       "poll.cc",
       "reap.cc",
       "temporary_file.cc",
-      "zygote_loop.cc"
+      "zygote_loop.cc",
+      "zygote_table.cc"
     ],
     "defines": [ "NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS" ],
     # With 64-bit offsets fcntl is called fcntl64, which musl does not have.
@@ -47,7 +50,10 @@
         ],
         "ldflags": [
           "-Wl,--gc-sections", "-Wl,--as-needed",
-          "-Wl,-z,relro,-z,now", "-Wl,-z,noexecstack"
+          "-Wl,-z,relro,-z,now", "-Wl,-z,noexecstack",
+          # A child that outlives the last thread with the addon is reaped by
+          # the next one, from a list in static memory.
+          "-Wl,-z,nodelete"
         ],
         "conditions": [
           # Other code for atomics needs __getauxval, which musl does not have.

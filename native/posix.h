@@ -83,6 +83,9 @@ struct Status {
 int WaitPid(int pid, Status* status);
 // Blocks until the child has ended, and reaps it without its status.
 void AwaitEnd(int pid);
+// Takes over the duty to reap a child, which ReapLeft does once it has ended.
+void LeaveChild(int pid);
+void ReapLeft();
 // An fd that becomes readable when the process has ended.
 int ExitFd(int pid);
 // Uses exit_fd where the kernel can, and pid otherwise or when exit_fd is -1.

@@ -1,11 +1,25 @@
 // Reaps one child, named by its pid. To wait for any child would reap those of
 // the host program too.
 #include <errno.h>
+#include <pthread.h>
 #include <sys/wait.h>
 
 #include "posix.h"
 
 namespace sys {
+namespace {
+
+struct Left {
+  int pid;
+  Left* next;
+};
+
+// Guards the list. Its head is read without the lock as well, because the list
+// is almost always empty.
+pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+Left* left = nullptr;
+
+}  // namespace
 
 int WaitPid(int pid, Status* status) {
   // 0 and below mean a process group, or any child.
@@ -24,6 +38,28 @@ int WaitPid(int pid, Status* status) {
 
 void AwaitEnd(int pid) {
   while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) continue;
+}
+
+void LeaveChild(int pid) {
+  pthread_mutex_lock(&mutex);
+  __atomic_store_n(&left, new Left{pid, left}, __ATOMIC_RELAXED);
+  pthread_mutex_unlock(&mutex);
+}
+
+void ReapLeft() {
+  if (__atomic_load_n(&left, __ATOMIC_RELAXED) == nullptr) return;
+  pthread_mutex_lock(&mutex);
+  for (Left** at = &left; *at != nullptr;) {
+    Status status = {};
+    Left* child = *at;
+    if (WaitPid(child->pid, &status) == 0) {
+      at = &child->next;
+    } else {
+      __atomic_store_n(at, child->next, __ATOMIC_RELAXED);
+      delete child;
+    }
+  }
+  pthread_mutex_unlock(&mutex);
 }
 
 }  // namespace sys

@@ -7,7 +7,7 @@ import {
   checkForkable,
   defaultContext,
 } from '../context.js';
-import { invalidArgument } from '../errors.js';
+import { invalidArgument, outOfRange } from '../errors.js';
 import { type FunctionRef, nameFunction } from '../functions/function-ref.js';
 import { isUrl, parseExportName } from '../functions/url.js';
 import type { EnvRevision } from '../protocol/environment.js';
@@ -26,6 +26,8 @@ export interface Controls {
   readonly context: Context;
   /** URLs of modules. */
   readonly preload: readonly string[];
+  /** Milliseconds. */
+  readonly forkserverKeepAlive: number;
   /** A signal number; 0: none. */
   readonly orphanSignal: number;
   readonly env: EnvRevision;
@@ -39,6 +41,7 @@ export function initialControls(options: {
   readonly context?: Context | undefined;
   readonly orphanSignal?: Signal | null | undefined;
   readonly preload?: Iterable<string | URL> | undefined;
+  readonly forkserverKeepAlive?: number | undefined;
 }): Controls {
   const { orphanSignal = 'SIGTERM', preload } = options;
   const { ambient } = workerState;
@@ -50,12 +53,24 @@ export function initialControls(options: {
     context,
     preload:
       preload === undefined ? (ambient?.preload ?? []) : moduleUrls(preload),
+    forkserverKeepAlive: checkKeepAlive(options.forkserverKeepAlive),
     orphanSignal:
       orphanSignal === null ? 0 : signalNumber(orphanSignal, 'orphanSignal'),
     env: new Map(),
     preexec: undefined,
     gate: admitAlways,
   };
+}
+
+const defaultKeepAliveMs = 5000;
+
+function checkKeepAlive(ms: unknown = defaultKeepAliveMs): number {
+  const name = 'forkserverKeepAlive';
+  if (typeof ms !== 'number') {
+    throw invalidArgument(name, 'a number of milliseconds', ms);
+  }
+  if (!(ms >= 0)) throw outOfRange(name, 'non-negative', ms);
+  return ms;
 }
 
 function moduleUrls(preload: unknown): string[] {
@@ -79,6 +94,7 @@ function moduleUrls(preload: unknown): string[] {
 export interface SentControls {
   readonly context: Context;
   readonly preload: readonly string[];
+  readonly forkserverKeepAlive: number;
   readonly orphanSignal: number;
   readonly env: readonly (readonly [string, string | null])[];
   readonly preexec: FunctionRef | undefined;
@@ -94,14 +110,12 @@ export function sendControls(
   controls: Controls,
   attachments: Attachments,
 ): SentControls {
-  const { context, preload, orphanSignal, env, preexec, gate } = controls;
+  const { preexec, gate, env, ...plain } = controls;
   const { imports } = attachments;
   const ref = preexec && referenceOf(preexec.target, 'preexec');
   const attach = (fn: FunctionRef): number => imports.push(fn) - 1;
   return {
-    context,
-    preload,
-    orphanSignal,
+    ...plain,
     env: [...env],
     preexec: ref,
     preexecArgs: encode(
@@ -111,7 +125,8 @@ export function sendControls(
     ),
     gate:
       gate === admitAlways ? -1 : attach(nameFunction(gate, 'the sleep gate')),
-    localPreexec: ref !== undefined && context === 'fork' ? attach(ref) : -1,
+    localPreexec:
+      ref !== undefined && plain.context === 'fork' ? attach(ref) : -1,
   };
 }
 
@@ -125,6 +140,7 @@ export function receiveControls(
   return {
     context: sent.context,
     preload: sent.preload,
+    forkserverKeepAlive: sent.forkserverKeepAlive,
     orphanSignal: sent.orphanSignal,
     env: new Map(sent.env),
     preexec: sent.preexec && { target: local ?? sent.preexec, args },

@@ -73,12 +73,12 @@ export function encodeCall(
     controls.context === 'fork'
       ? { body: [], local: localCall(call, controls), slotPipes: [slots] }
       : { ...encodeBody(call, controls, slots), local: undefined };
-  const { orphanSignal } = controls;
   return {
     ...encoded,
     ...startOf(controls),
     cwd: workingDirectory(),
-    orphanSignal,
+    keepAlive: controls.forkserverKeepAlive,
+    orphanSignal: controls.orphanSignal,
   };
 }
 

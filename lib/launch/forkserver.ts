@@ -56,7 +56,7 @@ function request(
     const fds = packRequest(reporter.number, {
       order: orderFile,
       result: resultWriter,
-      zygote: zygote.client.number,
+      zygote: zygote.client,
       slots: slotFdsOf(order.slotPipes),
     });
     zygote.send(order.orphanSignal, fds);

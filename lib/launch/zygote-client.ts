@@ -1,6 +1,7 @@
 // The zygotes of this process: which one serves an order, how it is started,
 // and how a request reaches it.
 import { join } from 'node:path';
+import { clearTimeout, setTimeout } from 'node:timers';
 import { outOfRange } from '../errors.js';
 import {
   environmentOfJob,
@@ -9,6 +10,7 @@ import {
 } from '../protocol/environment.js';
 import type { Order } from '../protocol/order.js';
 import { workerState } from '../protocol/worker-state.js';
+import type { SlotPipe } from '../slots/slot-pipe.js';
 import {
   check,
   errno,
@@ -16,7 +18,11 @@ import {
   pollEvents,
   systemError,
 } from '../system/binding.js';
-import { deadlineAfter, remaining } from '../system/deadline.js';
+import {
+  deadlineAfter,
+  longestTimerMs,
+  remaining,
+} from '../system/deadline.js';
 import { Fd, duplicate } from '../system/fd.js';
 import { checkReadable } from '../system/readable.js';
 import { selector } from '../system/selector.js';
@@ -27,9 +33,14 @@ const entry = join(__dirname, '..', 'child', 'zygote.js');
 /** A zygote silent for this long will not respond. */
 export const patienceMs = 10_000;
 
-/** A connection to a zygote. The zygote ends with its last connection. */
+/**
+ * A zygote that this copy of the module holds. Other threads and other copies
+ * may hold it too; see native/zygote_table.h.
+ */
 export class Zygote {
-  readonly client: Fd;
+  /** The socket to the zygote; borrowed. */
+  readonly client: number;
+  /** Released: the next request goes to another zygote. */
   isGone = false;
   /** Why jobs with its key have to be spawned. */
   obstacle: string | undefined;
@@ -37,10 +48,30 @@ export class Zygote {
   hasServed = false;
   /** How many zygotes with its key, the last ones, refused their first job. */
   #misfits: number;
+  /** Open pools that have sent a job to it. */
+  #users = 0;
+  readonly #known = new WeakSet<SlotPipe>();
+  #timer: NodeJS.Timeout | undefined;
 
-  constructor(client: Fd, predecessor?: Zygote) {
-    this.client = client.keepInForks();
+  constructor(client: number, pid: number, predecessor?: Zygote) {
+    this.client = client;
     this.#misfits = predecessor?.hasServed === false ? predecessor.#misfits : 0;
+    if (pid > 0) this.#watchEnd(pid);
+  }
+
+  /** Keeps the zygote for `keepAlive` ms after the pool of the order closes. */
+  serve({ slotPipes, keepAlive }: Order): void {
+    const pool = slotPipes[0]!;
+    if (this.#known.has(pool)) return;
+    this.#known.add(pool);
+    this.#users += 1;
+    clearTimeout(this.#timer);
+    pool.closeWith({
+      close: () => {
+        this.#users -= 1;
+        if (this.#users === 0) this.#releaseAfter(keepAlive);
+      },
+    });
   }
 
   send(orphanSignal: number, fds: readonly number[]): void {
@@ -49,14 +80,14 @@ export class Zygote {
     const table = Int32Array.from(fds);
     const deadline = deadlineAfter(patienceMs);
     for (;;) {
-      const result = native.sendFds(this.client.number, bytes, table);
+      const result = native.sendFds(this.client, bytes, table);
       if (result !== -errno.EAGAIN) {
         if (result < 0) this.abandon();
         check(result, 'ask the forkserver');
         return;
       }
       // The socket is full of requests that the zygote has not taken.
-      const pollFd = Int32Array.of(this.client.number, pollEvents.out);
+      const pollFd = Int32Array.of(this.client, pollEvents.out);
       const ready = native.poll(pollFd, 1, remaining(deadline));
       if (ready === 0) throw systemError(result, 'ask the forkserver');
     }
@@ -76,10 +107,34 @@ export class Zygote {
       'it cannot see that its jobs would have no more rights than this process';
   }
 
-  /** The next request goes to another zygote. */
+  /** No thread sends another request to it. */
   abandon(): void {
+    this.#release(true);
+  }
+
+  #releaseAfter(ms: number): void {
+    if (this.isGone || ms > longestTimerMs) return;
+    this.#timer = setTimeout(() => {
+      this.#release(false);
+    }, ms).unref();
+  }
+
+  #release(isDead: boolean): void {
+    if (this.isGone) return;
     this.isGone = true;
-    this.client.close();
+    clearTimeout(this.#timer);
+    native.releaseZygote(this.client, isDead);
+  }
+
+  /** Does not keep the loop alive. Any turn of the selector reaps the zygote. */
+  #watchEnd(pid: number): void {
+    const exit = new Fd(Math.max(-1, native.exitFd(pid)));
+    const isWatched = selector.tryAdd(exit.number, () => {
+      this.abandon();
+      selector.remove(exit.number);
+      exit.close();
+    });
+    if (!isWatched) exit.close();
   }
 }
 
@@ -113,27 +168,52 @@ export function obstacleOf(key: string): string | undefined {
 
 export function zygoteFor(order: Order, key: string): Zygote {
   const known = zygotes.get(key);
-  if (known?.isGone === false) return known;
-  const zygote =
-    known === undefined
-      ? (inherited(order) ?? start(order))
-      : start(order, known);
+  if (known?.isGone === false) {
+    known.serve(order);
+    return known;
+  }
+  const open = (): [socket: Fd, pid: number] =>
+    (known === undefined ? inherited(order) : undefined) ?? start(order);
+  const zygote = hold(key, open, known);
   zygotes.set(key, zygote);
+  zygote.serve(order);
   return zygote;
 }
 
+/** A zygote that other threads and copies may find from now on. */
+function hold(
+  key: string,
+  open: () => [socket: Fd, pid: number],
+  predecessor: Zygote | undefined,
+): Zygote {
+  // A copy of the package in another folder may have another version.
+  const ownKey = `${entry} ${key}`;
+  const link = new Int32Array(2);
+  const result = native.holdZygote(ownKey, link);
+  if (result === -errno.ENOENT) {
+    const [socket, pid] = open();
+    link.set([socket.disown(), pid]);
+    check(native.shareZygote(ownKey, link), 'share the forkserver');
+  } else {
+    check(result, 'find the forkserver');
+  }
+  return new Zygote(link[0]!, link[1]!, predecessor);
+}
+
 /** In a job: the zygote that forked it, if another would be the same. */
-function inherited(order: Order): Zygote | undefined {
+function inherited(order: Order): [socket: Fd, pid: number] | undefined {
   const { ambient } = workerState;
   if (ambient === undefined || ambient.forkserverFd < 0) return undefined;
   const isSame =
     ambient.preload.join('\n') === order.preload.join('\n') &&
     JSON.stringify(startupVariablesOf(order.env)) === ownVariables;
   // A duplicate, because several keys may share the connection of the job.
-  return isSame ? new Zygote(duplicate(ambient.forkserverFd)) : undefined;
+  return isSame ? [duplicate(ambient.forkserverFd), notMyChild] : undefined;
 }
 
-function start(order: Order, predecessor?: Zygote): Zygote {
+const notMyChild = 0;
+
+function start(order: Order): [socket: Fd, pid: number] {
   checkSpares();
   checkReadable(entry);
   const ends = new Int32Array(2);
@@ -147,28 +227,13 @@ function start(order: Order, predecessor?: Zygote): Zygote {
     const { cwd } = order;
     const env = environmentToStart(order.env);
     // The socket becomes `zygoteRequestFd`.
-    const pid = startNode(argv, { env, cwd }, [1, 2, server.number]);
-    const zygote = new Zygote(client, predecessor);
-    reapAtEnd(pid);
-    return zygote;
+    return [client, startNode(argv, { env, cwd }, [1, 2, server.number])];
   } catch (error) {
     client.close();
     throw error;
   } finally {
     server.close();
   }
-}
-
-/** Does not keep the loop alive: the zygote waits for this process to end. */
-function reapAtEnd(pid: number): void {
-  const exit = new Fd(Math.max(-1, native.exitFd(pid)));
-  const isWatched = selector.tryAdd(exit.number, () => {
-    if (native.waitpid(pid, new Int32Array(2)) === 0) return;
-    selector.remove(exit.number);
-    exit.close();
-  });
-  // Without descriptors it stays a zombie until this process ends.
-  if (!isWatched) exit.close();
 }
 
 // Only the forking thread lives on in a fork, so V8 must not need another one.

@@ -17,6 +17,8 @@ export interface Order extends Surroundings {
   readonly execArgv: readonly string[];
   /** URLs of the modules that a zygote has loaded. */
   readonly preload: readonly string[];
+  /** Milliseconds that the zygote outlives the pool of this order. */
+  readonly keepAlive: number;
   /** Number of the signal that ends an orphan; 0 lets it run on. */
   readonly orphanSignal: number;
   /** Slot pipes that the worker inherits; it runs in a slot of the first. */

@@ -50,13 +50,16 @@ export class Token {
   }
 }
 
+interface Closeable {
+  close(): void;
+}
+
 /** A slot in addition to those of the pipe, which only this process may use. */
-export interface OwnSlot {
+export interface OwnSlot extends Closeable {
   /** Readable while it is free or the pipe has a token; -1 in a fork. */
   readonly ready: number;
   tryTake(): boolean;
   give(): void;
-  close(): void;
 }
 
 export class SlotPipe {
@@ -66,6 +69,8 @@ export class SlotPipe {
   /** Undefined where the creator of the pipe did not say. */
   readonly count: number | undefined;
   readonly #byte = new Uint8Array(1);
+  /** Closed together with the pipe. */
+  readonly #parts: Closeable[];
   #taken = 0;
   #isClosed = false;
 
@@ -97,7 +102,9 @@ export class SlotPipe {
     this.#writer = writer.keepInForks();
     this.count = count;
     this.#ownSlot = ownSlot;
-    finalizer.register(this, { reader, writer, ownSlot }, this);
+    this.#parts = [reader, writer];
+    if (ownSlot !== undefined) this.#parts.unshift(ownSlot);
+    finalizer.register(this, this.#parts, this);
   }
 
   /** Borrowed: readable while a slot is free for this process. */
@@ -137,6 +144,15 @@ export class SlotPipe {
     this.#closeWhenIdle();
   }
 
+  /**
+   * Closes `part` together with the pipe, also when the pipe is collected. The
+   * part must not refer to the pipe.
+   */
+  closeWith(part: Closeable): void {
+    if (this.reader < 0) part.close();
+    else this.#parts.push(part);
+  }
+
   #give(byte: number): void {
     this.#byte[0] = byte;
     check(native.write(this.writer, this.#byte, 0, 1), 'write slot pipe');
@@ -153,19 +169,13 @@ export class SlotPipe {
   #closeWhenIdle(): void {
     if (!this.#isClosed || this.#taken > 0) return;
     finalizer.unregister(this);
-    this.#ownSlot?.close();
-    this.#reader.close();
-    this.#writer.close();
+    closeAll(this.#parts);
   }
 }
 
 // Closes the pipe of a Jobserver that is collected without having been closed.
-const finalizer = new FinalizationRegistry<{
-  reader: Fd;
-  writer: Fd;
-  ownSlot: OwnSlot | undefined;
-}>(({ reader, writer, ownSlot }) => {
-  ownSlot?.close();
-  reader.close();
-  writer.close();
-});
+const finalizer = new FinalizationRegistry(closeAll);
+
+function closeAll(parts: Closeable[]): void {
+  for (const part of parts.splice(0)) part.close();
+}

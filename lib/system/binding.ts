@@ -162,6 +162,24 @@ export interface Native {
    * the end. Fills fds with its fds, close-on-exec, then with -1.
    */
   receiveFds(socket: number, bytes: Uint8Array, fds: Int32Array): number;
+  /**
+   * Holds the zygote of this key that another thread, or another copy of this
+   * module, has shared; -ENOENT when there is none. Fills [socket, pid]. The
+   * socket is borrowed until `releaseZygote`.
+   */
+  holdZygote(key: string, link: Int32Array): number;
+  /**
+   * Takes over [socket, pid] of a zygote, shares and holds it. pid 0: not a
+   * child of this process. When another thread was faster, `link` becomes that
+   * of the other thread, and the zygote of this thread ends.
+   */
+  shareZygote(key: string, link: Int32Array): number;
+  /**
+   * Ends a hold, as does the end of its thread. The last one closes the socket,
+   * and any `selectorWait` reaps the zygote when it has ended. isDead: no
+   * thread is to hold this zygote from now on.
+   */
+  releaseZygote(socket: number, isDead: boolean): number;
   /** The pid of this process. In a fork, process.pid is still the parent's. */
   getpid(): number;
   /**

@@ -45,8 +45,8 @@ export interface Timer {
   cancel(): void;
 }
 
-// The HTML standard makes longer timers fire at once, and so does Node.
-const longestTimerMs = 2 ** 31 - 1;
+/** The HTML standard makes longer timers fire at once, and so does Node. */
+export const longestTimerMs = 2 ** 31 - 1;
 
 /**
  * Calls back once the deadline has passed; `never` sets no timer. Node runs

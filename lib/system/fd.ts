@@ -20,11 +20,15 @@ export class Fd {
 
   /** May be called twice. */
   close(): void {
-    if (this.#number < 0) return;
+    if (this.#number >= 0) native.close(this.disown());
+  }
+
+  /** The number, whose owner is the caller from now on. */
+  disown(): number {
     const number = this.#number;
     this.#number = -1;
     ownFds.delete(this);
-    native.close(number);
+    return number;
   }
 
   /** For a descriptor that forks share with their parent. */

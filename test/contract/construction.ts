@@ -31,6 +31,8 @@ const invalid: readonly [name: string, code: string, values: unknown[]][] = [
   ['orphanSignal', 'ERR_UNKNOWN_SIGNAL', ['SIGNOPE', 'sigterm', '']],
   ['orphanSignal', 'ERR_INVALID_ARG_TYPE', [true, {}, 15n]],
   ['orphanSignal', 'ERR_OUT_OF_RANGE', [-1, 1.5, 65, NaN]],
+  ['forkserverKeepAlive', 'ERR_INVALID_ARG_TYPE', ['5', 5n, {}, null, true]],
+  ['forkserverKeepAlive', 'ERR_OUT_OF_RANGE', [-1, -0.1, -Infinity, NaN]],
   ['preload', 'ERR_INVALID_ARG_TYPE', ['node:fs', 5, {}, null, true]],
   ['preload[1]', 'ERR_INVALID_ARG_TYPE', [5, null, {}]],
 ];

@@ -1,10 +1,8 @@
 import type { Context } from '../../dist/context.js';
-import { Jobserver } from '../../dist/index.js';
 import * as blockingJobs from '../fixtures/blocking-nesting-jobs.js';
-import { identity } from '../fixtures/jobs.js';
 import * as waitingJobs from '../fixtures/nesting-jobs.js';
 import { hasEventLoop } from '../helpers/context.js';
-import { checkSlots } from '../helpers/jobserver.js';
+import { checkSlots, warmUp } from '../helpers/jobserver.js';
 import { checkLeaks } from '../helpers/leaks.js';
 import { timeoutFactor } from '../helpers/until.js';
 import { callbackContract } from './callbacks.js';
@@ -71,11 +69,7 @@ export function contract(context: Context): void {
   describe(`context ${context}`, () => {
     // Comes first, so that every Jobserver is closed before the leak check.
     checkSlots();
-    checkLeaks(async () => {
-      const js = new Jobserver({ context, slots: 1 });
-      await js.run(identity, 1);
-      await js.close();
-    });
+    checkLeaks(warmUp(context));
 
     for (const [title, parts] of Object.entries(contracts)) {
       describe(title, () => {

@@ -1,7 +1,9 @@
+import type { Context } from '../../dist/context.js';
 import { Jobserver, type JobserverOptions } from '../../dist/index.js';
 import { type Controls, initialControls } from '../../dist/job/controls.js';
 import { Pool } from '../../dist/job/pool.js';
 import { SlotPipe } from '../../dist/slots/slot-pipe.js';
+import { identity } from '../fixtures/jobs.js';
 import { until } from './until.js';
 
 /** Counts the tokens in the pipe by taking all and giving them back. */
@@ -52,4 +54,17 @@ export function checkSlots(): void {
       await js.close();
     }
   });
+}
+
+/**
+ * For `checkLeaks`: opens what is open while jobs of this context run, such as
+ * a zygote, until the end of the describe block.
+ */
+export function warmUp(context: Context): () => Promise<unknown> {
+  let js: Jobserver | undefined;
+  afterAll(() => js?.close());
+  return () => {
+    js = new Jobserver({ context, slots: 1 });
+    return js.run(identity, 1);
+  };
 }

@@ -1,7 +1,5 @@
 import type { Context } from '../../dist/context.js';
-import { Jobserver } from '../../dist/index.js';
-import { identity } from '../fixtures/jobs.js';
-import { checkSlots } from '../helpers/jobserver.js';
+import { checkSlots, warmUp } from '../helpers/jobserver.js';
 import { checkLeaks } from '../helpers/leaks.js';
 import { deathStress } from './death.js';
 import { limitStress } from './limits.js';
@@ -12,11 +10,7 @@ export function stress(context: Context): void {
   describe(`context ${context}`, () => {
     // Comes first, so that every Jobserver is closed before the leak check.
     checkSlots();
-    checkLeaks(async () => {
-      const js = new Jobserver({ context, slots: 1 });
-      await js.run(identity, 1);
-      await js.close();
-    });
+    checkLeaks(warmUp(context));
 
     describe('storms', () => stormStress(context));
     describe('death', () => deathStress(context));

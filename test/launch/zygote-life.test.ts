@@ -1,0 +1,52 @@
+import { resolve } from 'node:path';
+import { runNode } from '../helpers/program.js';
+import { isAlive } from '../helpers/processes.js';
+import { timeoutFactor, until } from '../helpers/until.js';
+
+const programs = resolve('dist-test', 'fixtures', 'zygote-programs.js');
+jest.setTimeout(30_000 * timeoutFactor);
+
+async function run(name: string, ...flags: string[]): Promise<unknown> {
+  const { code, stdout, stderr } = await runNode([...flags, programs, name]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  return JSON.parse(stdout);
+}
+
+test('copies of the module share a zygote, which ends with the last Jobserver', async () => {
+  expect(await run('copies')).toEqual({ counts: [1, 1], isKept: true });
+});
+
+test('threads that start at the same time share a zygote', async () => {
+  expect(await run('threads')).toEqual({ zygotes: 1, isShared: true });
+});
+
+test('a zygote ends with the last thread that uses it', async () => {
+  expect(await run('threadEnds')).toEqual(Array(6).fill(true));
+});
+
+test('forkserverKeepAlive keeps the zygote for the next Jobserver', async () => {
+  const kept = { isSame: true, isKept: true, isOther: true };
+  expect(await run('keptAlive')).toEqual(kept);
+});
+
+test('after a zygote was killed, copies of the module share the next one', async () => {
+  expect(await run('killed')).toEqual({ isShared: true });
+});
+
+test('a job of the fork context does not end the zygote of its submitter', async () => {
+  const flags = ['--single-threaded', '--v8-pool-size=1'];
+  expect(await run('forked', ...flags)).toEqual({ isKept: true });
+});
+
+test('a zygote ends after its Jobserver was garbage collected', async () => {
+  expect(await run('collected', '--expose-gc')).toEqual({ count: 1 });
+});
+
+test('a zygote keeps no program alive, and ends with the program', async () => {
+  const started = Date.now();
+  const { zygote, now } = (await run('end')) as { zygote: number; now: number };
+  // Far less than the program keeps it alive.
+  expect(Date.now() - now).toBeLessThan(60_000);
+  expect(now).toBeGreaterThanOrEqual(started);
+  await until('the zygote to end', () => !isAlive(zygote));
+});
