@@ -1,19 +1,24 @@
-// Takes an error apart into the name of a known class and plain fields, and
-// makes it again from these. No constructor of user code is called: an error of
-// an unknown class becomes an error of its nearest known superclass, and keeps
-// its own `name`.
+// Takes an error apart into the names of its classes and plain fields, and makes
+// it again from these. No constructor of user code is called: an error of an
+// unknown class becomes an error of an empty class with the same name, which
+// extends the nearest known class.
 
 import { inspect, types } from 'node:util';
 import { AbortError, Blocked, CallbackRaised, LostResult } from '../errors.js';
+import { constructorName, isBuiltinFunction } from './class-name.js';
 
 /** A property of an error: its key, whether it is enumerable, its value. */
 export type Field = [key: string, isEnumerable: boolean, value: unknown];
 
-/**
- * The name of a known class. The constructor of DOMException needs the name and
- * message of the error itself, so for one of these the head is that pair.
- */
-export type ErrorHead = string | [name: string, message: string];
+export interface ErrorHead {
+  /** The name of the nearest known class. */
+  readonly known: string;
+  /** The name of the class of the error, where it is another. */
+  readonly own?: string;
+  /** Of a DOMException only, because its constructor needs them. */
+  readonly name?: string;
+  readonly message?: string;
+}
 
 // Properties that travel even where they are not enumerable.
 const standardKeys = [
@@ -84,25 +89,18 @@ function nameInOtherRealm(prototype: object): string | undefined {
   return isKnown ? name : undefined;
 }
 
-export function isBuiltinFunction(value: unknown): value is { name: string } {
-  return (
-    typeof value === 'function' &&
-    Function.prototype.toString.call(value).endsWith('{ [native code] }')
-  );
-}
-
 /**
  * The class and fields of an error. A field that cannot be read is left out, or
  * replaced by a text that says so.
  */
 export function takeApart(error: object): { head: ErrorHead; fields: Field[] } {
-  const name =
+  const known =
     knownErrorClass(Object.getPrototypeOf(error) as object) ?? 'Error';
-  const isDom = name === 'DOMException';
+  const isDom = known === 'DOMException';
   const fields: Field[] = [];
   for (const key of standardKeys) {
     if (isDom && (key === 'name' || key === 'message')) continue;
-    const field = standardField(error, key, prototypes.get(name));
+    const field = standardField(error, key, prototypes.get(known));
     if (field !== undefined) fields.push(field);
   }
   for (const key of Object.keys(error)) {
@@ -113,9 +111,15 @@ export function takeApart(error: object): { head: ErrorHead; fields: Field[] } {
       // A getter threw: the error travels without this property.
     }
   }
-  const head: ErrorHead = isDom
-    ? [textOf(error, 'name', 'Error'), textOf(error, 'message', '')]
-    : name;
+  const own = constructorName(error) ?? known;
+  const head: ErrorHead = {
+    known,
+    ...(own !== known && { own }),
+    ...(isDom && {
+      name: textOf(error, 'name', 'Error'),
+      message: textOf(error, 'message', ''),
+    }),
+  };
   return { head, fields };
 }
 
@@ -177,23 +181,46 @@ export function describe(value: unknown): string {
 
 /**
  * An error of the given class, without fields; `fill` adds them. Throws when
- * the class is unknown.
+ * the known class is unknown here.
  */
 export function blankError(head: ErrorHead): object {
   return withoutTrace(() => {
-    if (typeof head !== 'string') return blankDomException(head);
-    const prototype = prototypes.get(head);
-    if (prototype === undefined) throw new Error(`No class is named ${head}`);
-    return Object.setPrototypeOf(new Error(), prototype) as Error;
+    const { known, own, name, message } = head;
+    if (known === 'DOMException' && !prototypes.has(known)) {
+      return fill(new Error(), [
+        ['name', false, name],
+        ['message', false, message],
+      ]);
+    }
+    const prototype = prototypes.get(known);
+    if (prototype === undefined) throw new Error(`No class is named ${known}`);
+    const error =
+      known === 'DOMException' ? new DOMException(message, name) : new Error();
+    return Object.setPrototypeOf(
+      error,
+      own === undefined ? prototype : ownPrototype(own, prototype),
+    ) as object;
   });
 }
 
-function blankDomException([name, message]: [string, string]): object {
-  if (prototypes.has('DOMException')) return new DOMException(message, name);
-  return fill(new Error(), [
-    ['name', false, name],
-    ['message', false, message],
-  ]);
+// Errors of one class share a prototype, because comparisons of errors compare
+// their prototypes.
+const ownPrototypes = new Map<object, Map<string, object>>();
+const maxOwnPrototypes = 1000;
+
+/** The prototype of an empty class that only has the name. */
+function ownPrototype(name: string, prototype: object): object {
+  const byName = ownPrototypes.get(prototype) ?? new Map<string, object>();
+  ownPrototypes.set(prototype, byName);
+  let own = byName.get(name);
+  if (own === undefined) {
+    own = { [name]: class {} }[name]!.prototype;
+    Object.setPrototypeOf(own, prototype);
+    // Jobs may make classes without end.
+    if (byName.size >= maxOwnPrototypes) byName.clear();
+    byName.set(name, own);
+  }
+  return own;
 }
 
 // A stack trace recorded here would keep the decoder's frames in memory.

@@ -4,7 +4,8 @@
 // of prototypes, and comparisons by identity before those by name.
 
 import { inspect, types } from 'node:util';
-import { isBuiltinFunction, knownErrorClass } from './error.js';
+import { isBuiltinFunction } from './class-name.js';
+import { knownErrorClass } from './error.js';
 
 /** Marks a class whose instances are sent as handles; see `encode`. */
 export const sendable: unique symbol = Symbol.for('jobserver.sendable');
@@ -100,36 +101,6 @@ function familyByChain(prototype: object): Family {
 function isBuiltinPrototype(prototype: object): boolean {
   const own = Object.getOwnPropertyDescriptor(prototype, 'constructor');
   return isBuiltinFunction(own?.value);
-}
-
-/** The name of an object's class, for messages; never throws. */
-export function className(value: object): string {
-  const name = constructorName(value);
-  if (name !== 'Object') return name;
-  try {
-    // Iterators and the arguments of a function have no class of their own.
-    return Object.prototype.toString.call(value).slice(8, -1);
-  } catch {
-    // The getter of Symbol.toStringTag threw.
-    return name;
-  }
-}
-
-// Calls no getter and no trap.
-function constructorName(value: object): string {
-  let link: object | null = value;
-  while (link !== null && !types.isProxy(link)) {
-    const own = Object.getOwnPropertyDescriptor(link, 'constructor');
-    const constructor: unknown = own?.value;
-    if (typeof constructor === 'function') {
-      const name = Object.getOwnPropertyDescriptor(constructor, 'name');
-      if (typeof name?.value === 'string' && name.value !== '') {
-        return name.value;
-      }
-    }
-    link = Object.getPrototypeOf(link) as object | null;
-  }
-  return 'Object';
 }
 
 const namesOnly = {

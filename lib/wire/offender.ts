@@ -2,9 +2,10 @@
 // has failed, and only the text of the error depends on it.
 
 import { types } from 'node:util';
+import { className } from './class-name.js';
 import type { Send } from './copy.js';
 import { describe } from './error.js';
-import { className, kindOf, unsendable } from './kind.js';
+import { kindOf, unsendable } from './kind.js';
 import { isObject } from './scan.js';
 import { write } from './stream.js';
 

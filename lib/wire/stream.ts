@@ -171,15 +171,13 @@ function makeSpecial(
   head: unknown,
   revive: ((data: unknown) => object) | undefined,
 ): object {
-  if (typeof head === 'string') return blankError(head);
-  if (Array.isArray(head)) {
-    const [name, message] = head as unknown[];
-    if (typeof name === 'string' && typeof message === 'string') {
-      return blankError([name, message]);
+  if (typeof head === 'object' && head !== null) {
+    if ('handle' in head) {
+      if (revive === undefined) throw new Error('No handle is expected here');
+      return revive(head.handle);
     }
-  } else if (typeof head === 'object' && head !== null && 'handle' in head) {
-    if (revive === undefined) throw new Error('No handle is expected here');
-    return revive(head.handle);
+    const isText = Object.values(head).every((it) => typeof it === 'string');
+    if ('known' in head && isText) return blankError(head as ErrorHead);
   }
   throw malformed('a head of an error or handle');
 }

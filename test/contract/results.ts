@@ -75,6 +75,12 @@ export function resultContract(context: Context): void {
     expect(await future.wait()).toBe(true);
   });
 
+  test('a thrown error of a class without a name of its own is shown with the name of the class', async () => {
+    const error = await thrownBy(open().run(jobs.throwUnnamed));
+    expect(error).toBeInstanceOf(RangeError);
+    expect(inspect(error)).toMatch(/^Unnamed \[RangeError\]: of a class\n/);
+  });
+
   test('an AggregateError keeps its errors', async () => {
     const error = await thrownBy(open().run(jobs.throwAggregate));
     expect(error).toBeInstanceOf(AggregateError);

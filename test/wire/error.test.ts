@@ -108,7 +108,7 @@ describe('a decoded error', () => {
     }
     const error = new HttpError(404, { path: ['x'] });
     const arrived = rethrow(error);
-    expect(Object.getPrototypeOf(arrived)).toBe(RangeError.prototype);
+    expect(arrived).toBeInstanceOf(RangeError);
     expect(arrived).toMatchObject({ status: 404, body: { path: ['x'] } });
     expect(arrived.name).toBe('HttpError');
     expect(Object.keys(arrived)).toEqual(['status', 'body']);
