@@ -109,7 +109,7 @@ export function decode(
 /**
  * Encodes a thrown value for `decode`. Never throws: a field of an error that
  * cannot be sent is left out, and any other value that cannot be sent is
- * replaced by an error that describes it.
+ * replaced by a TypeError that describes it.
  */
 export function encodeThrown(thrown: unknown): Buffer {
   try {
@@ -120,8 +120,8 @@ export function encodeThrown(thrown: unknown): Buffer {
   }
 }
 
-function errorDescribing(thrown: unknown): Error {
-  return codedError(
+function errorDescribing(thrown: unknown): TypeError {
+  return codedTypeError(
     'ERR_JOBSERVER_NOT_SERIALIZABLE',
     `What was thrown is not serializable: ${describe(thrown)}`,
   );

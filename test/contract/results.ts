@@ -97,6 +97,15 @@ export function resultContract(context: Context): void {
     },
   );
 
+  test.each(['function', 'symbol', 'promise', 'proxy', 'nested'])(
+    'a job that throws a value that cannot be sent rejects with a TypeError (%s)',
+    async (kind) => {
+      const error = await thrownBy(open().run(jobs.throwUnsendable, kind));
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error).toMatchObject({ code: 'ERR_JOBSERVER_NOT_SERIALIZABLE' });
+    },
+  );
+
   test('a returned error is a value', async () => {
     expect(await open().run(jobs.returnError)).toBeInstanceOf(URIError);
   });

@@ -13,9 +13,9 @@ describe('a thrown value', () => {
     ['f: [Function: f]', { f(): void {} }],
     ['Promise', Promise.resolve(1)],
     ['in the target', new Proxy(new Error('in the target'), {})],
-  ])('that cannot be sent is described by an error: %s', (text, thrown) => {
+  ])('that cannot be sent is described by a TypeError: %s', (text, thrown) => {
     const arrived = rethrow(thrown);
-    expect(arrived).toBeInstanceOf(Error);
+    expect(arrived).toBeInstanceOf(TypeError);
     expect(arrived.code).toBe('ERR_JOBSERVER_NOT_SERIALIZABLE');
     expect(arrived.message).toMatch(/^What was thrown is not serializable: /);
     expect(arrived.message).toContain(text);
