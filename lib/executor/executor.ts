@@ -26,7 +26,7 @@ import {
   only,
 } from '../map/input.js';
 import type { Token } from '../slots/slot-pipe.js';
-import { checkAbortSignal, onAbort, throwIfAborted } from '../system/abort.js';
+import { checkAbortSignal, onAbort } from '../system/abort.js';
 import { never } from '../system/deadline.js';
 import { trace } from '../system/trace.js';
 import { unsendable } from '../wire/value.js';
@@ -329,9 +329,10 @@ export class JobserverExecutor implements AsyncDisposable {
       const { signal: given, priority } = checkOptions(options);
       queued = new QueuedCall(checkPriority(priority));
       const signal = checkAbortSignal(given);
-      throwIfAborted(signal);
       const plan = jobserverControl.plan(this.#jobserver, makeCall(), signal);
-      this.#enter(queued, plan);
+      // Getters among the arguments may have aborted it.
+      if (signal?.aborted) queued.drop(new AbortError(signal.reason));
+      else this.#enter(queued, plan);
     } catch (error) {
       queued ??= new QueuedCall(0);
       queued.fail(error);

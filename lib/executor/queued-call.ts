@@ -6,8 +6,9 @@ import type { Plan } from '../job/running-job.js';
 
 /**
  * The state of a call of an executor: 'pending' in the queue, 'running' once
- * its process has started, 'cancelled' when it will never run, 'finished' with
- * a value or an error. See {@link JobserverExecutor.submit}.
+ * its process has started, 'cancelled' when `cancel`, `shutdown` or an
+ * AbortSignal has ended it before that, 'finished' with a value or any other
+ * error. See {@link JobserverExecutor.submit}.
  */
 export type WorkState = 'pending' | 'running' | 'cancelled' | 'finished';
 
@@ -27,7 +28,8 @@ export interface ExecutorFuture<T> extends Promise<T> {
    * Takes a pending call out of the queue: it never runs, and the promise
    * rejects with an AbortError. That rejection needs no handler.
    *
-   * @returns false when the call runs already or has ended.
+   * @returns whether the call is cancelled, by this or earlier; false when it
+   * runs already or has finished.
    */
   cancel(): boolean;
 }
@@ -107,9 +109,11 @@ export class QueuedCall {
   }
 
   #cancel(): boolean {
-    if (this.#state !== 'pending') return false;
+    if (this.#state === 'pending') {
+      this.drop(new AbortError('cancel() was called'));
+    }
+    if (this.#state !== 'cancelled') return false;
     void this.promise.catch(() => undefined);
-    this.drop(new AbortError('cancel() was called'));
     return true;
   }
 

@@ -29,6 +29,7 @@ import { resultContract } from './results.js';
 import { sleepGateContract } from './sleep-gate.js';
 import { slotContract } from './slots.js';
 import { slotTimeoutContract } from './slot-timeouts.js';
+import { stateContract } from './states.js';
 import { submitArgumentContract } from './submit-arguments.js';
 import { terminalContract } from './terminal.js';
 import { threadContract } from './threads.js';
@@ -47,6 +48,7 @@ const contracts: Record<string, readonly Contract[]> = {
   'sleep gate': [sleepGateContract],
   waiting: [waitingContract],
   futures: [futureContract],
+  states: [stateContract],
   callbacks: [callbackContract],
   'callbacks that throw': [raisingContract, raisingCloseContract],
   map: [mapContract, mapInputContract, mapEndContract],

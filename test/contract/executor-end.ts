@@ -135,7 +135,7 @@ export function executorEndContract(context: Context): void {
 
     test('cancelled calls cause no unhandledRejection', async () => {
       expect(await run('cancelled')).toEqual({
-        states: ['cancelled', 'cancelled', 'cancelled'],
+        states: Array(4).fill('cancelled'),
       });
     });
 
