@@ -181,9 +181,17 @@ export function outOfRange(
   return Object.assign(error, { code: 'ERR_OUT_OF_RANGE' });
 }
 
-export function checkOptions<O extends object>(options: O): O {
-  if (typeof options === 'object' && options !== null) return options;
-  throw invalidArgument('options', 'an object', options);
+/** A name that no option has. The list has the right names, nearest first. */
+export function unknownOption(
+  name: string,
+  [nearest, ...others]: readonly string[],
+): TypeError {
+  const quote = (it: string): string => `\`${it.slice(0, 60)}\``;
+  const rest = others.length > 0 ? ` (or ${others.map(quote).join(', ')})` : '';
+  const error = new TypeError(
+    `Expected an option named ${quote(nearest!)}${rest}, got ${quote(name)}`,
+  );
+  return Object.assign(error, { code: 'ERR_INVALID_ARG_VALUE' });
 }
 
 function mismatch(name: string, expected: string, actual: unknown): string {

@@ -3,7 +3,7 @@
 // handles derived from it.
 import { inspect } from 'node:util';
 import type { Context } from './context.js';
-import { checkOptions, invalidArgument, outOfRange } from './errors.js';
+import { invalidArgument, outOfRange } from './errors.js';
 import type { Callable } from './functions/function-ref.js';
 import {
   type Controls,
@@ -33,6 +33,7 @@ import {
   checkMapOptions,
   chunksOf,
   chunksOfSync,
+  mapOptions,
   only,
   spread,
 } from './map/input.js';
@@ -43,6 +44,7 @@ import type { InheritedSlots } from './protocol/fds.js';
 import { checkNotImporting } from './protocol/worker-state.js';
 import { checkAbortSignal, throwIfAborted } from './system/abort.js';
 import { deadlineAfter } from './system/deadline.js';
+import { type OptionNames, checkOptions } from './system/options.js';
 import type { Signal } from './system/signals.js';
 import { trace } from './system/trace.js';
 import { sendable } from './wire/value.js';
@@ -97,6 +99,18 @@ export interface SubmitOptions {
    */
   signal?: AbortSignal | undefined;
 }
+
+const jobserverOptions: OptionNames<JobserverOptions> = {
+  slots: true,
+  context: true,
+  preload: true,
+  orphanSignal: true,
+};
+const submitOptions: OptionNames<SubmitOptions> = {
+  timeout: true,
+  consume: true,
+  signal: true,
+};
 
 // Structured clone rejects an object with a function as a property; see Future.
 const notCloneable = (): never => {
@@ -176,7 +190,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
       return;
     }
     checkNotImporting();
-    checkOptions(first);
+    checkOptions(first, jobserverOptions);
     this.#controls = initialControls(first);
     this.#pool = new Pool(openSlots(first.slots));
     trace('Jobserver with %s slots', this.slots ?? 'an unknown number of');
@@ -491,7 +505,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
   #requestFor(fn: unknown, args: unknown, options: SubmitOptions): JobRequest {
     const target = this.#target(fn);
     const call = { target, fn, args: checkArgs(args), isMapped: false };
-    checkOptions(options);
+    checkOptions(options, submitOptions);
     this.#pool.checkOpen();
     const deadline = deadlineAfter(options.timeout);
     const { consume = 1 } = options;
@@ -538,7 +552,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
   }
 
   #planMap(fn: unknown, options: MapOptions): MapPlan {
-    const terms = checkMapOptions(options);
+    const terms = checkMapOptions(checkOptions(options, mapOptions));
     const target = this.#target(fn);
     this.#pool.checkOpen();
     const { deadline, signal } = terms;

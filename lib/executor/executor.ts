@@ -6,7 +6,6 @@ import { type RecordableHistogram, createHistogram } from 'node:perf_hooks';
 import { inspect } from 'node:util';
 import {
   AbortError,
-  checkOptions,
   codedError,
   invalidArgument,
   outOfRange,
@@ -23,11 +22,13 @@ import {
   type MapOptions,
   checkMapOptions,
   chunksOf,
+  mapOptions,
   only,
 } from '../map/input.js';
 import type { Token } from '../slots/slot-pipe.js';
 import { checkAbortSignal, onAbort } from '../system/abort.js';
 import { never } from '../system/deadline.js';
+import { type OptionNames, checkOptions } from '../system/options.js';
 import { trace } from '../system/trace.js';
 import { unsendable } from '../wire/value.js';
 import { mapCalls } from './map.js';
@@ -56,6 +57,13 @@ export interface ShutdownOptions {
   /** Whether to cancel pending calls; default false: they run. */
   cancelFutures?: boolean | undefined;
 }
+
+const workOptions: OptionNames<WorkOptions> = { signal: true, priority: true };
+const shutdownOptions: OptionNames<ShutdownOptions> = {
+  wait: true,
+  cancelFutures: true,
+};
+const queuedMapOptions = { ...mapOptions, priority: true } as const;
 
 const notCloneable = (): never => {
   throw new Error('A JobserverExecutor belongs to the process that made it');
@@ -230,7 +238,7 @@ export class JobserverExecutor implements AsyncDisposable {
     options: MapOptions & { priority?: number | undefined } = {},
   ): AsyncGenerator<Awaited<R>> {
     this.#checkRunning();
-    const terms = checkMapOptions(options);
+    const terms = checkMapOptions(checkOptions(options, queuedMapOptions));
     const { signal } = terms;
     const priority = checkPriority(options.priority);
     const target = jobserverControl.target(this.#jobserver, fn);
@@ -255,7 +263,8 @@ export class JobserverExecutor implements AsyncDisposable {
    * @throws TypeError for an invalid option.
    */
   async shutdown(options: ShutdownOptions = {}): Promise<void> {
-    const { wait = true, cancelFutures = false } = checkOptions(options);
+    checkOptions(options, shutdownOptions);
+    const { wait = true, cancelFutures = false } = options;
     checkBoolean(wait, 'wait');
     checkBoolean(cancelFutures, 'cancelFutures');
     this.#isShutdown = true;
@@ -326,7 +335,7 @@ export class JobserverExecutor implements AsyncDisposable {
   #submit(options: WorkOptions, makeCall: () => Call): ExecutorFuture<unknown> {
     let queued: QueuedCall | undefined;
     try {
-      const { signal: given, priority } = checkOptions(options);
+      const { signal: given, priority } = checkOptions(options, workOptions);
       queued = new QueuedCall(checkPriority(priority));
       const signal = checkAbortSignal(given);
       const plan = jobserverControl.plan(this.#jobserver, makeCall(), signal);

@@ -18,11 +18,11 @@ import {
   CallbackRaised,
   type Ending,
   LostResult,
-  checkOptions,
   invalidArgument,
 } from '../errors.js';
 import type { Frame } from '../protocol/frame.js';
 import type { RunningJob } from './running-job.js';
+import { type OptionNames, checkOptions } from '../system/options.js';
 import { selector } from '../system/selector.js';
 import { type Signal, signalNumber } from '../system/signals.js';
 import { decode, unsendable } from '../wire/value.js';
@@ -63,6 +63,12 @@ export interface WaitOptions {
   /** A signal to send before the wait, unless the job has finished. */
   killSignal?: Signal | undefined;
 }
+
+const waitOptions: OptionNames<WaitOptions> = {
+  timeout: true,
+  killSignal: true,
+};
+const resultOptions = { timeout: true } as const;
 
 interface Callback {
   readonly seqno: number;
@@ -224,7 +230,7 @@ export class Future<T> {
    * its AbortSignal ended it; CallbackRaised as `wait` does.
    */
   async result(options: { timeout?: number | undefined } = {}): Promise<T> {
-    const { timeout } = checkOptions(options);
+    const { timeout } = checkOptions(options, resultOptions);
     if (await this.wait({ timeout })) return this.#value();
     throw new Blocked(`No result within ${timeout} ms`);
   }
@@ -233,7 +239,7 @@ export class Future<T> {
    * Like {@link Future.result}, but blocks the thread and needs no event loop.
    */
   resultSync(options: { timeout?: number | undefined } = {}): T {
-    const { timeout } = checkOptions(options);
+    const { timeout } = checkOptions(options, resultOptions);
     if (this.waitSync({ timeout })) return this.#value();
     throw new Blocked(`No result within ${timeout} ms`);
   }
@@ -304,7 +310,7 @@ export class Future<T> {
   }
 
   #begin(options: WaitOptions): number {
-    const { timeout, killSignal } = checkOptions(options);
+    const { timeout, killSignal } = checkOptions(options, waitOptions);
     const deadline = deadlineAfter(timeout);
     this.#checkOwner();
     if (killSignal !== undefined && killSignal !== null) {

@@ -3,7 +3,8 @@ import { checkAbortSignal } from '../system/abort.js';
 import { checkArgs } from '../job/encode-call.js';
 import type { Condition } from './condition.js';
 import { type Deadline, deadlineAfter, never } from '../system/deadline.js';
-import { checkOptions, invalidArgument, outOfRange } from '../errors.js';
+import { invalidArgument, outOfRange } from '../errors.js';
+import type { OptionNames } from '../system/options.js';
 
 /**
  * Options of {@link Jobserver.map}, {@link Jobserver.starmap} and
@@ -29,6 +30,13 @@ export interface MapOptions {
   signal?: AbortSignal | undefined;
 }
 
+export const mapOptions: OptionNames<MapOptions> = {
+  timeout: true,
+  chunkSize: true,
+  bufferSize: true,
+  signal: true,
+};
+
 /** The options, checked. */
 export interface MapTerms {
   readonly deadline: Deadline;
@@ -38,8 +46,8 @@ export interface MapTerms {
   readonly signal: AbortSignal | undefined;
 }
 
+/** Checks the values of options whose names are checked. */
 export function checkMapOptions(options: MapOptions): MapTerms {
-  checkOptions(options);
   return {
     deadline: deadlineAfter(options.timeout),
     signal: checkAbortSignal(options.signal),

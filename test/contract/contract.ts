@@ -21,6 +21,7 @@ import { mapContract } from './map.js';
 import { mapEndContract } from './map-end.js';
 import { mapInputContract } from './map-input.js';
 import { nestingContract } from './nesting.js';
+import { optionNameContract } from './option-names.js';
 import { preexecContract } from './preexec.js';
 import { raisingContract } from './raising.js';
 import { raisingCloseContract } from './raising-close.js';
@@ -43,6 +44,7 @@ const contracts: Record<string, readonly Contract[]> = {
   results: [resultContract],
   death: [deathContract],
   'submit arguments': [submitArgumentContract],
+  'names of options': [optionNameContract],
   slots: [slotContract, slotTimeoutContract],
   'release of slots': [recoveryContract],
   'sleep gate': [sleepGateContract],

@@ -1,0 +1,46 @@
+// Checks the names in an object of options, because a misspelled name would be
+// an option without effect.
+import { invalidArgument, unknownOption } from '../errors.js';
+
+/** Lists each option of O, or the compiler reports it. */
+export type OptionNames<O> = Readonly<Record<keyof O, true>>;
+
+/**
+ * Returns the options. Throws a TypeError when they are no object, or have a
+ * property of their own that is no option.
+ */
+export function checkOptions<O extends object>(
+  options: O,
+  names: OptionNames<O>,
+): O {
+  if (typeof options !== 'object' || options === null) {
+    throw invalidArgument('options', 'an object', options);
+  }
+  for (const name of Object.keys(options)) {
+    if (Object.hasOwn(names, name)) continue;
+    const known = Object.keys(names).map((option): [string, number] => [
+      option,
+      edits(name.slice(0, 60).toLowerCase(), option.toLowerCase()),
+    ]);
+    const nearestFirst = known.sort(([, a], [, b]) => a - b);
+    throw unknownOption(
+      name,
+      nearestFirst.map(([option]) => option),
+    );
+  }
+  return options;
+}
+
+/** The number of letters to insert, delete or replace (Levenshtein). */
+function edits(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, j) => j);
+  for (const [i, letter] of [...from].entries()) {
+    const next = [i + 1];
+    for (let j = 0; j < to.length; j++) {
+      const replaced = row[j]! + (letter === to[j] ? 0 : 1);
+      next.push(Math.min(replaced, row[j + 1]! + 1, next[j]! + 1));
+    }
+    row = next;
+  }
+  return row.at(-1)!;
+}
