@@ -1,4 +1,5 @@
 // The public names, and nothing else.
+import './system/host.js';
 import { workerState } from './protocol/worker-state.js';
 
 export type { Context } from './context.js';

@@ -215,35 +215,27 @@ const root = join(__dirname, '..', '..');
 export const native: Native = load();
 
 function load(): Native {
-  checkRuntime();
   try {
     return (require('node-gyp-build') as (dir: string) => Native)(root);
   } catch (error) {
-    const script = join(root, 'scripts', 'build-native.mjs');
     const [reason] = (error as Error).message.split('\n');
     throw codedError(
       'ERR_JOBSERVER_NO_BINARY',
       `No binary of jobserver for ${process.platform}-${process.arch} can be ` +
-        `loaded (${reason}). If there is none for this system, build it from ` +
-        `source: node '${script.replaceAll("'", String.raw`'\''`)}'`,
+        `loaded (${reason}). ${remedy()}`,
       { cause: error },
     );
   }
 }
 
-/** Other runtimes lack options and functions of Node that jobs need. */
-function checkRuntime(): void {
-  const { bun, deno, electron } = process.versions;
-  const isNode = process.env['ELECTRON_RUN_AS_NODE'] !== undefined;
-  const other =
-    (bun !== undefined && `Bun ${bun}`) ||
-    (deno !== undefined && `Deno ${deno}`) ||
-    (electron !== undefined && !isNode && `Electron ${electron}`);
-  if (other === false) return;
-  throw codedError(
-    'ERR_JOBSERVER_RUNTIME',
-    `jobserver needs Node.js, because its jobs are node processes: it cannot ` +
-      `run in ${other}`,
+function remedy(): string {
+  if (root.includes('.asar/')) {
+    return 'It is in an asar archive: unpack it, with `asarUnpack`';
+  }
+  const script = join(root, 'scripts', 'build-native.mjs');
+  return (
+    'If there is none for this system, build it from source: ' +
+    `node '${script.replaceAll("'", String.raw`'\''`)}'`
   );
 }
 

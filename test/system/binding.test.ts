@@ -1,37 +1,9 @@
-import { resolve } from 'node:path';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { runNode } from '../helpers/program.js';
 
 const index = JSON.stringify(resolve('dist', 'index.js'));
-
-/** Loads the library where `process.versions` names another runtime. */
-async function loadIn(
-  name: string,
-  setUp = '',
-): Promise<{ code: number | null; stderr: string }> {
-  return runNode([
-    '-e',
-    `${setUp}
-    const versions = { ...process.versions, ${name}: '1.2.3' };
-    Object.defineProperty(process, 'versions', { value: versions });
-    require(${index});`,
-  ]);
-}
-
-test.each([
-  ['bun', 'Bun 1.2.3'],
-  ['deno', 'Deno 1.2.3'],
-  ['electron', 'Electron 1.2.3'],
-])('a program that runs in %s is refused by name', async (name, title) => {
-  const { code, stderr } = await loadIn(name);
-  expect(code).toBe(1);
-  expect(stderr).toContain(`it cannot run in ${title}`);
-  expect(stderr).toContain('ERR_JOBSERVER_RUNTIME');
-});
-
-test('an Electron that runs as node is not refused', async () => {
-  const setUp = "process.env.ELECTRON_RUN_AS_NODE = '1';";
-  expect(await loadIn('electron', setUp)).toMatchObject({ code: 0 });
-});
 
 test('the error for a missing binary has the reason', async () => {
   const { code, stderr } = await runNode([
@@ -44,4 +16,20 @@ test('the error for a missing binary has the reason', async () => {
   expect(stderr).toMatch(
     /No binary of jobserver for .* can be loaded \(.*disabled/,
   );
+});
+
+test('the error for a missing binary in an asar archive says to unpack it', async () => {
+  const temp = mkdtempSync(join(tmpdir(), 'asar-'));
+  try {
+    const modules = join(temp, 'app.asar', 'node_modules');
+    const copy = (from: string, to: string): void =>
+      cpSync(from, join(modules, to), { recursive: true });
+    copy('dist', 'jobserver/dist');
+    copy('node_modules/node-gyp-build', 'node-gyp-build');
+    const { stderr } = await runNode([join(modules, 'jobserver', 'dist')]);
+    expect(stderr).toContain('ERR_JOBSERVER_NO_BINARY');
+    expect(stderr).toMatch(/^Error: .*`asarUnpack`$/m);
+  } finally {
+    rmSync(temp, { recursive: true });
+  }
 });
