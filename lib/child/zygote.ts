@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 import { fingerprint } from '../functions/exports.js';
-import { importModule } from '../functions/function-ref.js';
+import { importModule } from '../functions/loaded-module.js';
 import { environmentOfJob, workingDirectory } from '../protocol/environment.js';
 import {
   childSteps,

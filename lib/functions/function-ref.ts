@@ -3,6 +3,7 @@
 // compared by its fingerprint, and never sent.
 import { fileURLToPath } from 'node:url';
 import { codedTypeError, invalidArgument } from '../errors.js';
+import { importModule } from './loaded-module.js';
 import { resolveFunction, type ResolvedFunction } from './resolve.js';
 import { findName, loadOf } from './name.js';
 import { nameOf, nodeModule } from './exports.js';
@@ -69,21 +70,6 @@ export function importFunction(ref: FunctionRef): Function | Promise<Function> {
   const file = fileURLToPath(ref.url);
   const load = nodeModule().createRequire(file);
   return remember(resolveFunction(ref, load(file)));
-}
-
-const namespaces = new Map<string, unknown>();
-
-/**
- * The namespace of `import(url)`. Further calls return the same namespace
- * without calling Node's loader again.
- */
-export async function importModule(url: string): Promise<unknown> {
-  let namespace = namespaces.get(url);
-  if (namespace === undefined) {
-    namespace = await import(url);
-    namespaces.set(url, namespace);
-  }
-  return namespace;
 }
 
 /** For messages, traces and diagnostics: "fib (file:///app/jobs.mjs)". */

@@ -2,6 +2,7 @@
 // process can import it.
 import { pathToFileURL } from 'node:url';
 import { isModuleNamespaceObject } from 'node:util/types';
+import { exportsNothing, namespaceOf } from './loaded-module.js';
 import { locate, mainGlobal, type SourceLocation } from './location.js';
 import {
   builtinExporting,
@@ -93,7 +94,7 @@ function nameByLocation(
   location: SourceLocation,
   refuse: Refuse,
 ): FunctionRef {
-  const { url, line, column, nesting, variables } = location;
+  const { url } = location;
   const reason = reasonAgainst(url);
   if (reason !== undefined) throw refuse(reason);
 
@@ -110,7 +111,19 @@ function nameByLocation(
   if (loaded?.loaded === true && !isRewritten) {
     throw refuse(`is not exported from ${file}`);
   }
-  const ref: PlaceRef = {
+  const place = placeOf(fn, location, refuse);
+  if (file !== undefined && isHidden(place, file)) {
+    throw refuse(`is not exported from ${file}`);
+  }
+  return { ...place, isRewritten };
+}
+
+function placeOf(
+  fn: Function,
+  { url, line, column, nesting, variables }: SourceLocation,
+  refuse: Refuse,
+): Omit<PlaceRef, 'isRewritten'> {
+  const ref = {
     kind: 'place',
     url,
     load: loadOf(url),
@@ -118,8 +131,7 @@ function nameByLocation(
     print: fingerprint(fn),
     line,
     column,
-    isRewritten,
-  };
+  } as const;
   if (nesting === 'none') return ref;
 
   // Other functions may have the same text and location. The name of a variable
@@ -133,6 +145,19 @@ function nameByLocation(
   throw refuse(
     `is a closure: it uses variables of a ${nesting} in ${shortUrl(url)}`,
   );
+}
+
+// Whether certainly no export of the module has the text of the function.
+function isHidden(
+  { url, print }: { url: string; print: string },
+  file: string,
+): boolean {
+  const namespace = namespaceOf(url);
+  if (namespace === undefined) return exportsNothing(file);
+  for (const [, fn] of functionsIn(namespace, { accessors: true })) {
+    if (fingerprint(fn) === print) return false;
+  }
+  return true;
 }
 
 // Why no process can import from a script; undefined when one can.

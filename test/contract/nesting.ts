@@ -145,4 +145,39 @@ export function nestingContract(context: Context, jobs: Jobs): void {
       });
     },
   );
+  testIf(isRemote(context))(
+    'a module without exports is not run in a job: its function is refused at each submit',
+    async () => {
+      const program = join(folder, 'unexported.mjs');
+      const main = require.resolve('../../dist/index.js');
+      writeFileSync(
+        program,
+        `import { createRequire } from 'node:module';
+       const { Jobserver, JobserverExecutor } =
+         createRequire(import.meta.url)(${JSON.stringify(main)});
+       console.log('top level');
+       function job() { return 1; }
+       const jobserver = new Jobserver({ context: '${context}', slots: 2 });
+       const executor = new JobserverExecutor(jobserver);
+       for (const submit of [
+         () => jobserver.run(job),
+         () => jobserver.submitSync(job).result(),
+         () => jobserver.map(job, [1]).next(),
+         () => executor.submit(job),
+         () => jobserver.replacePreexec(job).run(Math.abs, 1),
+       ]) {
+         try { await submit(); } catch ({ code, message }) {
+           console.log(code, message.includes('job is not exported from'));
+         }
+       }
+       await jobserver.close();`,
+      );
+      const { stdout, code } = await runNode([program]);
+      const refused = 'ERR_JOBSERVER_FUNCTION true\n';
+      expect({ stdout, code }).toEqual({
+        stdout: `top level\n${refused.repeat(5)}`,
+        code: 0,
+      });
+    },
+  );
 }

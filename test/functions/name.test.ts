@@ -53,6 +53,63 @@ describe('the parent refuses', () => {
     },
   );
 
+  test.each([
+    [
+      'without exports',
+      'no-exports.mjs',
+      `const hidden = () => 1;
+      globalThis.named = [nameOf(hidden)];`,
+      true,
+    ],
+    [
+      'that speaks of exports',
+      'speaks.mjs',
+      `const hidden = () => 1; // No export.
+      globalThis.named = [nameOf(hidden)];`,
+      false,
+    ],
+    [
+      'that importFunction has imported',
+      'imported.mjs',
+      `export const shown = () => 1;
+      export const copy = () => 2;
+      const hidden = () => 3, alike = () => 2;
+      globalThis.nameAll = () => [shown, hidden, copy, alike].map(nameOf);`,
+      [false, true, false, false],
+    ],
+  ])(
+    'a function that an ES module %s does not export',
+    (_, name, text, isRefused) => {
+      const file = write(
+        name,
+        `import functionRef from ${quotedLib};
+        const nameOf = (fn) => {
+          try { functionRef.nameFunction(fn, 'fn'); return null; }
+          catch ({ name, code, message }) { return { name, code, message }; }
+        };
+        ${text}`,
+      );
+      const ref = {
+        kind: 'export',
+        url: pathToFileURL(file).href,
+        load: 'import',
+        path: ['shown'],
+      };
+      const out = node([
+        '-e',
+        `const { importFunction } = require(${quotedLib});
+        importFunction(${JSON.stringify(ref)}).catch(() => {}).then(() => {
+          console.log(JSON.stringify(globalThis.named ?? nameAll()));
+        });`,
+      ]);
+      const named = JSON.parse(out) as unknown[];
+      const expected = [isRefused]
+        .flat()
+        .map((it) => (it ? refusal(`is not exported from ${file}`) : null));
+      expect(named).toEqual(expected);
+    },
+  );
+
   test('a function that was typed into the REPL', () => {
     const out = node(
       ['--interactive'],
@@ -125,6 +182,15 @@ describe('within the sandbox of jest, the parent', () => {
     expect(ref).toEqual({ kind: 'global', path: ['Math', 'hypot'] });
     expect(importFunction(ref)).toBe(Math.hypot);
     expect(describeFunction(ref)).toBe('Math.hypot (global)');
+  });
+
+  test('refuses a function of a module without exports', () => {
+    const file = write('like-a-test.js', 'globalThis.own = function own() {};');
+    jest.requireActual(file);
+    const { own } = globalThis as { own?: () => number };
+    expect(() => nameFunction(own, 'fn')).toThrow(
+      `own is not exported from ${file}`,
+    );
   });
 
   test('refuses a closure', () => {
