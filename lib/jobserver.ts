@@ -104,6 +104,7 @@ const jobserverOptions: OptionNames<JobserverOptions> = {
   slots: true,
   context: true,
   preload: true,
+  forkserverKeepAlive: true,
   orphanSignal: true,
 };
 const submitOptions: OptionNames<SubmitOptions> = {

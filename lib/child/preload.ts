@@ -7,7 +7,7 @@ import { devNull } from 'node:os';
 import { clearInterval, setInterval } from 'node:timers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codedError } from '../errors.js';
-import { importModule } from '../functions/function-ref.js';
+import { importModule } from '../functions/loaded-module.js';
 import { shortUrl } from '../functions/url.js';
 import { hasHooksThread } from '../system/builtins.js';
 
