@@ -1,7 +1,7 @@
 // Imports the modules of `preload` in the zygote, one after another. A module
 // may leave work that ends soon, which is waited for. It must not leave a
 // thread, which a fork would lack, or a handle, which all forks would share.
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { devNull } from 'node:os';
 import { clearInterval, setInterval } from 'node:timers';
@@ -18,11 +18,11 @@ const tickMs = 50;
 interface Limits {
   /** For the import to settle. */
   readonly importMs: number;
-  /** For what the module leaves to end. */
+  /** For what the module leaves to end; fetch keeps a connection for 4 s. */
   readonly restMs: number;
 }
 
-const defaultLimits: Limits = { importMs: 60_000, restMs: 5_000 };
+const defaultLimits: Limits = { importMs: 60_000, restMs: 8_000 };
 
 /**
  * Rejects with what a module throws, and with ERR_JOBSERVER_PRELOAD for the
@@ -50,7 +50,7 @@ async function preloadModule(
   url: string,
   { importMs, restMs }: Limits,
 ): Promise<string | undefined> {
-  const before = threads();
+  const before = present();
   const end = await unlessLoopEnds(importModule(url), importMs);
   if (end === 'empty' || end === 'late') {
     const why =
@@ -71,13 +71,16 @@ async function preloadModule(
   const others = takeBeforeExitListeners();
   const rest = await unlessLoopEnds(new Promise(() => undefined), restMs);
   for (const listener of others) process.on('beforeExit', listener);
-  const handles = openHandles();
-  if (rest === 'late' || handles.length > 0) return whyHandles(handles);
-  let left = newThreads(before);
-  for (let ms = 0; left.length > 0 && ms < restMs; ms += tickMs) {
+  if (rest === 'late') return whyHandles(openHandles());
+  let ms = 0;
+  while (hasMoreThan(before) && ms < restMs) {
     await sleep(tickMs);
-    left = newThreads(before);
+    ms += tickMs;
   }
+  const handles = openHandles();
+  if (newSockets(before.sockets).length > 0) handles.push('socket');
+  if (handles.length > 0) return whyHandles(handles);
+  const left = newThreads(before.threads);
   return left.length > 0 ? whyThreads(left) : undefined;
 }
 
@@ -134,6 +137,25 @@ function openHandles(): string[] {
   return kinds;
 }
 
+// The event loop does not know the sockets of native addons, nor does it count
+// those with `unref()`, such as the pipes to a program.
+function sockets(): string[] {
+  const links = readdirSync('/proc/self/fd').map(linkOf);
+  return links.filter((link) => link.startsWith('socket:'));
+}
+
+function newSockets(before: readonly string[]): string[] {
+  return sockets().filter((socket) => !before.includes(socket));
+}
+
+function linkOf(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return ''; // It was the descriptor of the list itself.
+  }
+}
+
 function whyHandles(kinds: readonly string[]): string {
   const list = [...new Set(kinds)].join(', ') || 'of a native addon';
   return (
@@ -148,6 +170,22 @@ function whyThreads(names: readonly string[]): string {
     `has left threads running (${names.length}` +
     `${named === '' ? '' : `: ${named}`}), which a fork would lack. Start ` +
     'them in the function of the job, or leave the module out of preload'
+  );
+}
+
+interface Present {
+  readonly threads: readonly string[];
+  readonly sockets: readonly string[];
+}
+
+function present(): Present {
+  return { threads: threads(), sockets: sockets() };
+}
+
+function hasMoreThan(before: Present): boolean {
+  return (
+    newThreads(before.threads).length > 0 ||
+    newSockets(before.sockets).length > 0
   );
 }
 

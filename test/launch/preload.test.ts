@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as jobs from '../fixtures/forkserver-jobs.js';
 import { checkSlots, openJobserver } from '../helpers/jobserver.js';
@@ -81,6 +83,22 @@ test.each([
   expect(await preloaded(`${text}\n${warm}`)).toBe(1);
 });
 
+test('a connection that fetch keeps for a while is awaited', async () => {
+  const server = createServer((_, response) => response.end('1'));
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  try {
+    const { port } = server.address() as AddressInfo;
+    const value = await preloaded(`
+      const response = await fetch('http://127.0.0.1:${port}');
+      globalThis.warmed = Number(await response.text());
+    `);
+    expect(value).toBe(1);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
 test('the end of the event loop is not the end of the zygote', async () => {
   const value = await preloaded(
     `process.on('beforeExit', () => process.exit(3)); globalThis.warmed = 1;`,
@@ -121,6 +139,12 @@ const kept = {
     await new Promise((resolve) => {
       server.listen(path, () => connect(path, resolve).unref());
     });`,
+  socket: `
+    import { spawn } from 'node:child_process';
+    const child = spawn('sleep', ['60'], { stdio: ['pipe', 'ignore', 'ignore'] });
+    child.unref();
+    child.stdin.unref();
+    process.on('exit', () => child.kill());`,
   FSEvent: `
     import { watch } from 'node:fs';
     watch('/');`,
