@@ -22,20 +22,33 @@
 
 namespace {
 
-int Pipe(const Args& args) { return sys::Pipe(args.IntsAt(0, 2).data); }
+int Pipe(const Args& args) {
+  const Ints ends = args.IntsAt(0, 2);
+  return OwnAll(args, sys::Pipe(ends.data), {ends.data, 2});
+}
 
 int SocketPair(const Args& args) {
-  return sys::SocketPair(args.IntsAt(0, 2).data, args.Bool(1));
+  const Ints ends = args.IntsAt(0, 2);
+  const int result = sys::SocketPair(ends.data, args.Bool(1));
+  return OwnAll(args, result, {ends.data, 2});
 }
 
 int Open(const Args& args) {
   const Strings path(args, 0);
-  return path.error() < 0 ? path.error() : sys::Open(path.first(), args.Int(1));
+  if (path.error() < 0) return path.error();
+  return Own(args, sys::Open(path.first(), args.Int(1)));
 }
 
-int Duplicate(const Args& args) { return sys::Duplicate(args.Int(0)); }
+int Duplicate(const Args& args) {
+  return Own(args, sys::Duplicate(args.Int(0)));
+}
 
-int Close(const Args& args) { return sys::Close(args.Int(0)); }
+int Close(const Args& args) {
+  const int fd = args.Int(0);
+  // Before, because another thread may open the number as soon as it is closed.
+  HoldingsOf(args)->RemoveFd(fd);
+  return sys::Close(fd);
+}
 
 int SetCloseOnExec(const Args& args) {
   return sys::SetCloseOnExec(args.Int(0), args.Bool(1));
@@ -64,7 +77,7 @@ int ReadAt(const Args& args) {
                      static_cast<off_t>(position));
 }
 
-int AnonymousFile(const Args&) { return sys::AnonymousFile(); }
+int AnonymousFile(const Args& args) { return Own(args, sys::AnonymousFile()); }
 
 // JavaScript fills struct pollfd itself: the first number is the fd, the second
 // has events in its low half and revents in its high half.
@@ -81,7 +94,7 @@ int Poll(const Args& args) {
                    static_cast<size_t>(count), args.Double(2));
 }
 
-int SelectorOpen(const Args&) { return sys::SelectorOpen(); }
+int SelectorOpen(const Args& args) { return Own(args, sys::SelectorOpen()); }
 
 int SelectorAdd(const Args& args) {
   return sys::SelectorAdd(args.Int(0), args.Int(1));
@@ -133,14 +146,19 @@ int Spawn(const Args& args) {
     if (strings->error() < 0) return strings->error();
   }
   if (fds.pairs() == nullptr) return -ENOMEM;
-  return sys::Spawn({file.first(), argv.list(), env.list(), cwd.first(),
-                     table.data[0], fds.pairs(), fds.count()});
+  const int pid =
+      sys::Spawn({file.first(), argv.list(), env.list(), cwd.first(),
+                  table.data[0], fds.pairs(), fds.count()});
+  if (pid > 0) HoldingsOf(args)->AddChild(pid);
+  return pid;
 }
 
 int WaitPid(const Args& args) {
   const Ints ints = args.IntsAt(1, 2);
   sys::Status status = {};
-  const int result = sys::WaitPid(args.Int(0), &status);
+  const int pid = args.Int(0);
+  const int result = sys::WaitPid(pid, &status);
+  if (result != 0) HoldingsOf(args)->RemoveChild(pid);
   if (result > 0) {
     ints.data[0] = status.exit_code;
     ints.data[1] = status.signal;
@@ -148,7 +166,7 @@ int WaitPid(const Args& args) {
   return result;
 }
 
-int ExitFd(const Args& args) { return sys::ExitFd(args.Int(0)); }
+int ExitFd(const Args& args) { return Own(args, sys::ExitFd(args.Int(0))); }
 
 int Kill(const Args& args) {
   return sys::Kill(args.Int(0), args.Int(1), args.Int(2));
@@ -200,7 +218,7 @@ int ReceiveFds(const Args& args) {
   const int result = sys::ReceiveFds(args.Int(0), &message, false);
   const size_t received = result < 0 ? 0 : message.fd_count;
   for (size_t i = received; i < fds.count; i++) fds.data[i] = -1;
-  return result;
+  return OwnAll(args, result, {fds.data, received});
 }
 
 int PassCredentials(const Args& args) {
@@ -210,6 +228,7 @@ int PassCredentials(const Args& args) {
 int Fork(const Args& args) {
   const int pid = sys::Fork();
   if (pid != 0) return pid;
+  sys::ForgetLeft();
   // Until this call, the loops of child and parent share one set of watched fds
   // in the kernel.
   uv_loop_fork(args.Loop());
@@ -260,6 +279,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("unwatch", Napi::Function::New<Unwatch>(env, "unwatch"));
   exports.Set("refWatch", Napi::Function::New<RefWatch>(env, "refWatch"));
   Export<Spawn>(exports, "spawn");
+  Export<EndWithThread>(exports, "endWithThread");
   Export<WaitPid>(exports, "waitpid");
   Export<ExitFd>(exports, "exitFd");
   Export<Kill>(exports, "kill");

@@ -1,15 +1,10 @@
 #include "instance.h"
 
-#include "holdings.h"
 #include "posix.h"
 #include "strings.h"
 #include "zygote_table.h"
 
 namespace {
-
-sys::Holdings* HoldingsOf(Napi::Env env) {
-  return env.GetInstanceData<sys::Holdings>();
-}
 
 bool IsMainThread(Napi::Env env) {
   uv_loop_t* loop = nullptr;
@@ -25,7 +20,7 @@ int Hold(const Args& args, int (*hold)(const char*, sys::ZygoteLink*)) {
   sys::ZygoteLink link = {ints.data[0], ints.data[1]};
   const int result = hold(key.first(), &link);
   if (result < 0) return result;
-  HoldingsOf(args.Env())->AddZygote(link.socket);
+  HoldingsOf(args)->AddZygote(link.socket);
   ints.data[0] = link.socket;
   ints.data[1] = link.pid;
   return result;
@@ -44,13 +39,39 @@ void StartInstance(Napi::Env env) {
       holdings);
 }
 
+sys::Holdings* HoldingsOf(const Args& args) {
+  return Napi::Env(args.Env()).GetInstanceData<sys::Holdings>();
+}
+
+int Own(const Args& args, int fd) {
+  if (fd >= 0) HoldingsOf(args)->AddFd(fd);
+  return fd;
+}
+
+int OwnAll(const Args& args, int result, const Ints& fds) {
+  if (result < 0) return result;
+  for (size_t i = 0; i < fds.count; i++) HoldingsOf(args)->AddFd(fds.data[i]);
+  return result;
+}
+
+int EndWithThread(const Args& args) {
+  const sys::Orphan orphan = {args.Int(1), args.Int(2), args.Int(3)};
+  args.Assert(orphan.token >= -1 && orphan.token <= UINT8_MAX, 3, "a byte");
+  return HoldingsOf(args)->SetOrphan(args.Int(0), orphan);
+}
+
 int HoldZygote(const Args& args) { return Hold(args, sys::HoldZygote); }
 
-int ShareZygote(const Args& args) { return Hold(args, sys::ShareZygote); }
+int ShareZygote(const Args& args) {
+  const Ints ints = args.IntsAt(1, 2);
+  HoldingsOf(args)->RemoveFd(ints.data[0]);
+  HoldingsOf(args)->RemoveChild(ints.data[1]);
+  return Hold(args, sys::ShareZygote);
+}
 
 int ReleaseZygote(const Args& args) {
   const int socket = args.Int(0);
-  HoldingsOf(args.Env())->RemoveZygote(socket);
+  HoldingsOf(args)->RemoveZygote(socket);
   const int pid = sys::ReleaseZygote(socket, args.Bool(1));
   if (pid <= 0) return pid;
   sys::LeaveChild(pid);

@@ -2,10 +2,18 @@
 // the module that has loaded it. lib/system/binding.ts says what the verbs do.
 #pragma once
 #include "args.h"
+#include "holdings.h"
 
 // Called once, when the instance is made.
 void StartInstance(Napi::Env env);
+sys::Holdings* HoldingsOf(const Args& args);
 
+// Record fds that a verb has opened, until JavaScript closes them, and return
+// the result of the verb.
+int Own(const Args& args, int fd);
+int OwnAll(const Args& args, int result, const Ints& fds);
+
+int EndWithThread(const Args& args);
 int HoldZygote(const Args& args);
 int ShareZygote(const Args& args);
 int ReleaseZygote(const Args& args);

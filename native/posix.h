@@ -86,6 +86,8 @@ void AwaitEnd(int pid);
 // Takes over the duty to reap a child, which ReapLeft does once it has ended.
 void LeaveChild(int pid);
 void ReapLeft();
+// In a fork: the children are those of the parent.
+void ForgetLeft();
 // An fd that becomes readable when the process has ended.
 int ExitFd(int pid);
 // Uses exit_fd where the kernel can, and pid otherwise or when exit_fd is -1.

@@ -46,6 +46,8 @@ void LeaveChild(int pid) {
   pthread_mutex_unlock(&mutex);
 }
 
+void ForgetLeft() { left = nullptr; }
+
 void ReapLeft() {
   if (__atomic_load_n(&left, __ATOMIC_RELAXED) == nullptr) return;
   pthread_mutex_lock(&mutex);

@@ -24,7 +24,10 @@ export const spawnLauncher: Launcher = {
       const slots = slotFdsOf(order.slotPipes);
       const fds = [1, 2, file.number, resultWriter, ...slots];
       const argv = [...order.execArgv, entry];
-      return new ChildWorker(startNode(argv, order, fds));
+      const pid = startNode(argv, order, fds);
+      const { writer } = order.slotPipes[0]!;
+      native.endWithThread(pid, order.orphanSignal, writer, token);
+      return new ChildWorker(pid);
     } finally {
       file.close();
     }

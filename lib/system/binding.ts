@@ -94,6 +94,18 @@ export interface Native {
     table: Int32Array,
   ): number;
   /**
+   * For a child of `spawn`: when this worker thread ends before the child is
+   * reaped, `signal` ends the child, and then `token` is written to slotFd.
+   * signal 0: the child runs on. token -1: none. What else the thread has
+   * opened is closed then.
+   */
+  endWithThread(
+    pid: number,
+    signal: number,
+    slotFd: number,
+    token: number,
+  ): number;
+  /**
    * Reaps one child without waiting. Returns pid and fills status with [exit
    * code or -1, signal or 0]; 0 while the child runs; -ECHILD when pid is not a
    * child of this process.

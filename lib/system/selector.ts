@@ -3,13 +3,17 @@
 // steps that these handlers have passed to `later`, so that user code runs
 // after all handlers. A turn costs as much as there are ready fds, however many
 // fds are in the set.
+import { isMainThread } from 'node:worker_threads';
 import { type Watch, check, native, systemError } from './binding.js';
-import { now, onDeadline } from './deadline.js';
+import { longestTimerMs, now, onDeadline } from './deadline.js';
 import { Fd } from './fd.js';
 
 // The interval of polling for the end of a process, on a kernel that has no fd
 // for it. A worker ends a moment after its result.
 const pollMs = 5;
+
+// A thread can be terminated between two waits, but not during one.
+const longestWaitMs = isMainThread ? longestTimerMs : 100;
 
 class Selector {
   #fd = new Fd(-1);
@@ -112,8 +116,8 @@ class Selector {
   }
 
   #atMost(timeoutMs: number): number {
-    if (this.#polled.size === 0) return timeoutMs;
-    return timeoutMs < 0 ? pollMs : Math.min(pollMs, timeoutMs);
+    const most = this.#polled.size > 0 ? pollMs : longestWaitMs;
+    return timeoutMs < 0 ? most : Math.min(timeoutMs, most);
   }
 
   #runPolled(): void {
