@@ -30,8 +30,14 @@ function countPrimesHere(low, high) {
   return count;
 }
 
-// A handle may be an argument: the job gets a handle on the same slots. Here
-// each level keeps its slot while it waits for the next level.
+// A job that waits lends its slot, so that any depth is possible.
+export async function depth(levels) {
+  if (levels === 1) return 1;
+  return 1 + (await new Jobserver().run(depth, levels - 1));
+}
+
+// A handle may be an argument: the job gets a handle on the same slots. With
+// this timeout, each level keeps its slot while it waits for the next level.
 export async function descend(levels, jobserver) {
   if (levels === 1) return [process.pid];
   const args = [levels - 1, jobserver];
@@ -49,12 +55,13 @@ if (!isWorker) {
     assert.equal(await jobserver.run(slotsOfMyPool), SLOTS);
     assert.equal(await jobserver.run(countPrimes, 0, 50_000), 5133);
 
+    assert.equal(await jobserver.run(depth, 2 * SLOTS), 2 * SLOTS);
+
     const pids = await jobserver.run(descend, SLOTS, jobserver);
     assert.equal(new Set(pids).size, SLOTS);
 
-    // One level more than there are slots. Without a timeout this would be a
-    // deadlock. With it, the innermost level gets Blocked, and each level
-    // throws that error to the level above.
+    // One level more than there are slots. The innermost level gets Blocked,
+    // and each level throws that error to the level above.
     await assert.rejects(jobserver.run(descend, SLOTS + 1, jobserver), Blocked);
 
     // Every slot is free again.

@@ -41,6 +41,7 @@ import { contextOf } from './launch/launchers.js';
 import { type MapPlan, mapAsync, mapSync } from './map/map.js';
 import { type EnvAdditions, revise } from './protocol/environment.js';
 import type { InheritedSlots } from './protocol/fds.js';
+import type { SlotPipe } from './slots/slot-pipe.js';
 import { checkNotImporting } from './protocol/worker-state.js';
 import { checkAbortSignal, throwIfAborted } from './system/abort.js';
 import { deadlineAfter } from './system/deadline.js';
@@ -486,9 +487,11 @@ export class Jobserver implements Disposable, AsyncDisposable {
     this.#pool.checkOpen();
     const { slots } = this.#pool;
     const { slotPipes } = attachments;
-    if (!slotPipes.includes(slots)) slotPipes.push(slots);
+    const isSame = ({ identity }: SlotPipe): boolean =>
+      identity === slots.identity;
+    if (!slotPipes.some(isSame)) slotPipes.push(slots);
     return {
-      slotPipe: slotPipes.indexOf(slots),
+      slotPipe: slotPipes.findIndex(isSame),
       controls: sendControls(this.#controls, attachments),
     };
   }
@@ -509,6 +512,8 @@ export class Jobserver implements Disposable, AsyncDisposable {
     checkOptions(options, submitOptions);
     this.#pool.checkOpen();
     const deadline = deadlineAfter(options.timeout);
+    // Who asks for a slot explicitly wants another one.
+    const mayBorrow = options.consume === undefined;
     const { consume = 1 } = options;
     if (consume !== 0 && consume !== 1) {
       throw outOfRange('consume', '0 or 1', consume);
@@ -518,8 +523,8 @@ export class Jobserver implements Disposable, AsyncDisposable {
     throwIfAborted(signal);
     this.#pool.throwCallbackError();
     const { gate } = this.#controls;
-    const receivesCallbackErrors = true;
-    return { plan, deadline, consume, signal, gate, receivesCallbackErrors };
+    const slot = { consume, mayBorrow, deadline };
+    return { ...slot, plan, signal, gate, receivesCallbackErrors: true };
   }
 
   #target(fn: unknown): Target {
@@ -558,7 +563,8 @@ export class Jobserver implements Disposable, AsyncDisposable {
     this.#pool.checkOpen();
     const { deadline, signal } = terms;
     const { gate } = this.#controls;
-    const conditions = { consume: 1, gate, deadline, signal } as const;
+    const slot = { consume: 1, mayBorrow: true } as const;
+    const conditions = { ...slot, gate, deadline, signal };
     return {
       ...terms,
       submit: (args, onAdmission) => {
@@ -594,6 +600,6 @@ export function reviveJobserver(
   const revive = (inner: unknown): object =>
     reviveJobserver(inner, slotPipes, imports);
   const controls = receiveControls(sent.controls, imports, revive);
-  const { reader, writer, count } = slotPipes[sent.slotPipe]!;
-  return new Jobserver(new Pool(shareSlots(reader, writer, count)), controls);
+  const pool = new Pool(shareSlots(slotPipes[sent.slotPipe]!));
+  return new Jobserver(pool, controls);
 }

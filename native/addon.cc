@@ -191,6 +191,13 @@ int GuardToken(const Args& args) {
                          static_cast<uint8_t>(token));
 }
 
+int SetLenders(const Args& args) {
+  const Ints fds = args.IntsAt(0, 0);
+  return sys::SetLenders(fds.data, fds.count);
+}
+
+int SetLent(const Args& args) { return sys::SetLent(args.Bool(0)); }
+
 int ResetSignal(const Args& args) { return sys::ResetSignal(args.Int(0)); }
 
 int SetOrphanSignaler(const Args& args) {
@@ -286,6 +293,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<SetDeathSignal>(exports, "setDeathSignal");
   Export<TimerSlack>(exports, "timerSlack");
   Export<GuardToken>(exports, "guardToken");
+  Export<SetLenders>(exports, "setLenders");
+  Export<SetLent>(exports, "setLent");
   Export<GiveToken>(exports, "giveToken");
   Export<ResetSignal>(exports, "resetSignal");
   Export<SetOrphanSignaler>(exports, "setOrphanSignaler");

@@ -1,7 +1,9 @@
 // How an orphan gives its token back, once: when the orphan signal ends a
 // worker whose submitter is dead, the handler of the signal writes the token to
 // the slot pipe, where other processes still wait for it; GiveToken does so
-// when the worker ends by itself.
+// when the worker ends by itself. A worker that lends its slot leaves it to the
+// process that runs there, which in turn leaves it to a living submitter of any
+// lender.
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -20,6 +22,13 @@ uint8_t guarded_token = 0;
 pid_t guarded_parent = 0;
 // Atomic: two threads may run the handler for two signals at the same time.
 bool is_token_given = false;
+
+// The result pipes of the lenders. Set before a guard is installed.
+constexpr size_t kMostLenders = 32;
+int lender_fds[kMostLenders];
+size_t lender_count = 0;
+// Atomic: the handler may run at any time.
+bool is_lent = false;
 
 // Which signals have the handler.
 constexpr int kSignals = 65;
@@ -45,9 +54,18 @@ bool IsSubmitterDying(const siginfo_t& info) {
   return IsDeathSignal(info, guarded_parent);
 }
 
+bool IsGivenByOthers() {
+  if (__atomic_load_n(&is_lent, __ATOMIC_SEQ_CST)) return true;
+  for (size_t i = 0; i < lender_count; i++) {
+    if (!IsReaderGone(lender_fds[i], 0)) return true;
+  }
+  return false;
+}
+
 // Signals are blocked, or the process ends without it. No process could handle
 // an error of the write.
 void GiveOnce(int slot_fd, uint8_t token) {
+  if (IsGivenByOthers()) return;
   if (__atomic_exchange_n(&is_token_given, true, __ATOMIC_SEQ_CST)) return;
   const ssize_t ignored = write(slot_fd, &token, 1);
   static_cast<void>(ignored);
@@ -92,6 +110,18 @@ int GuardToken(int signal, int result_fd, int slot_fd, uint8_t token) {
   sigfillset(&action.sa_mask);
   if (sigaction(signal, &action, nullptr) != 0) return -errno;
   is_guarded[signal] = true;
+  return 0;
+}
+
+int SetLenders(const int* result_fds, size_t count) {
+  if (count > kMostLenders) return -E2BIG;
+  lender_count = count;
+  for (size_t i = 0; i < count; i++) lender_fds[i] = result_fds[i];
+  return SetLent(false);
+}
+
+int SetLent(bool value) {
+  __atomic_store_n(&is_lent, value, __ATOMIC_SEQ_CST);
   return 0;
 }
 

@@ -104,6 +104,10 @@ bool IsDeathSignal(const siginfo_t& info, int parent_pid);
 // See guard.cc. There is one token in the whole process; signal 0 removes the
 // guards.
 int GuardToken(int signal, int result_fd, int slot_fd, uint8_t token);
+// Neither a guard nor GiveToken writes while the result pipe of a lender has a
+// reader, or while the slot is lent. SetLenders ends a loan of the parent.
+int SetLenders(const int* result_fds, size_t count);
+int SetLent(bool is_lent);
 // Writes the token to slot_fd, unless a guard or a call has written it before.
 int GiveToken(int slot_fd, uint8_t token);
 // A guarded signal from this process means that the submitter is dying.

@@ -356,6 +356,7 @@ describe('recipes', () => {
 
   test('jobs use the pool that they run in', async () => {
     expect(await outputOf('sort.mjs')).toBe('5000 [ 0, 1, 2, 3 ]\n');
+    expect(await outputOf('tree.mjs')).toBe('8\n');
   });
 
   test('the workflow is valid', async () => {

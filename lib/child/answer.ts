@@ -1,10 +1,12 @@
-// The answer of a worker: at most one frame on the result pipe.
+// The answer of a worker: at most one frame on the result pipe, and before it
+// the message that the worker lends its slot.
 import { native, pollEvents } from '../system/binding.js';
 import { type FrameKind, writeFrame } from '../protocol/frame.js';
 
 export class Answer {
   readonly #fd: number;
   #isSent = false;
+  #isLoanKnown = false;
 
   constructor(resultFd: number) {
     this.#fd = resultFd;
@@ -20,6 +22,17 @@ export class Answer {
     this.#isSent = true;
     // A pipe without a reader is no error here: the job ends in any case.
     writeFrame(this.#fd, kind, bytes);
+  }
+
+  /**
+   * Tells the submitter, once, that this process lends its slot. False after
+   * the answer, when the submitter expects no more.
+   */
+  announceLoan(): boolean {
+    if (this.#isSent) return false;
+    if (!this.#isLoanKnown) writeFrame(this.#fd, 'lends', Buffer.alloc(0));
+    this.#isLoanKnown = true;
+    return true;
   }
 
   /** True when the submitter is dead: it keeps its end open while it lives. */

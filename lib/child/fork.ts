@@ -8,6 +8,7 @@ import { devNull } from 'node:os';
 import type { LocalCall, Order, Surroundings } from '../protocol/order.js';
 import { workingDirectory } from '../protocol/environment.js';
 import { workerState } from '../protocol/worker-state.js';
+import { native } from '../system/binding.js';
 import { closeInherited, openFile } from '../system/fd.js';
 import { selector } from '../system/selector.js';
 import { encode, encodeThrown } from '../wire/value.js';
@@ -84,18 +85,32 @@ function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   workerState.generation += 1;
   workerState.busy.clear();
   selector.reset();
-  closeInherited(fds.resultFd);
+  native.guardToken(0, 0, 0, 0);
+  closeParentFds([fds.resultFd, ...fds.lenders]);
   dropInput();
   writeThrough();
   process.removeAllListeners('exit');
   process.removeAllListeners('beforeExit');
   process.on('exit', reportExit);
-  enterWorker({ ...fds, forkserverFd: -1 }, { ...order, context: 'fork' });
+  enterWorker(
+    { ...fds, forkserverFd: -1 },
+    { ...order, context: 'fork' },
+    answer,
+  );
   followSubmitter(order.orphanSignal, answer);
   if (order.cwd !== workingDirectory()) process.chdir(order.cwd);
   changeEnvironment(new Map(Object.entries(process.env)), order.env);
   replaceMathRandom();
   renewRandomness();
+}
+
+// The submitters of the parent and of its lenders wait for the end of these
+// result pipes. A child holds them only while it runs in their slot.
+function closeParentFds(kept: readonly number[]): void {
+  closeInherited(kept);
+  for (const fd of workerState.ambient?.resultPipes ?? []) {
+    if (!kept.includes(fd)) native.close(fd);
+  }
 }
 
 function call({ args, preexecArgs, ...rest }: LocalCall): unknown {

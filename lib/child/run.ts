@@ -36,7 +36,7 @@ export interface WorkerOrder extends WorkerFds {
 export async function run(order: WorkerOrder): Promise<void> {
   const { head } = order.body;
   const answer = answerOn(order.resultFd);
-  enterWorker(order, head);
+  enterWorker(order, head, answer);
   // The zygote signals the orphans among its children itself.
   if (order.forkserverFd < 0) followSubmitter(head.orphanSignal, answer);
   await perform(order, answer);

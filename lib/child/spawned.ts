@@ -1,6 +1,6 @@
 // Entry of a new node that runs one job: finds the descriptors that
 // launch/spawn has put at fixed numbers, and runs the order.
-import { inheritedSlots, spawnedFds } from '../protocol/fds.js';
+import { spawnedFds, unpackInherited } from '../protocol/fds.js';
 import { readOrder } from '../protocol/order-file.js';
 import { native } from '../system/binding.js';
 import { reportEndings, resetInspectorSignal } from './exit-report.js';
@@ -11,21 +11,21 @@ process.title = 'jobserver-worker';
 resetInspectorSignal();
 noteOutput();
 reportEndings(false);
-const { token, body } = readOrder(spawnedFds.order);
+const { token, lenderCount, body } = readOrder(spawnedFds.order);
 const { slots } = body.head;
-const slotFds = Array.from(
-  { length: 2 * slots.length },
-  (_, i) => spawnedFds.firstSlot + i,
+const inherited = Array.from(
+  { length: 2 * slots.length + lenderCount },
+  (_, i) => spawnedFds.firstInherited + i,
 );
 // Programs that the job starts must not inherit them.
-for (const fd of [spawnedFds.result, ...slotFds]) {
+for (const fd of [spawnedFds.result, ...inherited]) {
   native.setCloseOnExec(fd, true);
 }
 void run({
   body,
   token,
   resultFd: spawnedFds.result,
-  slotPipes: inheritedSlots(slots, slotFds),
+  ...unpackInherited(slots, inherited),
   forkserverFd: -1,
   exit: (code) => {
     process.exit(code);

@@ -3,16 +3,18 @@
 import type { InheritedSlots } from '../protocol/fds.js';
 import type { Head } from '../protocol/order.js';
 import { workerState } from '../protocol/worker-state.js';
-import { native } from '../system/binding.js';
+import { check, native } from '../system/binding.js';
 import type { Answer } from './answer.js';
 
 /** The descriptors of a job. */
 export interface WorkerFds {
-  /** The byte of the slot that the job holds, or -1. */
+  /** See `Token.byte`. */
   readonly token: number;
   readonly resultFd: number;
   /** The first is that of the Jobserver which runs the job. */
   readonly slotPipes: readonly InheritedSlots[];
+  /** See `Token.lenders`. */
+  readonly lenders: readonly number[];
   /** The socket of the zygote that this process was forked from, or -1. */
   readonly forkserverFd: number;
 }
@@ -21,12 +23,13 @@ export interface WorkerFds {
 let held: { readonly writer: number; readonly token: number } | undefined;
 
 export function enterWorker(
-  { token, resultFd, slotPipes, forkserverFd }: WorkerFds,
+  { token, resultFd, slotPipes, lenders, forkserverFd }: WorkerFds,
   {
     context,
     preload,
     orphanSignal,
   }: Pick<Head, 'context' | 'preload' | 'orphanSignal'>,
+  answer: Answer,
 ): void {
   const [slots] = slotPipes;
   workerState.isWorker = true;
@@ -34,10 +37,16 @@ export function enterWorker(
     reader: slots.reader,
     writer: slots.writer,
     slots: slots.count,
+    identity: slots.identity,
+    token,
+    resultPipes: [...lenders, resultFd],
+    announceLoan: () => answer.announceLoan(),
+    jobSlot: undefined,
     context,
     preload,
     forkserverFd,
   };
+  check(native.setLenders(Int32Array.from(lenders)), 'guard a lent token');
   held = slots && token >= 0 ? { writer: slots.writer, token } : undefined;
   if (held !== undefined && orphanSignal > 0) {
     native.guardToken(orphanSignal, resultFd, held.writer, token);
@@ -58,7 +67,10 @@ export function followSubmitter(orphanSignal: number, answer: Answer): void {
   if (answer.isOrphan()) process.kill(process.pid, orphanSignal);
 }
 
-/** Called only in an orphan: a living submitter gives the token back itself. */
+/**
+ * Called only in an orphan: a living submitter gives the token back itself. So
+ * does a living submitter of a lender, and a process that runs in a lent slot.
+ */
 export function giveTokenBack(): void {
   if (held !== undefined) native.giveToken(held.writer, held.token);
 }

@@ -11,11 +11,11 @@ import { importModule } from '../functions/loaded-module.js';
 import { environmentOfJob, workingDirectory } from '../protocol/environment.js';
 import {
   childSteps,
-  inheritedSlots,
   mostPassedFds,
   reportKinds,
   requestFds,
   requestInts,
+  unpackInherited,
   unpackJobFds,
   zygoteRequestFd,
 } from '../protocol/fds.js';
@@ -29,6 +29,7 @@ import {
 } from '../protocol/order.js';
 import { readOrder, writeOrder } from '../protocol/order-file.js';
 import { workerState } from '../protocol/worker-state.js';
+import { Token } from '../slots/slot-pipe.js';
 import { check, native, pollEvents } from '../system/binding.js';
 import { hasHooksThread } from '../system/builtins.js';
 import { encode, encodeThrown } from '../wire/value.js';
@@ -160,7 +161,7 @@ async function writeWarmUpOrder(): Promise<number> {
     cwd: workingDirectory(),
     env: environmentOfJob(new Map()),
   });
-  return writeOrder(-1, [...parts, surroundings]).number;
+  return writeOrder(Token.none(), [...parts, surroundings]).number;
 }
 
 /** Runs a whole job except for its exit. */
@@ -196,13 +197,13 @@ function becomeJob(
 }
 
 function beginJob(fds: readonly number[], exit: (code: number) => void): void {
-  const { order, result, zygote, slots } = unpackJobFds(fds);
+  const { order, result, zygote, inherited } = unpackJobFds(fds);
   const { token, body, surroundings } = readOrder(order);
   void run({
     body,
     token,
     resultFd: result,
-    slotPipes: inheritedSlots(body.head.slots, slots),
+    ...unpackInherited(body.head.slots, inherited),
     forkserverFd: zygote,
     enter: () => {
       enter(surroundings!);

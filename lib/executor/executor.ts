@@ -129,6 +129,7 @@ export class JobserverExecutor implements AsyncDisposable {
     this.#pool = jobserverControl.pool(this.#jobserver);
     this.#slotRequest = {
       consume: 1,
+      mayBorrow: true,
       gate: jobserverControl.gate(this.#jobserver),
       deadline: never,
       signal: undefined,

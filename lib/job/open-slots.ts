@@ -1,6 +1,7 @@
 // The slot pipe of a new Jobserver: a new one with the number of slots given,
 // or that of the pool that this process works under, or a new one of default
 // size.
+import type { InheritedSlots } from '../protocol/fds.js';
 import { workerState } from '../protocol/worker-state.js';
 import { checkSlots, defaultSlots } from '../slots/default-count.js';
 import { joinMake } from '../slots/make-client.js';
@@ -11,23 +12,27 @@ export function openSlots(slots: unknown): SlotPipe {
   if (slots !== undefined) return SlotPipe.open(checkSlots(slots));
   const { ambient } = workerState;
   if (ambient !== undefined) {
-    return shareSlots(ambient.reader, ambient.writer, ambient.slots);
+    const { reader, writer, slots: count, identity } = ambient;
+    return shareSlots({ reader, writer, count, identity });
   }
   const make = joinMake(process.env['MAKEFLAGS']);
   if (make === undefined) return SlotPipe.open(defaultSlots());
   if (make === 1) return SlotPipe.open(make);
-  return new SlotPipe(make.reader, make.writer, undefined, make.ownSlot);
+  return new SlotPipe(make.reader, make.writer, undefined, {
+    ownSlot: make.ownSlot,
+  });
 }
 
 /** A SlotPipe on duplicates of two borrowed fds. */
-export function shareSlots(
-  reader: number,
-  writer: number,
-  count: number | undefined,
-): SlotPipe {
+export function shareSlots({
+  reader,
+  writer,
+  count,
+  identity,
+}: InheritedSlots): SlotPipe {
   const ownReader = duplicate(reader);
   try {
-    return new SlotPipe(ownReader, duplicate(writer), count);
+    return new SlotPipe(ownReader, duplicate(writer), count, { identity });
   } catch (error) {
     ownReader.close();
     throw error;

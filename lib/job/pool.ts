@@ -52,7 +52,7 @@ export class Pool implements Busy {
     return this.#isClosed;
   }
 
-  /** Jobs that were started here and have not finished. */
+  /** Jobs that were started here and whose slots are not free again. */
   get running(): number {
     return this.#own.running;
   }
@@ -195,9 +195,14 @@ class Activity {
 
   start(plan: Plan, token: Token): Future<unknown> {
     const future = futureControl.create(this.errors);
-    const job = new RunningJob(plan, token, (frame, ending) => {
-      offAbort();
-      this.#finish(future, plan, frame, ending);
+    const job = new RunningJob(plan, token, {
+      onSlotFree: () => {
+        this.#countDown();
+      },
+      onGone: (frame, ending) => {
+        offAbort();
+        this.#finish(future, plan, frame, ending);
+      },
     });
     const offAbort = onAbort(plan.signal, () => {
       futureControl.abort(future, plan.signal?.reason);
@@ -231,11 +236,14 @@ class Activity {
       const how = `exit code ${exitCode}, signal ${signal}`;
       trace('job %d finished: %s, %s', pid, result, how);
     }
-    this.#running -= 1;
-    this.#update();
     futureControl.settle(future, frame, ending);
     const lost = refusal === undefined ? 'lost' : 'unstarted';
     plan.record.done(frame?.kind ?? lost, ending);
+  }
+
+  #countDown(): void {
+    this.#running -= 1;
+    this.#update();
     if (this.#running > 0) return;
     // Two steps later, because the callbacks of the future run in between and
     // may submit again.

@@ -1,7 +1,9 @@
 // One job from the start of its process until the process is gone. In its
 // result pipe, a frame is the outcome, and end of file without one is a loss.
 // This object owns the token, and gives it back once the worker is reaped and
-// its fds are closed. Driven by the selector, or by a caller of `advance`.
+// its fds are closed. If a job of the worker still runs in the slot then, the
+// token waits for the end of the result pipe, which that job keeps open. Driven
+// by the selector, or by a caller of `advance`.
 import { constants } from 'node:os';
 import { clearTimeout, setTimeout } from 'node:timers';
 import type { Ending } from '../errors.js';
@@ -10,6 +12,7 @@ import { launchers } from '../launch/launchers.js';
 import { type Frame, FrameReader, prepareReader } from '../protocol/frame.js';
 import type { Order } from '../protocol/order.js';
 import type { Token } from '../slots/slot-pipe.js';
+import { errno, native } from '../system/binding.js';
 import { type Fd, openPipe } from '../system/fd.js';
 import { selector } from '../system/selector.js';
 import { trace } from '../system/trace.js';
@@ -22,6 +25,13 @@ export interface Plan {
   readonly record: JobRecord;
 }
 
+/** Who is told about a job. */
+export interface JobEvents {
+  /** The token is given back. Only after a kill can this follow `onGone`. */
+  readonly onSlotFree: () => void;
+  readonly onGone: (frame: Frame | undefined, ending: Ending) => void;
+}
+
 // An aborted job has this long to end after SIGTERM, then it gets SIGKILL.
 const graceMs = 5000;
 const { SIGTERM, SIGKILL } = constants.signals;
@@ -29,7 +39,7 @@ const { SIGTERM, SIGKILL } = constants.signals;
 export class RunningJob {
   readonly #plan: Plan;
   readonly #token: Token;
-  readonly #onGone: (frame: Frame | undefined, ending: Ending) => void;
+  readonly #events: JobEvents;
   #worker!: Worker;
   /**
    * Open until the worker is reaped: a worker whose pipe has no reader assumes
@@ -38,9 +48,10 @@ export class RunningJob {
   #reader!: Fd;
   #frames: FrameReader | undefined;
   #outcome: Frame | 'end' | undefined;
+  #isLender = false;
   #isGone = false;
-  /** The fd that shows the worker's end; undefined until it is watched. */
-  #exitFd: number | undefined;
+  /** The fd that shows the end of the worker, or later of its borrowers. */
+  #endFd: number | undefined;
   #killTimer: NodeJS.Timeout | undefined;
   #restarts = 3;
 
@@ -48,14 +59,10 @@ export class RunningJob {
    * Starts the process. Takes over the token: if nothing was started, it is
    * given back before the error is thrown.
    */
-  constructor(
-    plan: Plan,
-    token: Token,
-    onGone: (frame: Frame | undefined, ending: Ending) => void,
-  ) {
+  constructor(plan: Plan, token: Token, events: JobEvents) {
     this.#plan = plan;
     this.#token = token.move();
-    this.#onGone = onGone;
+    this.#events = events;
     try {
       this.#start();
     } catch (error) {
@@ -70,17 +77,22 @@ export class RunningJob {
 
   /** Reads and reaps what is ready; never waits. */
   advance(): void {
-    if (this.#isGone) return;
-    if (this.#outcome === undefined) {
-      this.#frames ??= new FrameReader();
-      this.#outcome = this.#frames.read(this.#reader.number);
-      if (this.#outcome === undefined) return;
-      this.#frames = undefined;
-      selector.remove(this.#reader.number);
+    if (this.#isGone) {
+      this.#awaitBorrowers();
+      return;
     }
+    this.#read();
+    // A borrower keeps the pipe open, so that it may show no end.
+    if (this.#outcome === undefined && !this.#isLender) return;
     const ending = this.#worker.reap();
-    if (ending === undefined) this.#awaitExit();
-    else this.#onReaped(ending);
+    if (ending === undefined) {
+      this.#await(this.#worker.exitFd);
+      return;
+    }
+    // What the worker has written since.
+    this.#read();
+    this.#outcome ??= 'end';
+    this.#onReaped(ending);
   }
 
   kill(signal: number): void {
@@ -105,7 +117,7 @@ export class RunningJob {
         this.advance();
       });
       const launcher = launchers[order.context];
-      this.#worker = launcher.launch(order, writer.number, this.#token.byte);
+      this.#worker = launcher.launch(order, writer.number, this.#token);
       this.#reader = reader;
       if (trace.enabled) trace('job %d started', this.pid);
     } catch (error) {
@@ -117,10 +129,19 @@ export class RunningJob {
     }
   }
 
+  #read(): void {
+    if (this.#outcome !== undefined) return;
+    this.#frames ??= new FrameReader();
+    this.#outcome = this.#frames.read(this.#reader.number);
+    this.#isLender ||= this.#frames.hasLent;
+    if (this.#outcome === undefined) return;
+    this.#frames = undefined;
+    selector.remove(this.#reader.number);
+  }
+
   #onReaped(ending: Ending): void {
     this.#stopAwaiting();
     this.#worker.close();
-    this.#reader.close();
     const isWanted = this.#plan.signal?.aborted !== true;
     if (ending.neverBegan === true && this.#restarts > 0 && isWanted) {
       this.#restart();
@@ -132,6 +153,7 @@ export class RunningJob {
   #restart(): void {
     this.#restarts -= 1;
     this.#outcome = undefined;
+    this.#reader.close();
     try {
       this.#start();
     } catch (error) {
@@ -144,21 +166,41 @@ export class RunningJob {
     const outcome = this.#outcome === 'end' ? undefined : this.#outcome;
     this.#isGone = true;
     clearTimeout(this.#killTimer);
-    this.#token.give();
-    this.#onGone(outcome, ending);
+    selector.remove(this.#reader.number);
+    if (this.#isLender) this.#awaitBorrowers();
+    else this.#free();
+    this.#events.onGone(outcome, ending);
   }
 
-  #awaitExit(): void {
-    const fd = this.#worker.exitFd;
-    if (fd === this.#exitFd) return;
+  /** Frees the slot once no process runs in it. */
+  #awaitBorrowers(): void {
+    const fd = this.#reader.number;
+    if (fd < 0) return;
+    const count = native.read(fd, new Uint8Array(1), 0, 1);
+    if (count === -errno.EAGAIN) {
+      this.#await(fd);
+    } else if (count <= 0) {
+      this.#stopAwaiting();
+      this.#free();
+    }
+  }
+
+  #free(): void {
+    this.#reader.close();
+    this.#token.give();
+    this.#events.onSlotFree();
+  }
+
+  #await(fd: number): void {
+    if (fd === this.#endFd) return;
     this.#stopAwaiting();
-    this.#exitFd = fd;
+    this.#endFd = fd;
     if (fd < 0 || !selector.tryAdd(fd, this.#poll)) selector.poll(this.#poll);
   }
 
   #stopAwaiting(): void {
-    if (this.#exitFd !== undefined) selector.remove(this.#exitFd);
-    this.#exitFd = undefined;
+    if (this.#endFd !== undefined) selector.remove(this.#endFd);
+    this.#endFd = undefined;
     selector.stopPolling(this.#poll);
   }
 

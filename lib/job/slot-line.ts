@@ -1,10 +1,16 @@
 // The calls of this process that wait for a slot of one pipe, oldest first. The
-// pipe is in the selector only while there are any.
+// pipe is in the selector only while there are any. In a job that holds a slot
+// of the pipe, a call whose patience is over may use that one.
+import { type JobSlot, workerState } from '../protocol/worker-state.js';
 import type { SlotPipe, Token } from '../slots/slot-pipe.js';
 import { Queue } from '../system/queue.js';
 import { selector } from '../system/selector.js';
+import { jobSlotOf } from './job-slot.js';
+import { warnOfStandstill } from './standstill.js';
 
 export interface SlotWaiter {
+  /** Whether the slot of the job that waits will do. */
+  readonly mayBorrow: boolean;
   /** Called while a slot is free: takes it, stays, or leaves the line. */
   attempt(): void;
 }
@@ -14,14 +20,23 @@ export class SlotLine {
   /** Whether a job of this process may hold a slot. */
   readonly #hasJobs: () => boolean;
   readonly #waiters = new Queue<SlotWaiter>();
+  /** Undefined unless this process is a job in a slot of the pipe. */
+  readonly jobSlot: JobSlot | undefined;
 
   constructor(slots: SlotPipe, hasJobs: () => boolean) {
     this.#slots = slots;
     this.#hasJobs = hasJobs;
+    this.jobSlot = jobSlotOf(slots);
   }
 
   /** A slot, unless none is free or others have waited longer. */
   tryTake(waiter: SlotWaiter): Token | undefined {
+    const token = this.#tryTakeFree(waiter);
+    if (token !== undefined || !waiter.mayBorrow) return token;
+    return this.jobSlot?.tryLend();
+  }
+
+  #tryTakeFree(waiter: SlotWaiter): Token | undefined {
     const { first } = this.#waiters;
     if (first !== undefined && first !== waiter) return undefined;
     const token = this.#slots.tryTake();
@@ -39,11 +54,21 @@ export class SlotLine {
       });
     }
     this.#waiters.add(waiter);
+    if (waiter.mayBorrow) this.jobSlot?.borrowers.add(waiter);
   }
 
   delete(waiter: SlotWaiter): void {
     if (!this.#waiters.delete(waiter)) return;
+    this.jobSlot?.borrowers.delete(waiter);
     if (this.#waiters.size === 0) selector.remove(this.#slots.ready);
+  }
+
+  /** Called by a call that cannot use the slot of the job, and waits long. */
+  onLongWait(): void {
+    if (this.jobSlot?.isLent !== false) return;
+    // While a job runs that this one has started, its slot may become free.
+    for (const { running } of workerState.busy) if (running > 0) return;
+    warnOfStandstill();
   }
 
   #serve(): void {

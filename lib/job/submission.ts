@@ -15,7 +15,7 @@ import {
   remaining,
 } from '../system/deadline.js';
 import { selector } from '../system/selector.js';
-import type { SlotLine } from './slot-line.js';
+import type { SlotLine, SlotWaiter } from './slot-line.js';
 
 /**
  * Decides whether a job may start: `undefined` admits it, a number is how many
@@ -28,6 +28,8 @@ export type SleepGate = () => number | undefined;
 export interface SlotRequest {
   /** 0: the job takes no slot. */
   readonly consume: 0 | 1;
+  /** Whether the slot of the job that makes the request will do. */
+  readonly mayBorrow: boolean;
   readonly gate: SleepGate;
   readonly deadline: Deadline;
   /** Ends the wait when it is aborted. */
@@ -40,11 +42,21 @@ export interface SlotRequest {
 // The shortest time until the gate is asked again, even if it answers 0.
 const shortestSleepMs = 10;
 
-export class Submission {
+// How long a job waits for another slot before it lends its own. A timer, so
+// that a job which still computes does not lend.
+const patienceMs = 10;
+
+// After this time, a job that holds a slot and cannot lend it gets a warning.
+const standstillMs = 10_000;
+
+export class Submission implements SlotWaiter {
   readonly #line: SlotLine;
   readonly #request: SlotRequest;
   /** When to ask the gate again; `never` while this does not sleep. */
   #wakeAt: Deadline = never;
+  /** In a job, when to lend its slot or else to warn. */
+  #patienceEnds: Deadline = never;
+  #mayBorrow = false;
   #timer: Timer | undefined;
   #offAbort: (() => void) | undefined;
   #isSettled = false;
@@ -52,6 +64,11 @@ export class Submission {
   /** Whether one of the callbacks of the request has been called. */
   get isSettled(): boolean {
     return this.#isSettled;
+  }
+
+  /** True once it has waited long enough for another slot. */
+  get mayBorrow(): boolean {
+    return this.#mayBorrow;
   }
 
   constructor(line: SlotLine, request: SlotRequest) {
@@ -63,17 +80,37 @@ export class Submission {
   start(): void {
     this.#listenToAbort();
     this.attempt();
-    if (!this.#isSettled) this.#arm();
+    if (this.#isSettled) return;
+    this.#startPatience();
+    this.#arm();
   }
 
   /** Blocks the thread until the submission is settled. */
   startSync(): void {
     this.#listenToAbort();
     this.attempt();
-    while (!this.#isSettled) {
+    this.#startPatience();
+    for (;;) {
+      this.borrow();
+      if (this.#isSettled) return;
       selector.turn(pollTimeout(this.dueAt));
       this.onTime();
     }
+  }
+
+  /**
+   * Called when the patience is over, and before each wait that blocks the
+   * thread: in a job, takes the slot of the job if it is free.
+   */
+  borrow(): void {
+    const { jobSlot } = this.#line;
+    if (this.#isSettled || jobSlot === undefined) return;
+    if (!this.#request.mayBorrow) return;
+    this.#patienceEnds = never;
+    this.#mayBorrow = true;
+    if (this.#wakeAt !== never) return;
+    if (jobSlot.isLent) this.#line.add(this);
+    else this.attempt();
   }
 
   /** Asks the gate, then for a slot. The line calls it while a slot is free. */
@@ -110,7 +147,8 @@ export class Submission {
 
   /** When `onTime` has work to do. */
   get dueAt(): Deadline {
-    return Math.min(this.#request.deadline, this.#wakeAt);
+    const { deadline } = this.#request;
+    return Math.min(deadline, this.#wakeAt, this.#patienceEnds);
   }
 
   /** Ends a wait or a sleep whose time is up. */
@@ -121,6 +159,23 @@ export class Submission {
     } else if (remaining(this.#wakeAt) <= 0) {
       this.#wakeAt = never;
       this.attempt();
+    } else if (remaining(this.#patienceEnds) <= 0) {
+      this.#endPatience();
+    }
+  }
+
+  #startPatience(): void {
+    const { consume, mayBorrow } = this.#request;
+    if (this.#line.jobSlot === undefined || consume === 0) return;
+    this.#patienceEnds = now() + (mayBorrow ? patienceMs : standstillMs);
+  }
+
+  #endPatience(): void {
+    if (this.#request.mayBorrow) {
+      this.borrow();
+    } else {
+      this.#line.onLongWait();
+      this.#patienceEnds = now() + standstillMs;
     }
   }
 

@@ -27,7 +27,8 @@ export const forkLauncher: Launcher = {
     return runInFork(order, local!, {
       slotPipes,
       resultFd: resultWriter,
-      token,
+      token: token.byte,
+      lenders: token.lenders,
     });
   },
 };

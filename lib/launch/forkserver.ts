@@ -3,7 +3,7 @@
 // about each job on a separate socket.
 import { check, native } from '../system/binding.js';
 import { Fd } from '../system/fd.js';
-import { packRequest, slotFdsOf } from '../protocol/fds.js';
+import { type JobFds, inheritedFds, packRequest } from '../protocol/fds.js';
 import { type Order, packSurroundings } from '../protocol/order.js';
 import { writeOrder } from '../protocol/order-file.js';
 import { workerState } from '../protocol/worker-state.js';
@@ -22,11 +22,14 @@ export const forkserverLauncher: Launcher = {
       return spawnLauncher.launch(order, resultWriter, token);
     }
     const file = writeOrder(token, [...order.body, surroundingsOf(order)]);
+    const fds = {
+      order: file.number,
+      result: resultWriter,
+      inherited: inheritedFds(order.slotPipes, token.lenders),
+    };
     try {
-      const send = (): Worker => {
-        const zygote = zygoteFor(order, key);
-        return request(zygote, order, file.number, resultWriter);
-      };
+      const send = (): Worker =>
+        request(zygoteFor(order, key), order.orphanSignal, fds);
       try {
         return send();
       } catch (error) {
@@ -44,9 +47,8 @@ export const forkserverLauncher: Launcher = {
 /** Requests one job. Throws EPIPE when the zygote is gone. */
 function request(
   zygote: Zygote,
-  order: Order,
-  orderFile: number,
-  resultWriter: number,
+  orphanSignal: number,
+  jobFds: Omit<JobFds, 'zygote'>,
 ): Worker {
   const ends = new Int32Array(2);
   check(native.socketpair(ends, true), 'open a report socket');
@@ -54,12 +56,10 @@ function request(
   const reporter = new Fd(ends[1]!);
   try {
     const fds = packRequest(reporter.number, {
-      order: orderFile,
-      result: resultWriter,
+      ...jobFds,
       zygote: zygote.client,
-      slots: slotFdsOf(order.slotPipes),
     });
-    zygote.send(order.orphanSignal, fds);
+    zygote.send(orphanSignal, fds);
     return new ForkedWorker(report, zygote);
   } catch (error) {
     report.close();

@@ -1,6 +1,7 @@
 // The interface between a job and the way its process starts.
 import type { Ending } from '../errors.js';
 import type { Order } from '../protocol/order.js';
+import type { Token } from '../slots/slot-pipe.js';
 
 /** The process of one job; reaped once, and never signaled afterwards. */
 export interface Worker {
@@ -19,8 +20,8 @@ export interface Worker {
 
 export interface Launcher {
   /**
-   * Starts a worker. `resultWriter` is borrowed; `token` is the byte of the
-   * slot that the job holds, or -1. Throws when nothing was started.
+   * Starts a worker. Borrows the writer and the token. Throws when nothing was
+   * started.
    */
-  launch(order: Order, resultWriter: number, token: number): Worker;
+  launch(order: Order, resultWriter: number, token: Token): Worker;
 }

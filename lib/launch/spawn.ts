@@ -3,7 +3,7 @@
 import { constants } from 'node:fs';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
-import { slotFdsOf } from '../protocol/fds.js';
+import { inheritedFds } from '../protocol/fds.js';
 import { workingDirectory } from '../protocol/environment.js';
 import type { Surroundings } from '../protocol/order.js';
 import { writeOrder } from '../protocol/order-file.js';
@@ -21,12 +21,12 @@ export const spawnLauncher: Launcher = {
     const file = writeOrder(token, order.body);
     try {
       // In the order of `spawnedFds`.
-      const slots = slotFdsOf(order.slotPipes);
-      const fds = [1, 2, file.number, resultWriter, ...slots];
+      const inherited = inheritedFds(order.slotPipes, token.lenders);
+      const fds = [1, 2, file.number, resultWriter, ...inherited];
       const argv = [...order.execArgv, entry];
       const pid = startNode(argv, order, fds);
       const { writer } = order.slotPipes[0]!;
-      native.endWithThread(pid, order.orphanSignal, writer, token);
+      native.endWithThread(pid, order.orphanSignal, writer, token.byte);
       return new ChildWorker(pid);
     } finally {
       file.close();

@@ -154,6 +154,8 @@ export function* mapSync(
       }
       checkTime(plan.deadline);
       const { submission } = jobs;
+      submission?.borrow();
+      if (submission !== jobs.submission) continue;
       const dueAt = Math.min(plan.deadline, submission?.dueAt ?? never);
       selector.turn(pollTimeout(dueAt));
       submission?.onTime();

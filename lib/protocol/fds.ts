@@ -4,7 +4,7 @@
 import type { SlotPipe } from '../slots/slot-pipe.js';
 
 /** In a node that `launch/spawn` has started, after the standard streams. */
-export const spawnedFds = { order: 3, result: 4, firstSlot: 5 } as const;
+export const spawnedFds = { order: 3, result: 4, firstInherited: 5 } as const;
 
 /** In a zygote: the socket on which requests arrive. */
 export const zygoteRequestFd = 3;
@@ -20,7 +20,7 @@ export const requestFds = {
   order: 3,
   result: 4,
   zygote: 5,
-  firstSlot: 6,
+  firstInherited: 6,
 } as const;
 
 /** Kinds of the reports that a submitter receives about a requested job. */
@@ -69,16 +69,16 @@ export interface JobFds {
   readonly result: number;
   /** The socket to the zygote. */
   readonly zygote: number;
-  /** Reader and writer of each slot pipe in turn. */
-  readonly slots: readonly number[];
+  /** What `inheritedFds` returned for the job. */
+  readonly inherited: readonly number[];
 }
 
 /** The fds of a request, in the order of `requestFds`. */
 export function packRequest(
   report: number,
-  { order, result, zygote, slots }: JobFds,
+  { order, result, zygote, inherited }: JobFds,
 ): number[] {
-  return [report, 1, 2, order, result, zygote, ...slots];
+  return [report, 1, 2, order, result, zygote, ...inherited];
 }
 
 /** The fds that the zygote's loop hands to a job: those from `order` on. */
@@ -88,13 +88,22 @@ export function unpackJobFds(fds: readonly number[]): JobFds {
     order: at(requestFds.order),
     result: at(requestFds.result),
     zygote: at(requestFds.zygote),
-    slots: fds.slice(requestFds.firstSlot - requestFds.order),
+    inherited: fds.slice(requestFds.firstInherited - requestFds.order),
   };
 }
 
-/** Reader and writer of each slot pipe in turn; borrowed. */
-export function slotFdsOf(pipes: readonly SlotPipe[]): number[] {
-  return pipes.flatMap(({ reader, writer }) => [reader, writer]);
+/**
+ * The fds that a job inherits besides its own: reader and writer of each slot
+ * pipe, then the result pipes of the jobs that lend its slot. Borrowed.
+ */
+export function inheritedFds(
+  pipes: readonly SlotPipe[],
+  lenders: readonly number[],
+): number[] {
+  return [
+    ...pipes.flatMap(({ reader, writer }) => [reader, writer]),
+    ...lenders,
+  ];
 }
 
 /** A slot pipe that a worker has inherited. */
@@ -102,16 +111,20 @@ export interface InheritedSlots {
   readonly reader: number;
   readonly writer: number;
   readonly count: number | undefined;
+  /** See `SlotPipe`. */
+  readonly identity: symbol;
 }
 
-/** `counts`: the slots of each pipe; `fds`: its reader and writer in turn. */
-export function inheritedSlots(
+/** `counts`: the slots of each pipe; `fds`: as `inheritedFds` returns them. */
+export function unpackInherited(
   counts: readonly (number | undefined)[],
   fds: readonly number[],
-): InheritedSlots[] {
-  return counts.map((count, i) => ({
+): { slotPipes: InheritedSlots[]; lenders: number[] } {
+  const slotPipes = counts.map((count, i) => ({
     reader: fds[2 * i]!,
     writer: fds[2 * i + 1]!,
     count,
+    identity: Symbol('slot pipe'),
   }));
+  return { slotPipes, lenders: fds.slice(2 * counts.length) };
 }

@@ -11,7 +11,13 @@ export interface Frame {
   readonly bytes: Buffer;
 }
 
-const kinds: readonly FrameKind[] = ['value', 'error', 'lost'];
+/**
+ * `lends`: the worker starts a job in its own slot, so another process will keep
+ * the pipe open. No outcome, and sent before it.
+ */
+type MessageKind = FrameKind | 'lends';
+
+const kinds: readonly MessageKind[] = ['value', 'error', 'lost', 'lends'];
 const headerBytes = 9;
 
 // A buffer grows in steps of at least this, unless less is missing: memory is
@@ -24,7 +30,7 @@ const turnBytes = 8 << 20;
 /** Writes one frame. False when the pipe has no reader. */
 export function writeFrame(
   fd: number,
-  kind: FrameKind,
+  kind: MessageKind,
   bytes: Buffer,
 ): boolean {
   const header = Buffer.alloc(headerBytes);
@@ -40,10 +46,16 @@ export function writeFrame(
 export class FrameReader {
   readonly #header = Buffer.alloc(headerBytes);
   #headerLength = 0;
-  #kind: FrameKind | undefined;
+  #kind: MessageKind | undefined;
   #length = 0;
   #bytes = Buffer.alloc(0);
   #arrived = 0;
+  #hasLent = false;
+
+  /** Whether the worker has sent `lends`. */
+  get hasLent(): boolean {
+    return this.#hasLent;
+  }
 
   /**
    * The frame; 'end' when the writer closed the pipe before the frame was
@@ -85,6 +97,14 @@ export class FrameReader {
       this.#length = Number(this.#header.readBigUInt64LE(1));
     }
     if (this.#arrived < this.#length) return undefined;
+    if (this.#kind === 'lends') {
+      this.#hasLent = true;
+      this.#headerLength = 0;
+      this.#kind = undefined;
+      this.#bytes = Buffer.alloc(0);
+      this.#arrived = 0;
+      return undefined;
+    }
     return { kind: this.#kind, bytes: this.#bytes };
   }
 

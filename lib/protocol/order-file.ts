@@ -3,6 +3,7 @@
 // other process.
 import { check, native } from '../system/binding.js';
 import { Fd, writeAll } from '../system/fd.js';
+import type { Token } from '../slots/slot-pipe.js';
 import {
   type ReceivedOrder,
   orderLength,
@@ -10,8 +11,8 @@ import {
   unpackOrder,
 } from './order.js';
 
-/** `token`: the byte of the slot that the job holds, or -1. */
-export function writeOrder(token: number, parts: readonly Buffer[]): Fd {
+/** Borrows the token. */
+export function writeOrder(token: Token, parts: readonly Buffer[]): Fd {
   const file = new Fd(check(native.anonymousFile(), 'open the order'));
   try {
     for (const part of [packHeader(token, parts), ...parts]) {

@@ -4,7 +4,7 @@
 import { deserialize, serialize } from 'node:v8';
 import type { Context } from '../context.js';
 import type { FunctionRef } from '../functions/function-ref.js';
-import type { SlotPipe } from '../slots/slot-pipe.js';
+import type { SlotPipe, Token } from '../slots/slot-pipe.js';
 
 /** Everything that a launcher needs, captured when the call was submitted. */
 export interface Order extends Surroundings {
@@ -67,8 +67,10 @@ export type Callee = (...args: unknown[]) => unknown;
 
 /** An order, read from its file. */
 export interface ReceivedOrder {
-  /** The byte of the slot that the job holds, or -1. */
+  /** See `Token.byte`. */
   readonly token: number;
+  /** How many jobs lend the slot that the job holds. */
+  readonly lenderCount: number;
   readonly body: Body;
   /** For a forked worker: the directory and environment to change to. */
   readonly surroundings: PackedSurroundings | undefined;
@@ -93,31 +95,38 @@ export function packSurroundings({ cwd, env }: Surroundings): Buffer {
   return Buffer.concat([Buffer.from(`${process.pid}\0${cwd}\0`), packEnv(env)]);
 }
 
-// The token, then the length of each part; 0 for a part that is absent.
+// The token, the number of lenders, then the length of each part; 0 for a part
+// that is absent.
 const partCount = 4;
-const headerBytes = 8 * (1 + partCount);
+const headerLength = 2 + partCount;
+const headerBytes = 8 * headerLength;
 
 /** The start of an order file, which the parts follow. */
-export function packHeader(token: number, parts: readonly Buffer[]): Buffer {
-  const header = new Float64Array(1 + partCount);
-  header[0] = token;
-  for (const [i, { length }] of parts.entries()) header[1 + i] = length;
+export function packHeader(
+  { byte, lenders }: Token,
+  parts: readonly Buffer[],
+): Buffer {
+  const header = new Float64Array(headerLength);
+  header[0] = byte;
+  header[1] = lenders.length;
+  for (const [i, { length }] of parts.entries()) header[2 + i] = length;
   return Buffer.from(header.buffer);
 }
 
 /** The length in bytes of the order that starts with `bytes`. */
 export function orderLength(bytes: Buffer): number {
-  const [, ...lengths] = headerOf(bytes);
+  const [, , ...lengths] = headerOf(bytes);
   return lengths.reduce((sum, length) => sum + length, headerBytes);
 }
 
 function headerOf(bytes: Buffer): Float64Array {
-  return new Float64Array(bytes.buffer, bytes.byteOffset, 1 + partCount);
+  return new Float64Array(bytes.buffer, bytes.byteOffset, headerLength);
 }
 
 /** `bytes` must own its buffer, because the parts are views of it. */
 export function unpackOrder(bytes: Buffer): ReceivedOrder {
-  const [token, ...lengths] = headerOf(bytes) as unknown as [
+  const [token, lenderCount, ...lengths] = headerOf(bytes) as unknown as [
+    number,
     number,
     ...number[],
   ];
@@ -127,6 +136,7 @@ export function unpackOrder(bytes: Buffer): ReceivedOrder {
   ) as [Buffer, Buffer, Buffer, Buffer];
   return {
     token,
+    lenderCount,
     body: { head: deserialize(head) as Head, args, preexecArgs },
     surroundings:
       surroundings.length > 0 ? unpackSurroundings(surroundings) : undefined,

@@ -2,16 +2,41 @@
 // object, so that two copies of this package in one process share it.
 import type { Context } from '../context.js';
 import { codedError } from '../errors.js';
+import type { Token } from '../slots/slot-pipe.js';
+import type { Queue } from '../system/queue.js';
 
 /** The slot pipe and the options of the Jobserver that runs this job. */
 export interface Ambient {
   readonly reader: number;
   readonly writer: number;
   readonly slots: number | undefined;
+  /** That of the SlotPipes which share the pipe. */
+  readonly identity: symbol;
+  /** See `Token.byte`. */
+  readonly token: number;
+  /** The result pipe of the job, after those of the jobs that lend its slot. */
+  readonly resultPipes: readonly number[];
+  /** Called before a process starts that holds the result pipe. */
+  readonly announceLoan: () => boolean;
+  /** Made by job/job-slot when it is first needed. */
+  jobSlot: JobSlot | undefined;
   readonly context: Context;
   readonly preload: readonly string[];
   /** The socket of the zygote that this process was forked from, or -1. */
   readonly forkserverFd: number;
+}
+
+/** The slot of a job, which one job of its own may use while it waits. */
+export interface JobSlot {
+  readonly isLent: boolean;
+  tryLend(): Token | undefined;
+  /** They are called in this order, by the event loop, when it is back. */
+  readonly borrowers: Queue<Borrower>;
+}
+
+export interface Borrower {
+  /** Takes the slot, or leaves the queue. */
+  attempt(): void;
 }
 
 interface WorkerState {

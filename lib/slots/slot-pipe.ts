@@ -10,8 +10,11 @@ export const maxSlots = 4096;
 // What GNU Make writes for a slot. Any byte is a token, whatever its value.
 const tokenByte = '+'.charCodeAt(0);
 
-// A job without a slot of the pipe has no byte to give back.
-const noByte = -1;
+/** The `byte` of a job that takes no slot. */
+export const noSlot = -1;
+
+// That of a job whose slot is none of the pipe's: there is no byte to give back.
+const noByte = -2;
 
 /**
  * One slot, held. It has one owner at a time, who gives it back once or moves
@@ -20,22 +23,32 @@ const noByte = -1;
  */
 export class Token {
   readonly byte: number;
+  /**
+   * The result pipes of the jobs that lend the slot. The worker keeps them open,
+   * because the submitter of a lender gives the token back at their end.
+   */
+  readonly lenders: readonly number[];
   /** Undefined once the token was given back or moved. */
   #give: ((byte: number) => void) | undefined;
 
-  constructor(byte: number, give: (byte: number) => void) {
+  constructor(
+    byte: number,
+    give: (byte: number) => void,
+    lenders: readonly number[] = [],
+  ) {
     this.byte = byte;
     this.#give = give;
+    this.lenders = lenders;
   }
 
   /** For a job that takes no slot. */
   static none(): Token {
-    return new Token(noByte, () => undefined);
+    return new Token(noSlot, () => undefined);
   }
 
   /** The token of a new owner; this object is void from now on. */
   move(): Token {
-    return new Token(this.byte, this.#release());
+    return new Token(this.byte, this.#release(), this.lenders);
   }
 
   give(): void {
@@ -62,12 +75,21 @@ export interface OwnSlot extends Closeable {
   give(): void;
 }
 
+/** What a SlotPipe has besides the two ends of its pipe. */
+interface SlotPipeOptions {
+  readonly ownSlot?: OwnSlot | undefined;
+  /** Default: that of a new pipe. */
+  readonly identity?: symbol | undefined;
+}
+
 export class SlotPipe {
   readonly #reader: Fd;
   readonly #writer: Fd;
   readonly #ownSlot: OwnSlot | undefined;
   /** Undefined where the creator of the pipe did not say. */
   readonly count: number | undefined;
+  /** The same for all duplicates of one pipe in this process. */
+  readonly identity: symbol;
   readonly #byte = new Uint8Array(1);
   /** Closed together with the pipe. */
   readonly #parts: Closeable[];
@@ -96,12 +118,13 @@ export class SlotPipe {
     reader: Fd,
     writer: Fd,
     count: number | undefined,
-    ownSlot?: OwnSlot,
+    { ownSlot, identity = Symbol('slot pipe') }: SlotPipeOptions = {},
   ) {
     this.#reader = reader.keepInForks();
     this.#writer = writer.keepInForks();
     this.count = count;
     this.#ownSlot = ownSlot;
+    this.identity = identity;
     this.#parts = [reader, writer];
     if (ownSlot !== undefined) this.#parts.unshift(ownSlot);
     finalizer.register(this, this.#parts, this);

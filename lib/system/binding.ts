@@ -145,6 +145,17 @@ export interface Native {
     token: number,
   ): number;
   /**
+   * For a worker that runs in a lent slot, before guardToken: the result pipes
+   * of its lenders. While one of them has a reader, neither the guard nor
+   * giveToken writes. -E2BIG when there are too many.
+   */
+  setLenders(resultFds: Int32Array): number;
+  /**
+   * While isLent is true, neither the guard nor giveToken writes: the process
+   * that runs in the slot does so.
+   */
+  setLent(isLent: boolean): number;
+  /**
    * For a worker whose submitter is dead: writes `token` to slotFd, unless a
    * guard has written it.
    */

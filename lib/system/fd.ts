@@ -38,9 +38,9 @@ export class Fd {
   }
 }
 
-/** In a forked child: closes what only the parent uses, except `but`. */
-export function closeInherited(but: number): void {
-  for (const fd of ownFds) if (fd.number !== but) fd.close();
+/** In a forked child: closes what only the parent uses, except `kept`. */
+export function closeInherited(kept: readonly number[]): void {
+  for (const fd of ownFds) if (!kept.includes(fd.number)) fd.close();
 }
 
 /** `flags`: as those of open(2); the Fd is close-on-exec. */

@@ -15,6 +15,7 @@ import { executorMapContract } from './executor-map.js';
 import { executorObservationContract } from './executor-observation.js';
 import { executorSlotContract } from './executor-slots.js';
 import { futureContract } from './futures.js';
+import { lendingContract } from './lending.js';
 import { lifeContract } from './life.js';
 import { lifeProcessContract } from './life-process.js';
 import { mapContract } from './map.js';
@@ -57,6 +58,7 @@ const contracts: Record<string, readonly Contract[]> = {
   'life of a handle': [lifeContract, lifeProcessContract],
   reviseEnv: [environmentContract],
   replacePreexec: [preexecContract],
+  'loans of slots': [lendingContract],
   terminal: [terminalContract],
   executor: [
     executorContract,

@@ -25,6 +25,7 @@ function request(changes: Partial<SlotRequest> = {}): Outcome {
     errors,
     request: {
       consume: 1,
+      mayBorrow: true,
       gate: () => undefined,
       deadline: never,
       signal: undefined,

@@ -169,6 +169,30 @@ describe('a guarded token', () => {
     });
   });
 
+  test.each([
+    ['the signal', dieOfSignal],
+    ['giveToken', `native.giveToken(${slotTarget}, ${token.charCodeAt(0)});`],
+  ])('is not given back by a lender, nor under a living one (%s)', (_, end) => {
+    // The worker has both ends of this pipe: its reader is alive.
+    const living = `
+      const pipe = new Int32Array(2);
+      native.pipe(pipe);
+      native.setLenders(Int32Array.of(${resultTarget}, pipe[1]));
+    `;
+    const outcome = (setUp: string): string =>
+      runToEnd(setUp + end, true).slots;
+    expect(outcome(living)).toBe('');
+    expect(outcome(`${living} native.close(pipe[0]);`)).toBe(token);
+    expect(outcome('native.setLent(true);')).toBe('');
+    expect(outcome('native.setLent(true); native.setLent(false);')).toBe(token);
+  });
+
+  test('has no more than 32 lenders', () => {
+    const { setLenders } = native;
+    expect(setLenders(new Int32Array(33))).toBe(-errno.E2BIG);
+    expect(setLenders(new Int32Array(0))).toBe(0);
+  });
+
   test('is not given back when the worker exits', () => {
     const source = 'guard(signals.SIGTERM); native.exitNow(3);';
     expect(runToEnd(source, true)).toEqual({ status: [3, 0], slots: '' });

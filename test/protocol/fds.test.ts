@@ -58,7 +58,7 @@ test('the fds that the zygote uses have the same positions in C++', () => {
 });
 
 test('a request has each fd at its position', () => {
-  const fds = { order: 13, result: 14, zygote: 15, slots: [16, 17, 18, 19] };
+  const fds = { order: 13, result: 14, zygote: 15, inherited: [16, 17, 18] };
   const request = packRequest(10, fds);
   const positions = Object.entries(requestFds).map(([name, position]) => [
     name,
@@ -66,12 +66,12 @@ test('a request has each fd at its position', () => {
   ]);
   expect(Object.fromEntries(positions)).toEqual({
     ...{ report: 10, stdout: 1, stderr: 2 },
-    ...{ order: 13, result: 14, zygote: 15, firstSlot: 16 },
+    ...{ order: 13, result: 14, zygote: 15, firstInherited: 16 },
   });
 });
 
 test('a job unpacks the fds that the request has after those of the zygote', () => {
-  const fds = { order: 13, result: 14, zygote: 15, slots: [16, 17, 18, 19] };
+  const fds = { order: 13, result: 14, zygote: 15, inherited: [16, 17, 18] };
   const passed = packRequest(10, fds).slice(requestFds.order);
   expect(unpackJobFds(passed)).toEqual(fds);
 });

@@ -59,6 +59,20 @@ test('an empty frame is not confused with the end of the pipe', () => {
   expect(new FrameReader().read(pipe.reader.number)).toBe('end');
 });
 
+test('a worker may say that it lends its slot, before the frame', () => {
+  const reader = new FrameReader();
+  const { reader: from, writer: to } = pipe;
+  expect([reader.read(from.number), reader.hasLent]).toEqual([
+    undefined,
+    false,
+  ]);
+  writeFrame(to.number, 'lends', Buffer.alloc(0));
+  expect([reader.read(from.number), reader.hasLent]).toEqual([undefined, true]);
+  writeFrame(to.number, 'value', Buffer.from('abc'));
+  const frame = reader.read(from.number) as Frame;
+  expect([frame.kind, frame.bytes.toString()]).toEqual(['value', 'abc']);
+});
+
 test('a frame may arrive byte by byte', () => {
   const reader = new FrameReader();
   const whole = Buffer.concat([header(1, 3n), Buffer.from('abc')]);

@@ -129,7 +129,8 @@ describe.each(cases)(
       const joined = await runProgram(['nested', name], pool);
       const { slots, spans } = joined.found as { slots: null; spans: Span[] };
       expect(slots).toBe(null);
-      expect(overlap(spans)).toBeLessThanOrEqual(2);
+      // The job that waits for them lends the third slot.
+      expect(overlap(spans)).toBeLessThanOrEqual(3);
       expect(pool.free()).toEqual(inOrder(bytes.slice(0, 2)));
 
       const own = await runProgram(['nested', name, '3'], pool);
