@@ -92,7 +92,10 @@ export interface SubmitOptions {
    * Default: no limit.
    */
   timeout?: number | undefined;
-  /** Slots that the job takes: 1, the default, or 0. */
+  /**
+   * Slots that the job takes: 1 or 0. Default: 1, which in a job of the pool may
+   * be the slot of that job itself; 1 demands another one.
+   */
   consume?: 0 | 1 | undefined;
   /**
    * Aborting ends the wait for a slot, or the running job (SIGTERM, then
@@ -138,7 +141,8 @@ export let jobserverControl: JobserverControl;
  * job, or the job server of a GNU Make; otherwise it makes a new pool. So
  * nested work shares one pool even if no handle is passed. A handle can also be
  * an argument of a job, or a part of one: the job receives a Jobserver on the
- * same slots.
+ * same slots. A job that waits while no slot is free lends its own slot to one
+ * of its jobs.
  *
  * @example
  * ```js
@@ -213,7 +217,8 @@ export class Jobserver implements Disposable, AsyncDisposable {
   }
 
   /**
-   * The number of unfinished jobs that this process has started in the pool.
+   * The number of unfinished jobs that this process has started in the pool. A
+   * killed job counts until no job of its own runs in its slot.
    */
   get running(): number {
     return this.#pool.running;
@@ -513,7 +518,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
     this.#pool.checkOpen();
     const deadline = deadlineAfter(options.timeout);
     // Who asks for a slot explicitly wants another one.
-    const mayBorrow = options.consume === undefined;
+    const canBorrow = options.consume === undefined;
     const { consume = 1 } = options;
     if (consume !== 0 && consume !== 1) {
       throw outOfRange('consume', '0 or 1', consume);
@@ -523,7 +528,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
     throwIfAborted(signal);
     this.#pool.throwCallbackError();
     const { gate } = this.#controls;
-    const slot = { consume, mayBorrow, deadline };
+    const slot = { consume, canBorrow, deadline };
     return { ...slot, plan, signal, gate, receivesCallbackErrors: true };
   }
 
@@ -563,7 +568,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
     this.#pool.checkOpen();
     const { deadline, signal } = terms;
     const { gate } = this.#controls;
-    const slot = { consume: 1, mayBorrow: true } as const;
+    const slot = { consume: 1, canBorrow: true } as const;
     const conditions = { ...slot, gate, deadline, signal };
     return {
       ...terms,

@@ -129,7 +129,7 @@ export class JobserverExecutor implements AsyncDisposable {
     this.#pool = jobserverControl.pool(this.#jobserver);
     this.#slotRequest = {
       consume: 1,
-      mayBorrow: true,
+      canBorrow: true,
       gate: jobserverControl.gate(this.#jobserver),
       deadline: never,
       signal: undefined,

@@ -27,7 +27,7 @@ export interface Plan {
 
 /** Who is told about a job. */
 export interface JobEvents {
-  /** The token is given back. Only after a kill can this follow `onGone`. */
+  /** Follows `onGone` where a lender has ended before its borrower. */
   readonly onSlotFree: () => void;
   readonly onGone: (frame: Frame | undefined, ending: Ending) => void;
 }
@@ -42,8 +42,8 @@ export class RunningJob {
   readonly #events: JobEvents;
   #worker!: Worker;
   /**
-   * Open until the worker is reaped: a worker whose pipe has no reader assumes
-   * a dead submitter and gives the token back.
+   * Open until the slot is free: a worker whose pipe has no reader assumes a
+   * dead submitter and gives the token back.
    */
   #reader!: Fd;
   #frames: FrameReader | undefined;
@@ -172,14 +172,14 @@ export class RunningJob {
     this.#events.onGone(outcome, ending);
   }
 
-  /** Frees the slot once no process runs in it. */
+  /** Frees the slot once no process runs in it: then the pipe ends. */
   #awaitBorrowers(): void {
     const fd = this.#reader.number;
     if (fd < 0) return;
     const count = native.read(fd, new Uint8Array(1), 0, 1);
-    if (count === -errno.EAGAIN) {
+    if (count > 0 || count === -errno.EAGAIN) {
       this.#await(fd);
-    } else if (count <= 0) {
+    } else {
       this.#stopAwaiting();
       this.#free();
     }

@@ -29,7 +29,7 @@ export interface SlotRequest {
   /** 0: the job takes no slot. */
   readonly consume: 0 | 1;
   /** Whether the slot of the job that makes the request will do. */
-  readonly mayBorrow: boolean;
+  readonly canBorrow: boolean;
   readonly gate: SleepGate;
   readonly deadline: Deadline;
   /** Ends the wait when it is aborted. */
@@ -105,7 +105,7 @@ export class Submission implements SlotWaiter {
   borrow(): void {
     const { jobSlot } = this.#line;
     if (this.#isSettled || jobSlot === undefined) return;
-    if (!this.#request.mayBorrow) return;
+    if (!this.#request.canBorrow) return;
     this.#patienceEnds = never;
     this.#mayBorrow = true;
     if (this.#wakeAt !== never) return;
@@ -165,13 +165,13 @@ export class Submission implements SlotWaiter {
   }
 
   #startPatience(): void {
-    const { consume, mayBorrow } = this.#request;
+    const { consume, canBorrow } = this.#request;
     if (this.#line.jobSlot === undefined || consume === 0) return;
-    this.#patienceEnds = now() + (mayBorrow ? patienceMs : standstillMs);
+    this.#patienceEnds = now() + (canBorrow ? patienceMs : standstillMs);
   }
 
   #endPatience(): void {
-    if (this.#request.mayBorrow) {
+    if (this.#request.canBorrow) {
       this.borrow();
     } else {
       this.#line.onLongWait();

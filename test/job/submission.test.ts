@@ -25,7 +25,7 @@ function request(changes: Partial<SlotRequest> = {}): Outcome {
     errors,
     request: {
       consume: 1,
-      mayBorrow: true,
+      canBorrow: true,
       gate: () => undefined,
       deadline: never,
       signal: undefined,

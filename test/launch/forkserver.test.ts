@@ -1,12 +1,20 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { LostResult } from '../../dist/index.js';
 import * as jobs from '../fixtures/forkserver-jobs.js';
-import { checkSlots, openJobserver } from '../helpers/jobserver.js';
+import { chain } from '../fixtures/lending-jobs.js';
+import { checkSlots, freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { type Ended, runNode } from '../helpers/program.js';
 import { isAlive } from '../helpers/processes.js';
+import { rejection } from '../helpers/thrown.js';
 import { until } from '../helpers/until.js';
 
 const context = 'forkserver';
@@ -35,6 +43,32 @@ test('one zygote forks all jobs, including nested ones', async () => {
   expect(await js.run(jobs.parentPid)).toBe(zygote);
   expect(await js.run(jobs.nestedParentPid)).toBe(zygote);
   expect(zygote).not.toBe(process.pid);
+});
+
+test('a job that is killed is lost at once, though a fork of it runs', async () => {
+  const js = openJobserver({ context, slots: 1 });
+  const [started, gate] = [join(folder, 'started'), join(folder, 'gate')];
+  const future = await js.submit(jobs.runFork, [started, gate]);
+  await until('the fork to run', () => existsSync(started));
+  future.kill('SIGKILL');
+  const error = await rejection(future.result({ timeout: 5000 }));
+  writeFileSync(gate, '');
+  expect(error).toBeInstanceOf(LostResult);
+});
+
+test('a slot can be lent on 40 times, and is free after the last borrower', async () => {
+  const js = openJobserver({ context, slots: 1 });
+  const [pids, gate, depth] = [folder, join(folder, 'gate'), 40];
+  const links = { pids, gate, orphanSignal: null, then: 'wait' } as const;
+  const future = await js.submit(chain, [depth, links]);
+  const pidAt = (i: number): number =>
+    Number(readFileSync(join(folder, String(i)), 'utf8'));
+  await until('the chain to be complete', () => existsSync(join(folder, '0')));
+  for (let i = depth; i > 0; i--) process.kill(pidAt(i), 'SIGKILL');
+  expect(await rejection(future.result())).toBeInstanceOf(LostResult);
+  expect(freeSlots(js)).toBe(0);
+  writeFileSync(gate, '');
+  await until('the slot to be free', () => freeSlots(js) === 1);
 });
 
 test('a job does not see changes that another job made in memory', async () => {
