@@ -2,8 +2,9 @@
 // result pipe, a frame is the outcome, and end of file without one is a loss.
 // This object owns the token, and gives it back once the worker is reaped and
 // its fds are closed. If a job of the worker still runs in the slot then, the
-// token waits for the end of the result pipe, which that job keeps open. Driven
-// by the selector, or by a caller of `advance`.
+// token waits for the end of the result pipe, which that job keeps open. Without
+// the resources for a process, the job keeps its token and waits for the end of
+// another job. Driven by the selector, or by a caller of `advance`.
 import { constants } from 'node:os';
 import { clearTimeout, setTimeout } from 'node:timers';
 import type { Ending } from '../errors.js';
@@ -13,10 +14,20 @@ import { type Frame, FrameReader, prepareReader } from '../protocol/frame.js';
 import type { Order } from '../protocol/order.js';
 import type { Token } from '../slots/slot-pipe.js';
 import { errno, native } from '../system/binding.js';
-import { type Fd, openPipe } from '../system/fd.js';
+import { Fd, openPipe } from '../system/fd.js';
 import { selector } from '../system/selector.js';
+import { isFatal, signalName } from '../system/signals.js';
 import { trace } from '../system/trace.js';
 import type { JobRecord } from './record.js';
+import {
+  addStarted,
+  awaitEnd,
+  isShortage,
+  removeEnded,
+  removeRefused,
+  retryWaiters,
+  stopAwaitingEnd,
+} from './shortage.js';
 
 /** All that is needed to start a job, captured when it was submitted. */
 export interface Plan {
@@ -34,18 +45,20 @@ export interface JobEvents {
 
 // An aborted job has this long to end after SIGTERM, then it gets SIGKILL.
 const graceMs = 5000;
+const neverBegan = { pid: 0, exitCode: null, signal: null } as const;
 const { SIGTERM, SIGKILL } = constants.signals;
 
 export class RunningJob {
   readonly #plan: Plan;
   readonly #token: Token;
   readonly #events: JobEvents;
-  #worker!: Worker;
+  /** Undefined while the job waits for resources. */
+  #worker: Worker | undefined;
   /**
    * Open until the slot is free: a worker whose pipe has no reader assumes a
    * dead submitter and gives the token back.
    */
-  #reader!: Fd;
+  #reader = new Fd(-1);
   #frames: FrameReader | undefined;
   #outcome: Frame | 'end' | undefined;
   #isLender = false;
@@ -56,7 +69,7 @@ export class RunningJob {
   #restarts = 3;
 
   /**
-   * Starts the process. Takes over the token: if nothing was started, it is
+   * Starts the process. Takes over the token: if nothing can be started, it is
    * given back before the error is thrown.
    */
   constructor(plan: Plan, token: Token, events: JobEvents) {
@@ -66,13 +79,29 @@ export class RunningJob {
     try {
       this.#start();
     } catch (error) {
+      if (isShortage(error)) {
+        awaitEnd(this);
+        return;
+      }
       this.#token.give();
       throw error;
     }
   }
 
-  get pid(): number {
-    return this.#worker.pid;
+  /** Undefined while the job waits for resources. */
+  get pid(): number | undefined {
+    return this.#worker?.pid;
+  }
+
+  /** Called when another job has ended. False while resources are missing. */
+  retry(): boolean {
+    try {
+      this.#start();
+    } catch (error) {
+      if (isShortage(error)) return false;
+      this.#refuse(error as Error);
+    }
+    return true;
   }
 
   /** Reads and reaps what is ready; never waits. */
@@ -81,6 +110,7 @@ export class RunningJob {
       this.#awaitBorrowers();
       return;
     }
+    if (this.#worker === undefined) return;
     this.#read();
     // A borrower keeps the pipe open, so that it may show no end.
     if (this.#outcome === undefined && !this.#isLender) return;
@@ -96,7 +126,13 @@ export class RunningJob {
   }
 
   kill(signal: number): void {
-    if (!this.#isGone) this.#worker.kill(signal);
+    if (this.#isGone) return;
+    if (this.#worker !== undefined) {
+      this.#worker.kill(signal);
+    } else if (isFatal(signal)) {
+      stopAwaitingEnd(this);
+      this.#end({ ...neverBegan, signal: signalName(signal) });
+    }
   }
 
   /** Sends SIGTERM, and SIGKILL after a grace period. */
@@ -119,6 +155,7 @@ export class RunningJob {
       const launcher = launchers[order.context];
       this.#worker = launcher.launch(order, writer.number, this.#token);
       this.#reader = reader;
+      addStarted();
       if (trace.enabled) trace('job %d started', this.pid);
     } catch (error) {
       selector.remove(reader.number);
@@ -141,35 +178,48 @@ export class RunningJob {
 
   #onReaped(ending: Ending): void {
     this.#stopAwaiting();
-    this.#worker.close();
-    const isWanted = this.#plan.signal?.aborted !== true;
-    if (ending.neverBegan === true && this.#restarts > 0 && isWanted) {
-      this.#restart();
-    } else {
+    this.#worker!.close();
+    const { neverBegan: isUnused = false, refusal } = ending;
+    if (refusal === undefined || this.#plan.signal?.aborted === true) {
       this.#end(ending);
+      return;
+    }
+    this.#discard();
+    if (isUnused && this.#restarts > 0) {
+      this.#restarts -= 1;
+      if (!this.retry()) awaitEnd(this);
+    } else if (isShortage(refusal)) {
+      awaitEnd(this);
+    } else {
+      this.#refuse(refusal);
+      // No job is left for whose end they could wait.
+      retryWaiters();
     }
   }
 
-  #restart(): void {
-    this.#restarts -= 1;
+  /** Forgets a process that has not begun the job. */
+  #discard(): void {
+    this.#worker = undefined;
     this.#outcome = undefined;
+    selector.remove(this.#reader.number);
     this.#reader.close();
-    try {
-      this.#start();
-    } catch (error) {
-      const refusal = error as Error;
-      this.#end({ pid: 0, exitCode: null, signal: null, refusal });
-    }
+    removeRefused();
+  }
+
+  #refuse(refusal: Error): void {
+    this.#end({ ...neverBegan, refusal });
   }
 
   #end(ending: Ending): void {
     const outcome = this.#outcome === 'end' ? undefined : this.#outcome;
+    const hasStarted = this.#worker !== undefined;
     this.#isGone = true;
     clearTimeout(this.#killTimer);
     selector.remove(this.#reader.number);
     if (this.#isLender) this.#awaitBorrowers();
     else this.#free();
     this.#events.onGone(outcome, ending);
+    if (hasStarted) removeEnded();
   }
 
   /** Frees the slot once no process runs in it: then the pipe ends. */

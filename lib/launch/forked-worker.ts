@@ -20,8 +20,11 @@ import { type Zygote, patienceMs } from './zygote-client.js';
 export class ForkedWorker implements Worker {
   readonly #report: Fd;
   readonly #zygote: Zygote;
-  /** A pidfd: it never refers to another process. */
-  #self = new Fd(-1);
+  /**
+   * A pidfd: it never refers to another process. A placeholder until the start
+   * is reported, because without a free number the kernel would drop the pidfd.
+   */
+  #self: Fd;
   #pid: number | undefined;
   /** The last fatal signal that was sent before the job began. */
   #killedBy = 0;
@@ -29,8 +32,9 @@ export class ForkedWorker implements Worker {
   #isAlone = false;
   #ending: Ending | undefined;
 
-  constructor(report: Fd, zygote: Zygote) {
+  constructor(report: Fd, zygote: Zygote, placeholder: Fd) {
     this.#report = report;
+    this.#self = placeholder;
     this.#zygote = zygote;
   }
 
@@ -48,11 +52,10 @@ export class ForkedWorker implements Worker {
       if (!this.#receive()) return undefined;
     }
     if (this.#ending !== undefined) return this.#ending;
-    if (this.#self.number >= 0) {
-      const exit = Int32Array.of(this.#self.number, pollEvents.in);
-      if (native.poll(exit, 1, 0) === 0) return undefined;
-    }
     if (this.#pid !== undefined) {
+      const { number } = this.#self;
+      const exit = Int32Array.of(number, pollEvents.in);
+      if (number >= 0 && native.poll(exit, 1, 0) === 0) return undefined;
       return { pid: this.#pid, exitCode: null, signal: null };
     }
     // The zygote died before a child took the request. Its spares die too, but
@@ -63,11 +66,11 @@ export class ForkedWorker implements Worker {
 
   kill(signal: number): void {
     if (this.#pid === undefined) this.#awaitStart();
-    if (this.#self.number < 0) {
+    if (this.#pid === undefined) {
       if (isFatal(signal)) this.#killedBy = signal;
       return;
     }
-    const result = native.kill(this.#pid ?? 0, this.#self.number, signal);
+    const result = native.kill(this.#pid, this.#self.number, signal);
     if (result !== -errno.ESRCH) check(result, 'signal a worker');
   }
 
@@ -78,6 +81,11 @@ export class ForkedWorker implements Worker {
 
   /** False when no report is ready. */
   #receive(): boolean {
+    if (this.#pid === undefined) {
+      const readable = Int32Array.of(this.#report.number, pollEvents.in);
+      if (native.poll(readable, 1, 0) === 0) return false;
+      this.#self.close();
+    }
     const report = new Int32Array(reportInts);
     const fds = Int32Array.of(-1);
     const bytes = new Uint8Array(report.buffer);

@@ -2,7 +2,7 @@
 // the submitter's side: it sends a request to the zygote, and receives reports
 // about each job on a separate socket.
 import { check, native } from '../system/binding.js';
-import { Fd } from '../system/fd.js';
+import { Fd, duplicate } from '../system/fd.js';
 import { type JobFds, inheritedFds, packRequest } from '../protocol/fds.js';
 import { type Order, packSurroundings } from '../protocol/order.js';
 import { writeOrder } from '../protocol/order-file.js';
@@ -54,14 +54,17 @@ function request(
   check(native.socketpair(ends, true), 'open a report socket');
   const report = new Fd(ends[0]!);
   const reporter = new Fd(ends[1]!);
+  let placeholder: Fd | undefined;
   try {
+    placeholder = duplicate(report.number);
     const fds = packRequest(reporter.number, {
       ...jobFds,
       zygote: zygote.client,
     });
     zygote.send(orphanSignal, fds);
-    return new ForkedWorker(report, zygote);
+    return new ForkedWorker(report, zygote, placeholder);
   } catch (error) {
+    placeholder?.close();
     report.close();
     throw error;
   } finally {

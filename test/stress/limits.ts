@@ -114,6 +114,53 @@ export function limitStress(context: Context): void {
   });
 
   test(
+    'with few descriptors, jobs wait for the end of other jobs',
+    async () => {
+      const found = await run('starved', { openFiles: 64 });
+      expect(found).toEqual({
+        pids: [null, null],
+        done: false,
+        hasKilled: true,
+        killed: ['ERR_JOBSERVER_LOST_RESULT', 'SIGKILL', 0],
+        aborted: 'AbortError',
+        value: 1,
+        refused: 'EMFILE',
+        again: 5,
+      });
+    },
+    longMs,
+  );
+
+  test(
+    '30 jobs on 8 slots succeed with 36 descriptors',
+    async () => {
+      const expected = Array.from({ length: 30 }, (_, i) => i);
+      expect(await run('many-jobs', { openFiles: 36 })).toEqual(expected);
+    },
+    longMs,
+  );
+
+  // The numbers in docs/troubleshooting.md.
+  test('a running job uses at most 3 descriptors, a waiting one none', async () => {
+    const js = open(4);
+    const gate = makeGate();
+    await js.run(identity, 0);
+    const before = openFds();
+    const futures = [];
+    for (let i = 0; i < 4; i++) {
+      futures.push(await js.submit(waitAt, [gate.file]));
+    }
+    for (const { pid } of futures) expect(pid).toBeGreaterThan(0);
+    expect(openFds() - before).toBe(4 * (context === 'spawn' ? 2 : 3));
+    const waiting = Array.from({ length: 20 }, (_, i) => js.run(identity, i));
+    expect(openFds() - before).toBe(4 * (context === 'spawn' ? 2 : 3));
+    gate.open();
+    await Promise.all(waiting);
+    for (const future of futures) await future.wait();
+    expect(openFds()).toBe(before);
+  });
+
+  test(
     'a process that runs out of descriptors gets EMFILE, loses no slot and recovers',
     async () => {
       const found = (await run('few-fds', { openFiles: 40 })) as {

@@ -1,0 +1,67 @@
+// Jobs that cannot start because this process has no more descriptors, processes
+// or memory. Each end of another job of this process may free what they need, so
+// they wait for it.
+import { workerState } from '../protocol/worker-state.js';
+import { Queue } from '../system/queue.js';
+
+interface Waiter {
+  /** False while something is still missing. */
+  retry(): boolean;
+}
+
+const codes = new Set(['EAGAIN', 'EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
+
+const waiters = new Queue<Waiter>();
+let started = 0;
+let { generation } = workerState;
+
+/** A job has a process. */
+export function addStarted(): void {
+  forgetParent();
+  started += 1;
+}
+
+/** Its process could not begin the job. */
+export function removeRefused(): void {
+  forgetParent();
+  started -= 1;
+}
+
+/** Its process has ended. */
+export function removeEnded(): void {
+  removeRefused();
+  retryWaiters();
+}
+
+/** The first that still lacks something keeps the others waiting. */
+export function retryWaiters(): void {
+  for (let first; (first = waiters.first) !== undefined;) {
+    if (!first.retry()) return;
+    waiters.delete(first);
+  }
+}
+
+/** Whether the end of another job may mend the error. */
+export function isShortage(error: unknown): boolean {
+  forgetParent();
+  const { code } = (error ?? {}) as { code?: unknown };
+  return started > 0 && typeof code === 'string' && codes.has(code);
+}
+
+/** Retries when another job has ended. */
+export function awaitEnd(waiter: Waiter): void {
+  waiters.add(waiter);
+}
+
+/** False when it does not wait. */
+export function stopAwaitingEnd(waiter: Waiter): boolean {
+  return waiters.delete(waiter);
+}
+
+// In a fork, the jobs are the parent's.
+function forgetParent(): void {
+  if (generation === workerState.generation) return;
+  ({ generation } = workerState);
+  started = 0;
+  waiters.clear();
+}
