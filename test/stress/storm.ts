@@ -152,11 +152,11 @@ export function stormStress(context: Context): void {
   );
 
   test.each([4, 2])(
-    'jobs that fan out fill %d slots and never use more',
+    'jobs that fill %d slots fan out, and lend only these slots',
     async (slots) => {
       const js = open(slots);
       const log = openLog(folder());
-      const roots = slots - 1;
+      const roots = slots;
       const width = 3;
       const sums = await Promise.all(
         Array.from({ length: roots }, (_, i) =>
@@ -166,8 +166,9 @@ export function stormStress(context: Context): void {
       expect(sums).toEqual(Array.from({ length: roots }, () => 3));
       const spans = readSpans(log);
       expect(spans.starts.size).toBe(roots * (1 + width));
-      // All roots and one of their own jobs.
-      expect(mostAtOnce(spans)).toBe(slots);
+      const leaves = [...spans.starts].filter(([name]) => /^leaf/.test(name));
+      const most = mostAtOnce({ ...spans, starts: new Map(leaves) });
+      expect(most).toBeLessThanOrEqual(slots);
     },
   );
 
