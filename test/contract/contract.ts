@@ -17,6 +17,7 @@ import { executorSlotContract } from './executor-slots.js';
 import { futureContract } from './futures.js';
 import { lendingContract } from './lending.js';
 import { lifeContract } from './life.js';
+import { lifeEndContract } from './life-end.js';
 import { lifeProcessContract } from './life-process.js';
 import { mapContract } from './map.js';
 import { mapEndContract } from './map-end.js';
@@ -55,7 +56,7 @@ const contracts: Record<string, readonly Contract[]> = {
   callbacks: [callbackContract],
   'callbacks that throw': [raisingContract, raisingCloseContract],
   map: [mapContract, mapInputContract, mapEndContract],
-  'life of a handle': [lifeContract, lifeProcessContract],
+  'life of a handle': [lifeContract, lifeProcessContract, lifeEndContract],
   reviseEnv: [environmentContract],
   replacePreexec: [preexecContract],
   'loans of slots': [lendingContract],

@@ -1,17 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import {
-  closeSync,
-  constants,
-  mkdtempSync,
-  openSync,
-  readSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Context } from '../../dist/context.js';
 import type { Ending } from '../fixtures/thread-programs.js';
+import { underMake } from '../helpers/make.js';
 import { runNode } from '../helpers/program.js';
 
 const programs = join(__dirname, '..', 'fixtures', 'thread-programs.js');
@@ -37,32 +29,12 @@ export function threadContract(context: Context): void {
     return JSON.parse(stdout);
   };
 
-  /** Runs a program under a make with these tokens; returns those left. */
-  const underMake = async (
-    tokens: string,
-    start: (env: NodeJS.ProcessEnv) => Promise<void>,
-  ): Promise<string> => {
-    const fifo = join(folder, 'fifo');
-    execFileSync('mkfifo', [fifo]);
-    const flags = constants.O_RDWR | constants.O_NONBLOCK;
-    const make = openSync(fifo, flags);
-    try {
-      writeSync(make, tokens);
-      const MAKEFLAGS = ` -j4 --jobserver-auth=fifo:${fifo}`;
-      await start({ ...process.env, MAKEFLAGS });
-      const left = Buffer.alloc(tokens.length + 1);
-      return left.toString('latin1', 0, readSync(make, left));
-    } finally {
-      closeSync(make);
-    }
-  };
-
   test('a thread that ends closes no file of another thread', async () => {
     expect(await run(['keepFiles'])).toEqual({ closed: [], warnings: [] });
   });
 
   test('a thread that has joined make closes no file of another thread', async () => {
-    const left = await underMake('+++', async (env) => {
+    const left = await underMake(folder, '+++', async (env) => {
       const found = await run(['keepFiles'], env);
       expect(found).toEqual({ closed: [], warnings: [] });
     });
@@ -72,7 +44,7 @@ export function threadContract(context: Context): void {
   test.each(['terminate', 'blocked', 'exit', 'throw'] as const)(
     'the jobs of a thread that ends are ended, and give their slots back (%s)',
     async (ending: Ending) => {
-      const left = await underMake('+++', async (env) => {
+      const left = await underMake(folder, '+++', async (env) => {
         const found = await run(['endThread', ending, folder], env);
         expect(found).toEqual({ open: 0, alive: 0 });
       });
