@@ -76,5 +76,5 @@ int ReleaseZygote(const Args& args) {
   if (pid <= 0) return pid;
   sys::LeaveChild(pid);
   sys::ReapLeft();
-  return 0;
+  return 1;
 }

@@ -52,6 +52,8 @@ export class Zygote {
   #users = 0;
   readonly #known = new WeakSet<SlotPipe>();
   #timer: NodeJS.Timeout | undefined;
+  /** Readable when the zygote has ended. */
+  #exit = new Fd(-1);
 
   constructor(client: number, pid: number, predecessor?: Zygote) {
     this.client = client;
@@ -123,18 +125,23 @@ export class Zygote {
     if (this.isGone) return;
     this.isGone = true;
     clearTimeout(this.#timer);
-    native.releaseZygote(this.client, isDead);
+    const isLast = native.releaseZygote(this.client, isDead) === 1;
+    if (!isLast) this.#unwatch();
   }
 
   /** Does not keep the loop alive. Any turn of the selector reaps the zygote. */
   #watchEnd(pid: number): void {
-    const exit = new Fd(Math.max(-1, native.exitFd(pid)));
-    const isWatched = selector.tryAdd(exit.number, () => {
+    this.#exit = new Fd(Math.max(-1, native.exitFd(pid)));
+    const isWatched = selector.tryAdd(this.#exit.number, () => {
       this.abandon();
-      selector.remove(exit.number);
-      exit.close();
+      this.#unwatch();
     });
-    if (!isWatched) exit.close();
+    if (!isWatched) this.#exit.close();
+  }
+
+  #unwatch(): void {
+    selector.remove(this.#exit.number);
+    this.#exit.close();
   }
 }
 

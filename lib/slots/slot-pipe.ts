@@ -196,8 +196,15 @@ export class SlotPipe {
   }
 }
 
+const key = Symbol.for('jobserver.finalizer');
+const globals = globalThis as typeof globalThis & {
+  [key]?: FinalizationRegistry<Closeable[]>;
+};
+
 // Closes the pipe of a Jobserver that is collected without having been closed.
-const finalizer = new FinalizationRegistry(closeAll);
+// It lies on the global object, because a registry that is collected together
+// with its copy of this module calls nothing.
+const finalizer = (globals[key] ??= new FinalizationRegistry(closeAll));
 
 function closeAll(parts: Closeable[]): void {
   for (const part of parts.splice(0)) part.close();

@@ -198,9 +198,9 @@ export interface Native {
    */
   shareZygote(key: string, link: Int32Array): number;
   /**
-   * Ends a hold, as does the end of its thread. The last one closes the socket,
-   * and any `selectorWait` reaps the zygote when it has ended. isDead: no
-   * thread is to hold this zygote from now on.
+   * Ends a hold, as does the end of its thread. The last one closes the socket
+   * and returns 1; any `selectorWait` reaps the zygote when it has ended.
+   * Otherwise 0. isDead: no thread is to hold this zygote from now on.
    */
   releaseZygote(socket: number, isDead: boolean): number;
   /** The pid of this process. In a fork, process.pid is still the parent's. */

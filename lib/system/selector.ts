@@ -3,6 +3,7 @@
 // steps that these handlers have passed to `later`, so that user code runs
 // after all handlers. A turn costs as much as there are ready fds, however many
 // fds are in the set.
+import { setTimeout } from 'node:timers';
 import { isMainThread } from 'node:worker_threads';
 import { type Watch, check, native, systemError } from './binding.js';
 import { longestTimerMs, now, onDeadline } from './deadline.js';
@@ -11,6 +12,9 @@ import { Fd } from './fd.js';
 // The interval of polling for the end of a process, on a kernel that has no fd
 // for it. A worker ends a moment after its result.
 const pollMs = 5;
+
+// Opening a set for each job would cost time.
+const idleMs = 1000;
 
 // A thread can be terminated between two waits, but not during one.
 const longestWaitMs = isMainThread ? longestTimerMs : 100;
@@ -24,6 +28,7 @@ class Selector {
   #isPollArmed = false;
   #holds = 0;
   #hasLoop = true;
+  #idleTimer: NodeJS.Timeout | undefined;
 
   /** Calls `onReady` while fd is readable, at end of file or in error. */
   add(fd: number, onReady: () => void): void {
@@ -43,6 +48,7 @@ class Selector {
   remove(fd: number): void {
     if (!this.#handlers.delete(fd)) return;
     native.selectorRemove(this.#fd.number, fd);
+    if (this.#handlers.size === 0 && this.#hasLoop) this.#closeWhenIdle();
   }
 
   /** Calls `onPoll` every few milliseconds, for a change that no fd shows. */
@@ -113,6 +119,19 @@ class Selector {
     this.#polled.clear();
     this.#isPollArmed = false;
     this.#holds = 0;
+  }
+
+  // The loop refers to an open set, and the set to this copy of the module, so
+  // that a copy which is not used any more could not be collected.
+  #closeWhenIdle(): void {
+    this.#idleTimer ??= setTimeout(() => {
+      this.#idleTimer = undefined;
+      if (this.#handlers.size > 0 || this.#holds > 0) return;
+      if (this.#watch !== undefined) native.unwatch(this.#watch);
+      this.#watch = undefined;
+      this.#fd.close();
+    }, idleMs).unref();
+    this.#idleTimer.refresh();
   }
 
   #atMost(timeoutMs: number): number {

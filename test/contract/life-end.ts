@@ -58,6 +58,12 @@ export function lifeEndContract(context: Context): void {
     }
   });
 
+  test('copies of the module that are not used any more release everything', async () => {
+    const args = node('dropCopies', context);
+    const ended = await runNode(['--expose-gc', ...args]);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+  });
+
   // A shell with job control puts the program into a process group of its own;
   // Ctrl-Z sends SIGTSTP to the group, and fg sends SIGCONT.
   test.each([
