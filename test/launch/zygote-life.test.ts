@@ -42,11 +42,16 @@ test('a zygote ends after its Jobserver was garbage collected', async () => {
   expect(await run('collected', '--expose-gc')).toEqual({ count: 1 });
 });
 
-test('a zygote keeps no program alive, and ends with the program', async () => {
-  const started = Date.now();
-  const { zygote, now } = (await run('end')) as { zygote: number; now: number };
-  // Far less than the program keeps it alive.
-  expect(Date.now() - now).toBeLessThan(60_000);
-  expect(now).toBeGreaterThanOrEqual(started);
-  await until('the zygote to end', () => !isAlive(zygote));
-});
+test.each([
+  ['that has closed its Jobserver', 'endClosed'],
+  ['that has not closed its Jobserver', 'endOpen'],
+  ['that exits while a thread uses the zygote', 'exitWithThread'],
+])(
+  'a zygote keeps no program alive and ends with a program %s',
+  async (_, name) => {
+    const { zygote, now } = (await run(name)) as Record<string, number>;
+    // Far less than the program keeps its zygote.
+    expect(Date.now() - now!).toBeLessThan(60_000);
+    await until('the zygote to end', () => !isAlive(zygote!));
+  },
+);
