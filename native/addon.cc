@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "args.h"
+#include "fd_table.h"
 #include "fork.h"
 #include "instance.h"
 #include "passing.h"
@@ -110,29 +111,6 @@ int SelectorWait(const Args& args) {
   return sys::SelectorWait(args.Int(0), ready.data, ready.count,
                            args.Double(2));
 }
-
-// A copy of the caller's table, because Spawn overwrites it.
-class FdTable {
- public:
-  explicit FdTable(const Ints& ints)
-      : count_((ints.count - 1) / 2),
-        pairs_(static_cast<sys::FdPair*>(
-            malloc((count_ + 1) * sizeof(sys::FdPair)))) {
-    if (pairs_ != nullptr) {
-      memcpy(pairs_, ints.data + 1, count_ * sizeof(sys::FdPair));
-    }
-  }
-  ~FdTable() { free(pairs_); }
-  FdTable(const FdTable&) = delete;
-  FdTable& operator=(const FdTable&) = delete;
-
-  sys::FdPair* pairs() const { return pairs_; }
-  size_t count() const { return count_; }
-
- private:
-  const size_t count_;
-  sys::FdPair* const pairs_;
-};
 
 int Spawn(const Args& args) {
   const Strings file(args, 0);
