@@ -21,7 +21,7 @@ import {
 } from './after-fork.js';
 import { Answer, answerOn } from './answer.js';
 import { callSync } from './call.js';
-import { hasExitListener, reportExit } from './exit-report.js';
+import { isExitObserved, reportEndings } from './exit-report.js';
 import { writeThrough } from './output.js';
 import { renewRandomness, replaceMathRandom } from './random.js';
 import {
@@ -91,7 +91,8 @@ function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   writeThrough();
   process.removeAllListeners('exit');
   process.removeAllListeners('beforeExit');
-  process.on('exit', reportExit);
+  // Without what the parent runs at its own end in a wrapper of `emit`.
+  reportEndings(EventEmitter.prototype);
   enterWorker(
     { ...fds, forkserverFd: -1 },
     { ...order, context: 'fork' },
@@ -127,5 +128,5 @@ function leave(answer: Answer): void {
     while (busy.running > 0) selector.turn(-1);
   }
   if (answer.isOrphan()) giveTokenBack();
-  if (hasExitListener()) process.emit('exit', 0);
+  if (isExitObserved()) process.emit('exit', 0);
 }

@@ -15,7 +15,7 @@ import { trace } from '../system/trace.js';
 import { decode, encode, encodeThrown } from '../wire/value.js';
 import { type Answer, answerOn } from './answer.js';
 import { type JobCall, callAsync } from './call.js';
-import { hasExitListener } from './exit-report.js';
+import { exitAsNode, exitCode, isExitObserved } from './exit-report.js';
 import { flushOutput } from './output.js';
 import {
   type WorkerFds,
@@ -28,7 +28,7 @@ export interface WorkerOrder extends WorkerFds {
   readonly body: Body;
   /** Prepares the process; the job fails with what it throws. */
   readonly enter?: () => void;
-  /** Ends the process when nothing listens to its `exit`. */
+  /** Ends the process when the job does not observe its end. */
   readonly exit: (code: number) => void;
 }
 
@@ -48,9 +48,8 @@ export async function run(order: WorkerOrder): Promise<void> {
   }
   await flushOutput();
   if (answer.isOrphan()) giveTokenBack();
-  if (hasExitListener()) process.exit();
-  // Node accepts any integer as an exit code.
-  order.exit(Number(process.exitCode ?? 0) | 0);
+  if (isExitObserved()) exitAsNode();
+  order.exit(exitCode());
 }
 
 /** Makes the call and answers with its outcome. */

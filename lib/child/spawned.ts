@@ -3,14 +3,18 @@
 import { spawnedFds, unpackInherited } from '../protocol/fds.js';
 import { readOrder } from '../protocol/order-file.js';
 import { native } from '../system/binding.js';
-import { reportEndings, resetInspectorSignal } from './exit-report.js';
+import {
+  exitAsNode,
+  reportEndings,
+  resetInspectorSignal,
+} from './exit-report.js';
 import { noteOutput } from './output.js';
 import { run } from './run.js';
 
 process.title = 'jobserver-worker';
 resetInspectorSignal();
 noteOutput();
-reportEndings(false);
+reportEndings();
 const { token, lenderCount, body } = readOrder(spawnedFds.order);
 const { slots } = body.head;
 const inherited = Array.from(
@@ -27,7 +31,5 @@ void run({
   resultFd: spawnedFds.result,
   ...unpackInherited(slots, inherited),
   forkserverFd: -1,
-  exit: (code) => {
-    process.exit(code);
-  },
+  exit: exitAsNode,
 });

@@ -64,7 +64,7 @@ export function followSubmitter(orphanSignal: number, answer: Answer): void {
   if (orphanSignal === 0) return;
   // Fails on macOS, which has no such signal: orphans run on there.
   native.setDeathSignal(orphanSignal, process.ppid);
-  if (answer.isOrphan()) process.kill(process.pid, orphanSignal);
+  if (answer.isOrphan()) native.kill(native.getpid(), -1, orphanSignal);
 }
 
 /**

@@ -40,7 +40,12 @@ import {
   exitWithoutThreads,
   setPid,
 } from './after-fork.js';
-import { reportEndings, resetInspectorSignal } from './exit-report.js';
+import {
+  exitAsNode,
+  exitCode,
+  reportEndings,
+  resetInspectorSignal,
+} from './exit-report.js';
 import { noteOutput, writeLastWords } from './output.js';
 import { preloadModules } from './preload.js';
 import { renewRandomness, replaceMathRandom } from './random.js';
@@ -67,6 +72,9 @@ async function main(): Promise<void> {
   noteOutput();
   replaceMathRandom();
   workerState.isWorker = true;
+  // Before the modules of preload, which may wrap the same functions.
+  exitWithoutThreads();
+  reportEndings();
   // An import in a fork would wait for that thread forever.
   if (hasHooksThread()) {
     answerAll(() => reportKinds.declined);
@@ -83,7 +91,6 @@ async function main(): Promise<void> {
     });
     return;
   }
-  reportEndings(true);
   const order = await writeWarmUpOrder();
   becomeSpare();
   for (let i = 0; i < warmUpRuns; i++) await runWarmUpJob(order);
@@ -104,7 +111,7 @@ async function main(): Promise<void> {
     else if (step === childSteps.spareBegins) spare();
     else if (step === childSteps.jobBegins) becomeJob(fds!);
     else if (step === childSteps.loopIsEmpty) idle();
-    else end();
+    else exitAsNode();
   });
 }
 
@@ -129,7 +136,7 @@ function answerAll(answer: (resultFd: number) => number): void {
   for (;;) {
     native.poll(Int32Array.of(zygoteRequestFd, pollEvents.in), 1, -1);
     const length = native.receiveFds(zygoteRequestFd, request, fds);
-    if (length === 0) process.exit();
+    if (length === 0) exitAsNode();
     if (length < 0) continue;
     const kind = answer(fds[requestFds.result]!);
     const message = new Uint8Array(Int32Array.of(kind, 0, 0).buffer);
@@ -177,7 +184,6 @@ async function runWarmUpJob(order: number): Promise<void> {
 function becomeSpare(): void {
   setPid();
   process.title = 'jobserver-worker';
-  exitWithoutThreads();
   resetInspectorSignal();
   native.setOrphanSignaler(process.ppid);
   renewRandomness();
@@ -219,9 +225,5 @@ function enter({ submitter, cwd, env }: PackedSurroundings): void {
 }
 
 function idle(): void {
-  process.emit('beforeExit', Number(process.exitCode ?? 0));
-}
-
-function end(): void {
-  process.exit();
+  process.emit('beforeExit', exitCode());
 }

@@ -56,6 +56,27 @@ export function deathContract(context: Context): void {
     expect(existsSync(file)).toBe(true);
   });
 
+  test('a wrapper of process.emit sees the exit of a finished job', async () => {
+    const file = join(folder, 'exited');
+    await open().run(jobs.wrapEmit, file);
+    expect(existsSync(file)).toBe(true);
+  });
+
+  test('a job finds no listeners of the library', async () => {
+    expect(await open().run(jobs.eventsWithListeners)).toEqual([]);
+  });
+
+  test('a job may emit the events of its end itself', async () => {
+    expect(await open().run(jobs.emitEndings)).toBe('returned');
+  });
+
+  test.each(['exit', 'reallyExit', 'abort', 'kill', 'emit'] as const)(
+    'a job that has replaced process.%s returns its result and ends',
+    async (name) => {
+      expect(await open().run(jobs.returnWithout, name)).toBe('returned');
+    },
+  );
+
   // Only the low bits of the larger exit code reach the parent.
   test.each([
     [4, 4],
@@ -92,6 +113,61 @@ export function deathContract(context: Context): void {
       expect(lost.exitCode).toBe(1);
       expect(lost.cause).toBeInstanceOf(RangeError);
       expect(lost.cause).toMatchObject({ message: 'from a timer' });
+    },
+  );
+
+  testIf(hasEventLoop(context))(
+    'an uncaught exception is the cause in a job that has removed all listeners',
+    async () => {
+      const lost = await lossOf(open().run(jobs.throwWithoutListeners));
+      expect(lost).toMatchObject({ exitCode: 1, signal: null });
+      expect(lost.cause).toMatchObject({ message: 'from a timer' });
+    },
+  );
+
+  testIf(hasEventLoop(context))(
+    'an uncaught exception is the cause in a job that has replaced functions of process',
+    async () => {
+      const names = ['exit', 'reallyExit', 'abort', 'kill', 'emit'] as const;
+      const lost = await lossOf(open().run(jobs.throwWithout, ...names));
+      expect(lost).toMatchObject({ exitCode: 1, signal: null });
+      expect(lost.cause).toMatchObject({ message: 'from a timer' });
+    },
+  );
+
+  testIf(hasEventLoop(context))(
+    'an uncaught exception that cannot be printed is the cause of LostResult',
+    async () => {
+      const lost = await lossOf(open().run(jobs.throwUnprintable));
+      expect(lost).toMatchObject({ exitCode: 1, signal: null });
+      expect(lost.cause).toMatchObject({ message: 'unprintable' });
+    },
+  );
+
+  testIf(hasEventLoop(context))(
+    'a job handles an uncaught exception in its only listener, or captures it',
+    async () => {
+      const js = open();
+      expect(await js.run(jobs.handleAlone)).toBe('from a timer');
+      expect(await js.run(jobs.captureUncaught)).toBe('from a timer');
+    },
+  );
+
+  testIf(hasEventLoop(context))(
+    'an exception is the cause when a listener to it exits',
+    async () => {
+      const lost = await lossOf(open().run(jobs.exitInListener, 5));
+      expect(lost).toMatchObject({ exitCode: 5, signal: null });
+      expect(lost.cause).toMatchObject({ message: 'from a timer' });
+    },
+  );
+
+  testIf(hasEventLoop(context))(
+    'what a listener to an uncaught exception throws is the cause of LostResult',
+    async () => {
+      const lost = await lossOf(open().run(jobs.throwInListener));
+      expect(lost).toMatchObject({ exitCode: 7, signal: null });
+      expect(lost.cause).toMatchObject({ message: 'from a listener' });
     },
   );
 
