@@ -29,6 +29,11 @@ export function checkContext(context: unknown): Context {
     : invalidArgument('context', expected, context);
 }
 
+/** Forks replace Math.random, see child/random. */
+export const mathIsFrozen =
+  'Math is frozen (--frozen-intrinsics), so that Math.random would return ' +
+  'the same numbers in all forks';
+
 /**
  * Throws when a fork of this process could not run JavaScript. `isForked`: the
  * process is itself a fork of a process without threads.
@@ -38,7 +43,9 @@ export function checkForkable(isForked: boolean): void {
     throw forkError(`${process.platform} cannot fork a node process`);
   }
   if (!isMainThread) throw forkError('this is a worker thread');
-  if (isForked || hasThreadlessFlags()) return;
+  if (isForked) return;
+  if (Object.isFrozen(Math)) throw forkError(mathIsFrozen);
+  if (hasThreadlessFlags()) return;
   throw forkError(
     'this process has threads that a fork would lack. Start it with ' +
       '`node --single-threaded --v8-pool-size=1`',

@@ -31,7 +31,7 @@ import { readOrder, writeOrder } from '../protocol/order-file.js';
 import { workerState } from '../protocol/worker-state.js';
 import { Token } from '../slots/slot-pipe.js';
 import { check, native, pollEvents } from '../system/binding.js';
-import { hasHooksThread } from '../system/builtins.js';
+import { obstacleToForks, obstaclesToForks } from '../system/forkable.js';
 import { encode, encodeThrown } from '../wire/value.js';
 import {
   changeDirectory,
@@ -70,16 +70,17 @@ async function main(): Promise<void> {
   native.setCloseOnExec(zygoteRequestFd, true);
   hideOwnFlags();
   noteOutput();
-  replaceMathRandom();
   workerState.isWorker = true;
   // Before the modules of preload, which may wrap the same functions.
   exitWithoutThreads();
   reportEndings();
-  // An import in a fork would wait for that thread forever.
-  if (hasHooksThread()) {
-    answerAll(() => reportKinds.declined);
+  const obstacle = obstacleToForks();
+  if (obstacle !== undefined) {
+    const index = obstaclesToForks.indexOf(obstacle);
+    answerAll(() => [reportKinds.declined, index]);
     return;
   }
+  replaceMathRandom();
   try {
     await load();
   } catch (error) {
@@ -87,7 +88,7 @@ async function main(): Promise<void> {
     answerAll((resultFd) => {
       // Does not block: a small frame fits into an empty pipe.
       writeFrame(resultFd, 'error', bytes);
-      return reportKinds.ended;
+      return [reportKinds.ended, 0];
     });
     return;
   }
@@ -130,7 +131,7 @@ async function load(): Promise<void> {
 }
 
 /** Refuses each request until no client is left. */
-function answerAll(answer: (resultFd: number) => number): void {
+function answerAll(answer: (resultFd: number) => [number, number]): void {
   const request = new Uint8Array(4 * requestInts);
   const fds = new Int32Array(mostPassedFds);
   for (;;) {
@@ -138,8 +139,8 @@ function answerAll(answer: (resultFd: number) => number): void {
     const length = native.receiveFds(zygoteRequestFd, request, fds);
     if (length === 0) exitAsNode();
     if (length < 0) continue;
-    const kind = answer(fds[requestFds.result]!);
-    const message = new Uint8Array(Int32Array.of(kind, 0, 0).buffer);
+    const [kind, value] = answer(fds[requestFds.result]!);
+    const message = new Uint8Array(Int32Array.of(kind, value, 0).buffer);
     native.sendFds(fds[requestFds.report]!, message, new Int32Array(0));
     for (const fd of fds) if (fd >= 0) native.close(fd);
   }

@@ -12,9 +12,9 @@ import {
 } from '../system/binding.js';
 import { deadlineAfter, remaining } from '../system/deadline.js';
 import { Fd } from '../system/fd.js';
+import { obstaclesToForks } from '../system/forkable.js';
 import { isFatal, signalName } from '../system/signals.js';
 import type { Worker } from './launcher.js';
-import { hooksInThread } from './obstacle.js';
 import { type Zygote, patienceMs } from './zygote-client.js';
 
 export class ForkedWorker implements Worker {
@@ -112,7 +112,7 @@ export class ForkedWorker implements Worker {
       const refusal = systemError(-value, 'fork');
       this.#ending = { pid: 0, exitCode: null, signal: null, refusal };
     } else if (kind === reportKinds.declined) {
-      this.#zygote.obstacle = hooksInThread;
+      this.#zygote.obstacle = obstaclesToForks[value];
       this.#zygote.abandon();
       this.#isAlone = true;
     } else if (kind === reportKinds.mismatch) {

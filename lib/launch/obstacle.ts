@@ -1,5 +1,6 @@
 // Why a zygote cannot start, so that its jobs have to be spawned.
 import { existsSync } from 'node:fs';
+import { mathIsFrozen } from '../context.js';
 import {
   environmentOfJob,
   startupVariablesOf,
@@ -7,6 +8,7 @@ import {
 import { workerState } from '../protocol/worker-state.js';
 import { native } from '../system/binding.js';
 import { hasHooksThread } from '../system/builtins.js';
+import { hooksInThread } from '../system/forkable.js';
 import { workerExecArgv } from './exec-argv.js';
 import { type ZygoteStart, keyOf, obstacleOf } from './zygote-client.js';
 
@@ -17,14 +19,15 @@ export function obstacleTo(
 ): string | undefined {
   if (!hasProc) return 'it needs /proc, which is not mounted';
   if (!hasPidfds()) return 'this kernel has no pidfd_open';
-  const isHooked = startedWithHooks || wasSpawned();
-  return isHooked && startsAsThis(start) ? hooksInThread : obstacleOf(key);
+  const own = ownObstacle();
+  return own !== undefined && startsAsThis(start) ? own : obstacleOf(key);
 }
 
-/** A fork would wait for that thread forever. */
-export const hooksInThread =
-  'module hooks (--import, --loader) run in a thread, which a fork lacks; ' +
-  'hooks made by module.registerHooks need no thread';
+/** What a zygote would share that starts with the options of this process. */
+function ownObstacle(): string | undefined {
+  if (startedFrozen) return mathIsFrozen;
+  return startedWithHooks || wasSpawned() ? hooksInThread : undefined;
+}
 
 const hasProc = existsSync('/proc/self/task');
 
@@ -45,10 +48,14 @@ const variables = startupVariablesOf(environmentOfJob(new Map()));
 const loader =
   /(^|[\s=])(-r|--require|--import|--(experimental-)?loader)([\s=]|$)/;
 
+const frozen = /(^|[\s=])--frozen[-_]intrinsics(\s|$)/;
+
+const hasOption = (option: RegExp): boolean =>
+  [...flags, ...variables].some((text) => option.test(text));
+
 // The zygote would have the thread too, because it starts with these options.
-const startedWithHooks =
-  hasHooksThread() &&
-  [...flags, ...variables].some((text) => loader.test(text));
+const startedWithHooks = hasHooksThread() && hasOption(loader);
+const startedFrozen = Object.isFrozen(Math) && hasOption(frozen);
 
 /** Whether the zygote would start with the options of this process. */
 function startsAsThis({ execArgv, env }: ZygoteStart): boolean {

@@ -31,7 +31,7 @@ export const reportKinds = {
   ended: 2,
   /** value: the errno of the fork that failed. */
   refused: 3,
-  /** The zygote has threads, which a fork would lack. */
+  /** Forks of the zygote cannot run jobs; value: see `obstaclesToForks`. */
   declined: 4,
   /** The zygote differs from the submitter in what a fork cannot change. */
   mismatch: 5,
