@@ -43,6 +43,7 @@ import { type EnvAdditions, revise } from './protocol/environment.js';
 import type { InheritedSlots } from './protocol/fds.js';
 import type { SlotPipe } from './slots/slot-pipe.js';
 import { checkNotImporting } from './protocol/worker-state.js';
+import { checkMayStartProcesses } from './system/permission.js';
 import { checkAbortSignal, throwIfAborted } from './system/abort.js';
 import { deadlineAfter } from './system/deadline.js';
 import { type OptionNames, checkOptions } from './system/options.js';
@@ -534,6 +535,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
 
   #target(fn: unknown): Target {
     checkNotImporting();
+    checkMayStartProcesses();
     return targetOf(fn, this.#controls.context);
   }
 

@@ -3,7 +3,6 @@
 // thread, which a fork would lack, or a handle, which all forks would share.
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { devNull } from 'node:os';
 import { clearInterval, setInterval } from 'node:timers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codedError } from '../errors.js';
@@ -34,7 +33,7 @@ export async function preloadModules(
 ): Promise<void> {
   // Starts all threads of libuv's pool before threads are counted. They sleep,
   // and a fork starts new ones.
-  await stat(devNull);
+  await stat(__filename);
   for (const url of urls) {
     const reason = await preloadModule(url, limits);
     if (reason === undefined) continue;

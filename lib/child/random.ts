@@ -4,7 +4,8 @@
 // from the kernel at its first call in a process. The algorithm is
 // xoshiro128** 1.1 by D. Blackman and S. Vigna (https://prng.di.unimi.it); its
 // numbers have 53 bits.
-import { closeSync, openSync, readSync } from 'node:fs';
+import { constants, readSync } from 'node:fs';
+import { openFile } from '../system/fd.js';
 import { isLoaded } from '../system/builtins.js';
 
 const state = new Uint32Array(4);
@@ -36,9 +37,9 @@ const cachedUuids = 128;
 const cachedInts = 1024;
 
 function seed(): void {
-  const random = openSync('/dev/urandom', 'r');
-  readSync(random, state);
-  closeSync(random);
+  const random = openFile('/dev/urandom', constants.O_RDONLY);
+  readSync(random.number, state);
+  random.close();
   // A state of zeros would give zeros forever.
   state[0]! |= 1;
   isSeeded = true;

@@ -245,13 +245,27 @@ function load(): Native {
     throw codedError(
       'ERR_JOBSERVER_NO_BINARY',
       `No binary of jobserver for ${process.platform}-${process.arch} can be ` +
-        `loaded (${reason}). ${remedy()}`,
+        `loaded (${reason}). ${remedy(error as LoadError)}`,
       { cause: error },
     );
   }
 }
 
-function remedy(): string {
+/** `resource`: the file that the permission model does not let Node read. */
+interface LoadError extends NodeJS.ErrnoException {
+  readonly resource?: string;
+}
+
+function remedy({ code, resource }: LoadError): string {
+  if (code === 'ERR_DLOPEN_DISABLED') {
+    // The permission model sets it.
+    return 'permission' in process
+      ? 'Run node with --allow-addons'
+      : 'Run node without --no-addons';
+  }
+  if (code === 'ERR_ACCESS_DENIED') {
+    return `Run node with --allow-fs-read=${resource}`;
+  }
   if (root.includes('.asar/')) {
     return 'It is in an asar archive: unpack it, with `asarUnpack`';
   }

@@ -16,6 +16,7 @@ test('the error for a missing binary has the reason', async () => {
   expect(stderr).toMatch(
     /No binary of jobserver for .* can be loaded \(.*disabled/,
   );
+  expect(stderr).toMatch(/ Run node without --no-addons$/m);
 });
 
 test('the error for a missing binary in an asar archive says to unpack it', async () => {
