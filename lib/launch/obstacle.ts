@@ -17,7 +17,8 @@ export function obstacleTo(
   start: ZygoteStart,
   key = keyOf(start),
 ): string | undefined {
-  if (!hasProc) return 'it needs /proc, which is not mounted';
+  if (!hasProc)
+    return 'it needs /proc, which is not mounted or may not be read';
   if (!hasPidfds()) return 'this kernel has no pidfd_open';
   const own = ownObstacle();
   return own !== undefined && startsAsThis(start) ? own : obstacleOf(key);
