@@ -26,7 +26,7 @@ export const spawnLauncher: Launcher = {
       const argv = [...order.execArgv, entry];
       const pid = startNode(argv, order, fds);
       const { writer } = order.slotPipes[0]!;
-      native.endWithThread(pid, order.orphanSignal, writer, token.byte);
+      native.endWithThread(pid, order.orphanSignal, writer, token.ownByte);
       return new ChildWorker(pid);
     } finally {
       file.close();

@@ -41,6 +41,11 @@ export class Token {
     this.lenders = lenders;
   }
 
+  /** What its owner writes to the pipe to give it back; -1 for nothing. */
+  get ownByte(): number {
+    return this.lenders.length > 0 ? -1 : Math.max(-1, this.byte);
+  }
+
   /** For a job that takes no slot. */
   static none(): Token {
     return new Token(noSlot, () => undefined);

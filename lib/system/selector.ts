@@ -39,16 +39,19 @@ class Selector {
 
   /** Like `add`; false when the kernel refuses. */
   tryAdd(fd: number, onReady: () => void): boolean {
-    if (native.selectorAdd(this.#fd.number, fd) < 0) return false;
-    this.#handlers.set(fd, onReady);
-    return true;
+    try {
+      this.add(fd, onReady);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** Called before the fd is closed. Ignores an fd that is not in the set. */
   remove(fd: number): void {
     if (!this.#handlers.delete(fd)) return;
     native.selectorRemove(this.#fd.number, fd);
-    if (this.#handlers.size === 0 && this.#hasLoop) this.#closeWhenIdle();
+    this.#closeWhenIdle();
   }
 
   /** Calls `onPoll` every few milliseconds, for a change that no fd shows. */
@@ -75,7 +78,9 @@ class Selector {
 
   release(): void {
     this.#holds -= 1;
-    if (this.#holds === 0) this.#ref(false);
+    if (this.#holds > 0) return;
+    this.#ref(false);
+    this.#closeWhenIdle();
   }
 
   /** Runs `step` after the handlers of this turn, or at the next `flush`. */
@@ -124,14 +129,19 @@ class Selector {
   // The loop refers to an open set, and the set to this copy of the module, so
   // that a copy which is not used any more could not be collected.
   #closeWhenIdle(): void {
+    if (this.#isUsed || !this.#hasLoop) return;
     this.#idleTimer ??= setTimeout(() => {
       this.#idleTimer = undefined;
-      if (this.#handlers.size > 0 || this.#holds > 0) return;
+      if (this.#isUsed) return;
       if (this.#watch !== undefined) native.unwatch(this.#watch);
       this.#watch = undefined;
       this.#fd.close();
     }, idleMs).unref();
     this.#idleTimer.refresh();
+  }
+
+  get #isUsed(): boolean {
+    return this.#handlers.size > 0 || this.#holds > 0;
   }
 
   #atMost(timeoutMs: number): number {
@@ -158,6 +168,8 @@ class Selector {
     }
     this.#watch = watch;
     this.#ref(this.#holds > 0);
+    // A turn without any fd opens a set too.
+    this.#closeWhenIdle();
   }
 
   #ref(on: boolean): void {
