@@ -25,7 +25,7 @@ export class Answer {
   }
 
   /**
-   * Tells the submitter, once, that this process lends its slot. False after
+   * Reports to the submitter, once, that this process lends its slot. False after
    * the answer, when the submitter expects no more.
    */
   announceLoan(): boolean {

@@ -126,7 +126,7 @@ export function exitAsNode(): never {
   return exit(exitCode());
 }
 
-/** Whether the job observes its end; if not, telling it only costs time. */
+/** Whether the job observes its end; if not, reporting it only costs time. */
 export function isExitObserved(): boolean {
   return (
     process.listenerCount('exit') > 0 ||

@@ -36,7 +36,7 @@ export interface Plan {
   readonly record: JobRecord;
 }
 
-/** Who is told about a job. */
+/** Who is notified about a job. */
 export interface JobEvents {
   /** Follows `onGone` where a lender has ended before its borrower. */
   readonly onSlotFree: () => void;
