@@ -26,21 +26,21 @@ namespace {
 constexpr size_t kSenderSpace =
     CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int));
 
-void TakeSender(const struct cmsghdr* part, Message* message) {
+void TakeSender(const struct cmsghdr* part, Sender* sender) {
   if (part->cmsg_type == SCM_CREDENTIALS) {
     struct ucred credentials;
     memcpy(&credentials, CMSG_DATA(part), sizeof credentials);
-    message->sender.pid = credentials.pid;
-    message->sender.uid = credentials.uid;
-    message->sender.gid = credentials.gid;
+    sender->pid = credentials.pid;
+    sender->uid = credentials.uid;
+    sender->gid = credentials.gid;
   } else if (part->cmsg_type == SCM_PIDFD) {
-    memcpy(&message->sender.pidfd, CMSG_DATA(part), sizeof(int));
+    memcpy(&sender->pidfd, CMSG_DATA(part), sizeof(int));
   }
 }
 #else
 constexpr size_t kSenderSpace = 0;
 
-void TakeSender(const struct cmsghdr*, Message*) {}
+void TakeSender(const struct cmsghdr*, Sender*) {}
 #endif
 
 union Control {
@@ -67,14 +67,20 @@ void TakeFds(const struct cmsghdr* part, size_t room, Message* message) {
 void TakeParts(struct msghdr* header, Message* message) {
   const size_t room = message->fd_count;
   message->fd_count = 0;
+  Sender sender = {};
   for (struct cmsghdr* part = CMSG_FIRSTHDR(header); part != nullptr;
        part = CMSG_NXTHDR(header, part)) {
     if (part->cmsg_level != SOL_SOCKET) continue;
     if (part->cmsg_type == SCM_RIGHTS) {
       TakeFds(part, room, message);
     } else {
-      TakeSender(part, message);
+      TakeSender(part, &sender);
     }
+  }
+  if (message->sender != nullptr) {
+    *message->sender = sender;
+  } else if (sender.pidfd >= 0) {
+    close(sender.pidfd);
   }
 }
 

@@ -23,8 +23,8 @@ struct Message {
   size_t fd_count;
   // The receiver had no room for all fds and what follows.
   bool is_truncated = false;
-  // Filled where the socket passes credentials.
-  Sender sender = {};
+  // Filled where the socket passes credentials. The caller owns the pidfd.
+  Sender* sender = nullptr;
 };
 
 // Makes the kernel add the sender to each message that arrives on the socket.

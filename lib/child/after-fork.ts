@@ -43,7 +43,8 @@ function exitCovered(code: number): never {
 /** Replaces standard input, which only the parent may read. */
 export function dropInput(): void {
   native.close(0);
-  native.open(devNull, constants.O_RDONLY); // Gets the lowest free number, which is 0.
+  // Gets the lowest free number, which is 0.
+  native.open(devNull, constants.O_RDONLY);
   native.setCloseOnExec(0, false);
 }
 

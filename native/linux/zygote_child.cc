@@ -101,11 +101,13 @@ size_t Zygote::TakeJob(int* fds) {
   ForkRequest request = {};
   int received[kMostPassed];
   Message message = {&request, sizeof request, received, kMostPassed};
+  Sender submitter = {};
+  message.sender = &submitter;
   const int length = ReceiveFds(request_fd_, &message, true);
   // 0 is the end: no submitter is left.
   if (length <= 0 || message.fd_count < kFirstOpaqueFd) _exit(0);
   if (message.is_truncated) Refuse(received[kReportFd], kRefused, EMFILE);
-  if (!BecomeChildOf(message.sender, request.timer_slack)) {
+  if (!BecomeChildOf(submitter, request.timer_slack)) {
     Refuse(received[kReportFd], kMismatch, 0);
   }
   // The job survives its zygote.
