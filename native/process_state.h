@@ -4,7 +4,6 @@
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 namespace sys {
 
@@ -19,8 +18,8 @@ struct ProcessState {
   // trace this one.
   bool shows_namespaces = false;
   char namespaces[kNamespaces][32];
-  dev_t root_device;
-  ino_t root_inode;
+  uint32_t root_device[2];  // major and minor number
+  uint64_t root_inode;
   // Last, because it is the only large one: it lists the groups.
   char status[16 << 10];
 };

@@ -84,7 +84,8 @@ bool IsInNamespacesOf(const ProcessState& own, const ProcessState& sender) {
   for (size_t i = 0; i < ProcessState::kNamespaces; i++) {
     if (strcmp(own.namespaces[i], sender.namespaces[i]) != 0) return false;
   }
-  return own.root_device == sender.root_device &&
+  return own.root_device[0] == sender.root_device[0] &&
+         own.root_device[1] == sender.root_device[1] &&
          own.root_inode == sender.root_inode;
 }
 

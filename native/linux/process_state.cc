@@ -2,9 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/stat.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../posix.h"
@@ -36,10 +37,12 @@ int ReadNamespaces(int proc, ProcessState* state) {
     if (length < 0 && errno != ENOENT) return -errno;
     text[length < 0 ? 0 : length] = '\0';
   }
-  struct stat file;
-  if (fstatat(proc, "root", &file, 0) != 0) return -errno;
-  state->root_device = file.st_dev;
-  state->root_inode = file.st_ino;
+  // By number, because fstatat is missing before glibc 2.33.
+  struct statx file;
+  if (syscall(SYS_statx, proc, "root", 0, STATX_INO, &file) != 0) return -errno;
+  state->root_device[0] = file.stx_dev_major;
+  state->root_device[1] = file.stx_dev_minor;
+  state->root_inode = file.stx_ino;
   return 0;
 }
 
