@@ -25,7 +25,7 @@ import {
   isShortage,
   removeEnded,
   removeRefused,
-  retryWaiters,
+  retryIfNoneRuns,
   stopAwaitingEnd,
 } from './shortage.js';
 
@@ -192,9 +192,8 @@ export class RunningJob {
       awaitEnd(this);
     } else {
       this.#refuse(refusal);
-      // No job is left for whose end they could wait.
-      retryWaiters();
     }
+    retryIfNoneRuns();
   }
 
   /** Forgets a process that has not begun the job. */

@@ -33,8 +33,13 @@ export function removeEnded(): void {
   retryWaiters();
 }
 
-/** The first that still lacks something keeps the others waiting. */
-export function retryWaiters(): void {
+/** Called when a job was refused: without another one, no end would come. */
+export function retryIfNoneRuns(): void {
+  if (started === 0) retryWaiters();
+}
+
+// The first that still lacks something keeps the others waiting.
+function retryWaiters(): void {
   for (let first; (first = waiters.first) !== undefined;) {
     if (!first.retry()) return;
     waiters.delete(first);
