@@ -17,8 +17,9 @@ int HoldZygote(const char* key, ZygoteLink* link);
 // Takes over a zygote, shares and holds it. When another thread was faster,
 // `link` becomes that thread's zygote, and the one taken over ends.
 int ShareZygote(const char* key, ZygoteLink* link);
-// Ends one hold. `is_dead`: nobody is to hold this zygote from now on. Returns
-// the pid that the caller has to reap if this was the last hold, otherwise 0.
+// Ends one hold. With `is_dead`, HoldZygote does not find the zygote any more.
+// Returns the pid that the caller has to reap if this was the last hold,
+// otherwise 0.
 int ReleaseZygote(int socket, bool is_dead);
 
 }  // namespace sys

@@ -22,9 +22,10 @@ import {
 const usage = `
 Usage: node scripts/try-preload.mjs [--scripts] [PACKAGE …]
 
-Installs packages from npm into a temporary folder, all or those that are named,
-and uses each in jobs of the forkserver: not preloaded, preloaded, and preloaded
-and used before the fork. Prints a table in Markdown.
+Tries the packages that are named, or else a list of well-known ones. The script
+installs them from npm into a temporary folder. It uses each package in a job of
+the forkserver three times: without preload, with preload, and with preload after
+a use before the fork. It prints a table in Markdown.
 
   --scripts  Runs the install scripts of the packages. Some download a binary.
 `;
