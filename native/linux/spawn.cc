@@ -19,7 +19,12 @@ constexpr int kFailed = 127;
 
 using Mask = uint64_t;  // of the kernel; sigset_t is larger
 constexpr Mask kAllSignals = ~Mask{0};
-constexpr Mask kNoSignals = 0;
+// A terminal sends these to a whole process group. A child that stopped before
+// its exec would keep its parent in vfork, and so the shell would wait for the
+// parent to stop. Node unblocks them when it starts.
+constexpr Mask kStopSignals = Mask{1} << (SIGTSTP - 1) |
+                              Mask{1} << (SIGTTIN - 1) |
+                              Mask{1} << (SIGTTOU - 1);
 
 struct Plan {
   const Program* program;
@@ -89,7 +94,7 @@ int Become(const Program& program, pid_t parent) {
   if (*program.cwd != '\0' && chdir(program.cwd) != 0) return -errno;
   const int result = ArrangeFds(program);
   if (result < 0) return result;
-  SetMask(&kNoSignals, nullptr);
+  SetMask(&kStopSignals, nullptr);
   execve(program.file, program.argv, program.env);
   return -errno;
 }

@@ -1,5 +1,6 @@
 // posix_spawn(2) of macOS over the one of glibc.
 #include <errno.h>
+#include <signal.h>
 #include <spawn.h>
 
 // In this file the names mean the types of glibc.
@@ -47,9 +48,13 @@ int posix_spawnattr_setsigdefault(darwin::SpawnAttributes* attributes,
   return posix_spawnattr_setsigdefault(&attributes->rest, signals);
 }
 
+// glibc's child waits for its exec in vfork, where it must not stop. Node
+// unblocks the signals when it starts. On macOS, the kernel starts the program.
 int posix_spawnattr_setsigmask(darwin::SpawnAttributes* attributes,
                                const sigset_t* signals) {
-  return posix_spawnattr_setsigmask(&attributes->rest, signals);
+  sigset_t mask = *signals;
+  for (const int signal : {SIGTSTP, SIGTTIN, SIGTTOU}) sigaddset(&mask, signal);
+  return posix_spawnattr_setsigmask(&attributes->rest, &mask);
 }
 
 int posix_spawn_file_actions_init(darwin::FileActions* actions) {

@@ -225,10 +225,22 @@ describe('the fds of a spawned program', () => {
 describe('the signals of a spawned program', () => {
   closeAndCheckLeaks();
 
-  onLinux('are neither ignored nor blocked, even if the parent does so', () => {
+  onLinux('are not ignored, even if the parent does so', () => {
     // Node itself ignores SIGPIPE.
     const output = outputOf({ argv: ['/bin/cat', '/proc/self/status'] });
-    expect(output.match(/^Sig(Blk|Ign|Cgt):\s0{16}$/gm)).toHaveLength(3);
+    expect(output.match(/^Sig(Ign|Cgt):\s0{16}$/gm)).toHaveLength(2);
+  });
+
+  onLinux('are blocked if they are stop signals of a terminal', () => {
+    const output = outputOf({ argv: ['/bin/cat', '/proc/self/status'] });
+    // SIGTSTP, SIGTTIN and SIGTTOU.
+    expect(output).toMatch(/^SigBlk:\s0{10}380000$/m);
+  });
+
+  onLinux('are all unblocked by node', () => {
+    const script = 'fs.readFileSync("/proc/self/status", "utf8")';
+    const argv = [process.execPath, '-p', script];
+    expect(outputOf({ argv })).toMatch(/^SigBlk:\s0{16}$/m);
   });
 
   test('have their default action if the parent has a handler', async () => {
