@@ -5,7 +5,7 @@ const { env, execArgv } = process;
 
 // Only a node without threads can fork itself. It runs only the tests of that.
 const isForkable = execArgv.includes('--single-threaded');
-const forkTests = 'contract/fork.test.js';
+const forkTests = 'contract/fork';
 
 // The tests are compiled before jest runs, because the processes that they start
 // have to find the same JavaScript.
@@ -18,7 +18,7 @@ module.exports = {
   // take twice as long.
   maxWorkers: Math.max(2, availableParallelism() - 1),
   roots: ['<rootDir>/dist-test'],
-  testMatch: [isForkable ? `**/${forkTests}` : '**/*.test.js'],
-  testPathIgnorePatterns: isForkable ? [] : [`/${forkTests}$`],
+  testMatch: [`**/${isForkable ? `${forkTests}/` : ''}*.test.js`],
+  testPathIgnorePatterns: isForkable ? [] : [`/${forkTests}/`],
   reporters: ['default', '<rootDir>/scripts/summary-reporter.cjs'],
 };

@@ -40,8 +40,10 @@ import { waitingContract } from './waiting.js';
 
 type Contract = (context: Context) => void;
 
-/** The tests of a Jobserver and its futures, by the title of their block. */
-const contracts: Record<string, readonly Contract[]> = {
+type Contracts = Record<string, readonly Contract[]>;
+
+/** The tests of jobs and their futures, by the title of their block. */
+const ofJobs: Contracts = {
   construction: [constructionContract],
   results: [resultContract],
   death: [deathContract],
@@ -55,11 +57,15 @@ const contracts: Record<string, readonly Contract[]> = {
   states: [stateContract],
   callbacks: [callbackContract],
   'callbacks that throw': [raisingContract, raisingCloseContract],
+  'loans of slots': [lendingContract],
+};
+
+/** The tests of what submits many jobs, and of the lives of handles. */
+const ofPools: Contracts = {
   map: [mapContract, mapInputContract, mapEndContract],
   'life of a handle': [lifeContract, lifeProcessContract, lifeEndContract],
   reviseEnv: [environmentContract],
   replacePreexec: [preexecContract],
-  'loans of slots': [lendingContract],
   terminal: [terminalContract],
   executor: [
     executorContract,
@@ -70,8 +76,31 @@ const contracts: Record<string, readonly Contract[]> = {
   ],
 };
 
-/** All guarantees about jobs, for one context. */
-export function contract(context: Context): void {
+/** The guarantees about jobs, for one context. */
+export function jobContract(context: Context): void {
+  contract(context, ofJobs);
+}
+
+/** The guarantees about pools of jobs, for one context. */
+export function poolContract(context: Context): void {
+  contract(context, ofPools, () => {
+    // The fork context is not possible in a worker thread.
+    if (context !== 'fork') {
+      describe('worker threads', () => threadContract(context));
+    }
+    if (hasEventLoop(context)) {
+      describe('nesting', () => nestingContract(context, waitingJobs));
+    }
+    describe('blocking nesting', () => nestingContract(context, blockingJobs));
+  });
+}
+
+// Two files per context, because jest runs files side by side.
+function contract(
+  context: Context,
+  contracts: Contracts,
+  addOthers?: () => void,
+): void {
   jest.setTimeout(30_000 * timeoutFactor);
   describe(`context ${context}`, () => {
     // Comes first, so that every Jobserver is closed before the leak check.
@@ -83,13 +112,6 @@ export function contract(context: Context): void {
         for (const part of parts) part(context);
       });
     }
-    // The fork context is not possible in a worker thread.
-    if (context !== 'fork') {
-      describe('worker threads', () => threadContract(context));
-    }
-    if (hasEventLoop(context)) {
-      describe('nesting', () => nestingContract(context, waitingJobs));
-    }
-    describe('blocking nesting', () => nestingContract(context, blockingJobs));
+    addOthers?.();
   });
 }

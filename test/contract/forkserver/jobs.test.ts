@@ -1,0 +1,3 @@
+import { jobContract } from '../contract.js';
+
+jobContract('forkserver');

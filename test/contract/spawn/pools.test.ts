@@ -1,0 +1,3 @@
+import { poolContract } from '../contract.js';
+
+poolContract('spawn');
