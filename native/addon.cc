@@ -17,6 +17,8 @@
 #include "instance.h"
 #include "passing.h"
 #include "posix.h"
+#include "shared_page.h"
+#include "stamp.h"
 #include "strings.h"
 #include "watcher.h"
 #include "zygote_loop.h"
@@ -154,6 +156,10 @@ int SetDeathSignal(const Args& args) {
   return sys::SetDeathSignal(args.Int(0), args.Int(1));
 }
 
+int Stamp(const Args& args) {
+  return args.Bool(0) ? sys::RightsStamp() : sys::StateStamp();
+}
+
 int TimerSlack(const Args&) { return sys::TimerSlack(); }
 
 int GiveToken(const Args& args) {
@@ -182,11 +188,7 @@ int SetOrphanSignaler(const Args& args) {
   return sys::SetOrphanSignaler(args.Int(0));
 }
 
-int UnblockSignals(const Args&) {
-  sigset_t none;
-  sigemptyset(&none);
-  return sigprocmask(SIG_SETMASK, &none, nullptr) < 0 ? -errno : 0;
-}
+int UnblockSignals(const Args&) { return sys::UnblockSignals(); }
 
 int SendFds(const Args& args) {
   const Bytes bytes = args.View<Bytes>(1, napi_uint8_array);
@@ -255,6 +257,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<Write>(exports, "write");
   Export<ReadAt>(exports, "readAt");
   Export<AnonymousFile>(exports, "anonymousFile");
+  Export<PageFile>(exports, "pageFile");
+  exports.Set("mapPage", Napi::Function::New<MapPage>(env, "mapPage"));
   Export<Poll>(exports, "poll");
   Export<SelectorOpen>(exports, "selectorOpen");
   Export<SelectorAdd>(exports, "selectorAdd");
@@ -269,8 +273,10 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<ExitFd>(exports, "exitFd");
   Export<Kill>(exports, "kill");
   Export<SetDeathSignal>(exports, "setDeathSignal");
+  Export<Stamp>(exports, "stamp");
   Export<TimerSlack>(exports, "timerSlack");
   Export<GuardToken>(exports, "guardToken");
+  Export<ShareToken>(exports, "shareToken");
   Export<SetLenders>(exports, "setLenders");
   Export<SetLent>(exports, "setLent");
   Export<GiveToken>(exports, "giveToken");

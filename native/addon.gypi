@@ -12,6 +12,7 @@
       "instance.cc",
       "poll.cc",
       "reap.cc",
+      "shared_page.cc",
       "temporary_file.cc",
       "zygote_loop.cc",
       "zygote_table.cc"
@@ -45,6 +46,7 @@
           "linux/process_state.cc",
           "linux/selector.cc",
           "linux/spawn.cc",
+          "linux/stamp.cc",
           "linux/zygote.cc",
           "linux/zygote_child.cc"
         ],
@@ -66,7 +68,8 @@
           "darwin/fork.cc",
           "darwin/process.cc",
           "darwin/selector.cc",
-          "darwin/spawn.cc"
+          "darwin/spawn.cc",
+          "darwin/stamp.cc"
         ],
         "xcode_settings": {
           "MACOSX_DEPLOYMENT_TARGET": "11.0",

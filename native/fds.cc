@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "posix.h"
@@ -82,5 +83,15 @@ int ReadAt(int fd, void* bytes, size_t length, off_t position) {
     if (errno != EINTR) return -errno;
   }
 }
+
+int MapPage(int fd, void** page) {
+  constexpr int kAccess = PROT_READ | PROT_WRITE;
+  void* address = mmap(nullptr, kPageBytes, kAccess, MAP_SHARED, fd, 0);
+  if (address == MAP_FAILED) return -errno;
+  *page = address;
+  return 0;
+}
+
+int UnmapPage(void* page) { return munmap(page, kPageBytes) == 0 ? 0 : -errno; }
 
 }  // namespace sys

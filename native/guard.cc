@@ -20,6 +20,8 @@ int guarded_result_fd = -1;
 int guarded_slot_fd = -1;
 uint8_t guarded_token = 0;
 pid_t guarded_parent = 0;
+// Shared with the submitter, which sets it to 0 before it gives the token back.
+int32_t* token_word = nullptr;
 // Atomic: two threads may run the handler for two signals at the same time.
 bool is_token_given = false;
 
@@ -66,7 +68,13 @@ bool IsGivenByOthers() {
 // an error of the write.
 void GiveOnce(int slot_fd, uint8_t token) {
   if (IsGivenByOthers()) return;
-  if (__atomic_exchange_n(&is_token_given, true, __ATOMIC_SEQ_CST)) return;
+  if (token_word != nullptr) {
+    const int32_t held = __atomic_exchange_n(token_word, 0, __ATOMIC_SEQ_CST);
+    if (held == 0) return;
+    token = static_cast<uint8_t>(held - 1);
+  } else if (__atomic_exchange_n(&is_token_given, true, __ATOMIC_SEQ_CST)) {
+    return;
+  }
   const ssize_t ignored = write(slot_fd, &token, 1);
   static_cast<void>(ignored);
 }
@@ -113,6 +121,11 @@ int GuardToken(int signal, int result_fd, int slot_fd, uint8_t token) {
   return 0;
 }
 
+int ShareToken(int32_t* word) {
+  token_word = word;
+  return 0;
+}
+
 int SetLenders(const int* result_fds, size_t count) {
   if (count > kMostLenders) return -E2BIG;
   lender_count = count;
@@ -138,6 +151,12 @@ int GiveToken(int slot_fd, uint8_t token) {
 int SetOrphanSignaler(int pid) {
   orphan_signaler = pid;
   return 0;
+}
+
+int UnblockSignals() {
+  sigset_t none;
+  sigemptyset(&none);
+  return sigprocmask(SIG_SETMASK, &none, nullptr) < 0 ? -errno : 0;
 }
 
 int ResetSignal(int signal) {

@@ -36,6 +36,13 @@ int ReadAt(int fd, void* bytes, size_t length, off_t position);
 int AnonymousFile();
 // What AnonymousFile opens where the kernel cannot.
 int TemporaryFile();
+// An anonymous file of kPageBytes zeros. Where the kernel can do that, no
+// process can make it shorter, which would end those that have mapped it.
+int PageFile();
+constexpr size_t kPageBytes = 4096;
+// Maps a PageFile, shared with all who do so.
+int MapPage(int fd, void** page);
+int UnmapPage(void* page);
 
 // Returns how many fds are ready, or 0 after timeout_ms and never earlier. A
 // timeout_ms below 0 means no limit; fractions of a millisecond count.
@@ -104,6 +111,10 @@ bool IsDeathSignal(const siginfo_t& info, int parent_pid);
 // See guard.cc. There is one token in the whole process; signal 0 removes the
 // guards.
 int GuardToken(int signal, int result_fd, int slot_fd, uint8_t token);
+// For a worker that runs several jobs: from now on, the token is the byte in
+// *word minus 1, or none where it is 0. The submitter changes it meanwhile.
+// nullptr: the token is the one that GuardToken or GiveToken names.
+int ShareToken(int32_t* word);
 // Neither a guard nor GiveToken writes while the result pipe of a lender has a
 // reader, or while the slot is lent. SetLenders ends a loan of the parent.
 int SetLenders(const int* result_fds, size_t count);
@@ -114,5 +125,6 @@ int GiveToken(int slot_fd, uint8_t token);
 int SetOrphanSignaler(int pid);
 // Gives the signal its default action.
 int ResetSignal(int signal);
+int UnblockSignals();
 
 }  // namespace sys

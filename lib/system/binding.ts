@@ -1,8 +1,8 @@
 // Loads the addon and declares its verbs, the functions that it exports. No
-// other file loads it. A verb never throws. Except for watch, unwatch, refWatch
-// and exitNow, it returns a value >= 0 or a negative errno: callers compare the
-// failures that they expect (EAGAIN, ECHILD), and `check` turns the others into
-// an Error.
+// other file loads it. A verb never throws. Except for mapPage, watch, unwatch,
+// refWatch and exitNow, it returns a value >= 0 or a negative errno: callers
+// compare the failures that they expect (EAGAIN, ECHILD), and `check` turns the
+// others into an Error.
 import { join } from 'node:path';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
@@ -51,6 +51,15 @@ export interface Native {
   ): number;
   /** An empty anonymous file, close-on-exec, that lives as long as its fds. */
   anonymousFile(): number;
+  /**
+   * An anonymous file of 4096 zeros. On Linux, no process can make it shorter.
+   */
+  pageFile(): number;
+  /**
+   * Maps a `pageFile`: all who do so share the bytes. -ENOTSUP where Node has
+   * no external buffers.
+   */
+  mapPage(fd: number): ArrayBuffer | number;
 
   /**
    * Waits for fds, given as pairs [fd, events], and writes revents to the high
@@ -128,6 +137,13 @@ export interface Native {
    */
   setDeathSignal(signal: number, parentPid: number): number;
   /**
+   * A number that changes with what a new process would inherit. ofRights: the
+   * users, groups and capabilities, and whether the process may gain any.
+   * Otherwise the rest: umask, limits, priority, processors, namespaces; this
+   * takes ten times as long.
+   */
+  stamp(ofRights: boolean): number;
+  /**
    * How late the kernel may end the waits of this thread, in nanoseconds
    * (Linux; -ENOSYS elsewhere).
    */
@@ -144,6 +160,12 @@ export interface Native {
     slotFd: number,
     token: number,
   ): number;
+  /**
+   * For a worker that runs several jobs: guard and giveToken write the byte
+   * word[0] - 1 instead of their token, and nothing while the word is 0. They
+   * set it to 0 first. The word stays in use; an empty array ends that.
+   */
+  shareToken(word: Int32Array): number;
   /**
    * For a worker that runs in a lent slot, before guardToken: the result pipes
    * of its lenders. While one of them has a reader, neither the guard nor
@@ -276,8 +298,17 @@ function remedy({ code, resource }: LoadError): string {
   );
 }
 
-const { EAGAIN, ECHILD, ENOENT, ENOSYS, EPIPE, ESRCH } = constants.errno;
-export const errno = { EAGAIN, ECHILD, ENOENT, ENOSYS, EPIPE, ESRCH } as const;
+const { EAGAIN, ECHILD, EMFILE, ENOENT, ENOSYS, EPIPE, ESRCH } =
+  constants.errno;
+export const errno = {
+  EAGAIN,
+  ECHILD,
+  EMFILE,
+  ENOENT,
+  ENOSYS,
+  EPIPE,
+  ESRCH,
+} as const;
 
 export const pollEvents = { in: 1, out: 4, error: 8, hangUp: 16 } as const;
 

@@ -55,6 +55,14 @@ int SocketPair(int ends[2], bool packets) {
 
 int AnonymousFile() { return TemporaryFile(); }
 
+int PageFile() {
+  const int fd = TemporaryFile();
+  if (fd < 0 || ftruncate(fd, kPageBytes) == 0) return fd;
+  const int error = -errno;
+  close(fd);
+  return error;
+}
+
 int PollOnce(struct pollfd* fds, size_t count, const timespec* left) {
   ReplaceEvents(fds, count, 0, POLLHUP);
   const int ready = poll(fds, static_cast<nfds_t>(count), Milliseconds(left));
