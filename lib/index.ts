@@ -10,6 +10,7 @@ export { JobserverExecutor } from './executor/executor.js';
 export type { Callable } from './functions/function-ref.js';
 export type { WaitOptions } from './job/future.js';
 export { Future } from './job/future.js';
+export type { JobControls } from './job/controls.js';
 export type { JobRecord } from './job/record.js';
 export type { JobserverOptions, SubmitOptions } from './jobserver.js';
 export { Jobserver } from './jobserver.js';

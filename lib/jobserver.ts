@@ -7,9 +7,12 @@ import { invalidArgument, outOfRange } from './errors.js';
 import type { Callable } from './functions/function-ref.js';
 import {
   type Controls,
+  type JobControls,
   type SentControls,
   initialControls,
+  merge,
   receiveControls,
+  reuseOf,
   sendControls,
 } from './job/controls.js';
 import {
@@ -39,7 +42,7 @@ import {
 } from './map/input.js';
 import { contextOf } from './launch/launchers.js';
 import { type MapPlan, mapAsync, mapSync } from './map/map.js';
-import { type EnvAdditions, revise } from './protocol/environment.js';
+import type { EnvAdditions } from './protocol/environment.js';
 import type { InheritedSlots } from './protocol/fds.js';
 import type { SlotPipe } from './slots/slot-pipe.js';
 import { checkNotImporting } from './protocol/worker-state.js';
@@ -80,6 +83,18 @@ export interface JobserverOptions {
    */
   forkserverKeepAlive?: number | undefined;
   /**
+   * How many jobs a process runs, one after another, before another process
+   * takes its place: 1 or more, or Infinity. Default 1, a process for each job,
+   * which jobs of the fork context always get. Above 1, a job starts sooner, and
+   * finds what earlier jobs have left in globals and in its modules.
+   */
+  jobsPerProcess?: number | undefined;
+  /**
+   * Milliseconds after which a process without a job ends, where processes run
+   * several; 0 or more, Infinity: when the Jobserver is closed. Default 5000.
+   */
+  idleTimeout?: number | undefined;
+  /**
    * The signal that a job gets when the process that submitted it dies (Linux).
    * Default 'SIGTERM'; null lets the job continue.
    */
@@ -110,6 +125,8 @@ const jobserverOptions: OptionNames<JobserverOptions> = {
   context: true,
   preload: true,
   forkserverKeepAlive: true,
+  jobsPerProcess: true,
+  idleTimeout: true,
   orphanSignal: true,
 };
 const submitOptions: OptionNames<SubmitOptions> = {
@@ -357,6 +374,22 @@ export class Jobserver implements Disposable, AsyncDisposable {
   }
 
   /**
+   * Returns a handle on the same pool that differs in these controls, for the
+   * jobs that are submitted through it. Other controls stay as they are.
+   *
+   * @example
+   * ```js
+   * const quick = jobserver.with({ jobsPerProcess: Infinity });
+   * for await (const n of quick.map(square, [1, 2, 3])) console.log(n);
+   * ```
+   *
+   * @throws TypeError or RangeError for an invalid control.
+   */
+  with(controls: JobControls): Jobserver {
+    return this.#derive(merge(this.#controls, controls));
+  }
+
+  /**
    * Returns a handle on the same pool whose jobs also get these environment
    * variables; null unsets a variable. Earlier revisions stay in force.
    *
@@ -368,7 +401,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
    * @throws TypeError for an invalid name or value.
    */
   reviseEnv(additions: EnvAdditions): Jobserver {
-    return this.#derive({ env: revise(this.#controls.env, additions) });
+    return this.with({ env: additions });
   }
 
   /**
@@ -389,7 +422,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
     ...args: A
   ): Jobserver {
     const target = targetOf(fn, this.#controls.context);
-    return this.#derive({ preexec: { target, args } });
+    return this.#derive({ ...this.#controls, preexec: { target, args } });
   }
 
   /**
@@ -410,7 +443,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
     if (typeof fn !== 'function') {
       throw invalidArgument('fn', 'a function', fn);
     }
-    return this.#derive({ gate: fn });
+    return this.with({ sleep: fn });
   }
 
   /**
@@ -507,8 +540,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
     return `Jobserver('${this.context}', running=${this.running})`;
   }
 
-  #derive(changes: Partial<Controls>): Jobserver {
-    const controls = { ...this.#controls, ...changes };
+  #derive(controls: Controls): Jobserver {
     return new Jobserver(this.#pool, controls);
   }
 
@@ -541,7 +573,8 @@ export class Jobserver implements Disposable, AsyncDisposable {
 
   #plan(call: Call, signal: AbortSignal | undefined): Plan {
     const order = encodeCall(call, this.#controls, this.#pool.slots);
-    return { order, signal, record: new JobRecord(call.fn) };
+    const reuse = reuseOf(this.#controls);
+    return { order, reuse, signal, record: new JobRecord(call.fn) };
   }
 
   #mapAsync<R>(

@@ -92,6 +92,10 @@ test('the queue gives what is urgent and the rest', async () => {
   expect(await outputOf('queue.mjs')).toBe('55 [ 6765, 10946, 17711 ]\n');
 });
 
+test('processes of several jobs print their squares', async () => {
+  expect(await outputOf('reuse.mjs')).toBe('1\n4\n9\n16\n');
+});
+
 test.each(namesEndingIn('-before.mjs'))(
   'coming from %s, a program prints the same as before',
   async (pool) => {

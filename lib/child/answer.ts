@@ -1,15 +1,26 @@
-// The answer of a worker: at most one frame on the result pipe, and before it
-// the message that the worker lends its slot.
+// The answer to one job: at most one frame, and before it the message that the
+// worker lends its slot. It goes to the result pipe, or to the socket of a worker
+// that runs several jobs.
 import { native, pollEvents } from '../system/binding.js';
-import { type FrameKind, writeFrame } from '../protocol/frame.js';
+import {
+  type FrameKind,
+  type MessageKind,
+  writeFrame,
+} from '../protocol/frame.js';
+
+/** A reader that is gone is no error: the worker ends in any case. */
+type Write = (kind: MessageKind, bytes: Buffer) => void;
 
 export class Answer {
   readonly #fd: number;
+  readonly #write: Write;
   #isSent = false;
   #isLoanKnown = false;
 
-  constructor(resultFd: number) {
+  /** `write` is for a socket; default: to the result pipe. */
+  constructor(resultFd: number, write?: Write) {
     this.#fd = resultFd;
+    this.#write = write ?? ((kind, bytes) => writeFrame(resultFd, kind, bytes));
   }
 
   get isSent(): boolean {
@@ -20,8 +31,7 @@ export class Answer {
   send(kind: FrameKind, bytes: Buffer): void {
     if (this.#isSent) return;
     this.#isSent = true;
-    // A pipe without a reader is no error here: the job ends in any case.
-    writeFrame(this.#fd, kind, bytes);
+    this.#write(kind, bytes);
   }
 
   /**
@@ -30,7 +40,7 @@ export class Answer {
    */
   announceLoan(): boolean {
     if (this.#isSent) return false;
-    if (!this.#isLoanKnown) writeFrame(this.#fd, 'lends', Buffer.alloc(0));
+    if (!this.#isLoanKnown) this.#write('lends', Buffer.alloc(0));
     this.#isLoanKnown = true;
     return true;
   }
@@ -46,9 +56,9 @@ export class Answer {
 
 let current: Answer | undefined;
 
-/** Makes the answer of this process; exit-report uses it too. */
-export function answerOn(resultFd: number): Answer {
-  current = new Answer(resultFd);
+/** Makes the answer to the job that begins; exit-report uses it too. */
+export function answerOn(resultFd: number, write?: Write): Answer {
+  current = new Answer(resultFd, write);
   return current;
 }
 

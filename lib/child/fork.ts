@@ -5,7 +5,8 @@
 import { EventEmitter } from 'node:events';
 import { constants } from 'node:fs';
 import { devNull } from 'node:os';
-import type { LocalCall, Order, Surroundings } from '../protocol/order.js';
+import type { LocalCall, Order } from '../protocol/order.js';
+import type { Surroundings } from '../protocol/surroundings.js';
 import { workingDirectory } from '../protocol/environment.js';
 import { workerState } from '../protocol/worker-state.js';
 import { native } from '../system/binding.js';
@@ -93,11 +94,7 @@ function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   process.removeAllListeners('beforeExit');
   // Without what the parent runs at its own end in a wrapper of `emit`.
   reportEndings(EventEmitter.prototype);
-  enterWorker(
-    { ...fds, forkserverFd: -1 },
-    { ...order, context: 'fork' },
-    answer,
-  );
+  enterWorker({ ...fds, forkserverFd: -1 }, { ...order, context: 'fork' });
   followSubmitter(order.orphanSignal, answer);
   if (order.cwd !== workingDirectory()) process.chdir(order.cwd);
   changeEnvironment(new Map(Object.entries(process.env)), order.env);

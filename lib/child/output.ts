@@ -51,6 +51,12 @@ export function writeLastWords(text: string): void {
   }
 }
 
+/** Whether `flushOutput` has to wait. */
+export function hasOutput(): boolean {
+  for (const name of used) if (process[name].writableLength > 0) return true;
+  return false;
+}
+
 /** Resolves when everything is written, or when a stream has no reader left. */
 export async function flushOutput(): Promise<void> {
   for (const name of used) {

@@ -8,7 +8,8 @@ import {
   importFunction,
 } from '../functions/function-ref.js';
 import type { InheritedSlots } from '../protocol/fds.js';
-import type { Body, Callee } from '../protocol/order.js';
+import type { Frame } from '../protocol/frame.js';
+import type { Body, Callee, WorkerBody } from '../protocol/order.js';
 import { workerState } from '../protocol/worker-state.js';
 import { whyUnreadable } from '../system/readable.js';
 import { trace } from '../system/trace.js';
@@ -24,23 +25,40 @@ import {
   giveTokenBack,
 } from './worker.js';
 
-export interface WorkerOrder extends WorkerFds {
-  readonly body: Body;
+export interface WorkerOrder<B extends WorkerBody = Body> extends WorkerFds {
+  readonly body: B;
   /** Prepares the process; the job fails with what it throws. */
   readonly enter?: () => void;
   /** Ends the process when the job does not observe its end. */
   readonly exit: (code: number) => void;
 }
 
+export interface JobSteps extends Pick<
+  WorkerOrder,
+  'body' | 'slotPipes' | 'enter'
+> {
+  /** Called when the modules of the call are imported. */
+  readonly onLoaded?: () => void;
+}
+
 /** Runs the job and ends the process. */
 export async function run(order: WorkerOrder): Promise<void> {
   const { head } = order.body;
   const answer = answerOn(order.resultFd);
-  enterWorker(order, head, answer);
+  enterWorker(order, head);
   // The zygote signals the orphans among its children itself.
   if (order.forkserverFd < 0) followSubmitter(head.orphanSignal, answer);
-  await perform(order, answer);
+  const { kind, bytes } = await perform(order);
+  answer.send(kind, bytes);
   if (trace.enabled) trace('job %s answered', describeFunction(head.fn));
+  await end(order.exit, answer);
+}
+
+/** Ends the process after its last job. */
+export async function end(
+  exit: WorkerOrder['exit'],
+  answer: Answer,
+): Promise<void> {
   // Only this process gives back the tokens of jobs that the job has submitted.
   for (const busy of workerState.busy) {
     busy.refuse();
@@ -49,20 +67,24 @@ export async function run(order: WorkerOrder): Promise<void> {
   await flushOutput();
   if (answer.isOrphan()) giveTokenBack();
   if (isExitObserved()) exitAsNode();
-  order.exit(exitCode());
+  exit(exitCode());
 }
 
-/** Makes the call and answers with its outcome. */
-async function perform(
-  { body, slotPipes, enter }: WorkerOrder,
-  answer: Answer,
-): Promise<void> {
+/** Makes the call and returns its outcome. */
+export async function perform({
+  body,
+  slotPipes,
+  enter,
+  onLoaded,
+}: JobSteps): Promise<Frame> {
   try {
     enter?.();
-    const value = await callAsync(await load(body, slotPipes));
-    answer.send('value', encode(value, 'result'));
+    const call = await load(body, slotPipes);
+    onLoaded?.();
+    const bytes = encode(await callAsync(call), 'result');
+    return { kind: 'value', bytes };
   } catch (error) {
-    answer.send('error', encodeThrown(error));
+    return { kind: 'error', bytes: encodeThrown(error) };
   }
 }
 

@@ -1,6 +1,7 @@
-// Entry of a new node that runs one job: finds the descriptors that
+// Entry of a new node that runs jobs: finds the descriptors that
 // launch/spawn has put at fixed numbers, and runs the order.
 import { spawnedFds, unpackInherited } from '../protocol/fds.js';
+import { hasJob } from '../protocol/order.js';
 import { readOrder } from '../protocol/order-file.js';
 import { native } from '../system/binding.js';
 import {
@@ -10,26 +11,28 @@ import {
 } from './exit-report.js';
 import { noteOutput } from './output.js';
 import { run } from './run.js';
+import { serve } from './serve.js';
 
 process.title = 'jobserver-worker';
 resetInspectorSignal();
 noteOutput();
 reportEndings();
 const { token, lenderCount, body } = readOrder(spawnedFds.order);
-const { slots } = body.head;
+const { slots, hasClaims } = body.head;
 const inherited = Array.from(
-  { length: 2 * slots.length + lenderCount },
+  { length: 2 * slots.length + Number(hasClaims) + lenderCount },
   (_, i) => spawnedFds.firstInherited + i,
 );
 // Programs that the job starts must not inherit them.
 for (const fd of [spawnedFds.result, ...inherited]) {
   native.setCloseOnExec(fd, true);
 }
-void run({
-  body,
+const order = {
   token,
   resultFd: spawnedFds.result,
-  ...unpackInherited(slots, inherited),
+  ...unpackInherited(body.head, inherited),
   forkserverFd: -1,
   exit: exitAsNode,
-});
+};
+if (hasJob(body)) void run({ ...order, body });
+else serve({ ...order, body });

@@ -1,20 +1,17 @@
 // How a process becomes a worker: it joins the pool that runs its job, guards
 // the token of the job, and follows its submitter.
-import type { InheritedSlots } from '../protocol/fds.js';
-import type { Head } from '../protocol/order.js';
+import type { Claims } from '../protocol/claims.js';
+import type { Inherited } from '../protocol/fds.js';
+import type { WorkerHead } from '../protocol/order.js';
 import { workerState } from '../protocol/worker-state.js';
 import { check, native } from '../system/binding.js';
-import type { Answer } from './answer.js';
+import { type Answer, currentAnswer } from './answer.js';
 
-/** The descriptors of a job. */
-export interface WorkerFds {
+/** The descriptors of a job. The first slot pipe is the one it runs under. */
+export interface WorkerFds extends Omit<Inherited, 'claimsFile'> {
   /** See `Token.byte`. */
   readonly token: number;
   readonly resultFd: number;
-  /** The first is that of the Jobserver which runs the job. */
-  readonly slotPipes: readonly InheritedSlots[];
-  /** See `Token.lenders`. */
-  readonly lenders: readonly number[];
   /** The socket of the zygote that this process was forked from, or -1. */
   readonly forkserverFd: number;
 }
@@ -28,8 +25,8 @@ export function enterWorker(
     context,
     preload,
     orphanSignal,
-  }: Pick<Head, 'context' | 'preload' | 'orphanSignal'>,
-  answer: Answer,
+  }: Pick<WorkerHead, 'context' | 'preload' | 'orphanSignal'>,
+  claims?: Claims,
 ): void {
   const [slots] = slotPipes;
   workerState.isWorker = true;
@@ -40,16 +37,20 @@ export function enterWorker(
     identity: slots.identity,
     token,
     resultPipes: [...lenders, resultFd],
-    announceLoan: () => answer.announceLoan(),
+    announceLoan: () => currentAnswer()!.announceLoan(),
     jobSlot: undefined,
     context,
     preload,
     forkserverFd,
   };
   check(native.setLenders(Int32Array.from(lenders)), 'guard a lent token');
-  held = slots && token >= 0 ? { writer: slots.writer, token } : undefined;
+  if (claims === undefined) native.shareToken(new Int32Array(0));
+  else claims.guard();
+  // The token of the claims is another one for each job.
+  const byte = claims === undefined ? token : 0;
+  held = slots && byte >= 0 ? { writer: slots.writer, token: byte } : undefined;
   if (held !== undefined && orphanSignal > 0) {
-    native.guardToken(orphanSignal, resultFd, held.writer, token);
+    native.guardToken(orphanSignal, resultFd, held.writer, held.token);
   }
   // Signals that arrived before the guard was installed are delivered now.
   native.unblockSignals();

@@ -20,14 +20,14 @@ import {
   zygoteRequestFd,
 } from '../protocol/fds.js';
 import { writeFrame } from '../protocol/frame.js';
+import { hasJob, packBody } from '../protocol/order.js';
+import { readOrder, writeOrder } from '../protocol/order-file.js';
 import {
   type PackedSurroundings,
-  packBody,
   packEnv,
   packSurroundings,
   unpackEnv,
-} from '../protocol/order.js';
-import { readOrder, writeOrder } from '../protocol/order-file.js';
+} from '../protocol/surroundings.js';
 import { workerState } from '../protocol/worker-state.js';
 import { Token } from '../slots/slot-pipe.js';
 import { check, native, pollEvents } from '../system/binding.js';
@@ -50,6 +50,7 @@ import { noteOutput, writeLastWords } from './output.js';
 import { preloadModules } from './preload.js';
 import { renewRandomness, replaceMathRandom } from './random.js';
 import { run } from './run.js';
+import { serve } from './serve.js';
 
 // Processes that are forked before a job needs them.
 const spares = Number(process.env['JOBSERVER_SPARES'] || 2);
@@ -157,6 +158,7 @@ async function writeWarmUpOrder(): Promise<number> {
     isMapped: false,
     preexec: undefined,
     imports: [],
+    hasClaims: false,
     slots: [1],
     context: 'forkserver',
     preload,
@@ -206,16 +208,23 @@ function becomeJob(
 function beginJob(fds: readonly number[], exit: (code: number) => void): void {
   const { order, result, zygote, inherited } = unpackJobFds(fds);
   const { token, body, surroundings } = readOrder(order);
-  void run({
-    body,
+  const common = {
     token,
     resultFd: result,
-    ...unpackInherited(body.head.slots, inherited),
+    ...unpackInherited(body.head, inherited),
     forkserverFd: zygote,
+    exit,
+  };
+  if (!hasJob(body)) {
+    serve({ ...common, body });
+    return;
+  }
+  void run({
+    ...common,
+    body,
     enter: () => {
       enter(surroundings!);
     },
-    exit,
   });
 }
 

@@ -7,11 +7,20 @@ import {
   checkForkable,
   defaultContext,
 } from '../context.js';
-import { invalidArgument, outOfRange } from '../errors.js';
-import { type FunctionRef, nameFunction } from '../functions/function-ref.js';
+import { invalidArgument, invalidValue, outOfRange } from '../errors.js';
+import {
+  type Callable,
+  type FunctionRef,
+  nameFunction,
+} from '../functions/function-ref.js';
 import { isUrl, parseExportName } from '../functions/url.js';
-import type { EnvRevision } from '../protocol/environment.js';
+import {
+  type EnvAdditions,
+  type EnvRevision,
+  revise,
+} from '../protocol/environment.js';
 import { workerState } from '../protocol/worker-state.js';
+import { type OptionNames, checkOptions } from '../system/options.js';
 import { type Signal, signalNumber } from '../system/signals.js';
 import { decode, encode } from '../wire/value.js';
 import {
@@ -19,7 +28,9 @@ import {
   type Preexec,
   encodeHandle,
   referenceOf,
+  targetOf,
 } from './encode-call.js';
+import type { Reuse } from './running-job.js';
 import type { SleepGate } from './submission.js';
 
 export interface Controls {
@@ -33,6 +44,10 @@ export interface Controls {
   readonly env: EnvRevision;
   readonly preexec: Preexec | undefined;
   readonly gate: SleepGate;
+  /** 1: a process for each job. */
+  readonly jobsPerProcess: number;
+  /** Milliseconds. */
+  readonly idleTimeout: number;
 }
 
 const admitAlways: SleepGate = () => undefined;
@@ -42,8 +57,12 @@ export function initialControls(options: {
   readonly orphanSignal?: Signal | null | undefined;
   readonly preload?: Iterable<string | URL> | undefined;
   readonly forkserverKeepAlive?: number | undefined;
+  readonly jobsPerProcess?: number | undefined;
+  readonly idleTimeout?: number | undefined;
 }): Controls {
   const { orphanSignal = 'SIGTERM', preload } = options;
+  const { forkserverKeepAlive = 5000, idleTimeout = 5000 } = options;
+  const { jobsPerProcess = 1 } = options;
   const { ambient } = workerState;
   const context = checkContext(
     options.context ?? ambient?.context ?? defaultContext,
@@ -53,19 +72,93 @@ export function initialControls(options: {
     context,
     preload:
       preload === undefined ? (ambient?.preload ?? []) : moduleUrls(preload),
-    forkserverKeepAlive: checkKeepAlive(options.forkserverKeepAlive),
+    forkserverKeepAlive: checkMs(forkserverKeepAlive, 'forkserverKeepAlive'),
     orphanSignal:
       orphanSignal === null ? 0 : signalNumber(orphanSignal, 'orphanSignal'),
     env: new Map(),
     preexec: undefined,
     gate: admitAlways,
+    jobsPerProcess: checkJobsPerProcess(jobsPerProcess, context),
+    idleTimeout: checkMs(idleTimeout, 'idleTimeout'),
   };
 }
 
-const defaultKeepAliveMs = 5000;
+/** What {@link Jobserver.with} changes. */
+export interface JobControls {
+  /**
+   * Environment variables of the jobs, in addition to earlier ones; null unsets
+   * a variable.
+   */
+  env?: EnvAdditions | undefined;
+  /**
+   * A function that the job calls before its own, or an array of one and its
+   * arguments. See {@link Jobserver.replacePreexec}. null: none.
+   */
+  preexec?:
+    | Callable<[], unknown>
+    | readonly [Callable<never[], unknown>, ...unknown[]]
+    | null
+    | undefined;
+  /** See {@link Jobserver.replaceSleep}. null: none. */
+  sleep?: SleepGate | null | undefined;
+  /** See {@link JobserverOptions.jobsPerProcess}. */
+  jobsPerProcess?: number | undefined;
+}
 
-function checkKeepAlive(ms: unknown = defaultKeepAliveMs): number {
-  const name = 'forkserverKeepAlive';
+const jobControls: OptionNames<JobControls> = {
+  env: true,
+  preexec: true,
+  sleep: true,
+  jobsPerProcess: true,
+};
+
+/** `controls` with the user's changes merged in. */
+export function merge(controls: Controls, changes: JobControls): Controls {
+  const { env, preexec, sleep, jobsPerProcess } = checkOptions(
+    changes,
+    jobControls,
+  );
+  const { context } = controls;
+  return {
+    ...controls,
+    ...(env !== undefined && { env: revise(controls.env, env) }),
+    ...(preexec !== undefined && { preexec: preexecOf(preexec, context) }),
+    ...(sleep !== undefined && { gate: gateOf(sleep) }),
+    ...(jobsPerProcess !== undefined && {
+      jobsPerProcess: checkJobsPerProcess(jobsPerProcess, context),
+    }),
+  };
+}
+
+function preexecOf(given: unknown, context: Context): Preexec | undefined {
+  if (given === null) return undefined;
+  const [fn, ...args] = Array.isArray(given) ? (given as unknown[]) : [given];
+  return { target: targetOf(fn, context, 'preexec'), args };
+}
+
+function gateOf(given: unknown): SleepGate {
+  if (given === null) return admitAlways;
+  if (typeof given === 'function') return given as SleepGate;
+  throw invalidArgument('sleep', 'a function', given);
+}
+
+function checkJobsPerProcess(count: unknown, context: Context): number {
+  const name = 'jobsPerProcess';
+  const expected = 'an integer above 0, or Infinity';
+  if (typeof count !== 'number') throw invalidArgument(name, expected, count);
+  if (!(count >= 1 && (Number.isSafeInteger(count) || count === Infinity))) {
+    throw outOfRange(name, expected, count);
+  }
+  if (count === 1 || context !== 'fork') return count;
+  throw invalidValue(
+    name,
+    '1 in the fork context, whose jobs run on a copy of the memory of their ' +
+      'submitter',
+    count,
+  );
+}
+
+function checkMs(ms: unknown, name: string): number {
   if (typeof ms !== 'number') {
     throw invalidArgument(name, 'a number of milliseconds', ms);
   }
@@ -90,12 +183,19 @@ function moduleUrls(preload: unknown): string[] {
   });
 }
 
+/** How the processes of jobs are used; undefined: one for each job. */
+export function reuseOf(controls: Controls): Reuse | undefined {
+  return controls.jobsPerProcess === 1 ? undefined : controls;
+}
+
 /** Controls as plain data. */
 export interface SentControls {
   readonly context: Context;
   readonly preload: readonly string[];
   readonly forkserverKeepAlive: number;
   readonly orphanSignal: number;
+  readonly jobsPerProcess: number;
+  readonly idleTimeout: number;
   readonly env: readonly (readonly [string, string | null])[];
   readonly preexec: FunctionRef | undefined;
   readonly preexecArgs: Uint8Array;
@@ -142,6 +242,8 @@ export function receiveControls(
     preload: sent.preload,
     forkserverKeepAlive: sent.forkserverKeepAlive,
     orphanSignal: sent.orphanSignal,
+    jobsPerProcess: sent.jobsPerProcess,
+    idleTimeout: sent.idleTimeout,
     env: new Map(sent.env),
     preexec: sent.preexec && { target: local ?? sent.preexec, args },
     gate: sent.gate < 0 ? admitAlways : (imports[sent.gate] as SleepGate),

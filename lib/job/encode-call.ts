@@ -130,6 +130,7 @@ function encodeBody(
     isMapped,
     preexec: preexec && referenceOf(preexec.target, 'preexec'),
     imports,
+    hasClaims: false,
     slots: slotPipes.map((pipe) => pipe.count),
     context,
     preload,

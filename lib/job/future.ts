@@ -21,7 +21,7 @@ import {
   invalidArgument,
 } from '../errors.js';
 import type { Frame } from '../protocol/frame.js';
-import type { RunningJob } from './running-job.js';
+import type { Job } from './running-job.js';
 import { type OptionNames, checkOptions } from '../system/options.js';
 import { selector } from '../system/selector.js';
 import { type Signal, signalNumber } from '../system/signals.js';
@@ -40,7 +40,7 @@ export interface FutureOwner {
 /** What only the library itself may do with a future. */
 interface FutureControl {
   create(owner: FutureOwner): Future<unknown>;
-  start(future: Future<unknown>, job: RunningJob): void;
+  start(future: Future<unknown>, job: Job): void;
   /** The worker is gone. `frame` is undefined when it has sent none. */
   settle(
     future: Future<unknown>,
@@ -127,7 +127,7 @@ export class Future<T> {
 
   readonly #owner: FutureOwner;
   readonly #generation = workerState.generation;
-  #job: RunningJob | undefined;
+  #job: Job | undefined;
   #isDone = false;
   /** Undefined while the job runs, and once the outcome is decoded. */
   #frame: Frame | undefined;
@@ -259,9 +259,7 @@ export class Future<T> {
   kill(signal: Signal = 'SIGTERM'): boolean {
     const number = signalNumber(signal, 'signal');
     this.#checkOwner();
-    if (this.#job === undefined) return false;
-    this.#job.kill(number);
-    return true;
+    return this.#job?.kill(number) ?? false;
   }
 
   /**

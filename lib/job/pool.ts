@@ -9,9 +9,11 @@ import { onAbort } from '../system/abort.js';
 import { selector } from '../system/selector.js';
 import { trace } from '../system/trace.js';
 import { CallbackErrors } from './callback-errors.js';
+import { Crew } from './crew.js';
 import { type Future, futureControl } from './future.js';
 import { LoopHold } from './loop-hold.js';
-import { type Plan, RunningJob } from './running-job.js';
+import { startJob } from './reused-job.js';
+import type { Plan } from './running-job.js';
 import { SlotLine } from './slot-line.js';
 import { type SlotRequest, Submission } from './submission.js';
 
@@ -103,7 +105,7 @@ export class Pool implements Busy {
   refuse(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#own.failPending(closedError);
+    this.#own.close(closedError);
     this.slots.close();
   }
 
@@ -135,7 +137,12 @@ class Activity {
   readonly #line: SlotLine;
   readonly #pool: Busy;
   readonly #pending = new Set<Submission>();
+  readonly #crew = new Crew(() => {
+    this.#update();
+    this.#notifyDrained();
+  });
   #running = 0;
+  #isClosed = false;
   #onDrained: (() => void)[] = [];
 
   constructor(slots: SlotPipe, pool: Busy) {
@@ -195,15 +202,16 @@ class Activity {
 
   start(plan: Plan, token: Token): Future<unknown> {
     const future = futureControl.create(this.errors);
-    const job = new RunningJob(plan, token, {
+    const events = {
       onSlotFree: () => {
         this.#countDown();
       },
-      onGone: (frame, ending) => {
+      onGone: (frame: Frame | undefined, ending: Ending) => {
         offAbort();
         this.#finish(future, plan, frame, ending);
       },
-    });
+    };
+    const job = startJob(plan, token, events, this.#crew);
     const offAbort = onAbort(plan.signal, () => {
       futureControl.abort(future, plan.signal?.reason);
       job.terminate();
@@ -215,12 +223,16 @@ class Activity {
     return future;
   }
 
-  failPending(error: () => Error): void {
+  /** Fails the calls that wait, and ends processes that have no job. */
+  close(error: () => Error): void {
+    this.#isClosed = true;
     for (const submission of this.#pending) submission.fail(error());
+    this.#crew.close();
+    this.#update();
   }
 
   drain(): Promise<void> {
-    if (this.#running === 0) return Promise.resolve();
+    if (this.#isDrained) return Promise.resolve();
     return new Promise((resolve) => this.#onDrained.push(resolve));
   }
 
@@ -254,8 +266,17 @@ class Activity {
     });
   }
 
+  get #isDrained(): boolean {
+    return this.#running === 0 && this.#ending === 0;
+  }
+
+  /** Processes that have to end before the pool is closed. */
+  get #ending(): number {
+    return this.#isClosed ? this.#crew.size : 0;
+  }
+
   #notifyDrained(): void {
-    if (this.#running > 0) return;
+    if (!this.#isDrained) return;
     const callbacks = this.#onDrained;
     this.#onDrained = [];
     for (const callback of callbacks) callback();
@@ -270,7 +291,7 @@ class Activity {
     const work = this.#running + this.#pending.size;
     if (work > 0) workerState.busy.add(this.#pool);
     else workerState.busy.delete(this.#pool);
-    this.hold.setWork(work);
+    this.hold.setWork(work + this.#ending);
   }
 }
 

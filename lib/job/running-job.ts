@@ -5,9 +5,8 @@
 // token waits for the end of the result pipe, which that job keeps open. Without
 // the resources for a process, the job keeps its token and waits for the end of
 // another job. Driven by the selector, or by a caller of `advance`.
-import { constants } from 'node:os';
-import { clearTimeout, setTimeout } from 'node:timers';
 import type { Ending } from '../errors.js';
+import { EndWatch } from '../launch/end-watch.js';
 import type { Worker } from '../launch/launcher.js';
 import { launchers } from '../launch/launchers.js';
 import { type Frame, FrameReader, prepareReader } from '../protocol/frame.js';
@@ -28,12 +27,34 @@ import {
   retryIfNoneRuns,
   stopAwaitingEnd,
 } from './shortage.js';
+import { Termination } from './termination.js';
 
 /** All that is needed to start a job, captured when it was submitted. */
 export interface Plan {
   readonly order: Order;
+  readonly reuse: Reuse | undefined;
   readonly signal: AbortSignal | undefined;
   readonly record: JobRecord;
+}
+
+/** How a process is used for several jobs. */
+export interface Reuse {
+  /** How many jobs a process runs, above 1; may be Infinity. */
+  readonly jobsPerProcess: number;
+  /** Milliseconds that a process lives on without a job. */
+  readonly idleTimeout: number;
+}
+
+/** A job in a process. */
+export interface Job {
+  /** Undefined while it has no process. */
+  readonly pid: number | undefined;
+  /** Handles what has happened; never waits. */
+  advance(): void;
+  /** False when the job has finished, and gets no signal. */
+  kill(signal: number): boolean;
+  /** Sends SIGTERM, and SIGKILL after a grace period. */
+  terminate(): void;
 }
 
 /** Who is notified about a job. */
@@ -43,12 +64,9 @@ export interface JobEvents {
   readonly onGone: (frame: Frame | undefined, ending: Ending) => void;
 }
 
-// An aborted job has this long to end after SIGTERM, then it gets SIGKILL.
-const graceMs = 5000;
-const neverBegan = { pid: 0, exitCode: null, signal: null } as const;
-const { SIGTERM, SIGKILL } = constants.signals;
+export const neverBegan = { pid: 0, exitCode: null, signal: null } as const;
 
-export class RunningJob {
+export class RunningJob implements Job {
   readonly #plan: Plan;
   readonly #token: Token;
   readonly #events: JobEvents;
@@ -63,9 +81,9 @@ export class RunningJob {
   #outcome: Frame | 'end' | undefined;
   #isLender = false;
   #isGone = false;
-  /** The fd that shows the end of the worker, or later of its borrowers. */
-  #endFd: number | undefined;
-  #killTimer: NodeJS.Timeout | undefined;
+  /** Of the worker, or later of its borrowers. */
+  readonly #endWatch = new EndWatch(() => this.advance());
+  readonly #termination = new Termination(this);
   #restarts = 3;
 
   /**
@@ -116,7 +134,7 @@ export class RunningJob {
     if (this.#outcome === undefined && !this.#isLender) return;
     const ending = this.#worker.reap();
     if (ending === undefined) {
-      this.#await(this.#worker.exitFd);
+      this.#endWatch.await(this.#worker.exitFd);
       return;
     }
     // What the worker has written since.
@@ -125,22 +143,19 @@ export class RunningJob {
     this.#onReaped(ending);
   }
 
-  kill(signal: number): void {
-    if (this.#isGone) return;
+  kill(signal: number): boolean {
+    if (this.#isGone) return false;
     if (this.#worker !== undefined) {
       this.#worker.kill(signal);
     } else if (isFatal(signal)) {
       stopAwaitingEnd(this);
       this.#end({ ...neverBegan, signal: signalName(signal) });
     }
+    return true;
   }
 
-  /** Sends SIGTERM, and SIGKILL after a grace period. */
   terminate(): void {
-    this.kill(SIGTERM);
-    this.#killTimer ??= setTimeout(() => {
-      this.kill(SIGKILL);
-    }, graceMs).unref();
+    this.#termination.start();
   }
 
   #start(): void {
@@ -177,7 +192,7 @@ export class RunningJob {
   }
 
   #onReaped(ending: Ending): void {
-    this.#stopAwaiting();
+    this.#endWatch.stop();
     this.#worker!.close();
     const { neverBegan: isUnused = false, refusal } = ending;
     if (refusal === undefined || this.#plan.signal?.aborted === true) {
@@ -213,7 +228,7 @@ export class RunningJob {
     const outcome = this.#outcome === 'end' ? undefined : this.#outcome;
     const hasStarted = this.#worker !== undefined;
     this.#isGone = true;
-    clearTimeout(this.#killTimer);
+    this.#termination.stop();
     selector.remove(this.#reader.number);
     if (this.#isLender) this.#awaitBorrowers();
     else this.#free();
@@ -227,9 +242,9 @@ export class RunningJob {
     if (fd < 0) return;
     const count = native.read(fd, new Uint8Array(1), 0, 1);
     if (count > 0 || count === -errno.EAGAIN) {
-      this.#await(fd);
+      this.#endWatch.await(fd);
     } else {
-      this.#stopAwaiting();
+      this.#endWatch.stop();
       this.#free();
     }
   }
@@ -239,19 +254,4 @@ export class RunningJob {
     this.#token.give();
     this.#events.onSlotFree();
   }
-
-  #await(fd: number): void {
-    if (fd === this.#endFd) return;
-    this.#stopAwaiting();
-    this.#endFd = fd;
-    if (fd < 0 || !selector.tryAdd(fd, this.#poll)) selector.poll(this.#poll);
-  }
-
-  #stopAwaiting(): void {
-    if (this.#endFd !== undefined) selector.remove(this.#endFd);
-    this.#endFd = undefined;
-    selector.stopPolling(this.#poll);
-  }
-
-  readonly #poll = (): void => this.advance();
 }

@@ -12,6 +12,8 @@ interface Waiter {
 const codes = new Set(['EAGAIN', 'EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
 
 const waiters = new Queue<Waiter>();
+/** They end processes that have nothing to do. */
+const reserves = new Set<() => void>();
 let started = 0;
 let { generation } = workerState;
 
@@ -53,9 +55,19 @@ export function isShortage(error: unknown): boolean {
   return started > 0 && typeof code === 'string' && codes.has(code);
 }
 
-/** Retries when another job has ended. */
+/** Retries when another job, or a process without a job, has ended. */
 export function awaitEnd(waiter: Waiter): void {
   waiters.add(waiter);
+  for (const endIdle of reserves) endIdle();
+}
+
+/** Calls `endIdle` when a job lacks what processes without a job hold. */
+export function addReserve(endIdle: () => void): void {
+  reserves.add(endIdle);
+}
+
+export function removeReserve(endIdle: () => void): void {
+  reserves.delete(endIdle);
 }
 
 /** False when it does not wait. */
@@ -69,4 +81,5 @@ function forgetParent(): void {
   ({ generation } = workerState);
   started = 0;
   waiters.clear();
+  reserves.clear();
 }

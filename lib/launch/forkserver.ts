@@ -4,8 +4,8 @@
 import { check, native } from '../system/binding.js';
 import { Fd, duplicate } from '../system/fd.js';
 import { type JobFds, inheritedFds, packRequest } from '../protocol/fds.js';
-import { type Order, packSurroundings } from '../protocol/order.js';
 import { writeOrder } from '../protocol/order-file.js';
+import { surroundingsOf } from '../protocol/surroundings.js';
 import { workerState } from '../protocol/worker-state.js';
 import { ForkedWorker } from './forked-worker.js';
 import type { Launcher, Worker } from './launcher.js';
@@ -25,7 +25,7 @@ export const forkserverLauncher: Launcher = {
     const fds = {
       order: file.number,
       result: resultWriter,
-      inherited: inheritedFds(order.slotPipes, token.lenders),
+      inherited: inheritedFds(order, token.lenders),
     };
     try {
       const send = (): Worker =>
@@ -70,24 +70,6 @@ function request(
   } finally {
     reporter.close();
   }
-}
-
-interface Packed {
-  readonly pid: number;
-  readonly cwd: string;
-  readonly part: Buffer;
-}
-
-const packed = new WeakMap<readonly string[], Packed>();
-
-// Packed once for many jobs, because jobs with equal variables share one list.
-function surroundingsOf({ cwd, env }: Order): Buffer {
-  const { pid } = process;
-  const known = packed.get(env);
-  if (known?.cwd === cwd && known.pid === pid) return known.part;
-  const part = packSurroundings({ cwd, env });
-  packed.set(env, { pid, cwd, part });
-  return part;
 }
 
 let hasWarned = false;

@@ -5,8 +5,8 @@ import { devNull } from 'node:os';
 import { join } from 'node:path';
 import { inheritedFds } from '../protocol/fds.js';
 import { workingDirectory } from '../protocol/environment.js';
-import type { Surroundings } from '../protocol/order.js';
 import { writeOrder } from '../protocol/order-file.js';
+import type { Surroundings } from '../protocol/surroundings.js';
 import { check, errno, native } from '../system/binding.js';
 import { openFile } from '../system/fd.js';
 import { checkReadable } from '../system/readable.js';
@@ -21,7 +21,7 @@ export const spawnLauncher: Launcher = {
     const file = writeOrder(token, order.body);
     try {
       // In the order of `spawnedFds`.
-      const inherited = inheritedFds(order.slotPipes, token.lenders);
+      const inherited = inheritedFds(order, token.lenders);
       const fds = [1, 2, file.number, resultWriter, ...inherited];
       const argv = [...order.execArgv, entry];
       const pid = startNode(argv, order, fds);

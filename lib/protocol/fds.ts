@@ -1,7 +1,7 @@
 // What each fd of a new process is for, and the numbers that JavaScript and the
 // C++ loop of the zygote share. The C++ side is native/protocol.h; a test
 // compares the two.
-import type { SlotPipe } from '../slots/slot-pipe.js';
+import type { Order, WorkerHead } from './order.js';
 
 /** In a node that `launch/spawn` has started, after the standard streams. */
 export const spawnedFds = { order: 3, result: 4, firstInherited: 5 } as const;
@@ -94,14 +94,16 @@ export function unpackJobFds(fds: readonly number[]): JobFds {
 
 /**
  * The fds that a job inherits besides its own: reader and writer of each slot
- * pipe, then the result pipes of the jobs that lend its slot. Borrowed.
+ * pipe; the file of the claims, if there is one; then the result pipes of the
+ * jobs that lend its slot. Borrowed.
  */
 export function inheritedFds(
-  pipes: readonly SlotPipe[],
+  { slotPipes, claimsFile }: Pick<Order, 'slotPipes' | 'claimsFile'>,
   lenders: readonly number[],
 ): number[] {
   return [
-    ...pipes.flatMap(({ reader, writer }) => [reader, writer]),
+    ...slotPipes.flatMap(({ reader, writer }) => [reader, writer]),
+    ...(claimsFile === undefined ? [] : [claimsFile]),
     ...lenders,
   ];
 }
@@ -115,16 +117,26 @@ export interface InheritedSlots {
   readonly identity: symbol;
 }
 
-/** `counts`: the slots of each pipe; `fds`: as `inheritedFds` returns them. */
+/** What `inheritedFds` had, in the worker. */
+export interface Inherited {
+  readonly slotPipes: readonly InheritedSlots[];
+  /** -1 for a worker of one job. */
+  readonly claimsFile: number;
+  readonly lenders: readonly number[];
+}
+
+/** `fds`: as `inheritedFds` returns them. */
 export function unpackInherited(
-  counts: readonly (number | undefined)[],
+  { slots, hasClaims }: WorkerHead,
   fds: readonly number[],
-): { slotPipes: InheritedSlots[]; lenders: number[] } {
-  const slotPipes = counts.map((count, i) => ({
+): Inherited {
+  const slotPipes = slots.map((count, i) => ({
     reader: fds[2 * i]!,
     writer: fds[2 * i + 1]!,
     count,
     identity: Symbol('slot pipe'),
   }));
-  return { slotPipes, lenders: fds.slice(2 * counts.length) };
+  const others = fds.slice(2 * slots.length);
+  const claimsFile = hasClaims ? others.shift()! : -1;
+  return { slotPipes, claimsFile, lenders: others };
 }

@@ -15,7 +15,7 @@ export interface Frame {
  * `lends`: the worker starts a job in its own slot, so another process will keep
  * the pipe open. No outcome, and sent before it.
  */
-type MessageKind = FrameKind | 'lends';
+export type MessageKind = FrameKind | 'lends';
 
 const kinds: readonly MessageKind[] = ['value', 'error', 'lost', 'lends'];
 const headerBytes = 9;

@@ -5,6 +5,11 @@ import { deserialize, serialize } from 'node:v8';
 import type { Context } from '../context.js';
 import type { FunctionRef } from '../functions/function-ref.js';
 import type { SlotPipe, Token } from '../slots/slot-pipe.js';
+import {
+  type PackedSurroundings,
+  type Surroundings,
+  unpackSurroundings,
+} from './surroundings.js';
 
 /** Everything that a launcher needs, captured when the call was submitted. */
 export interface Order extends Surroundings {
@@ -23,21 +28,41 @@ export interface Order extends Surroundings {
   readonly orphanSignal: number;
   /** Slot pipes that the worker inherits; it runs in a slot of the first. */
   readonly slotPipes: readonly SlotPipe[];
+  /**
+   * For a worker that gets its jobs by messages: the file of its `Claims`. The
+   * body has a `WorkerHead` then.
+   */
+  readonly claimsFile?: number;
 }
 
-export interface Head {
-  readonly fn: FunctionRef;
-  /** The call is a list of calls: `args` and the result are lists. */
-  readonly isMapped: boolean;
-  readonly preexec: FunctionRef | undefined;
-  /** Functions; a Jobserver handle in the arguments has their indexes. */
-  readonly imports: readonly FunctionRef[];
+/** What a worker must know before it gets a job. */
+export interface WorkerHead {
+  /** It gets its jobs by messages. */
+  readonly hasClaims: boolean;
   /** The slots of each inherited slot pipe; undefined where unknown. */
   readonly slots: readonly (number | undefined)[];
   readonly context: Context;
   /** URLs of the modules that the zygote has loaded. */
   readonly preload: readonly string[];
   readonly orphanSignal: number;
+}
+
+export interface Head extends WorkerHead {
+  readonly fn: FunctionRef;
+  /** The call is a list of calls: `args` and the result are lists. */
+  readonly isMapped: boolean;
+  readonly preexec: FunctionRef | undefined;
+  /** Functions; a Jobserver handle in the arguments has their indexes. */
+  readonly imports: readonly FunctionRef[];
+}
+
+export function hasJob(body: Body | WorkerBody): body is Body {
+  return !body.head.hasClaims;
+}
+
+/** Of a worker that gets its jobs by messages. */
+export interface WorkerBody {
+  readonly head: WorkerHead;
 }
 
 export interface Body {
@@ -51,6 +76,10 @@ export function packBody(body: Body): Buffer[] {
   return [serialize(body.head), body.args, body.preexecArgs].map((part) =>
     Buffer.from(part.buffer, part.byteOffset, part.length),
   );
+}
+
+export function packWorkerBody({ head }: WorkerBody): Buffer[] {
+  return [serialize(head), Buffer.alloc(0), Buffer.alloc(0)];
 }
 
 /** A call that a fork of this process makes: nothing is encoded. */
@@ -71,28 +100,9 @@ export interface ReceivedOrder {
   readonly token: number;
   /** How many jobs lend the slot that the job holds. */
   readonly lenderCount: number;
-  readonly body: Body;
+  readonly body: Body | WorkerBody;
   /** For a forked worker: the directory and environment to change to. */
   readonly surroundings: PackedSurroundings | undefined;
-}
-
-export interface Surroundings {
-  /** '' when it was removed. */
-  readonly cwd: string;
-  /** `NAME=value` each. */
-  readonly env: readonly string[];
-}
-
-/** Packed, because a forked worker mostly has this environment already. */
-export interface PackedSurroundings {
-  readonly submitter: number;
-  readonly cwd: string;
-  readonly env: Buffer;
-}
-
-/** Separated by NUL, which neither paths nor variables contain. */
-export function packSurroundings({ cwd, env }: Surroundings): Buffer {
-  return Buffer.concat([Buffer.from(`${process.pid}\0${cwd}\0`), packEnv(env)]);
 }
 
 // The token, the number of lenders, then the length of each part; 0 for a part
@@ -141,22 +151,4 @@ export function unpackOrder(bytes: Buffer): ReceivedOrder {
     surroundings:
       surroundings.length > 0 ? unpackSurroundings(surroundings) : undefined,
   };
-}
-
-function unpackSurroundings(bytes: Buffer): PackedSurroundings {
-  const pidEnd = bytes.indexOf(0);
-  const cwdEnd = bytes.indexOf(0, pidEnd + 1);
-  return {
-    submitter: Number(bytes.toString('latin1', 0, pidEnd)),
-    cwd: bytes.toString('utf8', pidEnd + 1, cwdEnd),
-    env: bytes.subarray(cwdEnd + 1),
-  };
-}
-
-export function packEnv(env: readonly string[]): Buffer {
-  return Buffer.from(env.join('\0'));
-}
-
-export function unpackEnv(bytes: Buffer): string[] {
-  return bytes.toString().split('\0');
 }

@@ -12,8 +12,8 @@ export interface Ambient {
   readonly slots: number | undefined;
   /** That of the SlotPipes which share the pipe. */
   readonly identity: symbol;
-  /** See `Token.byte`. */
-  readonly token: number;
+  /** See `Token.byte`. Each job of the worker may have another one. */
+  token: number;
   /** The result pipe of the job, after those of the jobs that lend its slot. */
   readonly resultPipes: readonly number[];
   /** Called before a process starts that holds the result pipe. */

@@ -5,7 +5,11 @@ import { die, fail } from '../fixtures/ending-jobs.js';
 import { waitAt } from '../fixtures/gate-jobs.js';
 import { identity } from '../fixtures/jobs.js';
 import { useGates } from '../helpers/gate.js';
-import { freeSlots, openJobserver } from '../helpers/jobserver.js';
+import {
+  freeSlots,
+  ofOwnProcess,
+  openJobserver,
+} from '../helpers/jobserver.js';
 import { thrown } from '../helpers/thrown.js';
 import { until } from '../helpers/until.js';
 
@@ -88,23 +92,28 @@ export function callbackContract(context: Context): void {
     }
   });
 
-  test('when a callback runs, the future is done, its worker has exited and its slot is free', async () => {
-    const js = open(1);
-    const future = await js.submit(identity, [7]);
-    const pid = future.pid!;
-    const seen: unknown[] = [];
-    future.whenDone(() => {
-      seen.push(future.done(), future.waitSync({ timeout: 0 }));
-      seen.push(future.waitSync(), future.resultSync(), future.pid);
-      seen.push(js.running, freeSlots(js), future.kill());
-      seen.push((thrown(() => process.kill(pid, 0)) as { code: string }).code);
-    });
-    await until('the callback', () => seen.length > 0);
-    expect(seen).toEqual([
-      ...[true, true, true, 7, undefined],
-      ...[0, 1, false, 'ESRCH'],
-    ]);
-  });
+  ofOwnProcess(
+    'when a callback runs, the future is done, its worker has exited and its slot is free',
+    async () => {
+      const js = open(1);
+      const future = await js.submit(identity, [7]);
+      const pid = future.pid!;
+      const seen: unknown[] = [];
+      future.whenDone(() => {
+        seen.push(future.done(), future.waitSync({ timeout: 0 }));
+        seen.push(future.waitSync(), future.resultSync(), future.pid);
+        seen.push(js.running, freeSlots(js), future.kill());
+        seen.push(
+          (thrown(() => process.kill(pid, 0)) as { code: string }).code,
+        );
+      });
+      await until('the callback', () => seen.length > 0);
+      expect(seen).toEqual([
+        ...[true, true, true, 7, undefined],
+        ...[0, 1, false, 'ESRCH'],
+      ]);
+    },
+  );
 
   test('a callback may await its own future, and the library does not await it', async () => {
     const js = open(1);

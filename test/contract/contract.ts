@@ -2,7 +2,7 @@ import type { Context } from '../../dist/context.js';
 import * as blockingJobs from '../fixtures/blocking-nesting-jobs.js';
 import * as waitingJobs from '../fixtures/nesting-jobs.js';
 import { hasEventLoop } from '../helpers/context.js';
-import { checkSlots, warmUp } from '../helpers/jobserver.js';
+import { checkSlots, openAllWith, warmUp } from '../helpers/jobserver.js';
 import { checkLeaks } from '../helpers/leaks.js';
 import { timeoutFactor } from '../helpers/until.js';
 import { callbackContract } from './callbacks.js';
@@ -29,6 +29,7 @@ import { raisingContract } from './raising.js';
 import { raisingCloseContract } from './raising-close.js';
 import { recoveryContract } from './recovery.js';
 import { resultContract } from './results.js';
+import { reuseContract } from './reuse.js';
 import { sleepGateContract } from './sleep-gate.js';
 import { slotContract } from './slots.js';
 import { slotTimeoutContract } from './slot-timeouts.js';
@@ -76,9 +77,22 @@ const ofPools: Contracts = {
   ],
 };
 
+const ofReuse: Contracts = { 'processes of several jobs': [reuseContract] };
+
 /** The guarantees about jobs, for one context. */
 export function jobContract(context: Context): void {
   contract(context, ofJobs);
+}
+
+/** The same, where processes run several jobs, and what is promised there. */
+export function reusedJobContract(context: Context): void {
+  openAllWith({ jobsPerProcess: Infinity });
+  contract(context, { ...ofJobs, ...ofReuse });
+}
+
+/** What is promised only where processes run several jobs. */
+export function reusedContract(context: Context): void {
+  contract(context, ofReuse);
 }
 
 /** The guarantees about pools of jobs, for one context. */

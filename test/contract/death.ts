@@ -7,7 +7,7 @@ import * as jobs from '../fixtures/death-jobs.js';
 import { identity } from '../fixtures/jobs.js';
 import { announceBytes } from '../fixtures/stress-jobs.js';
 import { hasEventLoop, testIf } from '../helpers/context.js';
-import { openJobserver } from '../helpers/jobserver.js';
+import { ofOwnProcess, openJobserver } from '../helpers/jobserver.js';
 import { stateOf } from '../helpers/processes.js';
 import { until } from '../helpers/until.js';
 import { untilSync } from './until-sync.js';
@@ -50,17 +50,20 @@ export function deathContract(context: Context): void {
     },
   );
 
-  test('the exit listeners of a finished job run', async () => {
+  ofOwnProcess('the exit listeners of a finished job run', async () => {
     const file = join(folder, 'exited');
     await open().run(jobs.writeAtExit, file);
     expect(existsSync(file)).toBe(true);
   });
 
-  test('a wrapper of process.emit sees the exit of a finished job', async () => {
-    const file = join(folder, 'exited');
-    await open().run(jobs.wrapEmit, file);
-    expect(existsSync(file)).toBe(true);
-  });
+  ofOwnProcess(
+    'a wrapper of process.emit sees the exit of a finished job',
+    async () => {
+      const file = join(folder, 'exited');
+      await open().run(jobs.wrapEmit, file);
+      expect(existsSync(file)).toBe(true);
+    },
+  );
 
   test('a job finds no listeners of the library', async () => {
     expect(await open().run(jobs.eventsWithListeners)).toEqual([]);
@@ -224,20 +227,25 @@ export function deathContract(context: Context): void {
     expect((await future.result()).length).toBe(64 << 20);
   });
 
-  test('a job killed while it sends its result rejects with LostResult', async () => {
-    const js = open();
-    const future = js.submitSync(announceBytes, [started(), 64 << 20]);
-    const pid = future.pid!;
-    untilSync('the job to return', () => existsSync(started()));
-    // The result is larger than the pipe, so the job sleeps in write.
-    untilSync('the pipe to be full', () => stateOf(pid) === 'S');
-    process.kill(pid, 'SIGSTOP');
-    untilSync('the job to stop', () => stateOf(pid) === 'T');
-    // Reads the part of the result that is in the pipe.
-    expect(future.waitSync({ timeout: 20 })).toBe(false);
-    expect(future.kill('SIGKILL')).toBe(true);
-    expect(await lossOf(future.result())).toMatchObject({ signal: 'SIGKILL' });
-  });
+  ofOwnProcess(
+    'a job killed while it sends its result rejects with LostResult',
+    async () => {
+      const js = open();
+      const future = js.submitSync(announceBytes, [started(), 64 << 20]);
+      const pid = future.pid!;
+      untilSync('the job to return', () => existsSync(started()));
+      // The result is larger than the pipe, so the job sleeps in write.
+      untilSync('the pipe to be full', () => stateOf(pid) === 'S');
+      process.kill(pid, 'SIGSTOP');
+      untilSync('the job to stop', () => stateOf(pid) === 'T');
+      // Reads the part of the result that is in the pipe.
+      expect(future.waitSync({ timeout: 20 })).toBe(false);
+      expect(future.kill('SIGKILL')).toBe(true);
+      expect(await lossOf(future.result())).toMatchObject({
+        signal: 'SIGKILL',
+      });
+    },
+  );
 
   test('wait sends killSignal and resolves when the job has ended', async () => {
     const js = open();

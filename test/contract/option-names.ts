@@ -29,9 +29,16 @@ const rows: Row[] = [
       const js = new Jobserver({ slots: 1, context, ...options });
       js.closeSync();
     },
-    ['slots', 'context', 'preload', 'orphanSignal'],
+    ['slots', 'context', 'preload', 'orphanSignal', 'idleTimeout'],
     'slotz',
     'slots',
+  ],
+  [
+    'with',
+    ({ js }, options) => js.with(options),
+    ['env', 'preexec', 'sleep', 'jobsPerProcess'],
+    'jobPerProcess',
+    'jobsPerProcess',
   ],
   [
     'submit',

@@ -4,7 +4,11 @@ import type { Jobserver } from '../../dist/index.js';
 import { spanAt, startedAt, waitAt } from '../fixtures/gate-jobs.js';
 import { identity } from '../fixtures/jobs.js';
 import { useGates } from '../helpers/gate.js';
-import { freeSlots, openJobserver } from '../helpers/jobserver.js';
+import {
+  freeSlots,
+  ofOwnProcess,
+  openJobserver,
+} from '../helpers/jobserver.js';
 import { rejection, thrown } from '../helpers/thrown.js';
 import { until } from '../helpers/until.js';
 
@@ -51,13 +55,18 @@ export function slotContract(context: Context): void {
     },
   );
 
-  test('a job starts only after the worker that held its slot has exited', async () => {
-    const js = open(1);
-    const first = await js.submit(identity, [1]);
-    const pid = first.pid!;
-    await js.submit(identity, [2]);
-    expect(thrown(() => process.kill(pid, 0))).toMatchObject({ code: 'ESRCH' });
-  });
+  ofOwnProcess(
+    'a job starts only after the worker that held its slot has exited',
+    async () => {
+      const js = open(1);
+      const first = await js.submit(identity, [1]);
+      const pid = first.pid!;
+      await js.submit(identity, [2]);
+      expect(thrown(() => process.kill(pid, 0))).toMatchObject({
+        code: 'ESRCH',
+      });
+    },
+  );
 
   test('submissions that wait for a slot start in the order of their calls', async () => {
     const js = open(1);

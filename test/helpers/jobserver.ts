@@ -24,10 +24,23 @@ const Derived = Jobserver as unknown as new (
   controls: Controls,
 ) => Jobserver;
 
+let defaults: JobserverOptions = {};
+
+/** Adds options to each `openJobserver` of this test file. */
+export function openAllWith(options: JobserverOptions): void {
+  defaults = options;
+}
+
+/** `test`, unless processes run several jobs by default. */
+export function ofOwnProcess(name: string, run: () => Promise<void>): void {
+  if (defaults.jobsPerProcess === undefined) test(name, run);
+}
+
 /** A Jobserver that `checkSlots` checks and closes after the test. */
 export function openJobserver(
-  options: JobserverOptions & { slots: number },
+  given: JobserverOptions & { slots: number },
 ): Jobserver {
+  const options = { ...defaults, ...given };
   const slots = SlotPipe.open(options.slots);
   const js = new Derived(new Pool(slots), initialControls(options));
   opened.push({ js, slots, count: options.slots });

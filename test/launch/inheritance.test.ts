@@ -96,11 +96,12 @@ async function checkChange(
   context: Context,
   change: string,
   changed: readonly string[],
+  jobsPerProcess = 1,
 ): Promise<void> {
   const { before, after, expected, warnings } = (await runFixture(
     'program',
     context,
-    [change],
+    [change, String(jobsPerProcess)],
   )) as Record<'before' | 'after' | 'expected', Inherited> & {
     warnings: string[];
   };
@@ -129,6 +130,21 @@ describe.each(contexts)('a %s job has what its submitter has', (context) => {
     expect(await runFixture('title', context, [])).toBe('jobserver-worker');
   });
 });
+
+describe.each(['spawn', 'forkserver'] as const)(
+  'a %s job in a process of several jobs has what its submitter has',
+  (context) => {
+    for (const [change, changed] of Object.entries(changes)) {
+      test(`after a change of ${change}`, () =>
+        checkChange(context, change, changed, Infinity));
+    }
+    for (const [change, changed] of Object.entries(changesOfRoot)) {
+      testIf(isRoot && isShared())(`after a change of ${change}`, () =>
+        checkChange(context, change, changed, Infinity),
+      );
+    }
+  },
+);
 
 describe('a submitter that gives up the rights of root', () => {
   testIf(isRoot && isShared())(

@@ -1,0 +1,37 @@
+// What a job leaves behind in its process, so that the next job would find it:
+// listeners, open handles, timers, and jobs of its own. Whether modules and
+// globals have changed cannot be seen.
+import { workerState } from '../protocol/worker-state.js';
+
+/** Of one job, from the moment when its modules are imported. */
+export class Leftovers {
+  readonly #listeners = countListeners();
+  readonly #resources = countResources();
+
+  /** What the job has left behind first; undefined if nothing. */
+  find(): string | undefined {
+    if (workerState.busy.size > 0) return 'jobs';
+    if (countListeners() > this.#listeners) return 'listeners on process';
+    if (countResources() > this.#resources) {
+      return process.getActiveResourcesInfo().filter(isOfJob).join(', ');
+    }
+    return undefined;
+  }
+}
+
+function countListeners(): number {
+  let count = 0;
+  for (const event of process.eventNames()) {
+    count += process.listenerCount(event);
+  }
+  return count;
+}
+
+function countResources(): number {
+  return process.getActiveResourcesInfo().filter(isOfJob).length;
+}
+
+// Node keeps the standard streams open once they were used.
+function isOfJob(resource: string): boolean {
+  return resource !== 'PipeWrap' && resource !== 'TTYWrap';
+}

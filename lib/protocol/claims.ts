@@ -1,0 +1,67 @@
+// The page of memory that a submitter shares with a worker which runs several
+// jobs. It says which job has begun, whatever happens to the two processes: the
+// worker begins a job by claiming it, and the submitter takes one back by
+// recalling it; only one of them succeeds. It also has the token that the worker
+// holds, for the guard of an orphan.
+import { check, native } from '../system/binding.js';
+import { Fd } from '../system/fd.js';
+
+// A job has the word of its number modulo this, so no more than this many jobs
+// may be unanswered.
+const jobWords = 64;
+const tokenWord = jobWords;
+
+export class Claims {
+  readonly #words: Int32Array;
+
+  /** `fd`: a file of `native.pageFile`; borrowed. */
+  constructor(fd: number) {
+    const page = native.mapPage(fd);
+    if (typeof page === 'number') check(page, 'share a page with a worker');
+    this.#words = new Int32Array(page as ArrayBuffer);
+  }
+
+  static open(): { readonly claims: Claims; readonly file: Fd } {
+    const file = new Fd(check(native.pageFile(), 'open a shared page'));
+    try {
+      return { claims: new Claims(file.number), file };
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  /** In the submitter: `job`, a number above 0, may be claimed. */
+  offer(job: number): void {
+    Atomics.store(this.#words, job % jobWords, job);
+  }
+
+  /** In the worker: false when the job was recalled. */
+  claim(job: number): boolean {
+    return this.#exchange(job, -job);
+  }
+
+  /** In the submitter: false when the job was claimed. */
+  recall(job: number): boolean {
+    return this.#exchange(job, 0);
+  }
+
+  /**
+   * In the submitter: the token of the worker, or -1 for none. It must be -1
+   * before the token is given back, because a worker that becomes an orphan
+   * gives back what stands here.
+   */
+  setToken(byte: number): void {
+    Atomics.store(this.#words, tokenWord, byte + 1);
+  }
+
+  /** In the worker: makes the guard read the token from here. */
+  guard(): void {
+    native.shareToken(this.#words.subarray(tokenWord));
+  }
+
+  #exchange(job: number, to: number): boolean {
+    const index = job % jobWords;
+    return Atomics.compareExchange(this.#words, index, job, to) === job;
+  }
+}

@@ -1,0 +1,36 @@
+// What a submitter and a worker that runs several jobs tell each other. To the
+// worker go orders, as order-file.ts writes them. From the worker come the
+// frames of a job and the state of the worker.
+import type { MessageKind } from './frame.js';
+
+/** What a worker can do after a message. */
+export type WorkerState =
+  /** It still has to do with the job. */
+  | 'busy'
+  /** It takes another job. */
+  | 'free'
+  /** It takes no other job, and ends. */
+  | 'last';
+
+export interface Report {
+  /** 'none': only the state has changed. */
+  readonly kind: MessageKind | 'none';
+  readonly state: WorkerState;
+}
+
+const kinds = ['value', 'error', 'lost', 'lends', 'none'] as const;
+const states = ['busy', 'free', 'last'] as const;
+
+/** The `kind` of a message. */
+export function packReport({ kind, state }: Report): number {
+  return kinds.indexOf(kind) + kinds.length * states.indexOf(state);
+}
+
+/** Undefined for a number that `packReport` does not give. */
+export function unpackReport(code: number): Report | undefined {
+  const kind = kinds[code % kinds.length];
+  const state = states[Math.floor(code / kinds.length)];
+  return kind === undefined || state === undefined
+    ? undefined
+    : { kind, state };
+}

@@ -1,0 +1,3 @@
+import { reusedJobContract } from '../contract.js';
+
+reusedJobContract('forkserver');

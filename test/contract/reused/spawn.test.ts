@@ -1,0 +1,3 @@
+import { reusedContract } from '../contract.js';
+
+reusedContract('spawn');
