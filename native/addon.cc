@@ -17,8 +17,7 @@
 #include "instance.h"
 #include "passing.h"
 #include "posix.h"
-#include "shared_page.h"
-#include "stamp.h"
+#include "reuse.h"
 #include "strings.h"
 #include "watcher.h"
 #include "zygote_loop.h"
@@ -156,10 +155,6 @@ int SetDeathSignal(const Args& args) {
   return sys::SetDeathSignal(args.Int(0), args.Int(1));
 }
 
-int Stamp(const Args& args) {
-  return args.Bool(0) ? sys::RightsStamp() : sys::StateStamp();
-}
-
 int TimerSlack(const Args&) { return sys::TimerSlack(); }
 
 int GiveToken(const Args& args) {
@@ -274,6 +269,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<Kill>(exports, "kill");
   Export<SetDeathSignal>(exports, "setDeathSignal");
   Export<Stamp>(exports, "stamp");
+  Export<EnvironmentStamp>(exports, "environmentStamp");
   Export<TimerSlack>(exports, "timerSlack");
   Export<GuardToken>(exports, "guardToken");
   Export<ShareToken>(exports, "shareToken");

@@ -5,6 +5,7 @@
       "addon.cc",
       "watcher.cc",
       "deadline.cc",
+      "environment.cc",
       "fds.cc",
       "passing.cc",
       "guard.cc",
@@ -12,7 +13,7 @@
       "instance.cc",
       "poll.cc",
       "reap.cc",
-      "shared_page.cc",
+      "reuse.cc",
       "temporary_file.cc",
       "zygote_loop.cc",
       "zygote_table.cc"

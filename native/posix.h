@@ -108,6 +108,10 @@ int TimerSlack();
 // a signal of Kill; true also for one that the parent sends by other means.
 bool IsDeathSignal(const siginfo_t& info, int parent_pid);
 
+// A number that changes when a variable of the environment has changed since
+// the last call. For the main thread alone.
+int EnvironmentStamp();
+
 // See guard.cc. There is one token in the whole process; signal 0 removes the
 // guards.
 int GuardToken(int signal, int result_fd, int slot_fd, uint8_t token);

@@ -22,9 +22,28 @@ interface Returned {
 /** Yields what a step returned and is resumed with the value or the error. */
 type Steps<T> = Generator<Returned, T, unknown>;
 
-export async function callAsync(call: JobCall): Promise<unknown> {
+export function callAsync(call: JobCall): Promise<unknown> {
+  const steps = callSteps(call, Symbol.asyncDispose);
+  return finish(steps, steps.next());
+}
+
+/** Returns a promise only where a step has returned one. */
+export function callEither(call: JobCall): unknown {
   const steps = callSteps(call, Symbol.asyncDispose);
   let step = steps.next();
+  while (step.done !== true) {
+    const { value } = step.value;
+    if (isThenable(value)) return finish(steps, step);
+    step = steps.next(value);
+  }
+  return step.value;
+}
+
+async function finish(
+  steps: Steps<unknown>,
+  first: IteratorResult<Returned, unknown>,
+): Promise<unknown> {
+  let step = first;
   while (step.done !== true) {
     let value: unknown;
     try {
@@ -122,9 +141,13 @@ function withCause(
   return error;
 }
 
-function checkSync(value: unknown, who: string): void {
+function isThenable(value: unknown): boolean {
   const { then } = (value ?? {}) as { then?: unknown };
-  if (typeof then !== 'function') return;
+  return typeof then === 'function';
+}
+
+function checkSync(value: unknown, who: string): void {
+  if (!isThenable(value)) return;
   throw new TypeError(
     `${who} returned a promise, but a fork of its submitter has no event ` +
       'loop: make it synchronous, or use the forkserver context',

@@ -9,7 +9,7 @@ import {
 } from '../functions/function-ref.js';
 import type { InheritedSlots } from '../protocol/fds.js';
 import type { Frame } from '../protocol/frame.js';
-import type { Body, Callee, WorkerBody } from '../protocol/order.js';
+import type { Body, Callee, Head, WorkerBody } from '../protocol/order.js';
 import { workerState } from '../protocol/worker-state.js';
 import { whyUnreadable } from '../system/readable.js';
 import { trace } from '../system/trace.js';
@@ -31,14 +31,6 @@ export interface WorkerOrder<B extends WorkerBody = Body> extends WorkerFds {
   readonly enter?: () => void;
   /** Ends the process when the job does not observe its end. */
   readonly exit: (code: number) => void;
-}
-
-export interface JobSteps extends Pick<
-  WorkerOrder,
-  'body' | 'slotPipes' | 'enter'
-> {
-  /** Called when the modules of the call are imported. */
-  readonly onLoaded?: () => void;
 }
 
 /** Runs the job and ends the process. */
@@ -71,35 +63,56 @@ export async function end(
 }
 
 /** Makes the call and returns its outcome. */
-export async function perform({
+async function perform({
   body,
   slotPipes,
   enter,
-  onLoaded,
-}: JobSteps): Promise<Frame> {
+}: WorkerOrder): Promise<Frame> {
   try {
     enter?.();
-    const call = await load(body, slotPipes);
-    onLoaded?.();
-    const bytes = encode(await callAsync(call), 'result');
-    return { kind: 'value', bytes };
+    const functions = await load(body.head);
+    const value = await callAsync(callOf(functions, body, slotPipes));
+    return frameOfValue(value);
   } catch (error) {
-    return { kind: 'error', bytes: encodeThrown(error) };
+    return frameOfError(error);
   }
 }
 
-/** Imports the functions of the call. The arguments are decoded later. */
-async function load(
+/** Throws for a value that cannot be sent. */
+export function frameOfValue(value: unknown): Frame {
+  return { kind: 'value', bytes: encode(value, 'result') };
+}
+
+export function frameOfError(error: unknown): Frame {
+  return { kind: 'error', bytes: encodeThrown(error) };
+}
+
+/** The functions that a head names. */
+export interface Functions {
+  readonly fn: Callee;
+  readonly preexec: Callee | undefined;
+  readonly imports: readonly unknown[];
+}
+
+export async function load(head: Head): Promise<Functions> {
+  workerState.isImporting = true;
+  try {
+    const fn = await importCallee(head.fn);
+    const preexec = head.preexec && (await importCallee(head.preexec));
+    const imports: unknown[] = [];
+    for (const ref of head.imports) imports.push(await importCallee(ref));
+    return { fn, preexec, imports };
+  } finally {
+    workerState.isImporting = false;
+  }
+}
+
+/** A call whose arguments are decoded when it is made. */
+export function callOf(
+  { fn, preexec, imports }: Functions,
   { head, args, preexecArgs }: Body,
   slotPipes: readonly InheritedSlots[],
-): Promise<JobCall> {
-  workerState.isImporting = true;
-  const fn = await importCallee(head.fn);
-  const preexec = head.preexec && (await importCallee(head.preexec));
-  const imports: unknown[] = [];
-  for (const ref of head.imports) imports.push(await importCallee(ref));
-  workerState.isImporting = false;
-
+): JobCall {
   const revive = (data: unknown): object =>
     reviveHandle(data, slotPipes, imports);
   return {

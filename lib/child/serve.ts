@@ -2,7 +2,7 @@
 // its socket, claims the job, runs it and answers, until the socket ends. A job
 // that leaves something behind is the last one.
 import { setImmediate } from 'node:timers';
-import { environmentOfJob, workingDirectory } from '../protocol/environment.js';
+import { workingDirectory } from '../protocol/environment.js';
 import { Claims } from '../protocol/claims.js';
 import type { Frame, MessageKind } from '../protocol/frame.js';
 import {
@@ -10,10 +10,17 @@ import {
   MessageReader,
   sendMessage,
 } from '../protocol/messages.js';
-import { type Body, type WorkerBody, unpackOrder } from '../protocol/order.js';
+import {
+  type Head,
+  type OrderParts,
+  type WorkerBody,
+  partsOf,
+  unpackHead,
+} from '../protocol/order.js';
 import {
   type PackedSurroundings,
   unpackEnv,
+  unpackSurroundings,
 } from '../protocol/surroundings.js';
 import { type WorkerState, packReport } from '../protocol/worker-messages.js';
 import { workerState } from '../protocol/worker-state.js';
@@ -26,12 +33,20 @@ import {
   systemError,
 } from '../system/binding.js';
 import { trace } from '../system/trace.js';
-import { encodeThrown } from '../wire/value.js';
 import { changeDirectory, changeEnvironment } from './after-fork.js';
 import { type Answer, answerOn } from './answer.js';
+import { callEither } from './call.js';
 import { Leftovers } from './leftovers.js';
 import { flushOutput, hasOutput } from './output.js';
-import { type WorkerOrder, end, perform } from './run.js';
+import {
+  type Functions,
+  type WorkerOrder,
+  callOf,
+  end,
+  frameOfError,
+  frameOfValue,
+  load,
+} from './run.js';
 import { enterWorker, followSubmitter } from './worker.js';
 
 export interface ServerOrder extends WorkerOrder<WorkerBody> {
@@ -52,6 +67,12 @@ export function serve(order: ServerOrder): void {
 
 const noBytes = Buffer.alloc(0);
 
+/** The functions of a head, for jobs with an equal one. */
+interface Loaded extends Functions {
+  readonly bytes: Buffer;
+  readonly head: Head;
+}
+
 class Server {
   readonly #order: ServerOrder;
   readonly #claims: Claims;
@@ -63,7 +84,11 @@ class Server {
   #stateAfter: WorkerState = 'busy';
   /** No more orders will come. */
   #isOver = false;
+  #loaded: Loaded | undefined;
+  #leftovers = new Leftovers();
   #surroundings: PackedSurroundings | undefined;
+  /** See `native.environmentStamp`: that of the surroundings. */
+  #stamp = -1;
   /** Before the first job, that of no job. */
   answer: Answer;
 
@@ -98,25 +123,36 @@ class Server {
       const message = this.#reader.next();
       if (message === undefined && this.#reader.isReading) continue;
       if (message === undefined) break;
-      if (this.#claims.claim(message.job)) void this.#run(message);
+      if (this.#claims.claim(message.job)) this.#run(message);
     }
     if (this.#isOver && !this.#isBusy) void this.#leave();
   }
 
-  async #run({ job, bytes }: Message): Promise<void> {
+  #run({ job, bytes }: Message): void {
     this.#isBusy = true;
     // A job whose promise never settles ends with the event loop.
     if (!this.#isOver) native.refWatch(this.#watch!, false);
     this.#stateAfter = 'busy';
     this.answer = this.#answerTo(job);
-    let leftovers = new Leftovers();
-    const { kind, bytes: result } = await this.#perform(bytes, () => {
-      leftovers = new Leftovers();
+    const frame = this.#perform(bytes);
+    if (!(frame instanceof Promise)) {
+      this.#finish(job, frame);
+      return;
+    }
+    void frame.then((settled) => {
+      this.#finish(job, settled);
     });
-    const isClean = leftovers.find() === undefined && !hasOutput();
+  }
+
+  #finish(job: number, { kind, bytes }: Frame): void {
+    const isClean = this.#leftovers.find() === undefined && !hasOutput();
     this.#stateAfter = isClean ? 'free' : 'busy';
-    this.answer.send(kind, result);
-    if (!isClean && !(await this.#settle(job, leftovers))) return;
+    this.answer.send(kind, bytes);
+    if (isClean) this.#goOn();
+    else void this.#settle(job);
+  }
+
+  #goOn(): void {
     process.exitCode = undefined;
     this.#isBusy = false;
     if (!this.#isOver) native.refWatch(this.#watch!, true);
@@ -126,31 +162,51 @@ class Server {
     });
   }
 
-  #perform(bytes: Buffer | undefined, onLoaded: () => void): Promise<Frame> {
-    if (bytes === undefined) {
-      const error = systemError(-errno.EMFILE, 'receive the arguments');
-      return Promise.resolve({ kind: 'error', bytes: encodeThrown(error) });
+  #perform(bytes: Buffer | undefined): Frame | Promise<Frame> {
+    try {
+      if (bytes === undefined) {
+        throw systemError(-errno.EMFILE, 'receive the arguments');
+      }
+      const parts = partsOf(bytes);
+      workerState.ambient!.token = parts.token;
+      this.#enter(parts.surroundings);
+      if (this.#loaded?.bytes.equals(parts.head) !== true) {
+        return this.#loadAndCall(parts);
+      }
+      return this.#call(this.#loaded, parts);
+    } catch (error) {
+      return frameOfError(error);
     }
-    const { token, body, surroundings } = unpackOrder(bytes);
-    workerState.ambient!.token = token;
-    const { slotPipes } = this.#order;
-    return perform({
-      body: body as Body,
-      slotPipes,
-      enter: () => {
-        this.#enter(surroundings ?? this.#surroundings!);
-      },
-      onLoaded,
-    });
   }
 
-  /** Waits for what the job has left behind. False when it was the last job. */
-  async #settle(job: number, leftovers: Leftovers): Promise<boolean> {
+  async #loadAndCall(parts: OrderParts): Promise<Frame> {
+    try {
+      const head = unpackHead(parts.head);
+      const functions = await load(head);
+      this.#loaded = { ...functions, bytes: parts.head, head };
+      // Modules may add listeners and open handles when they are loaded.
+      this.#leftovers = new Leftovers();
+      return await this.#call(this.#loaded, parts);
+    } catch (error) {
+      return frameOfError(error);
+    }
+  }
+
+  #call(loaded: Loaded, parts: OrderParts): Frame | Promise<Frame> {
+    const body = { ...parts, head: loaded.head };
+    const value = callEither(callOf(loaded, body, this.#order.slotPipes));
+    if (value instanceof Promise) return frameOfPromise(value);
+    return frameOfValue(value);
+  }
+
+  /** Waits for what the job has left behind. */
+  async #settle(job: number): Promise<void> {
     await flushOutput();
-    const left = leftovers.find();
+    const left = this.#leftovers.find();
     if (left === undefined) {
       this.#send(job, 'none', 'free');
-      return true;
+      this.#goOn();
+      return;
     }
     trace('job %d has left %s behind, so its process ends', job, left);
     for (const busy of workerState.busy) {
@@ -159,18 +215,19 @@ class Server {
     }
     this.#send(job, 'none', 'last');
     await this.#leave();
-    return false;
   }
 
   /** Follows the submitter, and undoes what an earlier job has changed. */
-  #enter(to: PackedSurroundings): void {
-    this.#surroundings = to;
-    const { cwd, submitter, env } = to;
+  #enter(packed: Buffer): void {
+    if (packed.length > 0) {
+      this.#surroundings = unpackSurroundings(packed);
+      this.#stamp = -1;
+    }
+    const { cwd, submitter, env } = this.#surroundings!;
     if (cwd !== workingDirectory()) changeDirectory(cwd, submitter);
-    const wanted = unpackEnv(env);
-    const present = environmentOfJob(new Map());
-    if (present.join('\0') === wanted.join('\0')) return;
-    changeEnvironment(new Map(Object.entries(process.env)), wanted);
+    if (native.environmentStamp() === this.#stamp) return;
+    changeEnvironment(new Map(Object.entries(process.env)), unpackEnv(env));
+    this.#stamp = native.environmentStamp();
   }
 
   async #leave(): Promise<void> {
@@ -192,5 +249,13 @@ class Server {
   ): void {
     const code = packReport({ kind, state });
     sendMessage(this.#socket, { kind: code, job, parts: [bytes] }, true);
+  }
+}
+
+async function frameOfPromise(promise: Promise<unknown>): Promise<Frame> {
+  try {
+    return frameOfValue(await promise);
+  } catch (error) {
+    return frameOfError(error);
   }
 }

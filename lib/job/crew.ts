@@ -73,6 +73,13 @@ class Idle {
 export class Crew {
   readonly #all = new Set<ReusedProcess>();
   readonly #idle = new Map<string, Idle>();
+  /** What the last job needed, because the next one mostly needs the same. */
+  #latest:
+    | (Pick<Order, 'env' | 'execArgv'> & {
+        readonly reuse: Reuse;
+        readonly idle: Idle;
+      })
+    | undefined;
   readonly #onChange: () => void;
   readonly #reserve = (): void => this.#retireIdle();
   #isClosed = false;
@@ -139,7 +146,20 @@ export class Crew {
     removeEnded();
   }
 
-  #idleFor(order: Order, { jobsPerProcess, idleTimeout }: Reuse): Idle {
+  #idleFor(order: Order, reuse: Reuse): Idle {
+    const { env, execArgv } = order;
+    const latest = this.#latest;
+    const isSame =
+      latest?.reuse === reuse &&
+      latest.env === env &&
+      latest.execArgv === execArgv;
+    if (isSame) return latest.idle;
+    const idle = this.#idleOf(order, reuse);
+    this.#latest = { env, execArgv, reuse, idle };
+    return idle;
+  }
+
+  #idleOf(order: Order, { jobsPerProcess, idleTimeout }: Reuse): Idle {
     const { context, orphanSignal } = order;
     const own = [context, orphanSignal, jobsPerProcess, idleTimeout];
     const key = `${own.join()} ${keyOf(order)}`;

@@ -9,12 +9,18 @@ import {
 } from '../functions/function-ref.js';
 import { workerExecArgv } from '../launch/exec-argv.js';
 import type { JobStart } from '../launch/launchers.js';
-import { environmentOfJob, workingDirectory } from '../protocol/environment.js';
+import {
+  environmentOfJob,
+  environmentOfNextJob,
+  workingDirectory,
+} from '../protocol/environment.js';
 import {
   type Callee,
+  type Head,
   type LocalCall,
   type Order,
-  packBody,
+  bufferOf,
+  packHead,
 } from '../protocol/order.js';
 import type { SlotPipe } from '../slots/slot-pipe.js';
 import { encode, sendable } from '../wire/value.js';
@@ -83,10 +89,15 @@ export function encodeCall(
 }
 
 /** How the process of a job that is submitted now would start. */
-export function startOf({ context, preload, env }: Controls): JobStart {
+export function startOf({
+  context,
+  preload,
+  env,
+  jobsPerProcess,
+}: Controls): JobStart {
   return {
     context,
-    env: environmentOfJob(env),
+    env: jobsPerProcess > 1 ? environmentOfNextJob(env) : environmentOfJob(env),
     execArgv: workerExecArgv(process.execArgv),
     preload,
   };
@@ -125,8 +136,10 @@ function encodeBody(
     preexec === undefined
       ? noBytes
       : encode(preexec.args, 'preexec args', toData);
+  const fn = referenceOf(target, 'fn');
+  const isPlain = preexec === undefined && attachments.slotPipes.length === 1;
   const head = {
-    fn: referenceOf(target, 'fn'),
+    fn,
     isMapped,
     preexec: preexec && referenceOf(preexec.target, 'preexec'),
     imports,
@@ -136,10 +149,30 @@ function encodeBody(
     preload,
     orphanSignal,
   };
+  const packed =
+    isPlain && imports.length === 0 ? packPlainHead(head) : packHead(head);
   return {
-    body: packBody({ head, args: encodedArgs, preexecArgs }),
+    body: [packed, bufferOf(encodedArgs), bufferOf(preexecArgs)],
     slotPipes,
   };
+}
+
+const plainHeads = new WeakMap<
+  FunctionRef,
+  { readonly key: string; readonly bytes: Buffer }
+>();
+
+/** Most jobs call the function of the job before, with the same options. */
+function packPlainHead(head: Head): Buffer {
+  const { fn, isMapped, slots, context, preload, orphanSignal } = head;
+  const options = [isMapped, slots[0], context, orphanSignal, ...preload];
+  const key = options.join('\0');
+  let known = plainHeads.get(fn);
+  if (known?.key !== key) {
+    known = { key, bytes: packHead(head) };
+    plainHeads.set(fn, known);
+  }
+  return known.bytes;
 }
 
 function localCall(

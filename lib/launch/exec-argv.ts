@@ -8,7 +8,19 @@ const once =
 const takesValue =
   /^(-[ep]|-pe|--(eval|print|run|inspect-port|debug-port|test-(name-pattern|skip-pattern|reporter|reporter-destination|shard|concurrency|timeout)|watch-path|input-type|env-file|env-file-if-exists|title))$/;
 
-export function workerExecArgv(execArgv: readonly string[]): string[] {
+let latest: { readonly all: string; readonly kept: readonly string[] } = {
+  all: '',
+  kept: [],
+};
+
+/** Returns the same array for the same options. */
+export function workerExecArgv(execArgv: readonly string[]): readonly string[] {
+  const all = execArgv.join('\0');
+  if (latest.all !== all) latest = { all, kept: keptOf(execArgv) };
+  return latest.kept;
+}
+
+function keptOf(execArgv: readonly string[]): string[] {
   const kept: string[] = [];
   for (let i = 0; i < execArgv.length; i++) {
     const option = execArgv[i]!;

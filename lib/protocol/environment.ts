@@ -1,6 +1,8 @@
 // The environment of a job: the environment of its submitter with revisions;
 // and its working directory.
+import { isMainThread } from 'node:worker_threads';
 import { invalidArgument, invalidValue } from '../errors.js';
+import { native } from '../system/binding.js';
 
 /** A string sets a variable, null unsets it. */
 export type EnvRevision = ReadonlyMap<string, string | null>;
@@ -80,6 +82,49 @@ export function environmentOfJob(revision: EnvRevision): readonly string[] {
     if (value !== null) list.push(`${name}=${value}`);
   }
   return shareLatest(list);
+}
+
+const latestLists = new WeakMap<
+  EnvRevision,
+  { readonly stamp: number; readonly list: readonly string[] }
+>();
+
+/**
+ * Does the same as `environmentOfJob`, but sooner: it lists the variables only
+ * when one has changed. Not while a thread with SHARE_ENV changes them, because
+ * it compares them without the lock of Node.
+ */
+export function environmentOfNextJob(revision: EnvRevision): readonly string[] {
+  if (!isEnvironmentOfProcess()) return environmentOfJob(revision);
+  const stamp = native.environmentStamp();
+  const known = latestLists.get(revision);
+  if (known?.stamp === stamp) return known.list;
+  const list = environmentOfJob(revision);
+  latestLists.set(revision, { stamp, list });
+  return list;
+}
+
+let tried: { readonly env: unknown; readonly isOfProcess: boolean } | undefined;
+
+/** False where process.env is another object, as in the tests of Jest. */
+function isEnvironmentOfProcess(): boolean {
+  const { env } = process;
+  if (tried?.env !== env) {
+    tried = { env, isOfProcess: isMainThread && refusesGetters(env) };
+  }
+  return tried.isOfProcess;
+}
+
+// Only the object that Node makes for the environment does so.
+function refusesGetters(env: NodeJS.ProcessEnv): boolean {
+  const name = 'JOBSERVER_GETTER';
+  try {
+    Object.defineProperty(env, name, { get: () => '', configurable: true });
+  } catch {
+    return true;
+  }
+  delete env[name];
+  return false;
 }
 
 // Thousands of waiting jobs mostly have equal environments and share one list.

@@ -73,13 +73,20 @@ export interface Body {
 }
 
 export function packBody(body: Body): Buffer[] {
-  return [serialize(body.head), body.args, body.preexecArgs].map((part) =>
-    Buffer.from(part.buffer, part.byteOffset, part.length),
-  );
+  return [packHead(body.head), bufferOf(body.args), bufferOf(body.preexecArgs)];
+}
+
+export function packHead(head: WorkerHead): Buffer {
+  return bufferOf(serialize(head));
+}
+
+/** A view of the bytes. */
+export function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 export function packWorkerBody({ head }: WorkerBody): Buffer[] {
-  return [serialize(head), Buffer.alloc(0), Buffer.alloc(0)];
+  return [packHead(head), Buffer.alloc(0), Buffer.alloc(0)];
 }
 
 /** A call that a fork of this process makes: nothing is encoded. */
@@ -133,8 +140,35 @@ function headerOf(bytes: Buffer): Float64Array {
   return new Float64Array(bytes.buffer, bytes.byteOffset, headerLength);
 }
 
+/** The parts of an order; see `ReceivedOrder`. */
+export interface OrderParts extends Omit<
+  ReceivedOrder,
+  'body' | 'surroundings'
+> {
+  readonly head: Buffer;
+  readonly args: Buffer;
+  readonly preexecArgs: Buffer;
+  /** Empty if there are none. */
+  readonly surroundings: Buffer;
+}
+
 /** `bytes` must own its buffer, because the parts are views of it. */
 export function unpackOrder(bytes: Buffer): ReceivedOrder {
+  const { head, args, preexecArgs, surroundings, ...rest } = partsOf(bytes);
+  return {
+    ...rest,
+    body: { head: unpackHead(head), args, preexecArgs },
+    surroundings:
+      surroundings.length > 0 ? unpackSurroundings(surroundings) : undefined,
+  };
+}
+
+export function unpackHead(head: Buffer): Head {
+  return deserialize(head) as Head;
+}
+
+/** See `unpackOrder`. */
+export function partsOf(bytes: Buffer): OrderParts {
   const [token, lenderCount, ...lengths] = headerOf(bytes) as unknown as [
     number,
     number,
@@ -144,11 +178,5 @@ export function unpackOrder(bytes: Buffer): ReceivedOrder {
   const [head, args, preexecArgs, surroundings] = lengths.map((length) =>
     bytes.subarray(end, (end += length)),
   ) as [Buffer, Buffer, Buffer, Buffer];
-  return {
-    token,
-    lenderCount,
-    body: { head: deserialize(head) as Head, args, preexecArgs },
-    surroundings:
-      surroundings.length > 0 ? unpackSurroundings(surroundings) : undefined,
-  };
+  return { token, lenderCount, head, args, preexecArgs, surroundings };
 }

@@ -144,6 +144,11 @@ export interface Native {
    */
   stamp(ofRights: boolean): number;
   /**
+   * A number that changes when the environment of this process has changed
+   * since the last call. Only in the main thread, whose process.env it is.
+   */
+  environmentStamp(): number;
+  /**
    * How late the kernel may end the waits of this thread, in nanoseconds
    * (Linux; -ENOSYS elsewhere).
    */

@@ -1,9 +1,16 @@
-#include "shared_page.h"
+#include "reuse.h"
 
 #include <errno.h>
 
 #include "instance.h"
 #include "posix.h"
+#include "stamp.h"
+
+int Stamp(const Args& args) {
+  return args.Bool(0) ? sys::RightsStamp() : sys::StateStamp();
+}
+
+int EnvironmentStamp(const Args&) { return sys::EnvironmentStamp(); }
 
 int PageFile(const Args& args) { return Own(args, sys::PageFile()); }
 
