@@ -124,8 +124,20 @@ class Server {
       if (message === undefined && this.#reader.isReading) continue;
       if (message === undefined) break;
       if (this.#claims.claim(message.job)) this.#run(message);
+      else if (message.bytes !== undefined) this.#skip(message.bytes);
     }
     if (this.#isOver && !this.#isBusy) void this.#leave();
+  }
+
+  /** Later orders may refer to the surroundings of this one. */
+  #skip(order: Buffer): void {
+    const { surroundings } = partsOf(order);
+    if (surroundings.length > 0) this.#follow(surroundings);
+  }
+
+  #follow(surroundings: Buffer): void {
+    this.#surroundings = unpackSurroundings(surroundings);
+    this.#stamp = -1;
   }
 
   #run({ job, bytes }: Message): void {
@@ -154,10 +166,10 @@ class Server {
 
   #goOn(): void {
     process.exitCode = undefined;
-    this.#isBusy = false;
-    if (!this.#isOver) native.refWatch(this.#watch!, true);
     // Not at once: what the job has left to Node runs before the next job.
     setImmediate(() => {
+      this.#isBusy = false;
+      if (!this.#isOver) native.refWatch(this.#watch!, true);
       this.#takeNext();
     });
   }
@@ -219,10 +231,7 @@ class Server {
 
   /** Follows the submitter, and undoes what an earlier job has changed. */
   #enter(packed: Buffer): void {
-    if (packed.length > 0) {
-      this.#surroundings = unpackSurroundings(packed);
-      this.#stamp = -1;
-    }
+    if (packed.length > 0) this.#follow(packed);
     const { cwd, submitter, env } = this.#surroundings!;
     if (cwd !== workingDirectory()) changeDirectory(cwd, submitter);
     if (native.environmentStamp() === this.#stamp) return;

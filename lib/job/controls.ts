@@ -31,7 +31,7 @@ import {
   targetOf,
 } from './encode-call.js';
 import type { Reuse } from './running-job.js';
-import type { SleepGate } from './submission.js';
+import { type SleepGate, admitAlways } from './submission.js';
 
 export interface Controls {
   readonly context: Context;
@@ -49,8 +49,6 @@ export interface Controls {
   /** Milliseconds. */
   readonly idleTimeout: number;
 }
-
-const admitAlways: SleepGate = () => undefined;
 
 export function initialControls(options: {
   readonly context?: Context | undefined;

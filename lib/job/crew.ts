@@ -1,83 +1,29 @@
-// The processes of a pool that run several jobs. A job gets one that has nothing
-// to do and was started as the job needs, or else a new one.
-import { clearTimeout, setTimeout } from 'node:timers';
-import { type ProcessJob, ReusedProcess } from '../launch/reused-process.js';
+// The processes of a pool that run several jobs. A job gets the one that it was
+// sent to ahead, or one that has nothing to do, or else a new one.
+import type { ProcessJob } from '../launch/process-job.js';
+import { ReusedProcess } from '../launch/reused-process.js';
 import { keyOf } from '../launch/zygote-client.js';
 import type { Order } from '../protocol/order.js';
-import { longestTimerMs, now } from '../system/deadline.js';
+import type { Token } from '../slots/slot-pipe.js';
 import { trace } from '../system/trace.js';
-import type { Reuse } from './running-job.js';
+import type { Plan, Reuse } from './running-job.js';
 import {
   addReserve,
   addStarted,
   removeEnded,
   removeReserve,
 } from './shortage.js';
-
-/** Processes that are alike and have no job, the last used one at the end. */
-class Idle {
-  /** Oldest first. */
-  readonly #entries: { process: ReusedProcess; since: number }[] = [];
-  readonly #timeoutMs: number;
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(timeoutMs: number) {
-    this.#timeoutMs = timeoutMs;
-  }
-
-  take(): ReusedProcess | undefined {
-    return this.#entries.pop()?.process;
-  }
-
-  add(process: ReusedProcess): void {
-    this.#entries.push({ process, since: now() });
-    this.#arm();
-  }
-
-  delete(process: ReusedProcess): void {
-    const index = this.#entries.findIndex((entry) => entry.process === process);
-    if (index >= 0) this.#entries.splice(index, 1);
-  }
-
-  retireAll(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    for (const { process } of this.#entries.splice(0)) process.retire();
-  }
-
-  // One timer for all, which a job does not touch.
-  #arm(): void {
-    if (this.#timer !== undefined || this.#timeoutMs > longestTimerMs) return;
-    const [oldest] = this.#entries;
-    if (oldest === undefined) return;
-    const left = oldest.since + this.#timeoutMs - now();
-    this.#timer = setTimeout(
-      () => {
-        this.#timer = undefined;
-        this.#retireOld();
-        this.#arm();
-      },
-      Math.max(0, left),
-    ).unref();
-  }
-
-  #retireOld(): void {
-    for (let first; (first = this.#entries[0]);) {
-      if (first.since + this.#timeoutMs > now()) return;
-      this.#entries.shift();
-      first.process.retire();
-    }
-  }
-}
+import { Squad, WaitingCall } from './squad.js';
 
 export class Crew {
   readonly #all = new Set<ReusedProcess>();
-  readonly #idle = new Map<string, Idle>();
+  readonly #calls = new Map<Plan, WaitingCall>();
+  readonly #squads = new Map<string, Squad>();
   /** What the last job needed, because the next one mostly needs the same. */
   #latest:
     | (Pick<Order, 'env' | 'execArgv'> & {
         readonly reuse: Reuse;
-        readonly idle: Idle;
+        readonly squad: Squad;
       })
     | undefined;
   readonly #onChange: () => void;
@@ -95,13 +41,41 @@ export class Crew {
   }
 
   /** Undefined where no process can take the job. */
-  run(job: ProcessJob, reuse: Reuse): ReusedProcess | undefined {
-    const idle = this.#idleFor(job.order, reuse);
-    for (let process; (process = idle.take());) {
+  run(job: ProcessJob, plan: Plan): ReusedProcess | undefined {
+    const call = this.#calls.get(plan);
+    this.#calls.delete(plan);
+    if (call?.isOnTurn === true) {
+      call.process!.adopt(job);
+      return call.process;
+    }
+    const squad = this.#squadFor(plan.order, plan.reuse!);
+    for (let process; (process = squad.takeIdle());) {
       if (process.run(job)) return process;
     }
-    const process = this.#start(job.order, reuse, idle);
+    const process = this.#start(plan.order, plan.reuse!, squad);
     return process?.run(job) === true ? process : undefined;
+  }
+
+  /** Sends a call that waits for a slot to a process ahead, if it can. */
+  await(plan: Plan, grant: (token: Token) => void): void {
+    const squad = this.#squadFor(plan.order, plan.reuse!);
+    const call = new WaitingCall(plan, squad, grant);
+    this.#calls.set(plan, call);
+    squad.await(call);
+  }
+
+  /** False when its process has begun it, and it has been granted a slot. */
+  recall(plan: Plan): boolean {
+    return this.#calls.get(plan)?.recall() ?? true;
+  }
+
+  /** The call waits no longer. */
+  forget(plan: Plan): void {
+    const call = this.#calls.get(plan);
+    if (call === undefined) return;
+    call.squad.forget(call);
+    // It is needed until its job has started.
+    if (!call.isOnTurn) this.#calls.delete(plan);
   }
 
   /** Ends each process as soon as it has no job. */
@@ -113,17 +87,20 @@ export class Crew {
   #start(
     order: Order,
     { jobsPerProcess }: Reuse,
-    idle: Idle,
+    squad: Squad,
   ): ReusedProcess | undefined {
     let process: ReusedProcess;
     try {
       process = new ReusedProcess(order, jobsPerProcess, {
+        onRun: (ms) => {
+          squad.measure(ms);
+        },
         onFree: () => {
           if (this.#isClosed) process.retire();
-          else idle.add(process);
+          else squad.addIdle(process);
         },
         onGone: () => {
-          idle.delete(process);
+          squad.delete(process);
           this.#forget(process);
         },
       });
@@ -134,6 +111,7 @@ export class Crew {
     }
     if (this.#all.size === 0) addReserve(this.#reserve);
     this.#all.add(process);
+    squad.add(process);
     addStarted();
     this.#onChange();
     return process;
@@ -146,29 +124,32 @@ export class Crew {
     removeEnded();
   }
 
-  #idleFor(order: Order, reuse: Reuse): Idle {
+  #squadFor(order: Order, reuse: Reuse): Squad {
     const { env, execArgv } = order;
     const latest = this.#latest;
     const isSame =
       latest?.reuse === reuse &&
       latest.env === env &&
       latest.execArgv === execArgv;
-    if (isSame) return latest.idle;
-    const idle = this.#idleOf(order, reuse);
-    this.#latest = { env, execArgv, reuse, idle };
-    return idle;
+    if (isSame) return latest.squad;
+    const squad = this.#squadOf(order, reuse);
+    this.#latest = { env, execArgv, reuse, squad };
+    return squad;
   }
 
-  #idleOf(order: Order, { jobsPerProcess, idleTimeout }: Reuse): Idle {
+  #squadOf(order: Order, { jobsPerProcess, idleTimeout }: Reuse): Squad {
     const { context, orphanSignal } = order;
     const own = [context, orphanSignal, jobsPerProcess, idleTimeout];
     const key = `${own.join()} ${keyOf(order)}`;
-    let idle = this.#idle.get(key);
-    if (idle === undefined) this.#idle.set(key, (idle = new Idle(idleTimeout)));
-    return idle;
+    let squad = this.#squads.get(key);
+    if (squad === undefined) {
+      squad = new Squad(idleTimeout);
+      this.#squads.set(key, squad);
+    }
+    return squad;
   }
 
   #retireIdle(): void {
-    for (const idle of this.#idle.values()) idle.retireAll();
+    for (const squad of this.#squads.values()) squad.retireIdle();
   }
 }

@@ -12,10 +12,10 @@ import { CallbackErrors } from './callback-errors.js';
 import { Crew } from './crew.js';
 import { type Future, futureControl } from './future.js';
 import { LoopHold } from './loop-hold.js';
-import { startJob } from './reused-job.js';
+import { isReusable, startJob } from './reused-job.js';
 import type { Plan } from './running-job.js';
 import { SlotLine } from './slot-line.js';
-import { type SlotRequest, Submission } from './submission.js';
+import { type SlotRequest, Submission, admitAlways } from './submission.js';
 
 /** Whether a call was started, and otherwise why not. */
 export type Admission =
@@ -76,8 +76,10 @@ export class Pool implements Busy {
     request: JobRequest,
     onAdmission: (admission: Admission) => void,
   ): Submission {
-    const submission = this.#own.submit(request, onAdmission);
+    const own = this.#own;
+    const submission = own.submit(request, onAdmission);
     submission.start();
+    if (!submission.isSettled) own.sendAhead(request, submission);
     return submission;
   }
 
@@ -181,6 +183,7 @@ class Activity {
     onAdmission: (admission: Admission) => void,
   ): Submission {
     const onError = (error: unknown): void => {
+      this.#crew.forget(plan);
       plan.record.done('unstarted');
       onAdmission({ error });
     };
@@ -194,13 +197,24 @@ class Activity {
       }
       onAdmission({ future });
     };
-    const submission = this.admit({ ...conditions, onSlot, onError });
+    const recall = plan.reuse && ((): boolean => this.#crew.recall(plan));
+    const submission = this.admit({ ...conditions, recall, onSlot, onError });
     if (receivesCallbackErrors) this.errors.recipients.add(submission);
     plan.record.submitted();
     return submission;
   }
 
+  /** Lets a process have the call before there is a slot. */
+  sendAhead({ plan, gate, consume }: JobRequest, submission: Submission): void {
+    // The gate is asked when there is a slot.
+    if (gate !== admitAlways || consume === 0 || !isReusable(plan)) return;
+    this.#crew.await(plan, (token) => {
+      submission.grant(token);
+    });
+  }
+
   start(plan: Plan, token: Token): Future<unknown> {
+    this.#crew.forget(plan);
     const future = futureControl.create(this.errors);
     const events = {
       onSlotFree: () => {
@@ -218,6 +232,11 @@ class Activity {
     });
     futureControl.start(future, job);
     this.#running += 1;
+    // The process has begun it while the abort tried to take it back.
+    if (plan.signal?.aborted === true) {
+      futureControl.abort(future, plan.signal.reason);
+      job.terminate();
+    }
     this.#update();
     plan.record.started(future);
     return future;

@@ -2,7 +2,8 @@
 // process ends before it begins the job, or none can be started, the job gets a
 // process of its own instead.
 import type { Ending } from '../errors.js';
-import type { ProcessJob, ReusedProcess } from '../launch/reused-process.js';
+import type { ProcessJob } from '../launch/process-job.js';
+import type { ReusedProcess } from '../launch/reused-process.js';
 import type { Frame } from '../protocol/frame.js';
 import type { Order } from '../protocol/order.js';
 import type { Token } from '../slots/slot-pipe.js';
@@ -31,13 +32,16 @@ export function startJob(
 
 // A process of several jobs has the slot pipe that it was started with, and no
 // result pipes of lenders.
-function isForCrew({ reuse, order }: Plan, { lenders }: Token): boolean {
-  const isPlain = lenders.length === 0 && order.slotPipes.length === 1;
-  return reuse !== undefined && isPlain;
+function isForCrew(plan: Plan, { lenders }: Token): boolean {
+  return lenders.length === 0 && isReusable(plan);
+}
+
+export function isReusable({ reuse, order }: Plan): boolean {
+  return reuse !== undefined && order.slotPipes.length === 1;
 }
 
 class ReusedJob implements Job, ProcessJob {
-  readonly token: Token;
+  token: Token;
   readonly #plan: Plan;
   readonly #events: JobEvents;
   readonly #termination = new Termination(this);
@@ -45,12 +49,13 @@ class ReusedJob implements Job, ProcessJob {
   /** In a process of its own. */
   #alone: RunningJob | undefined;
   #isGone = false;
+  #isTokenPassed = false;
 
   constructor(plan: Plan, token: Token, events: JobEvents, crew: Crew) {
     this.#plan = plan;
     this.token = token.move();
     this.#events = events;
-    this.#process = crew.run(this, plan.reuse!);
+    this.#process = crew.run(this, plan);
     if (this.#process === undefined) this.#startAlone();
   }
 
@@ -67,6 +72,8 @@ class ReusedJob implements Job, ProcessJob {
   }
 
   kill(signal: number): boolean {
+    // First, so that the process begins no other job.
+    this.#process?.recallAllAhead();
     this.#process?.advance();
     if (this.#isGone) return false;
     if (this.#process === undefined) return this.#alone!.kill(signal);
@@ -88,9 +95,16 @@ class ReusedJob implements Job, ProcessJob {
     this.#termination.start();
   }
 
+  passToken(): Token {
+    const token = this.token.move();
+    this.#isTokenPassed = true;
+    return token;
+  }
+
   onAnswer(frame: Frame): void {
     const { pid } = this.#process!;
-    this.#free();
+    if (this.#isTokenPassed) this.#events.onSlotFree();
+    else this.#free();
     this.onEnd(frame, { pid, exitCode: null, signal: null });
   }
 

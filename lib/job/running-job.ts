@@ -6,13 +6,12 @@
 // the resources for a process, the job keeps its token and waits for the end of
 // another job. Driven by the selector, or by a caller of `advance`.
 import type { Ending } from '../errors.js';
-import { EndWatch } from '../launch/end-watch.js';
+import { EndWatch, isHeld } from '../launch/end-watch.js';
 import type { Worker } from '../launch/launcher.js';
 import { launchers } from '../launch/launchers.js';
 import { type Frame, FrameReader, prepareReader } from '../protocol/frame.js';
 import type { Order } from '../protocol/order.js';
 import type { Token } from '../slots/slot-pipe.js';
-import { errno, native } from '../system/binding.js';
 import { Fd, openPipe } from '../system/fd.js';
 import { selector } from '../system/selector.js';
 import { isFatal, signalName } from '../system/signals.js';
@@ -240,8 +239,7 @@ export class RunningJob implements Job {
   #awaitBorrowers(): void {
     const fd = this.#reader.number;
     if (fd < 0) return;
-    const count = native.read(fd, new Uint8Array(1), 0, 1);
-    if (count > 0 || count === -errno.EAGAIN) {
+    if (isHeld(fd)) {
       this.#endWatch.await(fd);
     } else {
       this.#endWatch.stop();

@@ -34,10 +34,18 @@ export interface SlotRequest {
   readonly deadline: Deadline;
   /** Ends the wait when it is aborted. */
   readonly signal: AbortSignal | undefined;
+  /**
+   * Takes the call back from a process that it was sent to before it had a
+   * slot. False when the process has begun it: then it has been granted a slot.
+   */
+  readonly recall?: (() => boolean) | undefined;
   /** Takes over the token. */
   readonly onSlot: (token: Token) => void;
   readonly onError: (error: unknown) => void;
 }
+
+/** The gate of a handle without one. */
+export const admitAlways: SleepGate = () => undefined;
 
 // The shortest time until the gate is asked again, even if it answers 0.
 const shortestSleepMs = 10;
@@ -115,7 +123,7 @@ export class Submission implements SlotWaiter {
 
   /** Asks the gate, then for a slot. The line calls it while a slot is free. */
   attempt(): void {
-    if (this.#isSettled) return;
+    if (!this.#isWaiting()) return;
     let token: Token | undefined;
     try {
       const sleepMs = this.#askGate();
@@ -137,12 +145,22 @@ export class Submission implements SlotWaiter {
       return;
     }
     // While it looked for a slot, the line may have run callbacks of the user.
-    if (this.#isSettled) token?.give();
-    else if (token !== undefined) this.#grant(token);
+    if (token !== undefined) this.grant(token);
   }
 
   fail(error: unknown): void {
+    if (!this.#isWaiting()) return;
     if (this.#settle()) this.#request.onError(error);
+  }
+
+  /** Ends the wait with a token that it has not taken itself. */
+  grant(token: Token): void {
+    if (this.#settle()) this.#request.onSlot(token);
+    else token.give();
+  }
+
+  #isWaiting(): boolean {
+    return !this.#isSettled && this.#request.recall?.() !== false;
   }
 
   /** When `onTime` has work to do. */
@@ -190,10 +208,6 @@ export class Submission implements SlotWaiter {
       this.fail(new AbortError(signal?.reason));
     });
     if (signal?.aborted === true) this.fail(new AbortError(signal.reason));
-  }
-
-  #grant(token: Token): void {
-    if (this.#settle()) this.#request.onSlot(token);
   }
 
   /** False when it was settled before. */

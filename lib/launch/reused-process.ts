@@ -9,40 +9,25 @@ import { Claims } from '../protocol/claims.js';
 import type { Frame } from '../protocol/frame.js';
 import {
   type Message,
-  MessageReader,
-  openMessageSockets,
-  sendMessage,
+  type OutgoingMessage,
+  lengthOf,
 } from '../protocol/messages.js';
-import { type Order, packHeader, packWorkerBody } from '../protocol/order.js';
-import { surroundingsOf } from '../protocol/surroundings.js';
-import { unpackReport } from '../protocol/worker-messages.js';
-import { Token } from '../slots/slot-pipe.js';
-import { check, errno, native, systemError } from '../system/binding.js';
-import type { Fd } from '../system/fd.js';
-import { selector } from '../system/selector.js';
+import { type Order, orderOfWorker } from '../protocol/order.js';
+import { frameOf, unpackReport } from '../protocol/worker-messages.js';
+import { Token, noSlot } from '../slots/slot-pipe.js';
+import { now } from '../system/deadline.js';
 import { isFatal } from '../system/signals.js';
-import { encodeThrown } from '../wire/value.js';
-import { EndWatch } from './end-watch.js';
+import { type AheadEntry, type AheadJob, AheadQueue } from './ahead-queue.js';
+import { EndWatch, isHeld } from './end-watch.js';
 import { presentInheritance } from './inheritance.js';
 import type { Worker } from './launcher.js';
 import { launchers } from './launchers.js';
-
-/** A job for a process that runs several. Each method is called at most once. */
-export interface ProcessJob {
-  readonly order: Order;
-  /** Borrowed. The job gives it back when it is told that the slot is free. */
-  readonly token: Token;
-  /** Its slot is free, and the process lives on. */
-  onAnswer(frame: Frame): void;
-  /** The process has ended before it began the job. */
-  onUnclaimed(): void;
-  /** The process has ended; `frame` is what it has answered. */
-  onEnd(frame: Frame | undefined, ending: Ending): void;
-  /** Follows `onEnd` once no process runs in the slot. */
-  onSlotFree(): void;
-}
+import type { ProcessJob } from './process-job.js';
+import { WorkerSocket } from './worker-socket.js';
 
 export interface ProcessEvents {
+  /** A job has been answered after `ms` milliseconds. */
+  readonly onRun: (ms: number) => void;
   /** It can take another job. */
   readonly onFree: (process: ReusedProcess) => void;
   readonly onGone: (process: ReusedProcess) => void;
@@ -53,31 +38,31 @@ export interface ProcessEvents {
 const graceMs = 5000;
 const { SIGKILL } = constants.signals;
 
-// Numbers of jobs stay within this, and are re-used.
-const mostNumber = 2 ** 30;
+// How long a process keeps its slot for jobs that were sent ahead.
+const turnMs = 10;
 
 export class ReusedProcess {
   readonly #worker: Worker;
-  readonly #socket: Fd;
+  readonly #socket: WorkerSocket;
   readonly #claims: Claims;
   readonly #events: ProcessEvents;
-  readonly #reader = new MessageReader();
   readonly #endWatch = new EndWatch(() => this.advance());
-  readonly #onPoll = (): void => this.advance();
   /** What it has inherited at its start. */
   readonly #inheritance = presentInheritance();
   #jobsLeft: number;
-  #number = 0;
+  readonly #ahead: AheadQueue;
   #job: ProcessJob | undefined;
+  /** Of the job that it runs. */
+  #number = 0;
+  #beganAt = 0;
+  /** After this time, others get their turn. */
+  #turnEnd = 0;
+  #hasAnswered = false;
   #frame: Frame | undefined;
-  /** The surroundings that the process has been sent last. */
-  #surroundings: Buffer | undefined;
   /** A job of the process runs in the slot of its job. */
   #isLender = false;
   /** It gets no other job. */
   #isLeaving = false;
-  /** Its socket has ended. */
-  #isOver = false;
   #isGone = false;
   #killTimer: NodeJS.Timeout | undefined;
 
@@ -85,15 +70,17 @@ export class ReusedProcess {
   constructor(order: Order, jobs: number, events: ProcessEvents) {
     this.#jobsLeft = jobs;
     this.#events = events;
-    const { own, peer } = openMessageSockets();
-    this.#socket = own;
+    this.#socket = new WorkerSocket(
+      () => this.advance(),
+      (message) => {
+        this.#onMessage(message);
+      },
+    );
+    const { peer } = this.#socket;
     try {
-      check(native.setNonBlocking(own.number, true), 'prepare a socket');
-      selector.add(own.number, () => {
-        this.advance();
-      });
       const { claims, file } = Claims.open();
       this.#claims = claims;
+      this.#ahead = new AheadQueue(claims);
       try {
         const launcher = launchers[order.context];
         const workerOrder = orderOfWorker(order, file.number);
@@ -102,7 +89,7 @@ export class ReusedProcess {
         file.close();
       }
     } catch (error) {
-      this.#closeSocket();
+      this.#socket.close();
       throw error;
     } finally {
       peer.close();
@@ -115,33 +102,82 @@ export class ReusedProcess {
 
   /** False when it cannot take the job. */
   run(job: ProcessJob): boolean {
-    if (this.#isLeaving || this.#isOver) return false;
+    if (this.#isLeaving || this.#socket.isOver) return false;
     if (this.#inheritance !== presentInheritance()) {
       this.retire();
       return false;
     }
-    this.#number = (this.#number % mostNumber) + 1;
-    this.#job = job;
+    const message = this.#socket.pack(job.order, job.token.byte);
+    this.#number = message.job;
     this.#claims.offer(this.#number);
-    this.#claims.setToken(job.token.ownByte);
-    if (this.#send(job)) {
-      this.#jobsLeft -= 1;
-      return true;
-    }
-    // It does not read, or it has ended. Part of a message makes it useless.
-    this.#isLeaving = true;
+    this.#turnEnd = now() + turnMs;
+    this.adopt(job);
+    if (this.#socket.send(message)) return true;
+    // It does not read, or it has ended.
+    this.#abandon();
     this.recall();
-    this.kill(SIGKILL);
+    return false;
+  }
+
+  /** The job that has got its turn is this one, which has its token. */
+  adopt(job: ProcessJob): void {
+    this.#job = job;
+    this.#jobsLeft -= 1;
+    this.#beganAt = now();
+    this.#claims.setToken(job.token.ownByte);
+  }
+
+  /** How many more jobs it takes ahead, if it may have `window` of them. */
+  roomFor(window: number): number {
+    if (!this.#hasAnswered || this.#isLeaving) return 0;
+    // A job without a slot can pass on none.
+    if ((this.#job?.token.byte ?? noSlot) === noSlot) return 0;
+    if (now() >= this.#turnEnd) return 0;
+    return Math.min(window, this.#jobsLeft) - this.#ahead.size;
+  }
+
+  /** Takes back the jobs that it was sent ahead and has not begun. */
+  recallAllAhead(): void {
+    this.#ahead.recallAll();
+  }
+
+  /** Sends jobs before they have a slot. Large ones are taken back at once. */
+  sendAhead(jobs: readonly AheadJob[]): void {
+    if (this.#inheritance !== presentInheritance()) this.retire();
+    const byte = this.#job?.token.byte ?? noSlot;
+    const messages: OutgoingMessage[] = [];
+    for (const job of jobs) {
+      const message = this.#socket.pack(job.order, byte);
+      const entry = { job, number: message.job, length: lengthOf(message) };
+      if (!this.#isLeaving && this.#ahead.tryAdd(entry)) {
+        messages.push(message);
+      } else {
+        this.#socket.drop();
+        job.onReturn();
+      }
+    }
+    if (messages.length === 0) return;
+    if (this.#socket.sendSmall(messages)) return;
+    this.#abandon();
+    this.#ahead.recallAll();
+  }
+
+  /** Takes back a job that was sent ahead. False when it has begun. */
+  recallAhead(job: AheadJob): boolean {
+    if (this.#ahead.recall(job)) return true;
+    // The answer to the job before is in the socket.
+    this.advance();
     return false;
   }
 
   /** Takes the job back. False when the process has begun it. */
   recall(): boolean {
+    this.#ahead.recallAll();
     if (this.#job === undefined || !this.#claims.recall(this.#number)) {
       return false;
     }
-    // The process skips the message.
-    this.#surroundings = undefined;
+    this.#jobsLeft += 1;
+    this.#claims.setToken(-1);
     this.#dropJob();
     this.#goOn();
     return true;
@@ -150,6 +186,7 @@ export class ReusedProcess {
   /** Signals the process, which gets no other job if that may end it. */
   kill(signal: number): void {
     if (this.#isGone) return;
+    this.#ahead.recallAll();
     if (isFatal(signal)) this.#isLeaving = true;
     this.#worker.kill(signal);
   }
@@ -157,6 +194,7 @@ export class ReusedProcess {
   /** Ends the process once it has no job. */
   retire(): void {
     this.#isLeaving = true;
+    this.#ahead.recallAll();
     if (this.#job === undefined) this.#goOn();
   }
 
@@ -166,9 +204,10 @@ export class ReusedProcess {
       this.#awaitBorrowers();
       return;
     }
-    this.#read();
+    this.#socket.read();
+    if (this.#socket.isBroken) this.kill(SIGKILL);
     // A borrower keeps the socket open, so that it may show no end.
-    if (!this.#isOver && !this.#isLender) return;
+    if (!this.#socket.isOver && !this.#isLender) return;
     const ending = this.#worker.reap();
     if (ending === undefined) {
       this.#endWatch.await(this.#worker.exitFd);
@@ -176,39 +215,14 @@ export class ReusedProcess {
     }
     // What it has written since; it can take no job.
     this.#isLeaving = true;
-    this.#read();
+    this.#socket.read();
     this.#onReaped(ending);
   }
 
-  #send({ order, token }: ProcessJob): boolean {
-    const surroundings = surroundingsOf(order);
-    const isKnown = surroundings === this.#surroundings;
-    this.#surroundings = surroundings;
-    const parts = isKnown ? order.body : [...order.body, surroundings];
-    const message = {
-      kind: 0,
-      job: this.#number,
-      parts: [packHeader(token, parts), ...parts],
-    };
-    return sendMessage(this.#socket.number, message, false);
-  }
-
-  #read(): void {
-    if (this.#isOver) return;
-    const isOpen = this.#reader.fill(this.#socket.number);
-    do {
-      for (let message; (message = this.#reader.next());) {
-        this.#onMessage(message);
-        if (this.#isOver) return;
-      }
-    } while (this.#reader.isReading && !isOpen);
-    // A large result is read over several turns of the event loop.
-    if (this.#reader.isReading) selector.poll(this.#onPoll);
-    else selector.stopPolling(this.#onPoll);
-    if (isOpen) return;
-    this.#isOver = true;
-    selector.remove(this.#socket.number);
-    if (this.#reader.isBroken) this.kill(SIGKILL);
+  /** Part of a message makes it useless. */
+  #abandon(): void {
+    this.#isLeaving = true;
+    this.#worker.kill(SIGKILL);
   }
 
   #onMessage({ kind: code, job: number, bytes }: Message): void {
@@ -225,14 +239,29 @@ export class ReusedProcess {
   }
 
   #finish(job: ProcessJob, frame: Frame): void {
+    this.#hasAnswered = true;
+    this.#events.onRun(now() - this.#beganAt);
+    const next = this.#nextAhead();
     this.#dropJob();
-    this.#goOn();
+    if (next === undefined) {
+      this.#claims.setToken(-1);
+      this.#goOn();
+      job.onAnswer(frame);
+      return;
+    }
+    const token = job.passToken();
     job.onAnswer(frame);
+    this.#number = next.number;
+    next.job.onTurn(token);
   }
 
-  /** Before the token is given back. */
+  /** The job that runs next in the slot. */
+  #nextAhead(): AheadEntry | undefined {
+    if (this.#isLeaving || now() >= this.#turnEnd) this.#ahead.recallAll();
+    return this.#ahead.shift();
+  }
+
   #dropJob(): void {
-    this.#claims.setToken(-1);
     this.#job = undefined;
     this.#frame = undefined;
     this.#isLender = false;
@@ -245,9 +274,8 @@ export class ReusedProcess {
   }
 
   #leave(): void {
-    if (this.#isOver || this.#isGone) return;
-    this.#isOver = true;
-    this.#closeSocket();
+    if (this.#socket.isOver || this.#isGone) return;
+    this.#socket.close();
     this.#killTimer = setTimeout(() => {
       this.kill(SIGKILL);
     }, graceMs).unref();
@@ -261,8 +289,9 @@ export class ReusedProcess {
     this.#worker.close();
     const job = this.#job;
     const frame = this.#frame;
+    this.#ahead.recallAll();
     const isUnclaimed = job !== undefined && this.#claims.recall(this.#number);
-    if (isUnclaimed || !this.#isLender) this.#closeSocket();
+    if (isUnclaimed || !this.#isLender) this.#socket.close();
     this.#events.onGone(this);
     if (isUnclaimed) {
       job.onUnclaimed();
@@ -275,38 +304,13 @@ export class ReusedProcess {
   /** Frees the slot once no process runs in it: then the socket ends. */
   #awaitBorrowers(): void {
     const job = this.#job;
-    const fd = this.#socket.number;
-    if (fd >= 0) {
-      const count = native.read(fd, new Uint8Array(1), 0, 1);
-      if (count > 0 || count === -errno.EAGAIN) {
-        this.#endWatch.await(fd);
-        return;
-      }
+    if (isHeld(this.#socket.fd)) {
+      this.#endWatch.await(this.#socket.fd);
+      return;
     }
     this.#endWatch.stop();
-    this.#closeSocket();
+    this.#socket.close();
     this.#job = undefined;
     job?.onSlotFree();
   }
-
-  #closeSocket(): void {
-    selector.stopPolling(this.#onPoll);
-    selector.remove(this.#socket.number);
-    this.#socket.close();
-    this.#reader.close();
-  }
-}
-
-function frameOf(kind: Frame['kind'], bytes: Buffer | undefined): Frame {
-  if (bytes !== undefined) return { kind, bytes };
-  const error = systemError(-errno.EMFILE, 'receive the result');
-  return { kind: 'error', bytes: encodeThrown(error) };
-}
-
-/** The order of a worker that gets its jobs by messages. */
-function orderOfWorker(order: Order, claimsFile: number): Order {
-  const { context, preload, orphanSignal } = order;
-  const slots = order.slotPipes.map((pipe) => pipe.count);
-  const head = { hasClaims: true, slots, context, preload, orphanSignal };
-  return { ...order, claimsFile, body: packWorkerBody({ head }) };
 }

@@ -18,8 +18,8 @@ export interface Message {
 // The length as a double, then kind and job.
 const headerBytes = 16;
 
-// Larger messages travel as files. A socket of macOS holds 8 KiB.
-const mostInline = 4096;
+/** Larger messages travel as files. A socket of macOS holds 8 KiB. */
+export const mostInline = 4096;
 
 const bufferBytes = 64 << 10;
 
@@ -41,6 +41,30 @@ export interface OutgoingMessage extends Pick<Message, 'kind' | 'job'> {
   readonly parts: readonly Buffer[];
 }
 
+export function lengthOf({ parts }: OutgoingMessage): number {
+  return parts.reduce((sum, part) => sum + part.length, 0);
+}
+
+function headerOf({ kind, job }: OutgoingMessage, length: number): Buffer {
+  const header = Buffer.allocUnsafe(headerBytes);
+  header.writeDoubleLE(length, 0);
+  header.writeInt32LE(kind, 8);
+  header.writeInt32LE(job, 12);
+  return header;
+}
+
+/** Sends small messages at once, as `sendMessage` does without waiting. */
+export function sendSmall(
+  socket: number,
+  messages: readonly OutgoingMessage[],
+): boolean {
+  const parts = messages.flatMap((message) => [
+    headerOf(message, lengthOf(message)),
+    ...message.parts,
+  ]);
+  return send(socket, Buffer.concat(parts), -1, false);
+}
+
 /**
  * Sends a message. Waits for room in the socket if `waits`; otherwise false
  * when there is none, and nothing may be sent after that. Also false when the
@@ -48,14 +72,12 @@ export interface OutgoingMessage extends Pick<Message, 'kind' | 'job'> {
  */
 export function sendMessage(
   socket: number,
-  { kind, job, parts }: OutgoingMessage,
+  message: OutgoingMessage,
   waits: boolean,
 ): boolean {
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
-  const header = Buffer.allocUnsafe(headerBytes);
-  header.writeDoubleLE(length, 0);
-  header.writeInt32LE(kind, 8);
-  header.writeInt32LE(job, 12);
+  const { parts } = message;
+  const length = lengthOf(message);
+  const header = headerOf(message, length);
   if (length <= mostInline) {
     return send(socket, Buffer.concat([header, ...parts]), -1, waits);
   }

@@ -85,8 +85,13 @@ export function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-export function packWorkerBody({ head }: WorkerBody): Buffer[] {
-  return [packHead(head), Buffer.alloc(0), Buffer.alloc(0)];
+/** The order of a worker that gets its jobs by messages. */
+export function orderOfWorker(order: Order, claimsFile: number): Order {
+  const { context, preload, orphanSignal } = order;
+  const slots = order.slotPipes.map((pipe) => pipe.count);
+  const head = { hasClaims: true, slots, context, preload, orphanSignal };
+  const empty = Buffer.alloc(0);
+  return { ...order, claimsFile, body: [packHead(head), empty, empty] };
 }
 
 /** A call that a fork of this process makes: nothing is encoded. */
@@ -120,7 +125,7 @@ const headerBytes = 8 * headerLength;
 
 /** The start of an order file, which the parts follow. */
 export function packHeader(
-  { byte, lenders }: Token,
+  { byte, lenders }: Pick<Token, 'byte' | 'lenders'>,
   parts: readonly Buffer[],
 ): Buffer {
   const header = new Float64Array(headerLength);

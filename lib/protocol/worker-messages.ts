@@ -1,7 +1,9 @@
 // What a submitter and a worker that runs several jobs tell each other. To the
 // worker go orders, as order-file.ts writes them. From the worker come the
 // frames of a job and the state of the worker.
-import type { MessageKind } from './frame.js';
+import { errno, systemError } from '../system/binding.js';
+import { encodeThrown } from '../wire/value.js';
+import type { Frame, MessageKind } from './frame.js';
 
 /** What a worker can do after a message. */
 export type WorkerState =
@@ -33,4 +35,11 @@ export function unpackReport(code: number): Report | undefined {
   return kind === undefined || state === undefined
     ? undefined
     : { kind, state };
+}
+
+/** The frame of a report; `bytes`: those of its message. */
+export function frameOf(kind: Frame['kind'], bytes: Buffer | undefined): Frame {
+  if (bytes !== undefined) return { kind, bytes };
+  const error = systemError(-errno.EMFILE, 'receive the result');
+  return { kind: 'error', bytes: encodeThrown(error) };
 }

@@ -34,6 +34,16 @@ export class Queue<T> {
     this.#links.set(value, link);
   }
 
+  /** Adds the value at the start, unless the queue has it already. */
+  addFirst(value: T): void {
+    if (this.#links.has(value)) return;
+    const link: Link<T> = { value, previous: undefined, next: this.#oldest };
+    if (this.#oldest === undefined) this.#newest = link;
+    else this.#oldest.previous = link;
+    this.#oldest = link;
+    this.#links.set(value, link);
+  }
+
   /** False when the queue does not have the value. */
   delete(value: T): boolean {
     const link = this.#links.get(value);

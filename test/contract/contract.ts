@@ -30,6 +30,7 @@ import { raisingCloseContract } from './raising-close.js';
 import { recoveryContract } from './recovery.js';
 import { resultContract } from './results.js';
 import { reuseContract } from './reuse.js';
+import { aheadContract } from './reuse-ahead.js';
 import { sleepGateContract } from './sleep-gate.js';
 import { slotContract } from './slots.js';
 import { slotTimeoutContract } from './slot-timeouts.js';
@@ -77,7 +78,10 @@ const ofPools: Contracts = {
   ],
 };
 
-const ofReuse: Contracts = { 'processes of several jobs': [reuseContract] };
+const ofReuse: Contracts = {
+  'processes of several jobs': [reuseContract],
+  'jobs that are sent ahead': [aheadContract],
+};
 
 /** The guarantees about jobs, for one context. */
 export function jobContract(context: Context): void {

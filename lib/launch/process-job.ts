@@ -1,0 +1,22 @@
+// What a process that runs several jobs needs from each, and tells it.
+import type { Ending } from '../errors.js';
+import type { Frame } from '../protocol/frame.js';
+import type { Order } from '../protocol/order.js';
+import type { Token } from '../slots/slot-pipe.js';
+
+/** A job for a process that runs several. Each method is called at most once. */
+export interface ProcessJob {
+  readonly order: Order;
+  /** Borrowed. The job gives it back when it is told that the slot is free. */
+  readonly token: Token;
+  /** Gives up the token, for the job that runs next in the slot. */
+  passToken(): Token;
+  /** The process lives on. The slot is free, unless the token was passed. */
+  onAnswer(frame: Frame): void;
+  /** The process has ended before it began the job. */
+  onUnclaimed(): void;
+  /** The process has ended; `frame` is what it has answered. */
+  onEnd(frame: Frame | undefined, ending: Ending): void;
+  /** Follows `onEnd` once no process runs in the slot. */
+  onSlotFree(): void;
+}
