@@ -572,9 +572,9 @@ export class Jobserver implements Disposable, AsyncDisposable {
   }
 
   #plan(call: Call, signal: AbortSignal | undefined): Plan {
-    const order = encodeCall(call, this.#controls, this.#pool.slots);
+    const encoded = encodeCall(call, this.#controls, this.#pool.slots);
     const reuse = reuseOf(this.#controls);
-    return { order, reuse, signal, record: new JobRecord(call.fn) };
+    return { ...encoded, reuse, signal, record: new JobRecord(call.fn) };
   }
 
   #mapAsync<R>(

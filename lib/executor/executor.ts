@@ -132,6 +132,7 @@ export class JobserverExecutor implements AsyncDisposable {
       canBorrow: true,
       gate: jobserverControl.gate(this.#jobserver),
       deadline: never,
+      functions: () => this.#pending.first?.functions ?? [],
       signal: undefined,
       onSlot: (token) => {
         this.#leavePlace(() => {

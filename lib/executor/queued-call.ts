@@ -68,6 +68,11 @@ export class QueuedCall {
     return this.#state;
   }
 
+  /** What its job will import; empty once it is out of the queue. */
+  get functions(): Plan['functions'] {
+    return this.#plan?.functions ?? [];
+  }
+
   enter(queue: CallQueue, plan: Plan): void {
     this.#queue = queue;
     this.#plan = plan;

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { codedTypeError, invalidArgument } from '../errors.js';
 import { importModule } from './loaded-module.js';
 import { resolveFunction, type ResolvedFunction } from './resolve.js';
-import { findName, loadOf } from './name.js';
+import { checkExported, findName, loadOf, mayBeRefused } from './name.js';
 import { nameOf, nodeModule } from './exports.js';
 import {
   exportHint,
@@ -22,6 +22,7 @@ import {
 export type Callable<A extends unknown[], R> =
   ((...args: A) => R) | URL | string;
 
+export { checkExported, mayBeRefused };
 export type { FunctionRef };
 
 const names = new WeakMap<Function, FunctionRef>();
@@ -39,7 +40,10 @@ export function nameFunction(callable: unknown, argument: string): FunctionRef {
     throw invalidArgument(argument, 'a function, a URL or a string', callable);
   }
   const known = names.get(callable);
-  if (known !== undefined) return known;
+  if (known !== undefined) {
+    checkExported(known);
+    return known;
+  }
   const refuse = (why: string, options?: ErrorOptions): TypeError =>
     codedTypeError(
       'ERR_JOBSERVER_FUNCTION',

@@ -1,6 +1,7 @@
 // What this process knows about the exports of an ES module that it has loaded.
 // Node has no registry of them as require() has for CommonJS.
 import { readFileSync } from 'node:fs';
+import { setImmediate } from 'node:timers';
 
 const namespaces = new Map<string, unknown>();
 
@@ -17,9 +18,30 @@ export async function importModule(url: string): Promise<unknown> {
   return namespace;
 }
 
-/** The namespace that `importModule` has returned. */
+/** The namespace, once an `importModule` has settled. */
 export function namespaceOf(url: string): unknown {
   return namespaces.get(url);
+}
+
+const asked = new Set<string>();
+const pending = new Set<string>();
+
+/**
+ * Makes the exports known of a module that this process has loaded. Its import()
+ * runs nothing, and settles within a turn of the event loop unless the module is
+ * still evaluated.
+ */
+export function learnExports(url: string): void {
+  if (asked.has(url) || namespaces.has(url)) return;
+  asked.add(url);
+  pending.add(url);
+  setImmediate(() => pending.delete(url));
+  importModule(url).catch(() => undefined);
+}
+
+/** Whether this turn of the event loop may still make the exports known. */
+export function mayLearnExports(url: string): boolean {
+  return pending.has(url) && !namespaces.has(url);
 }
 
 const exporting = new Set<string>();

@@ -18,6 +18,7 @@ export interface SourceLocation {
   line: number;
   column: number;
   nesting: Nesting;
+  isInModule: boolean;
   /** For a nested function of an ES module: all variables of the module. */
   variables: object | undefined;
 }
@@ -94,6 +95,7 @@ function inspect(session: Session, fn: Function): SourceLocation | undefined {
     line: location.lineNumber,
     column: location.columnNumber,
     nesting,
+    isInModule: module !== undefined,
     variables: holder.variables,
   };
 }

@@ -2,7 +2,12 @@
 // process can import it.
 import { pathToFileURL } from 'node:url';
 import { isModuleNamespaceObject } from 'node:util/types';
-import { exportsNothing, namespaceOf } from './loaded-module.js';
+import {
+  exportsNothing,
+  learnExports,
+  mayLearnExports,
+  namespaceOf,
+} from './loaded-module.js';
 import { locate, mainGlobal, type SourceLocation } from './location.js';
 import {
   builtinExporting,
@@ -111,11 +116,42 @@ function nameByLocation(
   if (loaded?.loaded === true && !isRewritten) {
     throw refuse(`is not exported from ${file}`);
   }
-  const place = placeOf(fn, location, refuse);
-  if (file !== undefined && isHidden(place, file)) {
+  const ref = { ...placeOf(fn, location, refuse), isRewritten };
+  const isKnown = namespaceOf(url) !== undefined;
+  if (file !== undefined && !isKnown && exportsNothing(file)) {
     throw refuse(`is not exported from ${file}`);
   }
-  return { ...place, isRewritten };
+  if (ref.load === 'import') unproven.set(ref, refuse);
+  // A function of another realm belongs to a module that import() does not know.
+  const isImported = location.isInModule && fn instanceof Function;
+  if (isImported && !isRewritten) learnExports(url);
+  checkExported(ref);
+  return ref;
+}
+
+/** The names of functions of ES modules whose exports are not known yet. */
+const unproven = new WeakMap<FunctionRef, Refuse>();
+
+/**
+ * Throws if it has become known since `ref` was made that its module does not
+ * export the function.
+ */
+export function checkExported(ref: FunctionRef): void {
+  const refuse = unproven.get(ref);
+  if (refuse === undefined || ref.kind !== 'place') return;
+  const namespace = namespaceOf(ref.url);
+  if (namespace === undefined) return;
+  if (isHidden(ref, namespace)) {
+    throw refuse(
+      `is not exported from ${fileOf(ref.url) ?? shortUrl(ref.url)}`,
+    );
+  }
+  unproven.delete(ref);
+}
+
+/** Whether `checkExported` may know more within this turn of the event loop. */
+export function mayBeRefused(ref: FunctionRef): boolean {
+  return ref.kind === 'place' && unproven.has(ref) && mayLearnExports(ref.url);
 }
 
 function placeOf(
@@ -147,13 +183,8 @@ function placeOf(
   );
 }
 
-// Whether certainly no export of the module has the text of the function.
-function isHidden(
-  { url, print }: { url: string; print: string },
-  file: string,
-): boolean {
-  const namespace = namespaceOf(url);
-  if (namespace === undefined) return exportsNothing(file);
+// Whether no export of the module has the text of the function.
+function isHidden({ print }: PlaceRef, namespace: unknown): boolean {
   for (const [, fn] of functionsIn(namespace, { accessors: true })) {
     if (fingerprint(fn) === print) return false;
   }

@@ -25,6 +25,7 @@ import {
 import type { SlotPipe } from '../slots/slot-pipe.js';
 import { encode, sendable } from '../wire/value.js';
 import type { Controls } from './controls.js';
+import type { Plan } from './running-job.js';
 
 /**
  * What a job calls: the name of a function that it imports, or in the fork
@@ -74,18 +75,20 @@ export function encodeCall(
   call: Call,
   controls: Controls,
   slots: SlotPipe,
-): Order {
-  const encoded =
-    controls.context === 'fork'
-      ? { body: [], local: localCall(call, controls), slotPipes: [slots] }
-      : { ...encodeBody(call, controls, slots), local: undefined };
-  return {
-    ...encoded,
+): Pick<Plan, 'order' | 'functions'> {
+  const isFork = controls.context === 'fork';
+  const { functions, ...body } = isFork
+    ? { body: [], slotPipes: [slots], functions: [] }
+    : encodeBody(call, controls, slots);
+  const order = {
+    ...body,
+    local: isFork ? localCall(call, controls) : undefined,
     ...startOf(controls),
     cwd: workingDirectory(),
     keepAlive: controls.forkserverKeepAlive,
     orphanSignal: controls.orphanSignal,
   };
+  return { order, functions };
 }
 
 /** How the process of a job that is submitted now would start. */
@@ -127,7 +130,7 @@ function encodeBody(
   { target, args, isMapped }: Call,
   { context, preload, orphanSignal, preexec }: Controls,
   slots: SlotPipe,
-): Pick<Order, 'body' | 'slotPipes'> {
+): Pick<Order, 'body' | 'slotPipes'> & Pick<Plan, 'functions'> {
   const attachments: Attachments = { slotPipes: [slots], imports: [] };
   const { slotPipes, imports } = attachments;
   const toData = encodeHandle(attachments);
@@ -137,11 +140,12 @@ function encodeBody(
       ? noBytes
       : encode(preexec.args, 'preexec args', toData);
   const fn = referenceOf(target, 'fn');
+  const preexecRef = preexec && referenceOf(preexec.target, 'preexec');
   const isPlain = preexec === undefined && attachments.slotPipes.length === 1;
   const head = {
     fn,
     isMapped,
-    preexec: preexec && referenceOf(preexec.target, 'preexec'),
+    preexec: preexecRef,
     imports,
     hasClaims: false,
     slots: slotPipes.map((pipe) => pipe.count),
@@ -154,6 +158,7 @@ function encodeBody(
   return {
     body: [packed, bufferOf(encodedArgs), bufferOf(preexecArgs)],
     slotPipes,
+    functions: [fn, ...(preexecRef ? [preexecRef] : []), ...imports],
   };
 }
 

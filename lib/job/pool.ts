@@ -1,6 +1,7 @@
 // What all handles of one Jobserver share in this process. A call passes
 // through it once: it waits in the line for a slot, starts as a running job
 // with the token, and comes back as a Future.
+import { setImmediate } from 'node:timers';
 import { type Ending, codedError } from '../errors.js';
 import type { Frame } from '../protocol/frame.js';
 import { type Busy, workerState } from '../protocol/worker-state.js';
@@ -24,7 +25,10 @@ export type Admission =
 /**
  * A `SlotRequest` with its job; an executor picks the job when the slot comes.
  */
-export interface JobRequest extends Omit<SlotRequest, 'onSlot' | 'onError'> {
+export interface JobRequest extends Omit<
+  SlotRequest,
+  'functions' | 'onSlot' | 'onError'
+> {
   readonly plan: Plan;
   /** The call may fail with what a callback of another future threw. */
   readonly receivesCallbackErrors: boolean;
@@ -62,7 +66,7 @@ export class Pool implements Busy {
   /** Waits for a slot. The request takes over the token. */
   request(request: SlotRequest): Submission {
     const submission = this.#own.admit(request);
-    submission.start();
+    this.#own.begin(submission);
     return submission;
   }
 
@@ -78,8 +82,9 @@ export class Pool implements Busy {
   ): Submission {
     const own = this.#own;
     const submission = own.submit(request, onAdmission);
-    submission.start();
-    if (!submission.isSettled) own.sendAhead(request, submission);
+    own.begin(submission, () => {
+      own.sendAhead(request, submission);
+    });
     return submission;
   }
 
@@ -88,7 +93,10 @@ export class Pool implements Busy {
     const onAdmission = (result: Admission): void => {
       admission = result;
     };
-    this.#own.submit(request, onAdmission).startSync();
+    const submission = this.#own.submit(request, onAdmission);
+    // Those that wait for the event loop start first.
+    selector.flush();
+    submission.startSync();
     if ('future' in admission!) return admission.future;
     throw admission!.error;
   }
@@ -105,6 +113,10 @@ export class Pool implements Busy {
 
   /** Rejects new calls, and the calls that wait for a slot. */
   refuse(): void {
+    if (this.#isClosed) return;
+    // Those that wait for the event loop only are not refused.
+    selector.flush();
+    // A callback may have closed it.
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#own.close(closedError);
@@ -145,6 +157,8 @@ class Activity {
   });
   #running = 0;
   #isClosed = false;
+  /** Submissions that start in the next turn of the event loop. */
+  #held = 0;
   #onDrained: (() => void)[] = [];
 
   constructor(slots: SlotPipe, pool: Busy) {
@@ -178,6 +192,32 @@ class Activity {
     return submission;
   }
 
+  /**
+   * Starts it after those before it. One whose function may turn out to be not
+   * exported waits for a turn of the event loop, or until a call blocks the
+   * thread. Calls `onWaiting` if it then has to wait for a slot.
+   */
+  begin(submission: Submission, onWaiting?: () => void): void {
+    const start = (): void => {
+      submission.start();
+      if (!submission.isSettled) onWaiting?.();
+    };
+    if (this.#held === 0 && !submission.mayBeRefused) {
+      start();
+      return;
+    }
+    if (this.#held === 0) {
+      setImmediate(() => {
+        selector.flush();
+      });
+    }
+    this.#held += 1;
+    selector.later(() => {
+      this.#held -= 1;
+      start();
+    });
+  }
+
   submit(
     { plan, receivesCallbackErrors, ...conditions }: JobRequest,
     onAdmission: (admission: Admission) => void,
@@ -198,7 +238,9 @@ class Activity {
       onAdmission({ future });
     };
     const recall = plan.reuse && ((): boolean => this.#crew.recall(plan));
-    const submission = this.admit({ ...conditions, recall, onSlot, onError });
+    const functions = (): Plan['functions'] => plan.functions;
+    const slotRequest = { ...conditions, recall, functions, onSlot, onError };
+    const submission = this.admit(slotRequest);
     if (receivesCallbackErrors) this.errors.recipients.add(submission);
     plan.record.submitted();
     return submission;

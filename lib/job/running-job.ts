@@ -6,6 +6,7 @@
 // the resources for a process, the job keeps its token and waits for the end of
 // another job. Driven by the selector, or by a caller of `advance`.
 import type { Ending } from '../errors.js';
+import type { FunctionRef } from '../functions/function-ref.js';
 import { EndWatch, isHeld } from '../launch/end-watch.js';
 import type { Worker } from '../launch/launcher.js';
 import { launchers } from '../launch/launchers.js';
@@ -34,6 +35,8 @@ export interface Plan {
   readonly reuse: Reuse | undefined;
   readonly signal: AbortSignal | undefined;
   readonly record: JobRecord;
+  /** What the job imports. */
+  readonly functions: readonly FunctionRef[];
 }
 
 /** How a process is used for several jobs. */

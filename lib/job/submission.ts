@@ -3,6 +3,11 @@
 // AbortSignal or a closed Jobserver. It holds no slot while it waits. The event
 // loop drives it, or a blocking caller does.
 import { AbortError, Blocked, invalidArgument, outOfRange } from '../errors.js';
+import {
+  type FunctionRef,
+  checkExported,
+  mayBeRefused,
+} from '../functions/function-ref.js';
 import { Token } from '../slots/slot-pipe.js';
 import { onAbort } from '../system/abort.js';
 import {
@@ -32,6 +37,8 @@ export interface SlotRequest {
   readonly canBorrow: boolean;
   readonly gate: SleepGate;
   readonly deadline: Deadline;
+  /** What the job that is next will import. */
+  readonly functions: () => readonly FunctionRef[];
   /** Ends the wait when it is aborted. */
   readonly signal: AbortSignal | undefined;
   /**
@@ -79,6 +86,11 @@ export class Submission implements SlotWaiter {
     return this.#mayBorrow;
   }
 
+  /** Whether the next turn of the event loop may show a reason to fail. */
+  get mayBeRefused(): boolean {
+    return this.#request.functions().some(mayBeRefused);
+  }
+
   constructor(line: SlotLine, request: SlotRequest) {
     this.#line = line;
     this.#request = request;
@@ -86,6 +98,7 @@ export class Submission implements SlotWaiter {
 
   /** Makes the first attempt; the event loop makes the others. */
   start(): void {
+    if (this.#isSettled) return;
     this.#listenToAbort();
     this.attempt();
     if (this.#isSettled) return;
@@ -134,7 +147,8 @@ export class Submission implements SlotWaiter {
         this.#sleep(sleepMs);
         return;
       }
-      const { consume } = this.#request;
+      const { consume, functions } = this.#request;
+      for (const fn of functions()) checkExported(fn);
       token = consume === 0 ? Token.none() : this.#line.tryTake(this);
       if (token === undefined && !this.#isSettled) {
         if (this.#isLate) throw blocked('No slot');

@@ -144,6 +144,8 @@ export function* mapSync(
   try {
     for (;;) {
       feedSync(input, jobs);
+      // A chunk may wait for the event loop, which does not run.
+      selector.flush();
       if (jobs.isEmpty) return;
       const future = jobs.first();
       if (future?.done() === true) {

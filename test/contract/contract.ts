@@ -14,6 +14,7 @@ import { executorEndContract } from './executor-end.js';
 import { executorMapContract } from './executor-map.js';
 import { executorObservationContract } from './executor-observation.js';
 import { executorSlotContract } from './executor-slots.js';
+import { exportContract } from './exports.js';
 import { futureContract } from './futures.js';
 import { lendingContract } from './lending.js';
 import { lifeContract } from './life.js';
@@ -102,9 +103,10 @@ export function reusedContract(context: Context): void {
 /** The guarantees about pools of jobs, for one context. */
 export function poolContract(context: Context): void {
   contract(context, ofPools, () => {
-    // The fork context is not possible in a worker thread.
+    // The fork context is not possible in a worker thread, and needs no export.
     if (context !== 'fork') {
       describe('worker threads', () => threadContract(context));
+      describe('exports', () => exportContract(context));
     }
     if (hasEventLoop(context)) {
       describe('nesting', () => nestingContract(context, waitingJobs));

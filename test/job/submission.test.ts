@@ -28,6 +28,7 @@ function request(changes: Partial<SlotRequest> = {}): Outcome {
       canBorrow: true,
       gate: () => undefined,
       deadline: never,
+      functions: () => [],
       signal: undefined,
       onSlot: (token) => tokens.push(token),
       onError: (error) => errors.push(error),
