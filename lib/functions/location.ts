@@ -2,8 +2,8 @@
 // which scopes it closes over. It does so by an inspector Session within the
 // process, which answers synchronously. The parent asks to name a function, and
 // a worker asks when several exports have the same text.
-import { runInThisContext } from 'node:vm';
 import type { Session } from 'node:inspector';
+import { mainGlobal } from '../system/main-global.js';
 
 /**
  * Whether a function closes over variables of a function or block. If so, other
@@ -54,17 +54,6 @@ export function locate(fn: Function): SourceLocation | undefined {
     session.disconnect();
   }
 }
-
-/**
- * The global object of the thread's main realm. It differs from globalThis when
- * this library was loaded into a vm context, as under jest.
- */
-export function mainGlobal(): Record<PropertyKey, unknown> {
-  main ??= runInThisContext('globalThis') as Record<PropertyKey, unknown>;
-  return main;
-}
-
-let main: Record<PropertyKey, unknown> | undefined;
 
 function inspect(session: Session, fn: Function): SourceLocation | undefined {
   const post = poster(session);

@@ -2,13 +2,14 @@
 // process can import it.
 import { pathToFileURL } from 'node:url';
 import { isModuleNamespaceObject } from 'node:util/types';
+import { mainGlobal } from '../system/main-global.js';
 import {
   exportsNothing,
   learnExports,
   mayLearnExports,
   namespaceOf,
 } from './loaded-module.js';
-import { locate, mainGlobal, type SourceLocation } from './location.js';
+import { locate, type SourceLocation } from './location.js';
 import {
   builtinExporting,
   fingerprint,

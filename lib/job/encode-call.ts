@@ -1,5 +1,6 @@
 // How a call becomes an order. The function is named once, when it is checked;
 // everything that may change until the job starts is captured here.
+import { types } from 'node:util';
 import type { Context } from '../context.js';
 import { codedTypeError, invalidArgument } from '../errors.js';
 import {
@@ -198,7 +199,7 @@ export function checkArgs(args: unknown, name = 'args'): unknown[] {
   if (args === undefined) return [];
   // A string is iterable too, and would be spread into its characters.
   if (typeof args === 'object' && args !== null && Symbol.iterator in args) {
-    if (!(args instanceof Map)) return [...(args as Iterable<unknown>)];
+    if (!types.isMap(args)) return [...(args as Iterable<unknown>)];
   }
   throw invalidArgument(name, 'an array', args);
 }

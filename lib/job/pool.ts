@@ -202,11 +202,11 @@ class Activity {
       submission.start();
       if (!submission.isSettled) onWaiting?.();
     };
-    if (this.#held === 0 && !submission.mayBeRefused) {
-      start();
-      return;
-    }
     if (this.#held === 0) {
+      if (!submission.mayBeRefused) {
+        start();
+        return;
+      }
       setImmediate(() => {
         selector.flush();
       });

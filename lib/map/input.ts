@@ -1,4 +1,5 @@
 // The input of a map: its options, and its items as chunks of argument lists.
+import { types } from 'node:util';
 import { checkAbortSignal } from '../system/abort.js';
 import { checkArgs } from '../job/encode-call.js';
 import type { Condition } from './condition.js';
@@ -181,5 +182,5 @@ async function* asyncChunks(
 // A Map is rejected: it iterates over pairs, which are not meant as arguments.
 function isIterable(items: unknown, symbol: symbol): boolean {
   if (typeof items !== 'object' || items === null) return false;
-  return symbol in items && !(items instanceof Map);
+  return symbol in items && !types.isMap(items);
 }

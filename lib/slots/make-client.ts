@@ -13,6 +13,7 @@ import {
 import { isMainThread } from 'node:worker_threads';
 import { check, native } from '../system/binding.js';
 import { Fd, type Pipe, openFile, openPipe } from '../system/fd.js';
+import { mainGlobal } from '../system/main-global.js';
 import { parseMakeflags } from './make-flags.js';
 
 const { O_NOCTTY, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
@@ -255,10 +256,11 @@ function withOwnSlot({ reader, writer }: Pipe): MakeSlots {
 }
 
 const key = Symbol.for('jobserver.makeOwnSlot');
-const globals = globalThis as typeof globalThis & { [key]?: Pipe };
 
 /** A pipe with one byte while the slot is free; open until the process ends. */
 function processSlot(): Pipe {
+  // Copies of the library in vm contexts share it, too.
+  const globals = mainGlobal() as { [key]?: Pipe };
   if (globals[key] !== undefined) return globals[key];
   const slot = openPipe('own slot');
   check(native.setNonBlocking(slot.reader.number, true), 'prepare own slot');
