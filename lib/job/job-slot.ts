@@ -14,6 +14,11 @@ import { type SlotPipe, Token, noSlot } from '../slots/slot-pipe.js';
 import { native } from '../system/binding.js';
 import { Queue } from '../system/queue.js';
 
+/** Whether this process is a job of the pool, in a slot of the pipe or without. */
+export function isJobOf(slots: SlotPipe): boolean {
+  return workerState.ambient?.identity === slots.identity;
+}
+
 /** Undefined unless this process is a job in a slot of the pipe. */
 export function jobSlotOf(slots: SlotPipe): JobSlot | undefined {
   const { ambient } = workerState;

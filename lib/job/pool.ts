@@ -193,9 +193,9 @@ class Activity {
   }
 
   /**
-   * Starts it after those before it. One whose function may turn out to be not
-   * exported waits for a turn of the event loop, or until a call blocks the
-   * thread. Calls `onWaiting` if it then has to wait for a slot.
+   * Starts it after those before it. One whose function may not be exported
+   * waits for a turn of the event loop, or until a call blocks the thread. Calls
+   * `onWaiting` if it then has to wait for a slot.
    */
   begin(submission: Submission, onWaiting?: () => void): void {
     const start = (): void => {
@@ -238,9 +238,8 @@ class Activity {
       onAdmission({ future });
     };
     const recall = plan.reuse && ((): boolean => this.#crew.recall(plan));
-    const functions = (): Plan['functions'] => plan.functions;
-    const slotRequest = { ...conditions, recall, functions, onSlot, onError };
-    const submission = this.admit(slotRequest);
+    const own = { recall, functions: () => plan.functions, onSlot, onError };
+    const submission = this.admit({ ...conditions, ...own });
     if (receivesCallbackErrors) this.errors.recipients.add(submission);
     plan.record.submitted();
     return submission;

@@ -5,7 +5,7 @@ import { type JobSlot, workerState } from '../protocol/worker-state.js';
 import type { SlotPipe, Token } from '../slots/slot-pipe.js';
 import { Queue } from '../system/queue.js';
 import { selector } from '../system/selector.js';
-import { jobSlotOf } from './job-slot.js';
+import { isJobOf, jobSlotOf } from './job-slot.js';
 import { warnOfStandstill } from './standstill.js';
 
 export interface SlotWaiter {
@@ -22,11 +22,14 @@ export class SlotLine {
   readonly #waiters = new Queue<SlotWaiter>();
   /** Undefined unless this process is a job in a slot of the pipe. */
   readonly jobSlot: JobSlot | undefined;
+  /** Whether this process is a job of the pool. */
+  readonly isInJob: boolean;
 
   constructor(slots: SlotPipe, hasJobs: () => boolean) {
     this.#slots = slots;
     this.#hasJobs = hasJobs;
     this.jobSlot = jobSlotOf(slots);
+    this.isInJob = isJobOf(slots);
   }
 
   /** A slot, unless none is free or others have waited longer. */
@@ -63,12 +66,12 @@ export class SlotLine {
     if (this.#waiters.size === 0) selector.remove(this.#slots.ready);
   }
 
-  /** Called by a call that cannot use the slot of the job, and waits long. */
+  /** Called in a job by a call that cannot use its slot, and waits long. */
   onLongWait(): void {
-    if (this.jobSlot?.isLent !== false) return;
+    if (this.jobSlot?.isLent === true) return;
     // While a job runs that this one has started, its slot may become free.
     for (const { running } of workerState.busy) if (running > 0) return;
-    warnOfStandstill();
+    warnOfStandstill(this.jobSlot !== undefined);
   }
 
   #serve(): void {

@@ -61,7 +61,7 @@ const shortestSleepMs = 10;
 // that a job which still computes does not lend.
 const patienceMs = 10;
 
-// After this time, a job that holds a slot and cannot lend it gets a warning.
+// After this time, a job that has no slot to lend, or may not, gets a warning.
 const standstillMs = 10_000;
 
 export class Submission implements SlotWaiter {
@@ -197,18 +197,21 @@ export class Submission implements SlotWaiter {
   }
 
   #startPatience(): void {
-    const { consume, canBorrow } = this.#request;
-    if (this.#line.jobSlot === undefined || consume === 0) return;
-    this.#patienceEnds = now() + (canBorrow ? patienceMs : standstillMs);
+    if (!this.#line.isInJob || this.#request.consume === 0) return;
+    this.#patienceEnds = now() + (this.#canLend ? patienceMs : standstillMs);
   }
 
   #endPatience(): void {
-    if (this.#request.canBorrow) {
+    if (this.#canLend) {
       this.borrow();
     } else {
       this.#line.onLongWait();
       this.#patienceEnds = now() + standstillMs;
     }
+  }
+
+  get #canLend(): boolean {
+    return this.#request.canBorrow && this.#line.jobSlot !== undefined;
   }
 
   get #isLate(): boolean {

@@ -194,13 +194,14 @@ export function lendingContract(context: Context): void {
     },
   );
 
-  test('a job that waits for 10 s with its slot warns once', async () => {
+  test('a job that waits for 10 s with its slot, or without one, warns once', async () => {
     const node = [...process.execArgv, programs, context];
     const { stdout, stderr } = await runNode(node);
     const both = isAsync ? ' Blocked' : '';
-    expect(stdout).toBe(`Blocked Blocked${both}\n`);
+    expect(stdout).toBe(`Blocked Blocked Blocked${both}\n`);
     const warnings = stderr.match(/JOBSERVER_STANDSTILL/g);
-    expect(warnings).toHaveLength(isAsync ? 2 : 1);
+    expect(warnings).toHaveLength(isAsync ? 3 : 2);
+    expect(stderr).toContain('submitted with `consume: 0`');
   });
 
   // Jest replaces process.exit, also in its forks.
