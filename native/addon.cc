@@ -158,16 +158,12 @@ int SetDeathSignal(const Args& args) {
 int TimerSlack(const Args&) { return sys::TimerSlack(); }
 
 int GiveToken(const Args& args) {
-  const int token = args.Int(1);
-  args.Assert(token >= 0 && token <= UINT8_MAX, 1, "a byte");
-  return sys::GiveToken(args.Int(0), static_cast<uint8_t>(token));
+  return sys::GiveToken(args.Int(0), static_cast<uint8_t>(args.Byte(1)));
 }
 
 int GuardToken(const Args& args) {
-  const int token = args.Int(3);
-  args.Assert(token >= 0 && token <= UINT8_MAX, 3, "a byte");
   return sys::GuardToken(args.Int(0), args.Int(1), args.Int(2),
-                         static_cast<uint8_t>(token));
+                         static_cast<uint8_t>(args.Byte(3)));
 }
 
 int SetLenders(const Args& args) {
@@ -263,7 +259,12 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("unwatch", Napi::Function::New<Unwatch>(env, "unwatch"));
   exports.Set("refWatch", Napi::Function::New<RefWatch>(env, "refWatch"));
   Export<Spawn>(exports, "spawn");
+  Export<TakeToken>(exports, "takeToken");
+  Export<ReturnToken>(exports, "returnToken");
+  Export<BindToken>(exports, "bindToken");
   Export<EndWithThread>(exports, "endWithThread");
+  Export<EndForkWithThread>(exports, "endForkWithThread");
+  Export<ReceiveReport>(exports, "receiveReport");
   Export<WaitPid>(exports, "waitpid");
   Export<ExitFd>(exports, "exitFd");
   Export<Kill>(exports, "kill");

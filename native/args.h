@@ -60,6 +60,12 @@ class Args {
     return static_cast<int>(value);
   }
 
+  int Byte(size_t index, Place place = Place::Here()) const {
+    const int value = Int(index, place);
+    Assert(value >= 0 && value <= UINT8_MAX, index, "a byte", place);
+    return value;
+  }
+
   bool Bool(size_t index, Place place = Place::Here()) const {
     bool value = false;
     Assert(napi_get_value_bool(Env(), At(index), &value) == napi_ok, index,

@@ -22,6 +22,8 @@ class FdSet {
     if (fd >= 0 && fd < size_) has_[fd] = false;
   }
 
+  bool Has(int fd) const { return fd >= 0 && fd < size_ && has_[fd]; }
+
   // Removes each fd and calls `use` with it.
   template <typename Use>
   void TakeAll(Use use) {

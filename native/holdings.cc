@@ -1,16 +1,18 @@
 #include "holdings.h"
 
 #include <errno.h>
+#include <poll.h>
 
 #include "deadline.h"
+#include "passing.h"
 #include "posix.h"
 #include "zygote_table.h"
 
 namespace sys {
 namespace {
 
-// How long the end of a thread may wait for its children. They end at once,
-// unless they handle the signal.
+// How long the end of a thread may wait for its jobs. They end at once, unless
+// they handle the signal.
 constexpr double kEndMs = 1000;
 constexpr double kLookMs = 1;
 
@@ -38,63 +40,87 @@ void Signal(int pid, int signal) {
   if (exit_fd >= 0) Close(exit_fd);
 }
 
-void Give(const Orphan& orphan) {
-  if (orphan.token < 0) return;
-  const auto byte = static_cast<uint8_t>(orphan.token);
-  Write(orphan.slot_fd, &byte, 1);
+// True when no process holds the writer of a pipe.
+bool IsWriterGone(int reader) {
+  struct pollfd end = {reader, 0, 0};
+  return Poll(&end, 1, 0) > 0 && (end.revents & POLLHUP) != 0;
+}
+
+constexpr int64_t kBytes = UINT8_MAX + 1;
+
+int64_t KeyOf(const Token& token) {
+  return token.slot_fd * kBytes + token.byte;
+}
+
+void Give(const Token& token) {
+  const auto byte = static_cast<uint8_t>(token.byte);
+  Write(token.slot_fd, &byte, 1);
 }
 
 }  // namespace
 
-struct Holdings::Child {
-  int pid;
-  Orphan orphan;
-  Child* next;
-};
-
-Holdings::~Holdings() {
-  for (Child*& head : children_) {
-    while (Child* child = head) {
-      head = child->next;
-      delete child;
-    }
-  }
+void Holdings::RemoveFd(int fd) {
+  fds_.Remove(fd);
+  forks_.Remove(fd);
+  const Result* result = results_.Find(fd);
+  if (result == nullptr) return;
+  AddToken(result->token);
+  results_.Remove(fd);
 }
 
-Holdings::Child** Holdings::Find(int pid) {
-  Child** at = &children_[pid % kBuckets];
-  while (*at != nullptr && (*at)->pid != pid) at = &(*at)->next;
-  return at;
+void Holdings::AddToken(const Token& token) { *tokens_.Add(KeyOf(token)) += 1; }
+
+void Holdings::RemoveToken(const Token& token) {
+  int* count = tokens_.Find(KeyOf(token));
+  if (count == nullptr) return;
+  *count -= 1;
+  if (*count == 0) tokens_.Remove(KeyOf(token));
 }
 
-void Holdings::AddChild(int pid) {
-  Child*& head = children_[pid % kBuckets];
-  head = new Child{pid, {}, head};
+void Holdings::BindToken(const Token& token, int reader, int signal) {
+  RemoveToken(token);
+  *results_.Add(reader) = {token, signal};
 }
 
-int Holdings::SetOrphan(int pid, const Orphan& orphan) {
-  if (pid < 0) return -ESRCH;
-  Child* child = *Find(pid);
+int Holdings::EndChild(int pid, int signal) {
+  int* child = children_.Find(pid);
   if (child == nullptr) return -ESRCH;
-  child->orphan = orphan;
+  *child = signal;
   return 0;
 }
 
-void Holdings::RemoveChild(int pid) {
-  if (pid < 0) return;
-  Child** at = Find(pid);
-  Child* child = *at;
-  if (child == nullptr) return;
-  *at = child->next;
-  delete child;
+void Holdings::EndFork(int report_fd, int signal) {
+  *forks_.Add(report_fd) = {signal, 0, -1};
 }
 
-// The fds are closed after the children are reaped: a worker that finds its
-// result pipe closed gives its token back itself.
+int Holdings::ReceiveReport(int report_fd, Report* report, int* pidfd) {
+  Message message = {report, sizeof *report, pidfd, 1};
+  const int length = ReceiveFds(report_fd, &message, false);
+  if (length >= 0 && message.fd_count > 0) AddFd(*pidfd);
+  Fork* fork = forks_.Find(report_fd);
+  if (length > 0 && fork != nullptr && report->kind == kStarted) {
+    fork->pid = report->value;
+    fork->pidfd = *pidfd;
+  }
+  return length;
+}
+
+// The result pipe decides who gives the token of a job back. Once no process
+// holds its writer, this thread does so. Once the thread has closed the reader,
+// a worker that finds it closed does so.
 void Holdings::Release() {
+  GiveTokens();
   SignalChildren();
-  Await([this] { return ReapChildren(); });
-  LeaveChildren();
+  CloseUnused();
+  Await([this] {
+    SignalForks();
+    const bool are_reaped = ReapChildren();
+    return GiveOfEnded() && are_reaped;
+  });
+  children_.TakeIf([](int64_t pid, const int*) {
+    LeaveChild(static_cast<int>(pid));
+    return true;
+  });
   fds_.TakeAll([](int fd) { Close(fd); });
   zygotes_.TakeAll([](int socket) {
     const int pid = ReleaseZygote(socket, false);
@@ -104,41 +130,83 @@ void Holdings::Release() {
   });
 }
 
-void Holdings::SignalChildren() {
-  for (const Child* child : children_) {
-    for (; child != nullptr; child = child->next) {
-      if (child->orphan.signal > 0) Signal(child->pid, child->orphan.signal);
+void Holdings::GiveTokens() {
+  tokens_.TakeIf([](int64_t key, const int* count) {
+    const Token token = {static_cast<int>(key / kBytes),
+                         static_cast<int>(key % kBytes)};
+    for (int i = 0; i < *count; i++) Give(token);
+    return true;
+  });
+}
+
+// Among the fds may be the writer of a result pipe whose job has not begun.
+void Holdings::CloseUnused() {
+  FdSet used;
+  results_.TakeIf([&used](int64_t reader, const Result* result) {
+    used.Add(static_cast<int>(reader));
+    used.Add(result->token.slot_fd);
+    return false;
+  });
+  forks_.TakeIf([&used](int64_t report_fd, const Fork* fork) {
+    used.Add(static_cast<int>(report_fd));
+    used.Add(fork->pidfd);
+    return false;
+  });
+  FdSet kept;
+  fds_.TakeAll([&used, &kept](int fd) {
+    if (used.Has(fd)) {
+      kept.Add(fd);
+    } else {
+      Close(fd);
     }
-  }
+  });
+  kept.TakeAll([this](int fd) { fds_.Add(fd); });
+}
+
+void Holdings::SignalChildren() {
+  children_.TakeIf([](int64_t pid, const int* signal) {
+    if (*signal > 0) Signal(static_cast<int>(pid), *signal);
+    return false;
+  });
+}
+
+// A job that has not begun gets its signal later.
+void Holdings::SignalForks() {
+  forks_.TakeIf([this](int64_t key, Fork* fork) {
+    Report report = {};
+    int pidfd = -1;
+    if (fork->pid == 0) ReceiveReport(static_cast<int>(key), &report, &pidfd);
+    if (fork->signal == 0 || fork->pidfd < 0) return false;
+    Kill(fork->pid, fork->pidfd, fork->signal);
+    fork->signal = 0;
+    return false;
+  });
 }
 
 // True when no child is left whose end is to be awaited.
 bool Holdings::ReapChildren() {
   bool is_done = true;
-  for (Child*& head : children_) {
-    for (Child** at = &head; *at != nullptr;) {
-      Child* child = *at;
-      if (HasEnded(child->pid)) {
-        Give(child->orphan);
-        *at = child->next;
-        delete child;
-      } else {
-        is_done = is_done && child->orphan.signal == 0;
-        at = &child->next;
-      }
-    }
-  }
+  children_.TakeIf([&is_done](int64_t pid, const int* signal) {
+    if (HasEnded(static_cast<int>(pid))) return true;
+    is_done = is_done && *signal == 0;
+    return false;
+  });
   return is_done;
 }
 
-void Holdings::LeaveChildren() {
-  for (Child*& head : children_) {
-    while (Child* child = head) {
-      LeaveChild(child->pid);
-      head = child->next;
-      delete child;
+// Gives the tokens of jobs that have ended. True when no job is left whose end
+// is to be awaited.
+bool Holdings::GiveOfEnded() {
+  bool is_done = true;
+  results_.TakeIf([&is_done](int64_t reader, const Result* result) {
+    if (IsWriterGone(static_cast<int>(reader))) {
+      Give(result->token);
+      return true;
     }
-  }
+    is_done = is_done && result->signal == 0;
+    return false;
+  });
+  return is_done;
 }
 
 }  // namespace sys

@@ -1,5 +1,8 @@
 #include "instance.h"
 
+#include <errno.h>
+#include <string.h>
+
 #include "posix.h"
 #include "strings.h"
 #include "zygote_table.h"
@@ -54,10 +57,46 @@ int OwnAll(const Args& args, int result, const Ints& fds) {
   return result;
 }
 
+int TakeToken(const Args& args) {
+  uint8_t byte = 0;
+  const int count = sys::Read(args.Int(0), &byte, 1);
+  if (count <= 0) return count == 0 ? -EPIPE : count;
+  HoldingsOf(args)->AddToken({args.Int(1), byte});
+  return byte;
+}
+
+// Removed first, so that no token is ever given back twice.
+int ReturnToken(const Args& args) {
+  const sys::Token token = {args.Int(0), args.Byte(1)};
+  HoldingsOf(args)->RemoveToken(token);
+  const auto byte = static_cast<uint8_t>(token.byte);
+  return sys::Write(token.slot_fd, &byte, 1);
+}
+
+int BindToken(const Args& args) {
+  const sys::Token token = {args.Int(0), args.Byte(1)};
+  HoldingsOf(args)->BindToken(token, args.Int(2), args.Int(3));
+  return 0;
+}
+
 int EndWithThread(const Args& args) {
-  const sys::Orphan orphan = {args.Int(1), args.Int(2), args.Int(3)};
-  args.Assert(orphan.token >= -1 && orphan.token <= UINT8_MAX, 3, "a byte");
-  return HoldingsOf(args)->SetOrphan(args.Int(0), orphan);
+  return HoldingsOf(args)->EndChild(args.Int(0), args.Int(1));
+}
+
+int EndForkWithThread(const Args& args) {
+  HoldingsOf(args)->EndFork(args.Int(0), args.Int(1));
+  return 0;
+}
+
+int ReceiveReport(const Args& args) {
+  const Ints ints = args.IntsAt(1, sys::kReportInts + 1);
+  sys::Report report = {};
+  int pidfd = -1;
+  const int socket = args.Int(0);
+  const int length = HoldingsOf(args)->ReceiveReport(socket, &report, &pidfd);
+  const int32_t all[] = {report.kind, report.value, report.signal, pidfd};
+  memcpy(ints.data, all, sizeof all);
+  return length;
 }
 
 int HoldZygote(const Args& args) { return Hold(args, sys::HoldZygote); }

@@ -13,7 +13,12 @@ sys::Holdings* HoldingsOf(const Args& args);
 int Own(const Args& args, int fd);
 int OwnAll(const Args& args, int result, const Ints& fds);
 
+int TakeToken(const Args& args);
+int ReturnToken(const Args& args);
+int BindToken(const Args& args);
 int EndWithThread(const Args& args);
+int EndForkWithThread(const Args& args);
+int ReceiveReport(const Args& args);
 int HoldZygote(const Args& args);
 int ShareZygote(const Args& args);
 int ReleaseZygote(const Args& args);

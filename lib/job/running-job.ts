@@ -169,6 +169,7 @@ export class RunningJob implements Job {
       selector.add(reader.number, () => {
         this.advance();
       });
+      this.#token.bindTo(reader.number, order.orphanSignal);
       const launcher = launchers[order.context];
       this.#worker = launcher.launch(order, writer.number, this.#token);
       this.#reader = reader;

@@ -17,6 +17,13 @@ import { isFatal, signalName } from '../system/signals.js';
 import type { Worker } from './launcher.js';
 import { type Zygote, patienceMs } from './zygote-client.js';
 
+type Report = readonly [
+  kind: number,
+  value: number,
+  signal: number,
+  pidfd: number,
+];
+
 export class ForkedWorker implements Worker {
   readonly #report: Fd;
   readonly #zygote: Zygote;
@@ -75,8 +82,8 @@ export class ForkedWorker implements Worker {
   }
 
   close(): void {
-    this.#self.close();
     this.#report.close();
+    this.#self.close();
   }
 
   /** False when no report is ready. */
@@ -86,18 +93,15 @@ export class ForkedWorker implements Worker {
       if (native.poll(readable, 1, 0) === 0) return false;
       this.#self.close();
     }
-    const report = new Int32Array(reportInts);
-    const fds = Int32Array.of(-1);
-    const bytes = new Uint8Array(report.buffer);
-    const length = native.receiveFds(this.#report.number, bytes, fds);
+    const report = new Int32Array(reportInts + 1);
+    const length = native.receiveReport(this.#report.number, report);
     if (length === -errno.EAGAIN) return false;
     if (length <= 0) this.#isAlone = true;
-    else this.#onReport(report, fds[0]!);
+    else this.#onReport(report as Iterable<number> as Report);
     return true;
   }
 
-  #onReport(report: Int32Array, pidfd: number): void {
-    const [kind, value, signal] = report as unknown as [number, number, number];
+  #onReport([kind, value, signal, pidfd]: Report): void {
     if (kind === reportKinds.started) {
       this.#zygote.hasServed = true;
       this.#pid = value;

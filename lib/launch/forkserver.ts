@@ -56,6 +56,7 @@ function request(
   const reporter = new Fd(ends[1]!);
   let placeholder: Fd | undefined;
   try {
+    native.endForkWithThread(report.number, orphanSignal);
     placeholder = duplicate(report.number);
     const fds = packRequest(reporter.number, {
       ...jobFds,

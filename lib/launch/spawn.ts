@@ -25,8 +25,7 @@ export const spawnLauncher: Launcher = {
       const fds = [1, 2, file.number, resultWriter, ...inherited];
       const argv = [...order.execArgv, entry];
       const pid = startNode(argv, order, fds);
-      const { writer } = order.slotPipes[0]!;
-      native.endWithThread(pid, order.orphanSignal, writer, token.ownByte);
+      native.endWithThread(pid, order.orphanSignal);
       return new ChildWorker(pid);
     } finally {
       file.close();

@@ -29,21 +29,20 @@ export class Token {
    */
   readonly lenders: readonly number[];
   /** Undefined once the token was given back or moved. */
-  #give: ((byte: number) => void) | undefined;
+  #give: (() => void) | undefined;
+  /** The pipe that the byte came from; -1: none. */
+  readonly #slotFd: number;
 
   constructor(
     byte: number,
-    give: (byte: number) => void,
+    give: () => void,
     lenders: readonly number[] = [],
+    slotFd = -1,
   ) {
     this.byte = byte;
     this.#give = give;
     this.lenders = lenders;
-  }
-
-  /** What its owner writes to the pipe to give it back; -1 for nothing. */
-  get ownByte(): number {
-    return this.lenders.length > 0 ? -1 : Math.max(-1, this.byte);
+    this.#slotFd = slotFd;
   }
 
   /** For a job that takes no slot. */
@@ -53,14 +52,24 @@ export class Token {
 
   /** The token of a new owner; this object is void from now on. */
   move(): Token {
-    return new Token(this.byte, this.#release(), this.lenders);
+    const give = this.#release();
+    return new Token(this.byte, give, this.lenders, this.#slotFd);
+  }
+
+  /**
+   * Until the reader of the job's result pipe is closed, the end of this thread
+   * leaves the token to the processes that hold the other end.
+   */
+  bindTo(resultReader: number, orphanSignal: number): void {
+    if (this.#slotFd < 0) return;
+    native.bindToken(this.#slotFd, this.byte, resultReader, orphanSignal);
   }
 
   give(): void {
-    this.#release()(this.byte);
+    this.#release()();
   }
 
-  #release(): (byte: number) => void {
+  #release(): () => void {
     const give = this.#give;
     if (give === undefined) throw new Error('Assertion: a token has one owner');
     this.#give = undefined;
@@ -95,7 +104,6 @@ export class SlotPipe {
   readonly count: number | undefined;
   /** The same for all duplicates of one pipe in this process. */
   readonly identity: symbol;
-  readonly #byte = new Uint8Array(1);
   /** Closed together with the pipe. */
   readonly #parts: Closeable[];
   #taken = 0;
@@ -157,13 +165,14 @@ export class SlotPipe {
       this.#taken += 1;
       return new Token(noByte, () => this.#giveOwn());
     }
-    const count = native.read(this.reader, this.#byte, 0, 1);
-    if (count === 1) {
-      this.#taken += 1;
-      return new Token(this.#byte[0]!, (byte) => this.#give(byte));
-    }
-    if (count === -errno.EAGAIN) return undefined;
-    throw systemError(count === 0 ? -errno.EPIPE : count, 'read slot pipe');
+    const byte = native.takeToken(this.reader, this.writer);
+    if (byte === -errno.EAGAIN) return undefined;
+    check(byte, 'read slot pipe');
+    this.#taken += 1;
+    const give = (): void => {
+      this.#give(byte);
+    };
+    return new Token(byte, give, [], this.writer);
   }
 
   /** Takes effect once all tokens that were taken here are back. */
@@ -182,8 +191,7 @@ export class SlotPipe {
   }
 
   #give(byte: number): void {
-    this.#byte[0] = byte;
-    check(native.write(this.writer, this.#byte, 0, 1), 'write slot pipe');
+    check(native.returnToken(this.writer, byte), 'write slot pipe');
     this.#taken -= 1;
     this.#closeWhenIdle();
   }

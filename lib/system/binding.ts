@@ -103,17 +103,38 @@ export interface Native {
     table: Int32Array,
   ): number;
   /**
-   * For a child of `spawn`: when this worker thread ends before the child is
-   * reaped, `signal` ends the child, and then `token` is written to slotFd.
-   * signal 0: the child runs on. token -1: none. What else the thread has
-   * opened is closed then.
+   * Takes a byte from a slot pipe: the token, -EAGAIN when there is none, -EPIPE
+   * at the end of the pipe. When this worker thread ends before `returnToken` or
+   * `bindToken`, the token is written to slotFd.
    */
-  endWithThread(
-    pid: number,
-    signal: number,
+  takeToken(reader: number, slotFd: number): number;
+  /** Writes the token to slotFd. */
+  returnToken(slotFd: number, token: number): number;
+  /**
+   * For the token of a job, until resultReader is closed. When this worker
+   * thread ends, the token is written to slotFd if no process holds the other
+   * end of the result pipe. Otherwise that process gives it back. `signal`: what
+   * the job gets then, or 0.
+   */
+  bindToken(
     slotFd: number,
     token: number,
+    resultReader: number,
+    signal: number,
   ): number;
+  /**
+   * For a child of `spawn`: `signal` ends it when this worker thread ends before
+   * the child is reaped. 0: the child runs on. What else the thread has opened
+   * is closed then.
+   */
+  endWithThread(pid: number, signal: number): number;
+  /** The same for the job of a zygote, until its report socket is closed. */
+  endForkWithThread(reportFd: number, signal: number): number;
+  /**
+   * Receives the next report of a job of a zygote, as `receiveFds` does. Fills
+   * [kind, value, signal, pidfd or -1].
+   */
+  receiveReport(reportFd: number, report: Int32Array): number;
   /**
    * Reaps one child without waiting. Returns pid and fills status with [exit
    * code or -1, signal or 0]; 0 while the child runs; -ECHILD when pid is not a

@@ -6,7 +6,9 @@ import type { Ending } from '../fixtures/thread-programs.js';
 import { underMake } from '../helpers/make.js';
 import { runNode } from '../helpers/program.js';
 
-const programs = join(__dirname, '..', 'fixtures', 'thread-programs.js');
+const fixtures = join(__dirname, '..', 'fixtures');
+const programs = join(fixtures, 'thread-programs.js');
+const terminations = join(fixtures, 'terminated-thread.js');
 
 /** A Jobserver in a worker thread. */
 export function threadContract(context: Context): void {
@@ -21,9 +23,10 @@ export function threadContract(context: Context): void {
   const run = async (
     args: readonly string[],
     env = process.env,
+    file = programs,
   ): Promise<unknown> => {
     const [name, ...rest] = args;
-    const node = [...process.execArgv, programs, name!, context, ...rest];
+    const node = [...process.execArgv, file, name!, context, ...rest];
     const { code, stdout, stderr } = await runNode(node, { env });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     return JSON.parse(stdout);
@@ -51,6 +54,15 @@ export function threadContract(context: Context): void {
       expect(left).toBe('+++');
     },
   );
+
+  // Each step of a job ends in a native call, and `terminate` interrupts none.
+  test('a thread that is terminated at any step of a job gives the slot back once', async () => {
+    const left = await underMake(folder, '+', async (env) => {
+      const found = await run([join(folder, 'fifo')], env, terminations);
+      expect(found).toEqual({ faults: [], isLong: true });
+    });
+    expect(left).toBe('+');
+  });
 
   test('without an orphan signal, jobs outlive their thread', async () => {
     const args = ['endThread', 'terminate', folder, 'null'];

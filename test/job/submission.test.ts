@@ -78,7 +78,7 @@ test('a token that comes after the end of the wait is given back', () => {
   const { errors, tokens, request: conditions } = request();
   const line = lineOf(() => {
     submission.fail(new Error('closed meanwhile'));
-    return new Token(7, (byte) => given.push(byte));
+    return new Token(7, () => void given.push(7));
   });
   const submission = new Submission(line, conditions);
   submission.start();
