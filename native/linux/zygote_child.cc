@@ -107,6 +107,9 @@ size_t Zygote::TakeJob(int* fds) {
   // 0 is the end: no submitter is left.
   if (length <= 0 || message.fd_count < kFirstOpaqueFd) _exit(0);
   if (message.is_truncated) Refuse(received[kReportFd], kRefused, EMFILE);
+  if (static_cast<size_t>(length) < sizeof request) {
+    Refuse(received[kReportFd], kRefused, EBADMSG);
+  }
   if (!BecomeChildOf(submitter, request.timer_slack)) {
     Refuse(received[kReportFd], kMismatch, 0);
   }

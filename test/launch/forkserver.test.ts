@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { LostResult } from '../../dist/index.js';
+import { reportKinds } from '../../dist/protocol/fds.js';
 import * as jobs from '../fixtures/forkserver-jobs.js';
 import { chain } from '../fixtures/lending-jobs.js';
 import { checkSlots, freeSlots, openJobserver } from '../helpers/jobserver.js';
@@ -220,3 +221,10 @@ function runHooked(program: string, ...args: string[]): Promise<Ended> {
   const file = resolve('test', 'fixtures', 'hooks', `${program}.mjs`);
   return runNode(['--import', hooks('register'), file, ...args]);
 }
+
+test('a request of too few bytes is refused', async () => {
+  const program = resolve('test', 'fixtures', 'short-requests.mjs');
+  const { stdout } = await runNode([program]);
+  const { refused, started } = reportKinds;
+  expect(JSON.parse(stdout)).toEqual([refused, refused, refused, started]);
+});
