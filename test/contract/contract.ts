@@ -25,6 +25,7 @@ import { mapEndContract } from './map-end.js';
 import { mapInputContract } from './map-input.js';
 import { nestingContract } from './nesting.js';
 import { optionNameContract } from './option-names.js';
+import { orphanContract } from './orphans.js';
 import { preexecContract } from './preexec.js';
 import { raisingContract } from './raising.js';
 import { raisingCloseContract } from './raising-close.js';
@@ -53,7 +54,7 @@ const ofJobs: Contracts = {
   'submit arguments': [submitArgumentContract],
   'names of options': [optionNameContract],
   slots: [slotContract, slotTimeoutContract],
-  'release of slots': [recoveryContract],
+  'release of slots': [recoveryContract, orphanContract],
   'sleep gate': [sleepGateContract],
   waiting: [waitingContract],
   futures: [futureContract],
