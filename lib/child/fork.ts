@@ -4,7 +4,7 @@
 // and the process ends after it.
 import { EventEmitter } from 'node:events';
 import { constants } from 'node:fs';
-import { devNull } from 'node:os';
+import { devNull, constants as os } from 'node:os';
 import type { LocalCall, Order } from '../protocol/order.js';
 import type { Surroundings } from '../protocol/surroundings.js';
 import { workingDirectory } from '../protocol/environment.js';
@@ -92,6 +92,7 @@ function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   writeThrough();
   process.removeAllListeners('exit');
   process.removeAllListeners('beforeExit');
+  removeSignalListeners();
   // Without what the parent runs at its own end in a wrapper of `emit`.
   reportEndings(EventEmitter.prototype);
   enterWorker({ ...fds, forkserverFd: -1 }, { ...order, context: 'fork' });
@@ -100,6 +101,15 @@ function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   changeEnvironment(new Map(Object.entries(process.env)), order.env);
   replaceMathRandom();
   renewRandomness();
+}
+
+// The fork has reset the handlers. While there is a listener, Node would install
+// none for a listener of the job.
+function removeSignalListeners(): void {
+  const signals = new Set<string | symbol>(Object.keys(os.signals));
+  for (const name of process.eventNames()) {
+    if (signals.has(name)) process.removeAllListeners(name);
+  }
 }
 
 // The submitters of the parent and of its lenders wait for the end of these

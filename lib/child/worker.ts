@@ -5,6 +5,7 @@ import type { Inherited } from '../protocol/fds.js';
 import type { WorkerHead } from '../protocol/order.js';
 import { workerState } from '../protocol/worker-state.js';
 import { check, native } from '../system/binding.js';
+import { signalName } from '../system/signals.js';
 import { type Answer, currentAnswer } from './answer.js';
 
 /** The descriptors of a job. The first slot pipe is the one it runs under. */
@@ -49,11 +50,16 @@ export function enterWorker(
   // The token of the claims is another one for each job.
   const byte = claims === undefined ? token : 0;
   held = slots && byte >= 0 ? { writer: slots.writer, token: byte } : undefined;
-  if (held !== undefined && orphanSignal > 0) {
+  if (held !== undefined && orphanSignal > 0 && !isHandled(orphanSignal)) {
     native.guardToken(orphanSignal, resultFd, held.writer, held.token);
   }
   // Signals that arrived before the guard was installed are delivered now.
   native.unblockSignals();
+}
+
+/** A preloaded module may end the job in its own way, or let it run on. */
+function isHandled(signal: number): boolean {
+  return process.listenerCount(signalName(signal)) > 0;
 }
 
 /**

@@ -133,6 +133,16 @@ test('every job fails with the error that a preload throws', async () => {
   expect(() => js.submitSync(jobs.countCalls).resultSync()).toThrow(RangeError);
 });
 
+test('a job calls the signal handlers of preloaded modules and its own', async () => {
+  const js = openJobserver({
+    context,
+    slots: 1,
+    preload: [preload('handles')],
+  });
+  const counts = await js.run(jobs.handleTermination);
+  expect(counts).toEqual({ preloaded: 1, own: 1 });
+});
+
 test('a preload that does not exist is refused by the constructor', () => {
   const missing = [join(folder, 'missing.mjs')];
   expect(() => openJobserver({ context, slots: 1, preload: missing })).toThrow(
