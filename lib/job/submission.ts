@@ -75,6 +75,7 @@ export class Submission implements SlotWaiter {
   #timer: Timer | undefined;
   #offAbort: (() => void) | undefined;
   #isSettled = false;
+  #isAsking = false;
 
   /** Whether one of the callbacks of the request has been called. */
   get isSettled(): boolean {
@@ -136,7 +137,8 @@ export class Submission implements SlotWaiter {
 
   /** Asks the gate, then for a slot. The line calls it while a slot is free. */
   attempt(): void {
-    if (!this.#isWaiting()) return;
+    // The gate may itself have jobs handled and calls served.
+    if (this.#isAsking || !this.#isWaiting()) return;
     let token: Token | undefined;
     try {
       const sleepMs = this.#askGate();
@@ -237,9 +239,18 @@ export class Submission implements SlotWaiter {
     return true;
   }
 
-  #askGate(): number | undefined {
+  #callGate(): unknown {
     const { gate } = this.#request;
-    const answer: unknown = gate();
+    this.#isAsking = true;
+    try {
+      return gate();
+    } finally {
+      this.#isAsking = false;
+    }
+  }
+
+  #askGate(): number | undefined {
+    const answer = this.#callGate();
     if (answer === undefined || answer === null) return undefined;
     const expected = 'undefined or a non-negative number of milliseconds';
     const name = 'the answer of the sleep gate';

@@ -94,6 +94,25 @@ export function recoveryContract(context: Context): void {
     expect(large.resultSync().length).toBe(3 << 20);
   });
 
+  test('a sleep gate may call reclaimResources', async () => {
+    const js = open(1);
+    let calls = 0;
+    const gated = js.replaceSleep(() => {
+      calls += 1;
+      js.reclaimResources();
+      return undefined;
+    });
+    expect(await gated.run(identity, 1)).toBe(1);
+    const gate = makeGate();
+    const holder = await js.submit(waitAt, [gate.file]);
+    const both = [gated.run(identity, 2), gated.run(identity, 3)];
+    gate.open();
+    await holder.wait();
+    expect(await Promise.all(both)).toEqual([2, 3]);
+    // One call at each attempt to take a slot.
+    expect(calls).toBeLessThan(20);
+  });
+
   test('submitSync reads the large results that running jobs are blocked on', () => {
     const js = open(1);
     const large = js.submitSync(returnBytes, [1 << 20]);
