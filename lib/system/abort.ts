@@ -2,7 +2,14 @@
 // because Node warns of a leak at eleven.
 import { AbortError, invalidArgument } from '../errors.js';
 
-const listeners = new WeakMap<AbortSignal, Set<() => void>>();
+/** What one process does when a signal is aborted. */
+interface Group {
+  readonly pid: number;
+  readonly listeners: Set<() => void>;
+  readonly dispatch: () => void;
+}
+
+const groups = new WeakMap<AbortSignal, Group>();
 
 export function checkAbortSignal(signal: unknown): AbortSignal | undefined {
   if (signal === undefined || signal === null) return undefined;
@@ -21,38 +28,40 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw new AbortError(signal.reason);
 }
 
-/** Returns the function that removes the listener. */
+/**
+ * Returns the function that removes the listener. A fork of this process that
+ * aborts its copy of the signal calls no listener of this process.
+ */
 export function onAbort(
   signal: AbortSignal | undefined,
   listener: () => void,
 ): () => void {
   if (signal === undefined) return () => undefined;
-  const all = listeners.get(signal) ?? listen(signal);
-  all.add(listener);
+  const known = groups.get(signal);
+  const group = known?.pid === process.pid ? known : listen(signal);
+  group.listeners.add(listener);
   return () => {
-    all.delete(listener);
-    if (all.size === 0) unlisten(signal);
+    group.listeners.delete(listener);
+    if (group.listeners.size === 0) unlisten(signal, group);
   };
 }
 
-const dispatchers = new WeakMap<AbortSignal, () => void>();
-
-function listen(signal: AbortSignal): Set<() => void> {
-  const all = new Set<() => void>();
-  const dispatch = (): void => {
-    unlisten(signal);
-    for (const listener of all) listener();
+function listen(signal: AbortSignal): Group {
+  const group: Group = {
+    pid: process.pid,
+    listeners: new Set(),
+    dispatch: () => {
+      if (group.pid !== process.pid) return;
+      unlisten(signal, group);
+      for (const listener of group.listeners) listener();
+    },
   };
-  signal.addEventListener('abort', dispatch);
-  listeners.set(signal, all);
-  dispatchers.set(signal, dispatch);
-  return all;
+  signal.addEventListener('abort', group.dispatch);
+  groups.set(signal, group);
+  return group;
 }
 
-function unlisten(signal: AbortSignal): void {
-  const dispatch = dispatchers.get(signal);
-  if (dispatch === undefined) return;
-  signal.removeEventListener('abort', dispatch);
-  listeners.delete(signal);
-  dispatchers.delete(signal);
+function unlisten(signal: AbortSignal, group: Group): void {
+  signal.removeEventListener('abort', group.dispatch);
+  if (groups.get(signal) === group) groups.delete(signal);
 }

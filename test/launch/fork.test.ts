@@ -22,6 +22,7 @@ test.each([
   'death',
   'exit-hooks',
   'signals',
+  'aborts',
   'futures',
   'map',
   'preexec',
