@@ -30,7 +30,7 @@ import {
 } from '../protocol/surroundings.js';
 import { workerState } from '../protocol/worker-state.js';
 import { Token } from '../slots/slot-pipe.js';
-import { check, native, pollEvents } from '../system/binding.js';
+import { check, errno, native, pollEvents } from '../system/binding.js';
 import { obstacleToForks, obstaclesToForks } from '../system/forkable.js';
 import { encode, encodeThrown } from '../wire/value.js';
 import {
@@ -138,8 +138,8 @@ function answerAll(answer: (resultFd: number) => [number, number]): void {
   for (;;) {
     native.poll(Int32Array.of(zygoteRequestFd, pollEvents.in), 1, -1);
     const length = native.receiveFds(zygoteRequestFd, request, fds);
-    if (length === 0) exitAsNode();
-    if (length < 0) continue;
+    if (length === -errno.EAGAIN) continue;
+    if (length <= 0) exitAsNode();
     const [kind, value] = answer(fds[requestFds.result]!);
     const message = new Uint8Array(Int32Array.of(kind, value, 0).buffer);
     native.sendFds(fds[requestFds.report]!, message, new Int32Array(0));

@@ -1,4 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { devNull } from 'node:os';
 import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { runNode } from '../helpers/program.js';
 import { isAlive } from '../helpers/processes.js';
 import { timeoutFactor, until } from '../helpers/until.js';
@@ -55,3 +60,20 @@ test.each([
     await until('the zygote to end', () => !isAlive(zygote!));
   },
 );
+
+test('a zygote that refuses all jobs ends when it cannot receive requests', async () => {
+  const entry = resolve('dist', 'child', 'zygote.js');
+  const preload = pathToFileURL(
+    resolve('test', 'fixtures', 'preload', 'throws.mjs'),
+  );
+  // A file, which is always readable, in place of its socket.
+  const file = openSync(devNull, 'r');
+  const zygote = spawn(process.execPath, [entry, preload.href], {
+    stdio: ['ignore', 'ignore', 'inherit', file],
+  });
+  closeSync(file);
+  const ended = once(zygote, 'exit');
+  const watchdog = setTimeout(() => zygote.kill('SIGKILL'), 20_000);
+  expect(await ended).toEqual([0, null]);
+  clearTimeout(watchdog);
+});
