@@ -122,7 +122,9 @@ int SendFds(int socket, const Message& message) {
   do {
     sent = sendmsg(socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
   } while (sent < 0 && errno == EINTR);
-  return sent < 0 ? -errno : static_cast<int>(sent);
+  if (sent >= 0) return static_cast<int>(sent);
+  // The limit is that of open files, and libuv has no name for this error.
+  return errno == ETOOMANYREFS ? -EMFILE : -errno;
 }
 
 int ReceiveFds(int socket, Message* message, bool wait) {

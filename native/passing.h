@@ -31,7 +31,8 @@ struct Message {
 // Linux only, -ENOSYS elsewhere.
 int PassCredentials(int socket);
 
-// Sends the whole message, or returns -EAGAIN when the socket has no room.
+// Sends the whole message, or returns -EAGAIN when the socket has no room, and
+// -EMFILE when too many fds of this user are on their way.
 int SendFds(int socket, const Message& message);
 // Returns the number of bytes, 0 at the end. The caller sets message->fd_count
 // to the room in message->fds, and the call sets it to the number of fds

@@ -53,7 +53,7 @@ class Zygote {
   void BecomeSpare(int zygote_pid);
   void NameInProc(const Sender& submitter, char name[16]) const;
   bool BecomeChildOf(const Sender& submitter, int timer_slack) const;
-  void SendTaken(Taken taken, int report) const;
+  int SendTaken(Taken taken, int report) const;
   int Watch(int fd, uint32_t events, Child* child, unsigned tag);
   void Unwatch(int* fd);
   void HandleEvents(int timeout_ms);

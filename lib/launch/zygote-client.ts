@@ -84,7 +84,7 @@ export class Zygote {
     for (;;) {
       const result = native.sendFds(this.client, bytes, table);
       if (result !== -errno.EAGAIN) {
-        if (result < 0) this.abandon();
+        if (result < 0 && !isShortage(result)) this.abandon();
         check(result, 'ask the forkserver');
         return;
       }
@@ -143,6 +143,12 @@ export class Zygote {
     selector.remove(this.#exit.number);
     this.#exit.close();
   }
+}
+
+/** What this process lacks is no fault of the zygote. */
+function isShortage(result: number): boolean {
+  const { EMFILE, ENOBUFS, ENOMEM } = errno;
+  return [EMFILE, ENOBUFS, ENOMEM].includes(-result);
 }
 
 const zygotes = new Map<string, Zygote>();

@@ -220,7 +220,7 @@ export interface Native {
   resetSignal(signal: number): number;
   /**
    * Sends one message with these fds over a Unix socket. -EAGAIN when the
-   * socket has no room.
+   * socket has no room, -EMFILE when too many fds of this user are on their way.
    */
   sendFds(socket: number, bytes: Uint8Array, fds: Int32Array): number;
   /**
@@ -324,13 +324,24 @@ function remedy({ code, resource }: LoadError): string {
   );
 }
 
-const { EAGAIN, ECHILD, EMFILE, ENOENT, ENOSYS, EPIPE, ESRCH } =
-  constants.errno;
+const {
+  EAGAIN,
+  ECHILD,
+  EMFILE,
+  ENOBUFS,
+  ENOENT,
+  ENOMEM,
+  ENOSYS,
+  EPIPE,
+  ESRCH,
+} = constants.errno;
 export const errno = {
   EAGAIN,
   ECHILD,
   EMFILE,
+  ENOBUFS,
   ENOENT,
+  ENOMEM,
   ENOSYS,
   EPIPE,
   ESRCH,

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "../deadline.h"
 #include "../passing.h"
 #include "../posix.h"
 #include "../protocol.h"
@@ -19,13 +20,28 @@
 namespace sys {
 namespace {
 
-// Sends a pidfd along, so that the submitter can signal the job by it.
+// Sends a pidfd along, where possible, so that the submitter can signal the job
+// by it.
 void SendStarted(int report, int pid) {
   int self = ExitFd(pid);
   Report started = {kStarted, pid, 0};
-  SendFds(report, {&started, sizeof started, &self, self < 0 ? 0U : 1U});
+  Message message = {&started, sizeof started, &self, self < 0 ? 0U : 1U};
+  const int result = SendFds(report, message);
   if (self >= 0) close(self);
+  message.fd_count = 0;
+  if (result < 0) SendFds(report, message);
 }
+
+// Whether the same call may succeed later.
+bool IsTemporary(int result) {
+  return result == -EAGAIN || result == -EMFILE || result == -ENOBUFS ||
+         result == -ENOMEM;
+}
+
+// How long a zygote may leave the messages of its children unread. It reads
+// them at once, unless it is stopped.
+constexpr double kTakenMs = 10'000;
+constexpr double kRetryMs = 10;
 
 // The zygote replaces this spare.
 [[noreturn]] void Refuse(int report, ReportKind kind, int error) {
@@ -89,11 +105,14 @@ bool Zygote::BecomeChildOf(const Sender& submitter, int timer_slack) const {
 
 // Waits for room in the socket: without this message, the end of the job would
 // never be reported.
-void Zygote::SendTaken(Taken taken, int report) const {
+int Zygote::SendTaken(Taken taken, int report) const {
   const Message message = {&taken, sizeof taken, &report, 1};
-  while (SendFds(taken_writer_, message) == -EAGAIN) {
+  const Deadline deadline(kTakenMs);
+  for (;;) {
+    const int result = SendFds(taken_writer_, message);
+    if (!IsTemporary(result) || deadline.HasPassed()) return result;
     struct pollfd room = {taken_writer_, POLLOUT, 0};
-    Poll(&room, 1, -1);
+    Poll(&room, result == -EAGAIN ? 1 : 0, kRetryMs);
   }
 }
 
@@ -118,7 +137,8 @@ size_t Zygote::TakeJob(int* fds) {
   close(request_fd_);
 
   const int pid = getpid();
-  SendTaken({pid, request.orphan_signal}, received[kReportFd]);
+  const int sent = SendTaken({pid, request.orphan_signal}, received[kReportFd]);
+  if (IsTemporary(sent)) Refuse(received[kReportFd], kRefused, -sent);
   close(taken_writer_);
   SendStarted(received[kReportFd], pid);
   close(received[kReportFd]);

@@ -1,5 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../../dist/context.js';
@@ -200,6 +201,17 @@ export function limitStress(context: Context): void {
         values: [0, 1, 2, 3],
         fds: 0,
       });
+    },
+  );
+
+  (reason === undefined && context === 'forkserver' ? test : test.skip)(
+    'while too many descriptors are on their way, a job waits for the end of another',
+    async () => {
+      const limits = user === undefined ? {} : { user };
+      const found = await run('fds-on-their-way', { ...limits, openFiles: 64 });
+      const result = -constants.errno.EMFILE;
+      const value = 1;
+      expect(found).toEqual({ result, pid: null, value, isSameZygote: true });
     },
   );
 
