@@ -26,7 +26,8 @@ import {
 } from './job/encode-call.js';
 import type { Future } from './job/future.js';
 import { openSlots, shareSlots } from './job/open-slots.js';
-import { type JobRequest, Pool } from './job/pool.js';
+import type { JobRequest } from './job/activity.js';
+import { Pool } from './job/pool.js';
 import { JobRecord } from './job/record.js';
 import type { Plan } from './job/running-job.js';
 import type { SleepGate } from './job/submission.js';

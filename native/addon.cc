@@ -262,6 +262,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<TakeToken>(exports, "takeToken");
   Export<ReturnToken>(exports, "returnToken");
   Export<BindToken>(exports, "bindToken");
+  Export<UnbindToken>(exports, "unbindToken");
   Export<EndWithThread>(exports, "endWithThread");
   Export<EndForkWithThread>(exports, "endForkWithThread");
   Export<ReceiveReport>(exports, "receiveReport");

@@ -62,10 +62,14 @@ void Give(const Token& token) {
 void Holdings::RemoveFd(int fd) {
   fds_.Remove(fd);
   forks_.Remove(fd);
-  const Result* result = results_.Find(fd);
+  UnbindToken(fd);
+}
+
+void Holdings::UnbindToken(int reader) {
+  const Result* result = results_.Find(reader);
   if (result == nullptr) return;
   AddToken(result->token);
-  results_.Remove(fd);
+  results_.Remove(reader);
 }
 
 void Holdings::AddToken(const Token& token) { *tokens_.Add(KeyOf(token)) += 1; }

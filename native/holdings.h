@@ -23,8 +23,10 @@ class Holdings {
   // A token in no job.
   void AddToken(const Token& token);
   void RemoveToken(const Token& token);
-  // The token goes with a job, until the reader of the result pipe is removed.
+  // The token goes with a job, until it is unbound or the reader of the result
+  // pipe is removed.
   void BindToken(const Token& token, int reader, int signal);
+  void UnbindToken(int reader);
 
   // A child that JavaScript is to reap.
   void AddChild(int pid) { children_.Add(pid); }

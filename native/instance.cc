@@ -79,6 +79,11 @@ int BindToken(const Args& args) {
   return 0;
 }
 
+int UnbindToken(const Args& args) {
+  HoldingsOf(args)->UnbindToken(args.Int(0));
+  return 0;
+}
+
 int EndWithThread(const Args& args) {
   return HoldingsOf(args)->EndChild(args.Int(0), args.Int(1));
 }

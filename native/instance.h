@@ -16,6 +16,7 @@ int OwnAll(const Args& args, int result, const Ints& fds);
 int TakeToken(const Args& args);
 int ReturnToken(const Args& args);
 int BindToken(const Args& args);
+int UnbindToken(const Args& args);
 int EndWithThread(const Args& args);
 int EndForkWithThread(const Args& args);
 int ReceiveReport(const Args& args);

@@ -30,7 +30,12 @@ import {
   zigFolder,
 } from './darwin.mjs';
 
-const tests = ['contract/spawn', 'native/', 'system/selector'];
+const tests = [
+  'contract/spawn/jobs',
+  'contract/reused/spawn',
+  'native/',
+  'system/selector',
+];
 const usage = `
 Usage: node scripts/test-darwin.mjs [jest argument …]
 

@@ -15,6 +15,7 @@ import {
 import { type Order, orderOfWorker } from '../protocol/order.js';
 import { frameOf, unpackReport } from '../protocol/worker-messages.js';
 import { Token, noSlot } from '../slots/slot-pipe.js';
+import { native } from '../system/binding.js';
 import { now } from '../system/deadline.js';
 import { isFatal } from '../system/signals.js';
 import { type AheadEntry, type AheadJob, AheadQueue } from './ahead-queue.js';
@@ -111,10 +112,11 @@ export class ReusedProcess {
     this.#number = message.job;
     this.#claims.offer(this.#number);
     this.#turnEnd = now() + turnMs;
+    job.token.bindTo(this.#socket.fd, job.order.orphanSignal);
     this.adopt(job);
     if (this.#socket.send(message)) return true;
     // It does not read, or it has ended.
-    this.#abandon();
+    this.kill(SIGKILL);
     this.recall();
     return false;
   }
@@ -124,7 +126,7 @@ export class ReusedProcess {
     this.#job = job;
     this.#jobsLeft -= 1;
     this.#beganAt = now();
-    this.#claims.setToken(job.token.ownByte);
+    this.#claims.setToken(Math.max(-1, job.token.byte));
   }
 
   /** How many more jobs it takes ahead, if it may have `window` of them. */
@@ -134,11 +136,6 @@ export class ReusedProcess {
     if ((this.#job?.token.byte ?? noSlot) === noSlot) return 0;
     if (now() >= this.#turnEnd) return 0;
     return Math.min(window, this.#jobsLeft) - this.#ahead.size;
-  }
-
-  /** Takes back the jobs that it was sent ahead and has not begun. */
-  recallAllAhead(): void {
-    this.#ahead.recallAll();
   }
 
   /** Sends jobs before they have a slot. Large ones are taken back at once. */
@@ -158,7 +155,11 @@ export class ReusedProcess {
     }
     if (messages.length === 0) return;
     if (this.#socket.sendSmall(messages)) return;
-    this.#abandon();
+    this.kill(SIGKILL);
+  }
+
+  /** Takes back the jobs that it was sent ahead and has not begun. */
+  recallAllAhead(): void {
     this.#ahead.recallAll();
   }
 
@@ -177,7 +178,7 @@ export class ReusedProcess {
       return false;
     }
     this.#jobsLeft += 1;
-    this.#claims.setToken(-1);
+    this.#releaseToken();
     this.#dropJob();
     this.#goOn();
     return true;
@@ -219,12 +220,6 @@ export class ReusedProcess {
     this.#onReaped(ending);
   }
 
-  /** Part of a message makes it useless. */
-  #abandon(): void {
-    this.#isLeaving = true;
-    this.#worker.kill(SIGKILL);
-  }
-
   #onMessage({ kind: code, job: number, bytes }: Message): void {
     const report = unpackReport(code);
     // A job that was recalled has no answer.
@@ -244,7 +239,7 @@ export class ReusedProcess {
     const next = this.#nextAhead();
     this.#dropJob();
     if (next === undefined) {
-      this.#claims.setToken(-1);
+      this.#releaseToken();
       this.#goOn();
       job.onAnswer(frame);
       return;
@@ -259,6 +254,12 @@ export class ReusedProcess {
   #nextAhead(): AheadEntry | undefined {
     if (this.#isLeaving || now() >= this.#turnEnd) this.#ahead.recallAll();
     return this.#ahead.shift();
+  }
+
+  /** Before the job gives it back. */
+  #releaseToken(): void {
+    this.#claims.setToken(-1);
+    native.unbindToken(this.#socket.fd);
   }
 
   #dropJob(): void {
@@ -276,9 +277,8 @@ export class ReusedProcess {
   #leave(): void {
     if (this.#socket.isOver || this.#isGone) return;
     this.#socket.close();
-    this.#killTimer = setTimeout(() => {
-      this.kill(SIGKILL);
-    }, graceMs).unref();
+    const kill = (): void => this.kill(SIGKILL);
+    this.#killTimer = setTimeout(kill, graceMs).unref();
     this.#endWatch.await(this.#worker.exitFd);
   }
 

@@ -122,6 +122,8 @@ export interface Native {
     resultReader: number,
     signal: number,
   ): number;
+  /** Undoes `bindToken`, for a pipe or socket that stays open. */
+  unbindToken(resultReader: number): number;
   /**
    * For a child of `spawn`: `signal` ends it when this worker thread ends before
    * the child is reaped. 0: the child runs on. What else the thread has opened
