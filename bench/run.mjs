@@ -4,7 +4,15 @@ import { fileURLToPath } from 'node:url';
 import { commandLine } from '../scripts/command.mjs';
 import { machine, threadless } from './measure.mjs';
 
-const all = ['start', 'preload', 'memory', 'waiting', 'outstanding', 'queue'];
+const all = [
+  'start',
+  'reuse',
+  'preload',
+  'memory',
+  'waiting',
+  'outstanding',
+  'queue',
+];
 const flags = {
   memory: ['--expose-gc', ...threadless, '--max-old-space-size=4096'],
   waiting: ['--expose-gc'],

@@ -56,13 +56,20 @@ export function threadContract(context: Context): void {
   );
 
   // Each step of a job ends in a native call, and `terminate` interrupts none.
-  test('a thread that is terminated at any step of a job gives the slot back once', async () => {
-    const left = await underMake(folder, '+', async (env) => {
-      const found = await run([join(folder, 'fifo')], env, terminations);
-      expect(found).toEqual({ faults: [], isLong: true });
-    });
-    expect(left).toBe('+');
-  });
+  test.each([
+    ['a job', '1'],
+    ['a job in a process of several', 'Infinity'],
+  ])(
+    'a thread that is terminated at any step of %s gives the slot back once',
+    async (_, jobsPerProcess) => {
+      const left = await underMake(folder, '+', async (env) => {
+        const args = [join(folder, 'fifo'), jobsPerProcess];
+        const found = await run(args, env, terminations);
+        expect(found).toEqual({ faults: [], isLong: true });
+      });
+      expect(left).toBe('+');
+    },
+  );
 
   test('without an orphan signal, jobs outlive their thread', async () => {
     const args = ['endThread', 'terminate', folder, 'null'];
