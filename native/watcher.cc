@@ -24,7 +24,10 @@ class Watcher {
 
   int Open(int fd);
   int Listen();
-  void Call();
+  // True when JavaScript wants to be called again.
+  bool Call();
+  bool IsTrue(napi_value value) const;
+  bool IsClosing() const;
   void DropReferences();
   void Release();
 
@@ -88,29 +91,43 @@ void Watcher::OnReadable(uv_poll_t* poll, int status, int) {
   Watcher* watcher = static_cast<Watcher*>(poll->data);
   // libuv stops watching an fd that is in error.
   if (status < 0) watcher->Listen();
-  watcher->Call();
+  // In one callback each, so that Node drains its queues in between.
+  while (watcher->Call()) {
+  }
 }
 
-void Watcher::Call() {
+bool Watcher::Call() {
   const Napi::Env env = env_;
   Napi::HandleScope scope(env);
   // Not by Napi's MakeCallback, which ends the process when JavaScript can no
   // longer run because this worker thread is being terminated.
   napi_value function = nullptr;
   napi_get_reference_value(env, on_readable_, &function);
+  napi_value result = nullptr;
   const napi_status status = napi_make_callback(env, context_, env.Global(),
-                                                function, 0, nullptr, nullptr);
-  if (status != napi_pending_exception) return;
+                                                function, 0, nullptr, &result);
+  if (status == napi_ok) return IsTrue(result) && !IsClosing();
+  if (status != napi_pending_exception) return false;
   // No JavaScript is on the stack, so the exception is an uncaught one.
   napi_value error = nullptr;
   if (napi_get_and_clear_last_exception(env, &error) == napi_ok) {
     napi_fatal_exception(env, error);
   }
+  return false;
+}
+
+bool Watcher::IsTrue(napi_value value) const {
+  bool is_true = false;
+  return napi_get_value_bool(env_, value, &is_true) == napi_ok && is_true;
+}
+
+bool Watcher::IsClosing() const {
+  return uv_is_closing(reinterpret_cast<const uv_handle_t*>(&poll_)) != 0;
 }
 
 void Watcher::Ref(bool on) {
+  if (IsClosing()) return;
   uv_handle_t* handle = reinterpret_cast<uv_handle_t*>(&poll_);
-  if (uv_is_closing(handle)) return;
   if (on) {
     uv_ref(handle);
   } else {
@@ -119,11 +136,10 @@ void Watcher::Ref(bool on) {
 }
 
 void Watcher::Close() {
-  uv_handle_t* handle = reinterpret_cast<uv_handle_t*>(&poll_);
-  if (uv_is_closing(handle)) return;
+  if (IsClosing()) return;
   // Because the caller may close the fd as soon as this returns.
   uv_poll_stop(&poll_);
-  uv_close(handle, OnClosed);
+  uv_close(reinterpret_cast<uv_handle_t*>(&poll_), OnClosed);
 }
 
 void Watcher::OnClosed(uv_handle_t* poll) {

@@ -6,16 +6,17 @@ import { workerState } from '../protocol/worker-state.js';
 /** Of one job, from the moment when its modules are imported. */
 export class Leftovers {
   readonly #listeners = countListeners();
-  readonly #resources = countResources();
+  readonly #all = process.getActiveResourcesInfo();
 
   /** What the job has left behind first; undefined if nothing. */
   find(): string | undefined {
     if (workerState.busy.size > 0) return 'jobs';
     if (countListeners() > this.#listeners) return 'listeners on process';
-    if (countResources() > this.#resources) {
-      return process.getActiveResourcesInfo().filter(isOfJob).join(', ');
-    }
-    return undefined;
+    const all = process.getActiveResourcesInfo();
+    if (all.length <= this.#all.length) return undefined;
+    const own = all.filter(isOfJob);
+    if (own.length <= this.#all.filter(isOfJob).length) return undefined;
+    return own.join(', ');
   }
 }
 
@@ -25,10 +26,6 @@ function countListeners(): number {
     count += process.listenerCount(event);
   }
   return count;
-}
-
-function countResources(): number {
-  return process.getActiveResourcesInfo().filter(isOfJob).length;
 }
 
 // Node keeps the standard streams open once they were used.

@@ -101,32 +101,52 @@ class Server {
 
   start(): void {
     check(native.setNonBlocking(this.#socket, true), 'prepare the socket');
-    const watch = native.watch(this.#socket, () => {
-      this.#receive();
-    });
+    const watch = native.watch(this.#socket, () => this.#receive());
     if (typeof watch === 'number') throw systemError(watch, 'watch the socket');
     this.#watch = watch;
-    this.#receive();
+    if (this.#receive()) this.#takeLater();
   }
 
-  #receive(): void {
-    if (!this.#isOver && !this.#reader.fill(this.#socket)) {
+  /** True when another job can begin. */
+  #receive(): boolean {
+    const isFilled = !this.#isBusy && this.#reader.hasNext;
+    if (!isFilled && !this.#isOver && !this.#reader.fill(this.#socket)) {
       this.#isOver = true;
       native.unwatch(this.#watch!);
     }
-    this.#takeNext();
+    return this.#takeNext();
   }
 
-  /** Begins the next job that was not recalled. */
-  #takeNext(): void {
-    while (!this.#isBusy) {
+  /**
+   * Begins the next job that was not recalled, and none when the submitter is
+   * gone. True when there is another.
+   */
+  #takeNext(): boolean {
+    let hasRun = false;
+    while (!this.#isBusy && !this.#isOver && this.#reader.hasNext) {
+      // What a job has left to Node runs before the next job.
+      if (hasRun) return true;
       const message = this.#reader.next();
-      if (message === undefined && this.#reader.isReading) continue;
-      if (message === undefined) break;
-      if (this.#claims.claim(message.job)) this.#run(message);
-      else if (message.bytes !== undefined) this.#skip(message.bytes);
+      if (message === undefined) continue;
+      if (this.#claims.claim(message.job)) {
+        this.#run(message);
+        hasRun = true;
+      } else if (message.bytes !== undefined) {
+        this.#skip(message.bytes);
+      }
     }
     if (this.#isOver && !this.#isBusy) void this.#leave();
+    return false;
+  }
+
+  // It counts as busy until then: the job after the next one would find the
+  // immediate, and take it for one that a job has left.
+  #takeLater(): void {
+    this.#isBusy = true;
+    setImmediate(() => {
+      this.#isBusy = false;
+      if (this.#takeNext()) this.#takeLater();
+    });
   }
 
   /** Later orders may refer to the surroundings of this one. */
@@ -142,8 +162,6 @@ class Server {
 
   #run({ job, bytes }: Message): void {
     this.#isBusy = true;
-    // A job whose promise never settles ends with the event loop.
-    if (!this.#isOver) native.refWatch(this.#watch!, false);
     this.#stateAfter = 'busy';
     this.answer = this.#answerTo(job);
     const frame = this.#perform(bytes);
@@ -151,8 +169,11 @@ class Server {
       this.#finish(job, frame);
       return;
     }
+    // A job whose promise never settles ends with the event loop.
+    if (!this.#isOver) native.refWatch(this.#watch!, false);
     void frame.then((settled) => {
       this.#finish(job, settled);
+      if (!this.#isBusy) this.#goOn();
     });
   }
 
@@ -160,18 +181,18 @@ class Server {
     const isClean = this.#leftovers.find() === undefined && !hasOutput();
     this.#stateAfter = isClean ? 'free' : 'busy';
     this.answer.send(kind, bytes);
-    if (isClean) this.#goOn();
-    else void this.#settle(job);
+    if (!isClean) {
+      void this.#settle(job);
+      return;
+    }
+    process.exitCode = undefined;
+    this.#isBusy = false;
   }
 
+  /** Called where the job was not a step of `takeNext`. */
   #goOn(): void {
-    process.exitCode = undefined;
-    // Not at once: what the job has left to Node runs before the next job.
-    setImmediate(() => {
-      this.#isBusy = false;
-      if (!this.#isOver) native.refWatch(this.#watch!, true);
-      this.#takeNext();
-    });
+    if (!this.#isOver) native.refWatch(this.#watch!, true);
+    this.#takeLater();
   }
 
   #perform(bytes: Buffer | undefined): Frame | Promise<Frame> {
@@ -217,6 +238,7 @@ class Server {
     const left = this.#leftovers.find();
     if (left === undefined) {
       this.#send(job, 'none', 'free');
+      process.exitCode = undefined;
       this.#goOn();
       return;
     }

@@ -161,6 +161,15 @@ export class MessageReader {
     return !this.#isBroken;
   }
 
+  /** Whether `next` has a message, or has to be called again for one. */
+  get hasNext(): boolean {
+    if (this.#file !== undefined) return true;
+    const size = this.#end - this.#start;
+    if (this.#isBroken || size < headerBytes) return false;
+    const length = this.#buffer.readDoubleLE(this.#start);
+    return length > mostInline || size >= headerBytes + length;
+  }
+
   /** The next message that has been read completely. */
   next(): Message | undefined {
     if (this.#file !== undefined) return this.#readFile(this.#file);

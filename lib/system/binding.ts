@@ -82,10 +82,10 @@ export interface Native {
   selectorWait(selector: number, ready: Int32Array, timeoutMs: number): number;
   /**
    * Calls onReadable from the event loop whenever fd is readable, until
-   * unwatch. Keeps the loop alive unless refWatch(…, false). Returns -errno in
+   * unwatch, and at once again when it has returned true. Keeps the loop alive unless refWatch(…, false). Returns -errno in
    * case of an error.
    */
-  watch(fd: number, onReadable: () => void): Watch | number;
+  watch(fd: number, onReadable: () => unknown): Watch | number;
   unwatch(watch: Watch): void;
   refWatch(watch: Watch, on: boolean): void;
 

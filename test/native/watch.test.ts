@@ -56,9 +56,28 @@ describe('a watch', () => {
   test('calls back at the end of a pipe', async () => {
     const [reader, writer] = openPipe();
     let isCalled = false;
-    const watch = native.watch(reader, () => (isCalled = true));
+    const watch = native.watch(reader, () => {
+      isCalled = true;
+    });
     close(writer);
     await until('a call', () => isCalled);
+    if (typeof watch !== 'number') native.unwatch(watch);
+  });
+
+  test('calls back at once while the callback returns true, but drains the queues in between', async () => {
+    const [reader, writer] = openPipe();
+    const steps: string[] = [];
+    const watch = native.watch(reader, () => {
+      if (steps.length === 0) read(reader);
+      steps.push('call');
+      void Promise.resolve().then(() => steps.push('microtask'));
+      process.nextTick(() => steps.push('tick'));
+      return steps.length < 6;
+    });
+    write(writer, 'x');
+    await until('the calls', () => steps.length === 9);
+    const each = ['call', 'tick', 'microtask'];
+    expect(steps).toEqual([...each, ...each, ...each]);
     if (typeof watch !== 'number') native.unwatch(watch);
   });
 
