@@ -216,7 +216,7 @@ export class ReusedProcess {
     }
     // What it has written since; it can take no job.
     this.#isLeaving = true;
-    this.#socket.read();
+    this.#socket.read(true);
     this.#onReaped(ending);
   }
 

@@ -88,8 +88,8 @@ export class WorkerSocket {
     return !this.#isOver && sendSmall(this.fd, messages);
   }
 
-  /** Reads what is there; of a large message, a part. Never waits. */
-  read(): void {
+  /** Reads what is there; of a large message, a part unless `toEnd`. */
+  read(toEnd = false): void {
     if (this.#isOver) return;
     const isOpen = this.#reader.fill(this.fd);
     do {
@@ -97,7 +97,7 @@ export class WorkerSocket {
         this.#onMessage(message);
         if (this.#isOver) return;
       }
-    } while (this.#reader.isReading && !isOpen);
+    } while (this.#reader.isReading && (toEnd || !isOpen));
     // The rest of a large message is read in the next turns of the event loop.
     if (this.#reader.isReading) selector.poll(this.#onReady);
     else selector.stopPolling(this.#onReady);

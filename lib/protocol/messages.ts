@@ -220,31 +220,41 @@ function copyOf(bytes: Buffer): Buffer {
   return copy;
 }
 
+function tryAllocate(length: number): Buffer | undefined {
+  try {
+    return Buffer.allocUnsafeSlow(length);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The bytes of one message. */
 class MessageFile {
   readonly #fd: number;
-  readonly #bytes: Buffer;
+  /** Undefined when there is no memory for the length that was claimed. */
+  readonly #bytes: Buffer | undefined;
   readonly #message: Omit<Message, 'bytes'>;
   #offset = 0;
 
   /** Takes over the fd. */
   constructor(fd: number, length: number, message: Omit<Message, 'bytes'>) {
     this.#fd = fd;
-    this.#bytes = Buffer.allocUnsafeSlow(length);
+    this.#bytes = tryAllocate(length);
     this.#message = message;
   }
 
   /** Reads a part; undefined while it is not the last one. */
   read(): Message | undefined {
+    const bytes = this.#bytes;
+    if (bytes === undefined) return { ...this.#message, bytes };
     const offset = this.#offset;
-    const length = Math.min(stepBytes, this.#bytes.length - offset);
+    const length = Math.min(stepBytes, bytes.length - offset);
     // By position, because the writer left the file offset at the end.
-    const fd = this.#fd;
-    const count = native.readAt(fd, this.#bytes, offset, length, offset);
+    const count = native.readAt(this.#fd, bytes, offset, length, offset);
     if (count <= 0) return { ...this.#message, bytes: undefined };
     this.#offset += count;
-    if (this.#offset < this.#bytes.length) return undefined;
-    return { ...this.#message, bytes: this.#bytes };
+    if (this.#offset < bytes.length) return undefined;
+    return { ...this.#message, bytes };
   }
 
   close(): void {

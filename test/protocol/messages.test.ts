@@ -1,0 +1,137 @@
+import {
+  type Message,
+  MessageReader,
+  type OutgoingMessage,
+  openMessageSockets,
+  sendMessage,
+  sendSmall,
+} from '../../dist/protocol/messages.js';
+import { native } from '../../dist/system/binding.js';
+import type { Fd } from '../../dist/system/fd.js';
+import { checkLeaks } from '../helpers/leaks.js';
+
+describe('messages', () => {
+  let own: Fd;
+  let peer: Fd;
+  let reader: MessageReader;
+  beforeEach(() => {
+    ({ own, peer } = openMessageSockets());
+    native.setNonBlocking(own.number, true);
+    native.setNonBlocking(peer.number, true);
+    reader = new MessageReader();
+  });
+  afterEach(() => {
+    own.close();
+    peer.close();
+    reader.close();
+  });
+  // Last, so that its check comes after the sockets are closed.
+  checkLeaks();
+
+  /** All that has arrived. */
+  const receive = (): Message[] => {
+    reader.fill(peer.number);
+    const messages: Message[] = [];
+    while (reader.hasNext) {
+      const message = reader.next();
+      if (message !== undefined) messages.push(message);
+    }
+    return messages;
+  };
+
+  const messageOf = (job: number, ...lengths: number[]): OutgoingMessage => ({
+    kind: 7,
+    job,
+    parts: lengths.map((length) => Buffer.alloc(length, job)),
+  });
+
+  const header = (length: number): Buffer => {
+    const bytes = Buffer.alloc(16);
+    bytes.writeDoubleLE(length, 0);
+    return bytes;
+  };
+
+  test.each([0, 1, 4096, 4097, 100_000, 20 << 20])(
+    'of %i bytes arrive whole',
+    (length) => {
+      expect(sendMessage(own.number, messageOf(1, length), false)).toBe(true);
+      const [message] = receive();
+      expect(message).toMatchObject({ kind: 7, job: 1 });
+      expect(message!.bytes!.equals(Buffer.alloc(length, 1))).toBe(true);
+    },
+  );
+
+  test('arrive in their order, large and small ones', () => {
+    const lengths = [10, 5000, 20, 30, 100_000, 6000, 1];
+    for (const [job, length] of lengths.entries()) {
+      sendMessage(own.number, messageOf(job, length, 3), false);
+    }
+    const seen = receive().map(({ job, bytes }) => [job, bytes!.length]);
+    expect(seen).toEqual(lengths.map((length, job) => [job, length + 3]));
+  });
+
+  test('may be sent at once', () => {
+    const messages = [messageOf(1, 10), messageOf(2, 0), messageOf(3, 4000)];
+    expect(sendSmall(own.number, messages)).toBe(true);
+    expect(receive().map(({ job }) => job)).toEqual([1, 2, 3]);
+  });
+
+  test('are read in parts', () => {
+    const bytes = Buffer.concat([header(5), Buffer.from('hello')]);
+    for (const byte of bytes) {
+      expect(receive()).toEqual([]);
+      native.write(own.number, Uint8Array.of(byte), 0, 1);
+    }
+    expect(String(receive()[0]!.bytes)).toBe('hello');
+  });
+
+  test('cannot be sent when nobody reads, or when the other end is closed', () => {
+    let count = 0;
+    while (sendMessage(own.number, messageOf(1, 4000), false)) count += 1;
+    expect(count).toBeGreaterThan(0);
+    peer.close();
+    expect(sendMessage(own.number, messageOf(1, 10), true)).toBe(false);
+  });
+
+  test('end with the socket', () => {
+    sendMessage(own.number, messageOf(1, 10), false);
+    own.close();
+    expect(receive()).toMatchObject([{ job: 1 }]);
+    expect(reader.fill(peer.number)).toBe(false);
+    expect(reader.next()).toBeUndefined();
+  });
+
+  test.each([-1, NaN, Infinity, 1e300])(
+    'with a length of %d break the stream',
+    (length) => {
+      native.write(own.number, header(length), 0, 16);
+      expect(receive()).toEqual([]);
+      expect(reader.next()).toBeUndefined();
+      expect(reader.isBroken).toBe(true);
+      expect(reader.fill(peer.number)).toBe(false);
+    },
+  );
+
+  test.each([5000, 2 ** 31])(
+    'of %d bytes whose file is missing or too short have no bytes',
+    (length) => {
+      native.write(own.number, header(length), 0, 16);
+      expect(receive()).toMatchObject([{ bytes: undefined }]);
+      const file = native.anonymousFile();
+      native.sendFds(own.number, header(length), Int32Array.of(file));
+      native.close(file);
+      expect(receive()).toMatchObject([{ bytes: undefined }]);
+    },
+  );
+
+  test('with too many files break the stream', () => {
+    const file = native.anonymousFile();
+    // Without a header, none of them is read.
+    for (let i = 0; i < 70; i++) {
+      native.sendFds(own.number, Uint8Array.of(0), Int32Array.of(file));
+      reader.fill(peer.number);
+    }
+    native.close(file);
+    expect(reader.isBroken).toBe(true);
+  });
+});
