@@ -43,7 +43,7 @@ import {
 } from './map/input.js';
 import { contextOf } from './launch/launchers.js';
 import { type MapPlan, mapAsync, mapSync } from './map/map.js';
-import type { EnvAdditions } from './protocol/environment.js';
+import { type EnvAdditions, revise } from './protocol/environment.js';
 import type { InheritedSlots } from './protocol/fds.js';
 import type { SlotPipe } from './slots/slot-pipe.js';
 import { checkNotImporting } from './protocol/worker-state.js';
@@ -402,7 +402,8 @@ export class Jobserver implements Disposable, AsyncDisposable {
    * @throws TypeError for an invalid name or value.
    */
   reviseEnv(additions: EnvAdditions): Jobserver {
-    return this.with({ env: additions });
+    const env = revise(this.#controls.env, additions);
+    return this.#derive({ ...this.#controls, env });
   }
 
   /**

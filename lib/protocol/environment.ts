@@ -117,7 +117,7 @@ function isEnvironmentOfProcess(): boolean {
 
 // Only the object that Node makes for the environment does so.
 function refusesGetters(env: NodeJS.ProcessEnv): boolean {
-  const name = 'JOBSERVER_GETTER';
+  const name = 'jobserver getter';
   try {
     Object.defineProperty(env, name, { get: () => '', configurable: true });
   } catch {
