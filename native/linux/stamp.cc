@@ -51,8 +51,7 @@ int RightsStamp() {
 }
 
 int StateStamp() {
-  // Too large for the stack of a thread.
-  static thread_local ProcessState state;
+  ProcessState state;
   const int result = ReadProcessState("self", &state);
   if (result < 0) return result;
   Hash hash;
