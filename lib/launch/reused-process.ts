@@ -115,7 +115,7 @@ export class ReusedProcess {
     job.token.bindTo(this.#socket.fd, job.order.orphanSignal);
     this.adopt(job);
     if (this.#socket.send(message)) return true;
-    // It does not read, or it has ended.
+    // Ends it, because it may have received a part of the message.
     this.kill(SIGKILL);
     this.recall();
     return false;

@@ -13,6 +13,7 @@ import { surroundingsOf } from '../protocol/surroundings.js';
 import { check, native } from '../system/binding.js';
 import type { Fd } from '../system/fd.js';
 import { selector } from '../system/selector.js';
+import { trace } from '../system/trace.js';
 
 // Numbers of jobs stay within this, and are re-used.
 const mostNumber = 2 ** 30;
@@ -78,9 +79,18 @@ export class WorkerSocket {
     this.#surroundings = undefined;
   }
 
-  /** False when the worker does not read; it is useless then. */
+  /**
+   * False when the worker does not read, or the file of a large message cannot
+   * be written. The worker is to be ended then.
+   */
   send(message: OutgoingMessage): boolean {
-    return !this.#isOver && sendMessage(this.fd, message, false);
+    if (this.#isOver) return false;
+    try {
+      return sendMessage(this.fd, message, false);
+    } catch (error) {
+      trace('a message to a worker could not be sent: %s', error);
+      return false;
+    }
   }
 
   /** Does the same for messages that are not too large. */

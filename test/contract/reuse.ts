@@ -5,7 +5,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Context } from '../../dist/context.js';
 import {
@@ -13,6 +13,7 @@ import {
   JobserverExecutor,
   LostResult,
 } from '../../dist/index.js';
+import { native } from '../../dist/system/binding.js';
 import { identity } from '../fixtures/jobs.js';
 import * as jobs from '../fixtures/reuse-jobs.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
@@ -125,6 +126,23 @@ export function reuseContract(context: Context): void {
       const back = await js.run(identity<Buffer>, bytes);
       expect(bytes.equals(back)).toBe(true);
     }
+  });
+
+  test('a job whose arguments cannot be sent runs in its own process', async () => {
+    const js = open(1);
+    const pid = await js.run(jobs.pid);
+    const { EMFILE } = constants.errno;
+    const file = jest.spyOn(native, 'anonymousFile');
+    file.mockReturnValueOnce(-EMFILE);
+    try {
+      const bytes = await js.run(identity<Buffer>, Buffer.alloc(10_000, 7));
+      expect(bytes.equals(Buffer.alloc(10_000, 7))).toBe(true);
+    } finally {
+      file.mockRestore();
+    }
+    expect(freeSlots(js)).toBe(1);
+    await until('the end of the process', () => stateOf(pid) === 'X');
+    expect(await js.run(identity, 1)).toBe(1);
   });
 
   test('a job may get the handle itself', async () => {
