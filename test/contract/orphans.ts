@@ -1,17 +1,11 @@
-import {
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../../dist/context.js';
 import { type Jobserver, LostResult } from '../../dist/index.js';
 import { submitOrphan } from '../fixtures/orphan-jobs.js';
 import { hasEventLoop, testIf } from '../helpers/context.js';
+import { useFolder } from '../helpers/folder.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { stateOf } from '../helpers/processes.js';
 import { rejection } from '../helpers/thrown.js';
@@ -22,22 +16,16 @@ const hasOrphanSignal = process.platform === 'linux';
 
 /** A job that its orphan signal does not end keeps its slot until it ends. */
 export function orphanContract(context: Context): void {
-  let folder: string;
-  beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'jobserver-'));
-  });
-  afterEach(() => {
-    rmSync(folder, { recursive: true });
-  });
-  const started = (): string => join(folder, 'started');
-  const openGate = (): void => writeFileSync(join(folder, 'gate'), '');
+  const folder = useFolder();
+  const started = (): string => join(folder(), 'started');
+  const openGate = (): void => writeFileSync(join(folder(), 'gate'), '');
 
   /** Starts the job; the returned function kills its submitter. */
   const start = async (
     js: Jobserver,
     name: 'handleSignal' | 'block',
   ): Promise<{ pid: number; killSubmitter: () => Promise<void> }> => {
-    const args = [name, started(), join(folder, 'gate')] as const;
+    const args = [name, started(), join(folder(), 'gate')] as const;
     const submitter = await js.submit(submitOrphan, [...args]);
     await until('the job to start', () => existsSync(started()));
     const killSubmitter = async (): Promise<void> => {

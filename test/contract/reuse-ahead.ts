@@ -1,11 +1,4 @@
-import {
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../../dist/context.js';
@@ -18,6 +11,7 @@ import {
 } from '../../dist/index.js';
 import { identity } from '../fixtures/jobs.js';
 import * as jobs from '../fixtures/reuse-jobs.js';
+import { useFolder } from '../helpers/folder.js';
 import { openJobserver } from '../helpers/jobserver.js';
 import { rejection } from '../helpers/thrown.js';
 import { until } from '../helpers/until.js';
@@ -27,14 +21,8 @@ import { until } from '../helpers/until.js';
  * slot. Nobody can notice, except by the time.
  */
 export function aheadContract(context: Context): void {
-  let folder: string;
-  beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'jobserver-'));
-  });
-  afterEach(() => {
-    rmSync(folder, { recursive: true, force: true });
-  });
-  const at = (name: string): string => join(folder, name);
+  const folder = useFolder();
+  const at = (name: string): string => join(folder(), name);
   const make = (name: string): void => {
     writeFileSync(at(name), '');
   };

@@ -1,11 +1,5 @@
-import {
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { constants, tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { Context } from '../../dist/context.js';
 import {
@@ -16,6 +10,7 @@ import {
 import { native } from '../../dist/system/binding.js';
 import { identity } from '../fixtures/jobs.js';
 import * as jobs from '../fixtures/reuse-jobs.js';
+import { useFolder } from '../helpers/folder.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { isAlive, stateOf } from '../helpers/processes.js';
 import { rejection } from '../helpers/thrown.js';
@@ -28,14 +23,8 @@ export function reuseContract(context: Context): void {
     options: { jobsPerProcess?: number; idleTimeout?: number } = {},
   ): Jobserver =>
     openJobserver({ jobsPerProcess: Infinity, ...options, context, slots });
-  let folder: string;
-  beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'jobserver-'));
-  });
-  afterEach(() => {
-    rmSync(folder, { recursive: true, force: true });
-  });
-  const at = (name: string): string => join(folder, name);
+  const folder = useFolder();
+  const at = (name: string): string => join(folder(), name);
   const make = (name: string): void => {
     writeFileSync(at(name), '');
   };

@@ -11,6 +11,7 @@ import {
   closeAllFds,
   delayedBytes,
 } from '../fixtures/stress-jobs.js';
+import { useFolder } from '../helpers/folder.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { rejection, thrown } from '../helpers/thrown.js';
 import { timeoutFactor, until } from '../helpers/until.js';
@@ -18,7 +19,6 @@ import { isAlive, stateOf } from '../helpers/processes.js';
 import { untilSync } from '../contract/until-sync.js';
 import { longMs } from './programs.js';
 import { withSeed } from './random.js';
-import { useFolder } from './spans.js';
 
 const blocked = { code: 'ERR_JOBSERVER_BLOCKED' };
 const lost = { code: 'ERR_JOBSERVER_LOST_RESULT' };

@@ -1,22 +1,11 @@
 // The spans of jobs, from the records that the jobs append to a file.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface Spans {
   /** Times of process.hrtime by the name of the job. */
   readonly starts: ReadonlyMap<string, bigint>;
   readonly ends: ReadonlyMap<string, bigint>;
-}
-
-/** A folder for each test of a describe block, removed after it. */
-export function useFolder(): () => string {
-  let folder: string;
-  beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'stress-'));
-  });
-  afterEach(() => rmSync(folder, { recursive: true }));
-  return () => folder;
 }
 
 export function openLog(folder: string): string {

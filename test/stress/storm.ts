@@ -10,10 +10,11 @@ import {
   fanOutAlone,
   largeBytes,
 } from '../fixtures/stress-jobs.js';
+import { useFolder } from '../helpers/folder.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { until } from '../helpers/until.js';
 import { longMs } from './programs.js';
-import { mostAtOnce, openLog, readSpans, useFolder } from './spans.js';
+import { mostAtOnce, openLog, readSpans } from './spans.js';
 
 const ends: readonly End[] = [
   'value',
