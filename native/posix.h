@@ -36,8 +36,9 @@ int ReadAt(int fd, void* bytes, size_t length, off_t position);
 int AnonymousFile();
 // What AnonymousFile opens where the kernel cannot.
 int TemporaryFile();
-// An anonymous file of kPageBytes zeros. Where the kernel can do that, no
-// process can make it shorter, which would end those that have mapped it.
+// An anonymous file of kPageBytes zeros. On Linux it is sealed, so that no
+// process can make it shorter: a process that has mapped it would be ended by
+// SIGBUS.
 int PageFile();
 constexpr size_t kPageBytes = 4096;
 // Maps a PageFile, shared with all who do so.

@@ -2,8 +2,8 @@
 import { constants, readlinkSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { takeCoverage } from 'node:v8';
-import { runInThisContext } from 'node:vm';
 import { native } from '../system/binding.js';
+import { mainGlobal } from '../system/main-global.js';
 import { workerState } from '../protocol/worker-state.js';
 
 /** Node keeps the pid that the process had before the fork. */
@@ -24,7 +24,7 @@ interface Internals {
 export function exitWithoutThreads(): void {
   // A test runner may give its tests another `process`, whose exit calls that
   // of Node's own.
-  for (const each of [process, runInThisContext('process')]) {
+  for (const each of [process, mainGlobal()['process']]) {
     (each as Internals).reallyExit = (code) => exitNow((code ?? 0) | 0);
   }
   workerState.isForked = true;

@@ -22,7 +22,7 @@ import {
   unpackEnv,
   unpackSurroundings,
 } from '../protocol/surroundings.js';
-import { type WorkerState, packReport } from '../protocol/worker-messages.js';
+import { type Readiness, packReport } from '../protocol/worker-messages.js';
 import { workerState } from '../protocol/worker-state.js';
 import { noSlot } from '../slots/slot-pipe.js';
 import {
@@ -81,7 +81,7 @@ class Server {
   #watch: Watch | undefined;
   #isBusy = false;
   /** What the next message of an answer says. */
-  #stateAfter: WorkerState = 'busy';
+  #stateAfter: Readiness = 'busy';
   /** No more orders will come. */
   #isOver = false;
   #loaded: Loaded | undefined;
@@ -275,7 +275,7 @@ class Server {
   #send(
     job: number,
     kind: MessageKind | 'none',
-    state: WorkerState,
+    state: Readiness,
     bytes: Buffer = noBytes,
   ): void {
     const code = packReport({ kind, state });

@@ -155,17 +155,15 @@ export class Activity {
       },
     };
     const job = startJob(plan, token, events, this.#crew);
-    const offAbort = onAbort(plan.signal, () => {
+    const abort = (): void => {
       futureControl.abort(future, plan.signal?.reason);
       job.terminate();
-    });
+    };
+    const offAbort = onAbort(plan.signal, abort);
     futureControl.start(future, job);
     this.#running += 1;
     // The process has begun it while the abort tried to take it back.
-    if (plan.signal?.aborted === true) {
-      futureControl.abort(future, plan.signal.reason);
-      job.terminate();
-    }
+    if (plan.signal?.aborted === true) abort();
     this.#update();
     plan.record.started(future);
     return future;

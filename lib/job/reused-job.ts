@@ -41,7 +41,7 @@ export function isReusable({ reuse, order }: Plan): boolean {
 }
 
 class ReusedJob implements Job, ProcessJob {
-  token: Token;
+  readonly token: Token;
   readonly #plan: Plan;
   readonly #events: JobEvents;
   readonly #termination = new Termination(this);

@@ -1,5 +1,5 @@
-// How a job is ended whose outcome nobody waits for any more: by SIGTERM, and by
-// SIGKILL if it has not ended after a grace period.
+// Ends an aborted job: sends SIGTERM to it, and SIGKILL if it has not ended after
+// a grace period.
 import { constants } from 'node:os';
 import { clearTimeout, setTimeout } from 'node:timers';
 

@@ -1,4 +1,4 @@
-// What a process that runs several jobs needs from each, and tells it.
+// The interface between a process that runs several jobs and each of these jobs.
 import type { Ending } from '../errors.js';
 import type { Frame } from '../protocol/frame.js';
 import type { Order } from '../protocol/order.js';
@@ -7,7 +7,7 @@ import type { Token } from '../slots/slot-pipe.js';
 /** A job for a process that runs several. Each method is called at most once. */
 export interface ProcessJob {
   readonly order: Order;
-  /** Borrowed. The job gives it back when it is told that the slot is free. */
+  /** The job owns it, and gives it back in `onAnswer` or `onSlotFree`. */
   readonly token: Token;
   /** Gives up the token, for the job that runs next in the slot. */
   passToken(): Token;

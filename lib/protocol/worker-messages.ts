@@ -1,12 +1,12 @@
-// What a submitter and a worker that runs several jobs tell each other. To the
-// worker go orders, as order-file.ts writes them. From the worker come the
-// frames of a job and the state of the worker.
+// The messages between a submitter and a worker that runs several jobs. The
+// submitter sends orders, in the format of order-file.ts. The worker sends the
+// frames of each job, and says with each message whether it can take another job.
 import { errno, systemError } from '../system/binding.js';
 import { encodeThrown } from '../wire/value.js';
 import type { Frame, MessageKind } from './frame.js';
 
 /** What a worker can do after a message. */
-export type WorkerState =
+export type Readiness =
   /** It still has to do with the job. */
   | 'busy'
   /** It takes another job. */
@@ -17,7 +17,7 @@ export type WorkerState =
 export interface Report {
   /** 'none': only the state has changed. */
   readonly kind: MessageKind | 'none';
-  readonly state: WorkerState;
+  readonly state: Readiness;
 }
 
 const kinds = ['value', 'error', 'lost', 'lends', 'none'] as const;

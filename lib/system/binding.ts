@@ -82,8 +82,8 @@ export interface Native {
   selectorWait(selector: number, ready: Int32Array, timeoutMs: number): number;
   /**
    * Calls onReadable from the event loop whenever fd is readable, until
-   * unwatch, and at once again when it has returned true. Keeps the loop alive unless refWatch(…, false). Returns -errno in
-   * case of an error.
+   * unwatch, and at once again when it has returned true. Keeps the loop alive
+   * unless refWatch(…, false). Returns -errno in case of an error.
    */
   watch(fd: number, onReadable: () => unknown): Watch | number;
   unwatch(watch: Watch): void;
@@ -326,28 +326,7 @@ function remedy({ code, resource }: LoadError): string {
   );
 }
 
-const {
-  EAGAIN,
-  ECHILD,
-  EMFILE,
-  ENOBUFS,
-  ENOENT,
-  ENOMEM,
-  ENOSYS,
-  EPIPE,
-  ESRCH,
-} = constants.errno;
-export const errno = {
-  EAGAIN,
-  ECHILD,
-  EMFILE,
-  ENOBUFS,
-  ENOENT,
-  ENOMEM,
-  ENOSYS,
-  EPIPE,
-  ESRCH,
-} as const;
+export const { errno } = constants;
 
 export const pollEvents = { in: 1, out: 4, error: 8, hangUp: 16 } as const;
 
