@@ -26,7 +26,7 @@ import {
 } from './job/encode-call.js';
 import type { Future } from './job/future.js';
 import { openSlots, shareSlots } from './job/open-slots.js';
-import type { JobRequest } from './job/activity.js';
+import type { JobRequest } from './job/waiting-call.js';
 import { Pool } from './job/pool.js';
 import { JobRecord } from './job/record.js';
 import type { Plan } from './job/running-job.js';
@@ -563,8 +563,17 @@ export class Jobserver implements Disposable, AsyncDisposable {
     throwIfAborted(signal);
     this.#pool.throwCallbackError();
     const { gate } = this.#controls;
-    const slot = { consume, canBorrow, deadline };
-    return { ...slot, plan, signal, gate, receivesCallbackErrors: true };
+    const receivesCallbackErrors = true;
+    // No spread, which gives each object a hidden class of its own.
+    return {
+      consume,
+      canBorrow,
+      deadline,
+      plan,
+      signal,
+      gate,
+      receivesCallbackErrors,
+    };
   }
 
   #target(fn: unknown): Target {
@@ -574,9 +583,11 @@ export class Jobserver implements Disposable, AsyncDisposable {
   }
 
   #plan(call: Call, signal: AbortSignal | undefined): Plan {
-    const encoded = encodeCall(call, this.#controls, this.#pool.slots);
-    const reuse = reuseOf(this.#controls);
-    return { ...encoded, reuse, signal, record: new JobRecord(call.fn) };
+    const controls = this.#controls;
+    const { order, functions } = encodeCall(call, controls, this.#pool.slots);
+    const reuse = reuseOf(controls);
+    const record = new JobRecord(call.fn);
+    return { order, functions, reuse, signal, record };
   }
 
   #mapAsync<R>(

@@ -7,9 +7,10 @@ import {
   type MessageKind,
   writeFrame,
 } from '../protocol/frame.js';
+import type { Encoded } from '../wire/value.js';
 
 /** A reader that is gone is no error: the worker ends in any case. */
-type Write = (kind: MessageKind, bytes: Buffer) => void;
+type Write = (kind: MessageKind, content: Encoded) => void;
 
 export class Answer {
   readonly #fd: number;
@@ -20,7 +21,8 @@ export class Answer {
   /** `write` is for a socket; default: to the result pipe. */
   constructor(resultFd: number, write?: Write) {
     this.#fd = resultFd;
-    this.#write = write ?? ((kind, bytes) => writeFrame(resultFd, kind, bytes));
+    this.#write =
+      write ?? ((kind, content) => writeFrame(resultFd, kind, content));
   }
 
   get isSent(): boolean {
@@ -28,10 +30,10 @@ export class Answer {
   }
 
   /** Only the first frame is sent. */
-  send(kind: FrameKind, bytes: Buffer): void {
+  send(kind: FrameKind, content: Encoded): void {
     if (this.#isSent) return;
     this.#isSent = true;
-    this.#write(kind, bytes);
+    this.#write(kind, content);
   }
 
   /**
@@ -40,7 +42,7 @@ export class Answer {
    */
   announceLoan(): boolean {
     if (this.#isSent) return false;
-    if (!this.#isLoanKnown) this.#write('lends', Buffer.alloc(0));
+    if (!this.#isLoanKnown) this.#write('lends', '');
     this.#isLoanKnown = true;
     return true;
   }

@@ -29,6 +29,10 @@ export function callAsync(call: JobCall): Promise<unknown> {
 
 /** Returns a promise only where a step has returned one. */
 export function callEither(call: JobCall): unknown {
+  if (call.preexec === undefined && !call.isMapped) {
+    const value = call.fn(...call.args());
+    return isThenable(value) ? settled(value) : value;
+  }
   const steps = callSteps(call, Symbol.asyncDispose);
   let step = steps.next();
   while (step.done !== true) {
@@ -37,6 +41,10 @@ export function callEither(call: JobCall): unknown {
     step = steps.next(value);
   }
   return step.value;
+}
+
+async function settled(value: unknown): Promise<unknown> {
+  return await value;
 }
 
 async function finish(

@@ -40,8 +40,8 @@ export async function run(order: WorkerOrder): Promise<void> {
   enterWorker(order, head);
   // The zygote signals the orphans among its children itself.
   if (order.forkserverFd < 0) followSubmitter(head.orphanSignal, answer);
-  const { kind, bytes } = await perform(order);
-  answer.send(kind, bytes);
+  const { kind, content } = await perform(order);
+  answer.send(kind, content);
   if (trace.enabled) trace('job %s answered', describeFunction(head.fn));
   await end(order.exit, answer);
 }
@@ -80,11 +80,11 @@ async function perform({
 
 /** Throws for a value that cannot be sent. */
 export function frameOfValue(value: unknown): Frame {
-  return { kind: 'value', bytes: encode(value, 'result') };
+  return { kind: 'value', content: encode(value, 'result') };
 }
 
 export function frameOfError(error: unknown): Frame {
-  return { kind: 'error', bytes: encodeThrown(error) };
+  return { kind: 'error', content: encodeThrown(error) };
 }
 
 /** The functions that a head names. */

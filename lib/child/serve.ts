@@ -5,24 +5,19 @@ import { setImmediate } from 'node:timers';
 import { workingDirectory } from '../protocol/environment.js';
 import { Claims } from '../protocol/claims.js';
 import type { Frame, MessageKind } from '../protocol/frame.js';
-import {
-  type Message,
-  MessageReader,
-  sendMessage,
-} from '../protocol/messages.js';
-import {
-  type Head,
-  type OrderParts,
-  type WorkerBody,
-  partsOf,
-  unpackHead,
-} from '../protocol/order.js';
+import { MessageReader, MessageWriter } from '../protocol/messages.js';
+import { type Head, type WorkerBody, unpackHead } from '../protocol/order.js';
 import {
   type PackedSurroundings,
   unpackEnv,
   unpackSurroundings,
 } from '../protocol/surroundings.js';
-import { type Readiness, packReport } from '../protocol/worker-messages.js';
+import {
+  type Call,
+  type Readiness,
+  packReport,
+  unpackCall,
+} from '../protocol/worker-messages.js';
 import { workerState } from '../protocol/worker-state.js';
 import { noSlot } from '../slots/slot-pipe.js';
 import {
@@ -32,7 +27,9 @@ import {
   native,
   systemError,
 } from '../system/binding.js';
+import { now } from '../system/deadline.js';
 import { trace } from '../system/trace.js';
+import type { Encoded } from '../wire/value.js';
 import { changeDirectory, changeEnvironment } from './after-fork.js';
 import { type Answer, answerOn } from './answer.js';
 import { callEither } from './call.js';
@@ -53,6 +50,8 @@ export interface ServerOrder extends WorkerOrder<WorkerBody> {
   readonly claimsFile: number;
 }
 
+const noBytes: Buffer = Buffer.alloc(0);
+
 /** Runs jobs, and ends the process. */
 export function serve(order: ServerOrder): void {
   const claims = new Claims(order.claimsFile);
@@ -65,30 +64,36 @@ export function serve(order: ServerOrder): void {
   server.start();
 }
 
-const noBytes = Buffer.alloc(0);
-
-/** The functions of a head, for jobs with an equal one. */
+/** The functions of a head. */
 interface Loaded extends Functions {
-  readonly bytes: Buffer;
   readonly head: Head;
 }
+
+// Of as many heads, the functions are kept.
+const mostLoaded = 64;
 
 class Server {
   readonly #order: ServerOrder;
   readonly #claims: Claims;
   readonly #socket: number;
   readonly #reader = new MessageReader();
+  readonly #writer = new MessageWriter();
   #watch: Watch | undefined;
   #isBusy = false;
   /** What the next message of an answer says. */
   #stateAfter: Readiness = 'busy';
   /** No more orders will come. */
   #isOver = false;
+  /** By the heads. */
+  readonly #known = new Map<string, Loaded>();
+  /** The head that was received last, and its functions. */
+  #head = noBytes;
   #loaded: Loaded | undefined;
   #leftovers = new Leftovers();
   #surroundings: PackedSurroundings | undefined;
   /** See `native.environmentStamp`: that of the surroundings. */
   #stamp = -1;
+  #beganAt = 0;
   /** Before the first job, that of no job. */
   answer: Answer;
 
@@ -128,12 +133,13 @@ class Server {
       if (hasRun) return true;
       const message = this.#reader.next();
       if (message === undefined) continue;
-      if (this.#claims.claim(message.job)) {
-        this.#run(message);
-        hasRun = true;
-      } else if (message.bytes !== undefined) {
-        this.#skip(message.bytes);
-      }
+      const isClaimed = this.#claims.claim(message.job);
+      const call = unpackCall(message);
+      // Later calls may refer to those of one that was recalled.
+      if (call !== undefined) this.#remember(call);
+      if (!isClaimed) continue;
+      this.#run(message.job, call);
+      hasRun = true;
     }
     if (this.#isOver && !this.#isBusy) void this.#leave();
     return false;
@@ -149,22 +155,23 @@ class Server {
     });
   }
 
-  /** Later orders may refer to the surroundings of this one. */
-  #skip(order: Buffer): void {
-    const { surroundings } = partsOf(order);
-    if (surroundings.length > 0) this.#follow(surroundings);
+  #remember({ head, surroundings }: Call): void {
+    if (head !== undefined) {
+      this.#head = head;
+      this.#loaded = this.#known.get(head.toString('latin1'));
+    }
+    if (surroundings !== undefined) {
+      this.#surroundings = unpackSurroundings(surroundings);
+      this.#stamp = -1;
+    }
   }
 
-  #follow(surroundings: Buffer): void {
-    this.#surroundings = unpackSurroundings(surroundings);
-    this.#stamp = -1;
-  }
-
-  #run({ job, bytes }: Message): void {
+  #run(job: number, call: Call | undefined): void {
     this.#isBusy = true;
     this.#stateAfter = 'busy';
+    this.#beganAt = now();
     this.answer = this.#answerTo(job);
-    const frame = this.#perform(bytes);
+    const frame = this.#perform(call);
     if (!(frame instanceof Promise)) {
       this.#finish(job, frame);
       return;
@@ -177,10 +184,10 @@ class Server {
     });
   }
 
-  #finish(job: number, { kind, bytes }: Frame): void {
+  #finish(job: number, { kind, content }: Frame): void {
     const isClean = this.#leftovers.find() === undefined && !hasOutput();
     this.#stateAfter = isClean ? 'free' : 'busy';
-    this.answer.send(kind, bytes);
+    this.answer.send(kind, content);
     if (!isClean) {
       void this.#settle(job);
       return;
@@ -195,38 +202,37 @@ class Server {
     this.#takeLater();
   }
 
-  #perform(bytes: Buffer | undefined): Frame | Promise<Frame> {
+  #perform(call: Call | undefined): Frame | Promise<Frame> {
     try {
-      if (bytes === undefined) {
+      if (call === undefined) {
         throw systemError(-errno.EMFILE, 'receive the arguments');
       }
-      const parts = partsOf(bytes);
-      workerState.ambient!.token = parts.token;
-      this.#enter(parts.surroundings);
-      if (this.#loaded?.bytes.equals(parts.head) !== true) {
-        return this.#loadAndCall(parts);
-      }
-      return this.#call(this.#loaded, parts);
+      workerState.ambient!.token = call.token;
+      this.#enter();
+      if (this.#loaded === undefined) return this.#loadAndCall(call);
+      return this.#call(this.#loaded, call);
     } catch (error) {
       return frameOfError(error);
     }
   }
 
-  async #loadAndCall(parts: OrderParts): Promise<Frame> {
+  async #loadAndCall(call: Call): Promise<Frame> {
     try {
-      const head = unpackHead(parts.head);
-      const functions = await load(head);
-      this.#loaded = { ...functions, bytes: parts.head, head };
+      const head = unpackHead(this.#head);
+      this.#loaded = { ...(await load(head)), head };
+      if (this.#known.size === mostLoaded) this.#known.clear();
+      this.#known.set(this.#head.toString('latin1'), this.#loaded);
       // Modules may add listeners and open handles when they are loaded.
       this.#leftovers = new Leftovers();
-      return await this.#call(this.#loaded, parts);
+      return await this.#call(this.#loaded, call);
     } catch (error) {
       return frameOfError(error);
     }
   }
 
-  #call(loaded: Loaded, parts: OrderParts): Frame | Promise<Frame> {
-    const body = { ...parts, head: loaded.head };
+  #call(loaded: Loaded, call: Call): Frame | Promise<Frame> {
+    const { args, preexecArgs } = call;
+    const body = { head: loaded.head, args, preexecArgs };
     const value = callEither(callOf(loaded, body, this.#order.slotPipes));
     if (value instanceof Promise) return frameOfPromise(value);
     return frameOfValue(value);
@@ -252,8 +258,7 @@ class Server {
   }
 
   /** Follows the submitter, and undoes what an earlier job has changed. */
-  #enter(packed: Buffer): void {
-    if (packed.length > 0) this.#follow(packed);
+  #enter(): void {
     const { cwd, submitter, env } = this.#surroundings!;
     if (cwd !== workingDirectory()) changeDirectory(cwd, submitter);
     if (native.environmentStamp() === this.#stamp) return;
@@ -267,8 +272,8 @@ class Server {
   }
 
   #answerTo(job: number): Answer {
-    return answerOn(this.#socket, (kind, bytes) => {
-      this.#send(job, kind, this.#stateAfter, bytes);
+    return answerOn(this.#socket, (kind, content) => {
+      this.#send(job, kind, this.#stateAfter, content);
     });
   }
 
@@ -276,10 +281,12 @@ class Server {
     job: number,
     kind: MessageKind | 'none',
     state: Readiness,
-    bytes: Buffer = noBytes,
+    content: Encoded = '',
   ): void {
+    const runTime = Math.round((now() - this.#beganAt) * 1000);
     const code = packReport({ kind, state });
-    sendMessage(this.#socket, { kind: code, job, parts: [bytes] }, true);
+    const message = { kind: code, job, runTime, parts: [content] };
+    this.#writer.send(this.#socket, message, true);
   }
 }
 

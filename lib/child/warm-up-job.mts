@@ -1,2 +1,4 @@
 // The function of the warm-up job. Most jobs are functions of ES modules too.
-export function nothing(): void {}
+export function echo(...values: unknown[]): unknown {
+  return values;
+}

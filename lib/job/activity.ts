@@ -1,44 +1,37 @@
 // What one process does in a pool: the calls that wait, the jobs that run, and the
 // processes that run several.
 import { setImmediate } from 'node:timers';
-import type { Ending } from '../errors.js';
-import type { Frame } from '../protocol/frame.js';
+import type { ProcessJob } from '../launch/process-job.js';
+import type { ReusedProcess } from '../launch/reused-process.js';
 import { type Busy, workerState } from '../protocol/worker-state.js';
 import type { SlotPipe, Token } from '../slots/slot-pipe.js';
-import { onAbort } from '../system/abort.js';
+import { List } from '../system/list.js';
 import { selector } from '../system/selector.js';
-import { trace } from '../system/trace.js';
 import { CallbackErrors } from './callback-errors.js';
 import { Crew } from './crew.js';
-import { type Future, futureControl } from './future.js';
+import type { Future } from './future.js';
 import { LoopHold } from './loop-hold.js';
-import { isReusable, startJob } from './reused-job.js';
-import type { Plan } from './running-job.js';
+import { ReusedJob, isReusable, startJob } from './reused-job.js';
+import type { Job, Plan } from './running-job.js';
 import { SlotLine } from './slot-line.js';
+import { StartedJob } from './started-job.js';
 import { type SlotRequest, Submission, admitAlways } from './submission.js';
+import {
+  type Admission,
+  type CallOwner,
+  type JobRequest,
+  WaitingCall,
+} from './waiting-call.js';
 
-/** Whether a call was started, and otherwise why not. */
-export type Admission =
-  { readonly future: Future<unknown> } | { readonly error: unknown };
-
-/**
- * A `SlotRequest` with its job; an executor picks the job when the slot comes.
- */
-export interface JobRequest extends Omit<
-  SlotRequest,
-  'functions' | 'onSlot' | 'onError'
-> {
-  readonly plan: Plan;
-  /** The call may fail with what a callback of another future threw. */
-  readonly receivesCallbackErrors: boolean;
-}
-
-export class Activity {
-  readonly errors = new CallbackErrors();
+export class Activity implements CallOwner {
+  /** Those that can fail with the error of a callback, oldest first. */
+  readonly #recipients = new List<Submission>();
+  readonly errors = new CallbackErrors(() => this.#recipients.first);
   readonly hold = new LoopHold();
   readonly #line: SlotLine;
   readonly #pool: Busy;
-  readonly #pending = new Set<Submission>();
+  /** The others. */
+  readonly #silent = new List<Submission>();
   readonly #crew = new Crew(() => {
     this.#update();
     this.#notifyDrained();
@@ -58,13 +51,14 @@ export class Activity {
     return this.#running;
   }
 
-  admit({ onSlot, onError, ...conditions }: SlotRequest): Submission {
+  /** A submission, which `begin` starts. */
+  admit(request: SlotRequest): Submission {
     const submission = new Submission(this.#line, {
-      ...conditions,
+      ...request,
       onSlot: (token) => {
         this.#forget(submission);
         try {
-          onSlot(token);
+          request.onSlot(token);
         } finally {
           this.#update();
         }
@@ -72,27 +66,21 @@ export class Activity {
       onError: (error) => {
         this.#forget(submission);
         this.#update();
-        onError(error);
+        request.onError(error);
       },
     });
-    this.#pending.add(submission);
-    this.#update();
+    this.#add(submission, this.#silent);
     return submission;
   }
 
   /**
    * Starts it after those before it. One whose function may not be exported
-   * waits for a turn of the event loop, or until a call blocks the thread. Calls
-   * `onWaiting` if it then has to wait for a slot.
+   * waits for a turn of the event loop, or until a call blocks the thread.
    */
-  begin(submission: Submission, onWaiting?: () => void): void {
-    const start = (): void => {
-      submission.start();
-      if (!submission.isSettled) onWaiting?.();
-    };
+  begin(submission: Submission): void {
     if (this.#held === 0) {
       if (!submission.mayBeRefused) {
-        start();
+        submission.start();
         return;
       }
       setImmediate(() => {
@@ -102,77 +90,84 @@ export class Activity {
     this.#held += 1;
     selector.later(() => {
       this.#held -= 1;
-      start();
+      submission.start();
     });
   }
 
+  /** A submission, which `begin` starts. */
   submit(
-    { plan, receivesCallbackErrors, ...conditions }: JobRequest,
+    request: JobRequest,
     onAdmission: (admission: Admission) => void,
   ): Submission {
-    const onError = (error: unknown): void => {
-      this.#crew.forget(plan);
-      plan.record.done('unstarted');
-      onAdmission({ error });
-    };
-    const onSlot = (token: Token): void => {
-      let future;
-      try {
-        future = this.start(plan, token);
-      } catch (error) {
-        onError(error);
-        return;
-      }
-      onAdmission({ future });
-    };
-    const recall = plan.reuse && ((): boolean => this.#crew.recall(plan));
-    const own = { recall, functions: () => plan.functions, onSlot, onError };
-    const submission = this.admit({ ...conditions, ...own });
-    if (receivesCallbackErrors) this.errors.recipients.add(submission);
-    plan.record.submitted();
+    const call = new WaitingCall(request, this, onAdmission);
+    const submission = new Submission(this.#line, call);
+    call.submission = submission;
+    const isRecipient = call.receivesCallbackErrors;
+    this.#add(submission, isRecipient ? this.#recipients : this.#silent);
+    call.plan.record.submitted();
     return submission;
   }
 
   /** Lets a process have the call before there is a slot. */
-  sendAhead({ plan, gate, consume }: JobRequest, submission: Submission): void {
+  onWait(call: WaitingCall): void {
+    const { plan, gate, consume } = call;
     // The gate is asked when there is a slot.
     if (gate !== admitAlways || consume === 0 || !isReusable(plan)) return;
-    this.#crew.await(plan, (token) => {
-      submission.grant(token);
-    });
+    this.#crew.await(call);
   }
 
-  start(plan: Plan, token: Token): Future<unknown> {
-    this.#crew.forget(plan);
-    const future = futureControl.create(this.errors);
-    const events = {
-      onSlotFree: () => {
-        this.#countDown();
-      },
-      onGone: (frame: Frame | undefined, ending: Ending) => {
-        offAbort();
-        this.#finish(future, plan, frame, ending);
-      },
-    };
-    const job = startJob(plan, token, events, this.#crew);
-    const abort = (): void => {
-      futureControl.abort(future, plan.signal?.reason);
-      job.terminate();
-    };
-    const offAbort = onAbort(plan.signal, abort);
-    futureControl.start(future, job);
-    this.#running += 1;
-    // The process has begun it while the abort tried to take it back.
-    if (plan.signal?.aborted === true) abort();
+  onSlot(call: WaitingCall, token: Token): void {
+    this.#forget(call.submission!);
+    let future;
+    try {
+      future = this.start(call.plan, token);
+    } catch (error) {
+      this.onError(call, error);
+      return;
+    }
+    call.onAdmission({ future });
+  }
+
+  onTurn(call: WaitingCall, process: ReusedProcess): ProcessJob {
+    this.#forget(call.submission!);
+    const { plan } = call;
+    const started = this.#makeJob(plan);
+    const job = new ReusedJob(plan, started, process);
+    this.#follow(started, job);
+    call.onAdmission({ future: started.future });
+    return job;
+  }
+
+  onError(call: WaitingCall, error: unknown): void {
+    this.#forget(call.submission!);
     this.#update();
-    plan.record.started(future);
-    return future;
+    call.plan.record.done('unstarted');
+    call.onAdmission({ error });
+  }
+
+  /** Starts a job. Takes over the token, also where it throws. */
+  start(plan: Plan, token: Token): Future<unknown> {
+    const started = this.#makeJob(plan);
+    const job = startJob(plan, token, started, this.#crew);
+    this.#follow(started, job);
+    return started.future;
+  }
+
+  #makeJob(plan: Plan): StartedJob {
+    return new StartedJob(plan, this.errors, this.#countDown);
+  }
+
+  #follow(started: StartedJob, job: Job): void {
+    this.#running += 1;
+    this.#update();
+    started.follow(job);
   }
 
   /** Fails the calls that wait, and ends processes that have no job. */
   close(error: () => Error): void {
     this.#isClosed = true;
-    for (const submission of this.#pending) submission.fail(error());
+    const pending = [...this.#recipients.values(), ...this.#silent.values()];
+    for (const submission of pending) submission.fail(error());
     this.#crew.close();
     this.#update();
   }
@@ -182,24 +177,7 @@ export class Activity {
     return new Promise((resolve) => this.#onDrained.push(resolve));
   }
 
-  #finish(
-    future: Future<unknown>,
-    plan: Plan,
-    frame: Frame | undefined,
-    ending: Ending,
-  ): void {
-    const { pid, exitCode, signal, refusal } = ending;
-    if (trace.enabled) {
-      const result = frame?.kind ?? 'no result';
-      const how = `exit code ${exitCode}, signal ${signal}`;
-      trace('job %d finished: %s, %s', pid, result, how);
-    }
-    futureControl.settle(future, frame, ending);
-    const lost = refusal === undefined ? 'lost' : 'unstarted';
-    plan.record.done(frame?.kind ?? lost, ending);
-  }
-
-  #countDown(): void {
+  readonly #countDown = (): void => {
     this.#running -= 1;
     this.#update();
     if (this.#running > 0) return;
@@ -210,7 +188,7 @@ export class Activity {
         this.#notifyDrained();
       });
     });
-  }
+  };
 
   get #isDrained(): boolean {
     return this.#running === 0 && this.#ending === 0;
@@ -228,13 +206,18 @@ export class Activity {
     for (const callback of callbacks) callback();
   }
 
+  #add(submission: Submission, list: List<Submission>): void {
+    list.add(submission.pending);
+    this.#update();
+  }
+
   #forget(submission: Submission): void {
-    this.#pending.delete(submission);
-    this.errors.recipients.delete(submission);
+    submission.pending.list?.delete(submission.pending);
   }
 
   #update(): void {
-    const work = this.#running + this.#pending.size;
+    const pending = this.#recipients.size + this.#silent.size;
+    const work = this.#running + pending;
     if (work > 0) workerState.busy.add(this.#pool);
     else workerState.busy.delete(this.#pool);
     this.hold.setWork(work + this.#ending);

@@ -7,7 +7,7 @@ import { Queue } from '../system/queue.js';
 import { type Future, type FutureOwner, futureControl } from './future.js';
 
 /** A waiting call that can fail with the error of a callback. */
-export interface Recipient {
+interface Recipient {
   fail(error: unknown): void;
 }
 
@@ -16,11 +16,15 @@ export class CallbackErrors implements FutureOwner {
   readonly #raised = new Queue<Future<unknown>>();
   /** Futures whose error was received, but whose other callbacks must run. */
   readonly #stalled = new Set<Future<unknown>>();
-  /** The oldest first. */
-  readonly recipients = new Queue<Recipient>();
+  readonly #findRecipient: () => Recipient | undefined;
+
+  /** `findRecipient` returns the oldest. */
+  constructor(findRecipient: () => Recipient | undefined) {
+    this.#findRecipient = findRecipient;
+  }
 
   keepRaised(future: Future<unknown>): void {
-    const { first } = this.recipients;
+    const first = this.#findRecipient();
     if (first === undefined) this.#raised.add(future);
     else first.fail(futureControl.takeRaised(future));
   }

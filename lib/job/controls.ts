@@ -22,7 +22,7 @@ import {
 import { workerState } from '../protocol/worker-state.js';
 import { type OptionNames, checkOptions } from '../system/options.js';
 import { type Signal, signalNumber } from '../system/signals.js';
-import { decode, encode } from '../wire/value.js';
+import { type Encoded, decode, encode } from '../wire/value.js';
 import {
   type Attachments,
   type Preexec,
@@ -196,7 +196,7 @@ export interface SentControls {
   readonly idleTimeout: number;
   readonly env: readonly (readonly [string, string | null])[];
   readonly preexec: FunctionRef | undefined;
-  readonly preexecArgs: Uint8Array;
+  readonly preexecArgs: Encoded;
   /** Index of the gate among the imports, -1 for none. */
   readonly gate: number;
   /** Same for preexec in the fork context, which needs the function. */

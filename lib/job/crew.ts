@@ -1,5 +1,5 @@
-// The processes of a pool that run several jobs. A job gets the one that it was
-// sent to ahead, or one that has nothing to do, or else a new one.
+// The processes of a pool that run several jobs. A job gets one that has nothing to
+// do, or else a new one.
 import type { ProcessJob } from '../launch/process-job.js';
 import { ReusedProcess } from '../launch/reused-process.js';
 import { keyOf } from '../launch/zygote-client.js';
@@ -13,11 +13,11 @@ import {
   removeEnded,
   removeReserve,
 } from './shortage.js';
-import { Squad, WaitingCall } from './squad.js';
+import { Squad } from './squad.js';
+import type { WaitingCall } from './waiting-call.js';
 
 export class Crew {
   readonly #all = new Set<ReusedProcess>();
-  readonly #calls = new Map<Plan, WaitingCall>();
   readonly #squads = new Map<string, Squad>();
   /** What the last job needed, because the next one mostly needs the same. */
   #latest:
@@ -40,42 +40,24 @@ export class Crew {
     return this.#all.size;
   }
 
-  /** Undefined where no process can take the job. */
-  run(job: ProcessJob, plan: Plan): ReusedProcess | undefined {
-    const call = this.#calls.get(plan);
-    this.#calls.delete(plan);
-    if (call?.isOnTurn === true) {
-      call.process!.adopt(job);
-      return call.process;
-    }
+  /** Takes over the token, unless no process can take the job. */
+  run(job: ProcessJob, plan: Plan, token: Token): ReusedProcess | undefined {
     const squad = this.#squadFor(plan.order, plan.reuse!);
     for (let process; (process = squad.takeIdle());) {
-      if (process.run(job)) return process;
+      if (!process.run(job, token)) continue;
+      squad.fill(process);
+      return process;
     }
     const process = this.#start(plan.order, plan.reuse!, squad);
-    return process?.run(job) === true ? process : undefined;
+    if (process?.run(job, token) !== true) return undefined;
+    process.flush();
+    return process;
   }
 
-  /** Sends a call that waits for a slot to a process ahead, if it can. */
-  await(plan: Plan, grant: (token: Token) => void): void {
-    const squad = this.#squadFor(plan.order, plan.reuse!);
-    const call = new WaitingCall(plan, squad, grant);
-    this.#calls.set(plan, call);
-    squad.await(call);
-  }
-
-  /** False when its process has begun it, and it has been granted a slot. */
-  recall(plan: Plan): boolean {
-    return this.#calls.get(plan)?.recall() ?? true;
-  }
-
-  /** The call waits no longer. */
-  forget(plan: Plan): void {
-    const call = this.#calls.get(plan);
-    if (call === undefined) return;
-    call.squad.forget(call);
-    // It is needed until its job has started.
-    if (!call.isOnTurn) this.#calls.delete(plan);
+  /** Lets a process have the call before there is a slot. */
+  await(call: WaitingCall): void {
+    call.squad = this.#squadFor(call.order, call.plan.reuse!);
+    call.squad.await(call);
   }
 
   /** Ends each process as soon as it has no job. */

@@ -20,11 +20,10 @@ import {
   type Head,
   type LocalCall,
   type Order,
-  bufferOf,
   packHead,
 } from '../protocol/order.js';
 import type { SlotPipe } from '../slots/slot-pipe.js';
-import { encode, sendable } from '../wire/value.js';
+import { type Encoded, encode, sendable } from '../wire/value.js';
 import type { Controls } from './controls.js';
 import type { Plan } from './running-job.js';
 
@@ -78,13 +77,18 @@ export function encodeCall(
   slots: SlotPipe,
 ): Pick<Plan, 'order' | 'functions'> {
   const isFork = controls.context === 'fork';
-  const { functions, ...body } = isFork
-    ? { body: [], slotPipes: [slots], functions: [] }
+  const { body, slotPipes, functions } = isFork
+    ? localBody(slots)
     : encodeBody(call, controls, slots);
-  const order = {
-    ...body,
+  const { env, execArgv } = startOf(controls);
+  const order: Order = {
+    body,
+    slotPipes,
     local: isFork ? localCall(call, controls) : undefined,
-    ...startOf(controls),
+    context: controls.context,
+    env,
+    execArgv,
+    preload: controls.preload,
     cwd: workingDirectory(),
     keepAlive: controls.forkserverKeepAlive,
     orphanSignal: controls.orphanSignal,
@@ -125,60 +129,84 @@ export function encodeHandle(
   return (handle) => (handle as Handle)[sendable](attachments);
 }
 
-const noBytes = new Uint8Array(0);
+type CallBody = Pick<Order, 'body' | 'slotPipes'> & Pick<Plan, 'functions'>;
+
+function localBody(slots: SlotPipe): CallBody {
+  return { body: [], slotPipes: [slots], functions: [] };
+}
 
 function encodeBody(
   { target, args, isMapped }: Call,
-  { context, preload, orphanSignal, preexec }: Controls,
+  controls: Controls,
   slots: SlotPipe,
-): Pick<Order, 'body' | 'slotPipes'> & Pick<Plan, 'functions'> {
+): CallBody {
+  const { preexec } = controls;
   const attachments: Attachments = { slotPipes: [slots], imports: [] };
   const { slotPipes, imports } = attachments;
   const toData = encodeHandle(attachments);
   const encodedArgs = encode(args, 'args', toData);
-  const preexecArgs =
-    preexec === undefined
-      ? noBytes
-      : encode(preexec.args, 'preexec args', toData);
   const fn = referenceOf(target, 'fn');
+  const isPlain =
+    preexec === undefined && slotPipes.length === 1 && imports.length === 0;
+  if (isPlain) {
+    const { bytes, functions } = plainHead(fn, isMapped, controls, slots);
+    return { body: [bytes, encodedArgs, ''], slotPipes, functions };
+  }
+  const preexecArgs: Encoded =
+    preexec === undefined ? '' : encode(preexec.args, 'preexec args', toData);
   const preexecRef = preexec && referenceOf(preexec.target, 'preexec');
-  const isPlain = preexec === undefined && attachments.slotPipes.length === 1;
-  const head = {
+  const head = headOf(controls, slotPipes, {
     fn,
     isMapped,
     preexec: preexecRef,
     imports,
-    hasClaims: false,
-    slots: slotPipes.map((pipe) => pipe.count),
-    context,
-    preload,
-    orphanSignal,
-  };
-  const packed =
-    isPlain && imports.length === 0 ? packPlainHead(head) : packHead(head);
+  });
   return {
-    body: [packed, bufferOf(encodedArgs), bufferOf(preexecArgs)],
+    body: [packHead(head), encodedArgs, preexecArgs],
     slotPipes,
     functions: [fn, ...(preexecRef ? [preexecRef] : []), ...imports],
   };
 }
 
-const plainHeads = new WeakMap<
-  FunctionRef,
-  { readonly key: string; readonly bytes: Buffer }
->();
+function headOf(
+  { context, preload, orphanSignal }: Controls,
+  slotPipes: readonly SlotPipe[],
+  call: Pick<Head, 'fn' | 'isMapped' | 'preexec' | 'imports'>,
+): Head {
+  const slots = slotPipes.map((pipe) => pipe.count);
+  return { ...call, hasClaims: false, slots, context, preload, orphanSignal };
+}
+
+interface PlainHead {
+  readonly head: Head;
+  readonly bytes: Buffer;
+  readonly functions: readonly FunctionRef[];
+}
+
+const plainHeads = new WeakMap<FunctionRef, PlainHead>();
 
 /** Most jobs call the function of the job before, with the same options. */
-function packPlainHead(head: Head): Buffer {
-  const { fn, isMapped, slots, context, preload, orphanSignal } = head;
-  const options = [isMapped, slots[0], context, orphanSignal, ...preload];
-  const key = options.join('\0');
-  let known = plainHeads.get(fn);
-  if (known?.key !== key) {
-    known = { key, bytes: packHead(head) };
-    plainHeads.set(fn, known);
+function plainHead(
+  fn: FunctionRef,
+  isMapped: boolean,
+  controls: Controls,
+  slots: SlotPipe,
+): PlainHead {
+  const known = plainHeads.get(fn);
+  if (
+    known?.head.isMapped === isMapped &&
+    known.head.context === controls.context &&
+    known.head.preload === controls.preload &&
+    known.head.orphanSignal === controls.orphanSignal &&
+    known.head.slots[0] === slots.count
+  ) {
+    return known;
   }
-  return known.bytes;
+  const call = { fn, isMapped, preexec: undefined, imports: [] };
+  const head = headOf(controls, [slots], call);
+  const added = { head, bytes: packHead(head), functions: [fn] };
+  plainHeads.set(fn, added);
+  return added;
 }
 
 function localCall(

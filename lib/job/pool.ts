@@ -5,10 +5,11 @@ import { codedError } from '../errors.js';
 import { type Busy, workerState } from '../protocol/worker-state.js';
 import type { SlotPipe, Token } from '../slots/slot-pipe.js';
 import { selector } from '../system/selector.js';
-import { Activity, type Admission, type JobRequest } from './activity.js';
+import { Activity } from './activity.js';
 import type { Future } from './future.js';
 import type { Plan } from './running-job.js';
 import type { SlotRequest, Submission } from './submission.js';
+import type { Admission, JobRequest } from './waiting-call.js';
 
 export class Pool implements Busy {
   readonly slots: SlotPipe;
@@ -58,9 +59,7 @@ export class Pool implements Busy {
   ): Submission {
     const own = this.#own;
     const submission = own.submit(request, onAdmission);
-    own.begin(submission, () => {
-      own.sendAhead(request, submission);
-    });
+    own.begin(submission);
     return submission;
   }
 

@@ -1,6 +1,6 @@
-// One job in a process that runs several. This object owns the token. If the
-// process ends before it begins the job, or none can be started, the job gets a
-// process of its own instead.
+// One job in a process that runs several, which has the token. If the process ends
+// before it begins the job, or none can be started, the job gets a process of its
+// own instead.
 import type { Ending } from '../errors.js';
 import type { ProcessJob } from '../launch/process-job.js';
 import type { ReusedProcess } from '../launch/reused-process.js';
@@ -25,38 +25,42 @@ export function startJob(
   events: JobEvents,
   crew: Crew,
 ): Job {
-  return isForCrew(plan, token)
-    ? new ReusedJob(plan, token, events, crew)
-    : new RunningJob(plan, token, events);
+  if (token.lenders.length > 0 || !isReusable(plan)) {
+    return new RunningJob(plan, token, events);
+  }
+  const job = new ReusedJob(plan, events);
+  job.start(crew, token);
+  return job;
 }
 
-// A process of several jobs has the slot pipe that it was started with, and no
-// result pipes of lenders.
-function isForCrew(plan: Plan, { lenders }: Token): boolean {
-  return lenders.length === 0 && isReusable(plan);
-}
-
+/**
+ * A process of several jobs has the slot pipe that it was started with, and no
+ * result pipes of lenders.
+ */
 export function isReusable({ reuse, order }: Plan): boolean {
   return reuse !== undefined && order.slotPipes.length === 1;
 }
 
-class ReusedJob implements Job, ProcessJob {
-  readonly token: Token;
+export class ReusedJob implements Job, ProcessJob {
   readonly #plan: Plan;
   readonly #events: JobEvents;
-  readonly #termination = new Termination(this);
+  #termination: Termination | undefined;
   #process: ReusedProcess | undefined;
   /** In a process of its own. */
   #alone: RunningJob | undefined;
   #isGone = false;
-  #isTokenPassed = false;
 
-  constructor(plan: Plan, token: Token, events: JobEvents, crew: Crew) {
+  /** `process`: one that begins it now; default: `start` finds one. */
+  constructor(plan: Plan, events: JobEvents, process?: ReusedProcess) {
     this.#plan = plan;
-    this.token = token.move();
     this.#events = events;
-    this.#process = crew.run(this, plan);
-    if (this.#process === undefined) this.#startAlone();
+    this.#process = process;
+  }
+
+  /** Takes over the token, also where it throws. */
+  start(crew: Crew, token: Token): void {
+    this.#process = crew.run(this, this.#plan, token);
+    if (this.#process === undefined) this.#startAlone(token);
   }
 
   get order(): Order {
@@ -79,12 +83,12 @@ class ReusedJob implements Job, ProcessJob {
     if (this.#process === undefined) return this.#alone!.kill(signal);
     const { pid } = this.#process;
     if (isFatal(signal) && this.#process.recall()) {
+      this.#events.onSlotFree();
       this.onEnd(undefined, {
         pid,
         exitCode: null,
         signal: signalName(signal),
       });
-      this.onSlotFree();
     } else {
       this.#process.kill(signal);
     }
@@ -92,26 +96,20 @@ class ReusedJob implements Job, ProcessJob {
   }
 
   terminate(): void {
+    this.#termination ??= new Termination(this);
     this.#termination.start();
-  }
-
-  passToken(): Token {
-    const token = this.token.move();
-    this.#isTokenPassed = true;
-    return token;
   }
 
   onAnswer(frame: Frame): void {
     const { pid } = this.#process!;
-    if (this.#isTokenPassed) this.#events.onSlotFree();
-    else this.#free();
+    this.#events.onSlotFree();
     this.onEnd(frame, { pid, exitCode: null, signal: null });
   }
 
-  onUnclaimed(): void {
+  onUnclaimed(token: Token): void {
     this.#process = undefined;
     try {
-      this.#startAlone();
+      this.#startAlone(token);
     } catch (refusal) {
       this.#events.onSlotFree();
       this.onEnd(undefined, { ...neverBegan, refusal: refusal as Error });
@@ -120,27 +118,21 @@ class ReusedJob implements Job, ProcessJob {
 
   onEnd(frame: Frame | undefined, ending: Ending): void {
     this.#isGone = true;
-    this.#termination.stop();
+    this.#termination?.stop();
     this.#events.onGone(frame, ending);
   }
 
   onSlotFree(): void {
-    this.#free();
-  }
-
-  #free(): void {
-    this.token.give();
     this.#events.onSlotFree();
   }
 
-  #startAlone(): void {
-    const { onSlotFree, onGone } = this.#events;
-    this.#alone = new RunningJob(this.#plan, this.token, {
-      onSlotFree,
+  #startAlone(token: Token): void {
+    this.#alone = new RunningJob(this.#plan, token, {
+      onSlotFree: () => {
+        this.onSlotFree();
+      },
       onGone: (frame, ending) => {
-        this.#isGone = true;
-        this.#termination.stop();
-        onGone(frame, ending);
+        this.onEnd(frame, ending);
       },
     });
   }

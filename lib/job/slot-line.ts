@@ -3,7 +3,7 @@
 // of the pipe, a call whose patience is over may use that one.
 import { type JobSlot, workerState } from '../protocol/worker-state.js';
 import type { SlotPipe, Token } from '../slots/slot-pipe.js';
-import { Queue } from '../system/queue.js';
+import { type Link, List } from '../system/list.js';
 import { selector } from '../system/selector.js';
 import { isJobOf, jobSlotOf } from './job-slot.js';
 import { warnOfStandstill } from './standstill.js';
@@ -11,6 +11,7 @@ import { warnOfStandstill } from './standstill.js';
 export interface SlotWaiter {
   /** Whether the slot of the job that waits will do. */
   readonly mayBorrow: boolean;
+  readonly place: Link<SlotWaiter>;
   /** Called while a slot is free: takes it, stays, or leaves the line. */
   attempt(): void;
 }
@@ -19,7 +20,7 @@ export class SlotLine {
   readonly #slots: SlotPipe;
   /** Whether a job of this process may hold a slot. */
   readonly #hasJobs: () => boolean;
-  readonly #waiters = new Queue<SlotWaiter>();
+  readonly #waiters = new List<SlotWaiter>();
   /** Undefined unless this process is a job in a slot of the pipe. */
   readonly jobSlot: JobSlot | undefined;
   /** Whether this process is a job of the pool. */
@@ -56,12 +57,12 @@ export class SlotLine {
         this.#serve();
       });
     }
-    this.#waiters.add(waiter);
+    this.#waiters.add(waiter.place);
     if (waiter.mayBorrow) this.jobSlot?.borrowers.add(waiter);
   }
 
   delete(waiter: SlotWaiter): void {
-    if (!this.#waiters.delete(waiter)) return;
+    if (!this.#waiters.delete(waiter.place)) return;
     this.jobSlot?.borrowers.delete(waiter);
     if (this.#waiters.size === 0) selector.remove(this.#slots.ready);
   }
@@ -78,7 +79,7 @@ export class SlotLine {
     for (let first; (first = this.#waiters.first) !== undefined;) {
       first.attempt();
       // The first has found no slot, so there is none for the others.
-      if (this.#waiters.has(first)) return;
+      if (this.#waiters.first === first) return;
     }
   }
 }

@@ -3,70 +3,30 @@
 // slot are sent ahead, so that no process waits for its next job; another slot
 // that becomes free takes them back.
 import { clearTimeout, setTimeout } from 'node:timers';
-import type { AheadJob } from '../launch/ahead-queue.js';
 import type { ReusedProcess } from '../launch/reused-process.js';
-import type { Order } from '../protocol/order.js';
-import type { Token } from '../slots/slot-pipe.js';
 import { longestTimerMs, now } from '../system/deadline.js';
-import { Queue } from '../system/queue.js';
-import type { Plan } from './running-job.js';
+import { List } from '../system/list.js';
+import type { WaitingCall } from './waiting-call.js';
 
 // Jobs that run for less than this are sent ahead in numbers; of others, one is.
 const shortMs = 20;
-// So many of them that they take about this long.
-const aheadMs = 1;
+// So many of them that they take about this long, which is less than a turn.
+const aheadMs = 4;
 const mostAhead = 32;
-// What a job takes until the first have been measured.
+// What a job takes until the first have been measured, and what none falls below.
 const firstGuessMs = 5;
-
-/** A call that waits for a slot and may be sent ahead. */
-export class WaitingCall implements AheadJob {
-  readonly plan: Plan;
-  readonly squad: Squad;
-  readonly #grant: (token: Token) => void;
-  /** The process that it was sent to. */
-  process: ReusedProcess | undefined;
-  /** It begins now: `process` is to adopt its job. */
-  isOnTurn = false;
-
-  constructor(plan: Plan, squad: Squad, grant: (token: Token) => void) {
-    this.plan = plan;
-    this.squad = squad;
-    this.#grant = grant;
-  }
-
-  get order(): Order {
-    return this.plan.order;
-  }
-
-  onTurn(token: Token): void {
-    this.isOnTurn = true;
-    this.#grant(token);
-  }
-
-  onReturn(): void {
-    this.process = undefined;
-    this.squad.takeBack(this);
-  }
-
-  /** False when its process has begun it. */
-  recall(): boolean {
-    if (this.isOnTurn) return true;
-    if (this.process?.recallAhead(this) === false) return false;
-    if (this.process !== undefined) this.onReturn();
-    return true;
-  }
-}
+const leastMs = 0.001;
 
 export class Squad {
   /** Without a job; the one that was used last is at the end. */
   readonly #idle: { process: ReusedProcess; since: number }[] = [];
   readonly #all = new Set<ReusedProcess>();
-  readonly #waiting = new Queue<WaitingCall>();
+  readonly #waiting = new List<WaitingCall>();
   readonly #timeoutMs: number;
   #timer: NodeJS.Timeout | undefined;
-  #isFlushing = false;
-  #meanMs = firstGuessMs;
+  #isScheduled = false;
+  /** What half of the jobs take at most, as far as the last ones show. */
+  #medianMs = firstGuessMs;
 
   /** `timeoutMs`: how long a process lives on without a job. */
   constructor(timeoutMs: number) {
@@ -98,50 +58,69 @@ export class Squad {
     for (const { process } of this.#idle.splice(0)) process.retire();
   }
 
+  /** It may be sent ahead. */
   await(call: WaitingCall): void {
-    this.#waiting.add(call);
+    this.#waiting.add(call.place);
     this.#schedule();
   }
 
   takeBack(call: WaitingCall): void {
-    this.#waiting.addFirst(call);
+    this.#waiting.addFirst(call.place);
     this.#schedule();
   }
 
   /** It waits no longer. */
   forget(call: WaitingCall): void {
-    this.#waiting.delete(call);
+    this.#waiting.delete(call.place);
   }
 
   /** A job has taken `ms` milliseconds. */
   measure(ms: number): void {
-    this.#meanMs += (ms - this.#meanMs) / 10;
+    // A mean would be that of the few jobs that the system has interrupted.
+    const median = this.#medianMs;
+    this.#medianMs =
+      ms > median ? median * 1.1 : Math.max(leastMs, median / 1.1);
     this.#schedule();
   }
 
-  // Once for all calls and answers of this turn of the event loop.
+  // Once for all calls and answers of this turn of the event loop: after the
+  // microtasks, in which the user submits the next calls.
   #schedule(): void {
-    if (this.#isFlushing || this.#waiting.size === 0) return;
-    this.#isFlushing = true;
-    process.nextTick(() => {
-      this.#isFlushing = false;
-      this.#sendAhead();
+    if (this.#isScheduled || this.#waiting.size === 0) return;
+    this.#isScheduled = true;
+    queueMicrotask(() => {
+      process.nextTick(() => {
+        this.#isScheduled = false;
+        this.#fillAll();
+      });
     });
   }
 
-  #sendAhead(): void {
-    const many = Math.max(2, Math.min(mostAhead, aheadMs / this.#meanMs));
-    const window = this.#meanMs < shortMs ? Math.floor(many) : 1;
+  #fillAll(): void {
     let others = this.#all.size - this.#idle.length;
     for (const process of this.#all) {
-      const share = Math.ceil(this.#waiting.size / Math.max(1, others));
-      const room = Math.min(share, process.roomFor(window));
+      if (this.#waiting.size === 0) return;
+      this.fill(process, Math.ceil(this.#waiting.size / Math.max(1, others)));
       others -= 1;
-      if (room <= 0) continue;
-      const calls = Array.from({ length: room }, () => this.#waiting.shift()!);
-      for (const call of calls) call.process = process;
-      process.sendAhead(calls);
     }
+  }
+
+  /** Sends the process what it was given, and up to `share` calls ahead. */
+  fill(
+    process: ReusedProcess,
+    share = Math.ceil(this.#waiting.size / this.#all.size),
+  ): void {
+    const many = Math.max(2, Math.min(mostAhead, aheadMs / this.#medianMs));
+    const window = this.#medianMs < shortMs ? Math.floor(many) : 1;
+    const room = share > 0 ? Math.min(share, process.roomFor(window)) : 0;
+    for (let i = 0; i < room; i++) {
+      const call = this.#waiting.first!;
+      // It is too large; the calls behind it stay in their order.
+      if (!process.addAhead(call)) break;
+      this.#waiting.delete(call.place);
+      call.process = process;
+    }
+    process.flush();
   }
 
   // One timer for all, which a job does not touch.

@@ -19,6 +19,7 @@ import {
   pollTimeout,
   remaining,
 } from '../system/deadline.js';
+import { Link } from '../system/list.js';
 import { selector } from '../system/selector.js';
 import type { SlotLine, SlotWaiter } from './slot-line.js';
 
@@ -38,17 +39,19 @@ export interface SlotRequest {
   readonly gate: SleepGate;
   readonly deadline: Deadline;
   /** What the job that is next will import. */
-  readonly functions: () => readonly FunctionRef[];
+  functions(): readonly FunctionRef[];
   /** Ends the wait when it is aborted. */
   readonly signal: AbortSignal | undefined;
   /**
    * Takes the call back from a process that it was sent to before it had a
    * slot. False when the process has begun it: then it has been granted a slot.
    */
-  readonly recall?: (() => boolean) | undefined;
+  recall?(): boolean;
+  /** The event loop drives the wait, and there is no slot at once. */
+  onWait?(): void;
   /** Takes over the token. */
-  readonly onSlot: (token: Token) => void;
-  readonly onError: (error: unknown) => void;
+  onSlot(token: Token): void;
+  onError(error: unknown): void;
 }
 
 /** The gate of a handle without one. */
@@ -65,6 +68,9 @@ const patienceMs = 10;
 const standstillMs = 10_000;
 
 export class Submission implements SlotWaiter {
+  readonly place: Link<SlotWaiter> = new Link<SlotWaiter>(this);
+  /** Its place among all that wait. */
+  readonly pending: Link<Submission> = new Link<Submission>(this);
   readonly #line: SlotLine;
   readonly #request: SlotRequest;
   /** When to ask the gate again; `never` while this does not sleep. */
@@ -105,6 +111,7 @@ export class Submission implements SlotWaiter {
     if (this.#isSettled) return;
     this.#startPatience();
     this.#arm();
+    this.#request.onWait?.();
   }
 
   /** Blocks the thread until the submission is settled. */
@@ -138,7 +145,7 @@ export class Submission implements SlotWaiter {
   /** Asks the gate, then for a slot. The line calls it while a slot is free. */
   attempt(): void {
     // The gate may itself have jobs handled and calls served.
-    if (this.#isAsking || !this.#isWaiting()) return;
+    if (this.#isAsking || this.#isSettled) return;
     let token: Token | undefined;
     try {
       const sleepMs = this.#askGate();
@@ -149,9 +156,9 @@ export class Submission implements SlotWaiter {
         this.#sleep(sleepMs);
         return;
       }
-      const { consume, functions } = this.#request;
-      for (const fn of functions()) checkExported(fn);
-      token = consume === 0 ? Token.none() : this.#line.tryTake(this);
+      for (const fn of this.#request.functions()) checkExported(fn);
+      token =
+        this.#request.consume === 0 ? Token.none() : this.#line.tryTake(this);
       if (token === undefined && !this.#isSettled) {
         if (this.#isLate) throw blocked('No slot');
         this.#line.add(this);
@@ -161,7 +168,9 @@ export class Submission implements SlotWaiter {
       return;
     }
     // While it looked for a slot, the line may have run callbacks of the user.
-    if (token !== undefined) this.grant(token);
+    if (token === undefined) return;
+    if (this.#isWaiting() && this.#settle()) this.#request.onSlot(token);
+    else token.give();
   }
 
   fail(error: unknown): void {
@@ -169,12 +178,12 @@ export class Submission implements SlotWaiter {
     if (this.#settle()) this.#request.onError(error);
   }
 
-  /** Ends the wait with a token that it has not taken itself. */
-  grant(token: Token): void {
-    if (this.#settle()) this.#request.onSlot(token);
-    else token.give();
+  /** Ends the wait: what was requested has been found elsewhere. */
+  end(): void {
+    this.#settle();
   }
 
+  /** Nothing has begun it, and from now on nothing else will. */
   #isWaiting(): boolean {
     return !this.#isSettled && this.#request.recall?.() !== false;
   }

@@ -7,29 +7,24 @@ import { constants } from 'node:os';
 import type { Ending } from '../errors.js';
 import { Claims } from '../protocol/claims.js';
 import type { Frame } from '../protocol/frame.js';
-import {
-  type Message,
-  type OutgoingMessage,
-  lengthOf,
-} from '../protocol/messages.js';
+import type { Message } from '../protocol/messages.js';
 import { type Order, orderOfWorker } from '../protocol/order.js';
 import { frameOf, unpackReport } from '../protocol/worker-messages.js';
 import { Token, noSlot } from '../slots/slot-pipe.js';
-import { native } from '../system/binding.js';
-import { now } from '../system/deadline.js';
 import { isFatal } from '../system/signals.js';
-import { type AheadEntry, type AheadJob, AheadQueue } from './ahead-queue.js';
+import { type AheadJob, AheadQueue } from './ahead-queue.js';
 import { EndWatch, isHeld } from './end-watch.js';
 import { presentInheritance } from './inheritance.js';
 import type { Worker } from './launcher.js';
 import { launchers } from './launchers.js';
 import type { ProcessJob } from './process-job.js';
+import { Turn } from './turn.js';
 import { WorkerSocket } from './worker-socket.js';
 
 export interface ProcessEvents {
-  /** A job has been answered after `ms` milliseconds. */
+  /** A job has been answered, which has run for `ms` milliseconds. */
   readonly onRun: (ms: number) => void;
-  /** It can take another job. */
+  /** It has no job, and can take another one. */
   readonly onFree: (process: ReusedProcess) => void;
   readonly onGone: (process: ReusedProcess) => void;
 }
@@ -38,9 +33,6 @@ export interface ProcessEvents {
 // gets SIGKILL after this time.
 const graceMs = 5000;
 const { SIGKILL } = constants.signals;
-
-// How long a process keeps its slot for jobs that were sent ahead.
-const turnMs = 10;
 
 export class ReusedProcess {
   readonly #worker: Worker;
@@ -55,9 +47,8 @@ export class ReusedProcess {
   #job: ProcessJob | undefined;
   /** Of the job that it runs. */
   #number = 0;
-  #beganAt = 0;
-  /** After this time, others get their turn. */
-  #turnEnd = 0;
+  /** While it has a job. */
+  #turn: Turn | undefined;
   #hasAnswered = false;
   #frame: Frame | undefined;
   /** A job of the process runs in the slot of its job. */
@@ -101,61 +92,61 @@ export class ReusedProcess {
     return this.#worker.pid;
   }
 
-  /** False when it cannot take the job. */
-  run(job: ProcessJob): boolean {
+  /**
+   * Gives it a job, which is sent by `flush`, and takes over the token. False
+   * when it cannot take the job.
+   */
+  run(job: ProcessJob, token: Token): boolean {
     if (this.#isLeaving || this.#socket.isOver) return false;
     if (this.#inheritance !== presentInheritance()) {
       this.retire();
       return false;
     }
-    const message = this.#socket.pack(job.order, job.token.byte);
-    this.#number = message.job;
-    this.#claims.offer(this.#number);
-    this.#turnEnd = now() + turnMs;
-    job.token.bindTo(this.#socket.fd, job.order.orphanSignal);
-    this.adopt(job);
-    if (this.#socket.send(message)) return true;
-    // Ends it, because it may have received a part of the message.
-    this.kill(SIGKILL);
-    this.recall();
-    return false;
+    const { order } = job;
+    const { fd } = this.#socket;
+    const number = this.#socket.nextNumber();
+    this.#claims.offer(number);
+    this.#turn = new Turn(token, this.#claims, fd, order.orphanSignal);
+    this.#begin(job, number);
+    const { byte } = this.#turn;
+    if (this.#socket.add(number, order, byte) > 0) return true;
+    // It may have received a part of the message.
+    if (!this.#socket.send(number, order, byte)) this.kill(SIGKILL);
+    return true;
   }
 
-  /** The job that has got its turn is this one, which has its token. */
-  adopt(job: ProcessJob): void {
+  #begin(job: ProcessJob, number: number): void {
     this.#job = job;
+    this.#number = number;
     this.#jobsLeft -= 1;
-    this.#beganAt = now();
-    this.#claims.setToken(Math.max(-1, job.token.byte));
   }
 
   /** How many more jobs it takes ahead, if it may have `window` of them. */
   roomFor(window: number): number {
     if (!this.#hasAnswered || this.#isLeaving) return 0;
     // A job without a slot can pass on none.
-    if ((this.#job?.token.byte ?? noSlot) === noSlot) return 0;
-    if (now() >= this.#turnEnd) return 0;
+    if (this.#turn === undefined || this.#turn.byte === noSlot) return 0;
+    if (!this.#ahead.hasRoom || this.#turn.isOver) return 0;
+    if (this.#inheritance !== presentInheritance()) {
+      this.retire();
+      return 0;
+    }
     return Math.min(window, this.#jobsLeft) - this.#ahead.size;
   }
 
-  /** Sends jobs before they have a slot. Large ones are taken back at once. */
-  sendAhead(jobs: readonly AheadJob[]): void {
-    if (this.#inheritance !== presentInheritance()) this.retire();
-    const byte = this.#job?.token.byte ?? noSlot;
-    const messages: OutgoingMessage[] = [];
-    for (const job of jobs) {
-      const message = this.#socket.pack(job.order, byte);
-      const entry = { job, number: message.job, length: lengthOf(message) };
-      if (!this.#isLeaving && this.#ahead.tryAdd(entry)) {
-        messages.push(message);
-      } else {
-        this.#socket.drop();
-        job.onReturn();
-      }
-    }
-    if (messages.length === 0) return;
-    if (this.#socket.sendSmall(messages)) return;
-    this.kill(SIGKILL);
+  /** Gives it jobs before they have a slot. False when it does not take it. */
+  addAhead(job: AheadJob): boolean {
+    if (!this.#ahead.hasRoom) return false;
+    job.number = this.#socket.nextNumber();
+    job.length = this.#socket.add(job.number, job.order, this.#turn!.byte);
+    if (job.length === 0) return false;
+    this.#ahead.add(job);
+    return true;
+  }
+
+  /** Sends the jobs that it was given. */
+  flush(): void {
+    if (!this.#socket.isOver && !this.#socket.flush()) this.kill(SIGKILL);
   }
 
   /** Takes back the jobs that it was sent ahead and has not begun. */
@@ -178,8 +169,8 @@ export class ReusedProcess {
       return false;
     }
     this.#jobsLeft += 1;
-    this.#releaseToken();
     this.#dropJob();
+    this.#endTurn().give();
     this.#goOn();
     return true;
   }
@@ -220,46 +211,44 @@ export class ReusedProcess {
     this.#onReaped(ending);
   }
 
-  #onMessage({ kind: code, job: number, bytes }: Message): void {
-    const report = unpackReport(code);
+  #onMessage(message: Message): void {
+    const report = unpackReport(message.kind);
     // A job that was recalled has no answer.
-    if (report === undefined || number !== this.#number) return;
+    if (report === undefined || message.job !== this.#number) return;
     if (this.#job === undefined) return;
     const { kind, state } = report;
     if (kind === 'lends') this.#isLender = true;
-    else if (kind !== 'none') this.#frame ??= frameOf(kind, bytes);
+    else if (kind !== 'none') this.#frame ??= frameOf(kind, message);
     if (state === 'busy' || this.#frame === undefined) return;
     if (state === 'last') this.#isLeaving = true;
+    this.#events.onRun(message.runTime / 1000);
     this.#finish(this.#job, this.#frame);
   }
 
   #finish(job: ProcessJob, frame: Frame): void {
     this.#hasAnswered = true;
-    this.#events.onRun(now() - this.#beganAt);
     const next = this.#nextAhead();
     this.#dropJob();
     if (next === undefined) {
-      this.#releaseToken();
+      this.#endTurn().give();
       this.#goOn();
       job.onAnswer(frame);
-      return;
+    } else {
+      job.onAnswer(frame);
+      this.#begin(next.onTurn(), next.number);
     }
-    const token = job.passToken();
-    job.onAnswer(frame);
-    this.#number = next.number;
-    next.job.onTurn(token);
   }
 
   /** The job that runs next in the slot. */
-  #nextAhead(): AheadEntry | undefined {
-    if (this.#isLeaving || now() >= this.#turnEnd) this.#ahead.recallAll();
+  #nextAhead(): AheadJob | undefined {
+    if (this.#isLeaving || this.#turn!.isOver) this.#ahead.recallAll();
     return this.#ahead.shift();
   }
 
-  /** Before the job gives it back. */
-  #releaseToken(): void {
-    this.#claims.setToken(-1);
-    native.unbindToken(this.#socket.fd);
+  #endTurn(): Token {
+    const token = this.#turn!.end();
+    this.#turn = undefined;
+    return token;
   }
 
   #dropJob(): void {
@@ -291,10 +280,11 @@ export class ReusedProcess {
     const frame = this.#frame;
     this.#ahead.recallAll();
     const isUnclaimed = job !== undefined && this.#claims.recall(this.#number);
-    if (isUnclaimed || !this.#isLender) this.#socket.close();
+    const token = isUnclaimed ? this.#endTurn() : undefined;
+    if (isUnclaimed) this.#socket.close();
     this.#events.onGone(this);
     if (isUnclaimed) {
-      job.onUnclaimed();
+      job.onUnclaimed(token!);
     } else {
       job?.onEnd(frame, ending);
       this.#awaitBorrowers();
@@ -304,11 +294,12 @@ export class ReusedProcess {
   /** Frees the slot once no process runs in it: then the socket ends. */
   #awaitBorrowers(): void {
     const job = this.#job;
-    if (isHeld(this.#socket.fd)) {
+    if (this.#isLender && isHeld(this.#socket.fd)) {
       this.#endWatch.await(this.#socket.fd);
       return;
     }
     this.#endWatch.stop();
+    if (job !== undefined) this.#endTurn().give();
     this.#socket.close();
     this.#job = undefined;
     job?.onSlotFree();

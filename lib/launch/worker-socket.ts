@@ -1,15 +1,15 @@
 // The submitter's end of the socket to a worker that runs several jobs: orders go
 // out, without waiting; reports come in.
-import { type Order, packHeader } from '../protocol/order.js';
+import type { Order } from '../protocol/order.js';
 import {
   type Message,
   MessageReader,
+  MessageWriter,
   type OutgoingMessage,
   openMessageSockets,
-  sendMessage,
-  sendSmall,
 } from '../protocol/messages.js';
 import { surroundingsOf } from '../protocol/surroundings.js';
+import { packCall } from '../protocol/worker-messages.js';
 import { check, native } from '../system/binding.js';
 import type { Fd } from '../system/fd.js';
 import { selector } from '../system/selector.js';
@@ -23,11 +23,12 @@ export class WorkerSocket {
   readonly peer: Fd;
   readonly #own: Fd;
   readonly #reader = new MessageReader();
+  readonly #writer = new MessageWriter();
   readonly #onReady: () => void;
   readonly #onMessage: (message: Message) => void;
-  /** The number of the last order. */
   #number = 0;
-  /** The surroundings that the worker has been sent last. */
+  /** What the worker has been sent last. */
+  #head: Buffer | undefined;
   #surroundings: Buffer | undefined;
   #isOver = false;
 
@@ -63,39 +64,41 @@ export class WorkerSocket {
     return this.#reader.isBroken;
   }
 
-  /** An order with the next number, for a slot of this byte. */
-  pack(order: Order, byte: number): OutgoingMessage {
+  /** A number for the next order. */
+  nextNumber(): number {
     this.#number = (this.#number % mostNumber) + 1;
-    const surroundings = surroundingsOf(order);
-    const isKnown = surroundings === this.#surroundings;
-    this.#surroundings = surroundings;
-    const parts = isKnown ? order.body : [...order.body, surroundings];
-    const header = packHeader({ byte, lenders: [] }, parts);
-    return { kind: 0, job: this.#number, parts: [header, ...parts] };
-  }
-
-  /** Called when an order that was packed is not sent. */
-  drop(): void {
-    this.#surroundings = undefined;
+    return this.#number;
   }
 
   /**
-   * False when the worker does not read, or the file of a large message cannot
-   * be written. The worker is to be ended then.
+   * Keeps an order until `flush`. The number of its bytes; 0 when it is too
+   * large, or no room is left. `byte`: that of its token.
    */
-  send(message: OutgoingMessage): boolean {
+  add(job: number, order: Order, byte: number): number {
+    const length = this.#writer.add(this.#pack(job, order, byte));
+    if (length > 0) this.#remember(order);
+    return length;
+  }
+
+  /** Sends an order of any size; false as `flush`. */
+  send(job: number, order: Order, byte: number): boolean {
     if (this.#isOver) return false;
     try {
-      return sendMessage(this.fd, message, false);
+      const message = this.#pack(job, order, byte);
+      this.#remember(order);
+      return this.#writer.send(this.fd, message, false);
     } catch (error) {
       trace('a message to a worker could not be sent: %s', error);
       return false;
     }
   }
 
-  /** Does the same for messages that are not too large. */
-  sendSmall(messages: readonly OutgoingMessage[]): boolean {
-    return !this.#isOver && sendSmall(this.fd, messages);
+  /**
+   * False when the worker does not read, or the file of a large message cannot
+   * be written. The worker is to be ended then.
+   */
+  flush(): boolean {
+    return !this.#isOver && this.#writer.flush(this.fd, false);
   }
 
   /** Reads what is there; of a large message, a part unless `toEnd`. */
@@ -122,5 +125,23 @@ export class WorkerSocket {
     selector.remove(this.fd);
     this.#own.close();
     this.#reader.close();
+  }
+
+  #pack(job: number, order: Order, byte: number): OutgoingMessage {
+    const [head, args = '', preexecArgs = ''] = order.body;
+    const surroundings = surroundingsOf(order);
+    return packCall(job, {
+      token: byte,
+      head: head === this.#head ? undefined : head,
+      surroundings:
+        surroundings === this.#surroundings ? undefined : surroundings,
+      args,
+      preexecArgs,
+    });
+  }
+
+  #remember(order: Order): void {
+    [this.#head] = order.body;
+    this.#surroundings = surroundingsOf(order);
   }
 }

@@ -10,7 +10,7 @@ import {
 } from '../system/deadline.js';
 import { AbortError, Blocked } from '../errors.js';
 import type { Future } from '../job/future.js';
-import type { Admission } from '../job/activity.js';
+import type { Admission } from '../job/waiting-call.js';
 import type { Submission } from '../job/submission.js';
 import { Queue } from '../system/queue.js';
 import { selector } from '../system/selector.js';

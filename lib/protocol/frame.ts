@@ -2,13 +2,14 @@
 // and writes are handled here.
 import { check, errno, native } from '../system/binding.js';
 import { writeAll } from '../system/fd.js';
+import { type Encoded, bytesOf } from '../wire/value.js';
 
 /** What a worker reports: the value, what was thrown, or why it will end. */
 export type FrameKind = 'value' | 'error' | 'lost';
 
 export interface Frame {
   readonly kind: FrameKind;
-  readonly bytes: Buffer;
+  readonly content: Encoded;
 }
 
 /**
@@ -31,8 +32,9 @@ const turnBytes = 8 << 20;
 export function writeFrame(
   fd: number,
   kind: MessageKind,
-  bytes: Buffer,
+  content: Encoded,
 ): boolean {
+  const bytes = bytesOf(content);
   const header = Buffer.alloc(headerBytes);
   header[0] = kinds.indexOf(kind);
   header.writeBigUInt64LE(BigInt(bytes.length), 1);
@@ -105,7 +107,7 @@ export class FrameReader {
       this.#arrived = 0;
       return undefined;
     }
-    return { kind: this.#kind, bytes: this.#bytes };
+    return { kind: this.#kind, content: this.#bytes };
   }
 
   #grow(): void {

@@ -1,22 +1,33 @@
 // Messages between a submitter and a worker that runs several jobs, over a pair
-// of stream sockets. A message is a header and its bytes. More than a few bytes
+// of stream sockets. A message is a header and its content. More than a few bytes
 // travel as an anonymous file instead, whose descriptor comes with the header:
 // so a submitter never waits for a worker that does not read.
 import { constants } from 'node:buffer';
 import { check, errno, native, pollEvents } from '../system/binding.js';
 import { Fd, writeAll } from '../system/fd.js';
+import { type Encoded, bytesOf, isText } from '../wire/value.js';
 
 export interface Message {
   /** What the two sides have agreed on. */
   readonly kind: number;
   /** The number of the job; 0: of none. */
   readonly job: number;
+  /** How many microseconds the job has run, as its worker says. */
+  readonly runTime: number;
   /** Undefined when the file of a large message could not be received. */
   readonly bytes: Buffer | undefined;
+  /** The bytes are valid until the next call of `fill`. */
+  readonly isBorrowed: boolean;
 }
 
-// The length as a double, then kind and job.
-const headerBytes = 16;
+/** A message in parts, so that a large one is not copied. */
+export interface OutgoingMessage extends Pick<Message, 'kind' | 'job'> {
+  readonly runTime?: number;
+  readonly parts: readonly Encoded[];
+}
+
+// Five words: the length, which takes two, kind, job and time.
+const headerBytes = 20;
 
 /** Larger messages travel as files. A socket of macOS holds 8 KiB. */
 export const mostInline = 4096;
@@ -36,59 +47,85 @@ export function openMessageSockets(): { own: Fd; peer: Fd } {
   return { own: new Fd(ends[0]!), peer: new Fd(ends[1]!) };
 }
 
-/** A message in parts, so that a large one is not copied. */
-export interface OutgoingMessage extends Pick<Message, 'kind' | 'job'> {
-  readonly parts: readonly Buffer[];
-}
+/** Sends messages; small ones are kept, so that many are sent at once. */
+export class MessageWriter {
+  readonly #buffer = Buffer.allocUnsafeSlow(bufferBytes);
+  #end = 0;
 
-export function lengthOf({ parts }: OutgoingMessage): number {
-  return parts.reduce((sum, part) => sum + part.length, 0);
-}
-
-function headerOf({ kind, job }: OutgoingMessage, length: number): Buffer {
-  const header = Buffer.allocUnsafe(headerBytes);
-  header.writeDoubleLE(length, 0);
-  header.writeInt32LE(kind, 8);
-  header.writeInt32LE(job, 12);
-  return header;
-}
-
-/** Sends small messages at once, as `sendMessage` does without waiting. */
-export function sendSmall(
-  socket: number,
-  messages: readonly OutgoingMessage[],
-): boolean {
-  const parts = messages.flatMap((message) => [
-    headerOf(message, lengthOf(message)),
-    ...message.parts,
-  ]);
-  return send(socket, Buffer.concat(parts), -1, false);
-}
-
-/**
- * Sends a message. Waits for room in the socket if `waits`; otherwise false
- * when there is none, and nothing may be sent after that. Also false when the
- * other side is gone.
- */
-export function sendMessage(
-  socket: number,
-  message: OutgoingMessage,
-  waits: boolean,
-): boolean {
-  const { parts } = message;
-  const length = lengthOf(message);
-  const header = headerOf(message, length);
-  if (length <= mostInline) {
-    return send(socket, Buffer.concat([header, ...parts]), -1, waits);
-  }
-  const file = new Fd(check(native.anonymousFile(), 'open a message'));
-  try {
-    for (const part of parts) {
-      check(writeAll(file.number, part), 'write a message');
+  /**
+   * Keeps a message until `flush`. The number of its bytes; 0 when it is too
+   * large, or no room is left.
+   */
+  add(message: OutgoingMessage): number {
+    const from = this.#end;
+    let end = from + headerBytes;
+    const limit = Math.min(end + mostInline, this.#buffer.length);
+    for (const part of message.parts) {
+      const isText = typeof part === 'string';
+      const room = limit - end;
+      // UTF-8 has up to three bytes for a character.
+      if (part.length > room) return 0;
+      if (isText && 3 * part.length > room && Buffer.byteLength(part) > room) {
+        return 0;
+      }
+      end += isText
+        ? this.#buffer.write(part, end)
+        : part.copy(this.#buffer, end);
     }
-    return send(socket, header, file.number, waits);
-  } finally {
-    file.close();
+    this.#writeHeader(from, end - from - headerBytes, message);
+    this.#end = end;
+    return end - from;
+  }
+
+  /**
+   * Sends what has been added. Waits for room in the socket if `waits`;
+   * otherwise false when there is none, and nothing may be sent after that. Also
+   * false when the other side is gone.
+   */
+  flush(socket: number, waits: boolean): boolean {
+    if (this.#end === 0) return true;
+    const bytes = this.#buffer.subarray(0, this.#end);
+    this.#end = 0;
+    return send(socket, bytes, -1, waits);
+  }
+
+  /**
+   * Sends a message, after those that were added, as `flush` does. Throws when a
+   * large one cannot be written to a file.
+   */
+  send(socket: number, message: OutgoingMessage, waits: boolean): boolean {
+    if (this.add(message) > 0) return this.flush(socket, waits);
+    if (!this.flush(socket, waits)) return false;
+    if (this.add(message) > 0) return this.flush(socket, waits);
+    return this.#sendFile(socket, message, waits);
+  }
+
+  #sendFile(socket: number, message: OutgoingMessage, waits: boolean): boolean {
+    const parts = message.parts.map(bytesOf);
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    const file = new Fd(check(native.anonymousFile(), 'open a message'));
+    try {
+      for (const part of parts) {
+        check(writeAll(file.number, part), 'write a message');
+      }
+      this.#writeHeader(0, length, message);
+      const header = this.#buffer.subarray(0, headerBytes);
+      return send(socket, header, file.number, waits);
+    } finally {
+      file.close();
+    }
+  }
+
+  #writeHeader(
+    at: number,
+    length: number,
+    { kind, job, runTime = 0 }: OutgoingMessage,
+  ): void {
+    this.#buffer.writeUInt32LE(length >>> 0, at);
+    this.#buffer.writeUInt32LE(Math.floor(length / 2 ** 32), at + 4);
+    this.#buffer.writeInt32LE(kind, at + 8);
+    this.#buffer.writeInt32LE(job, at + 12);
+    this.#buffer.writeUInt32LE(runTime >>> 0, at + 16);
   }
 }
 
@@ -123,6 +160,7 @@ export class MessageReader {
   #end = 0;
   /** Files that have arrived and whose headers are still to be read. */
   readonly #files: number[] = [];
+  readonly #received = new Int32Array(1);
   #isBroken = false;
   #file: MessageFile | undefined;
 
@@ -148,12 +186,12 @@ export class MessageReader {
     }
     while (!this.#isBroken && this.#end < this.#buffer.length) {
       const room = this.#buffer.subarray(this.#end);
-      const fds = Int32Array.of(-1);
-      const count = native.receiveFds(socket, room, fds);
+      this.#received[0] = -1;
+      const count = native.receiveFds(socket, room, this.#received);
       if (count === -errno.EAGAIN) return true;
       if (count <= 0) return false;
       this.#end += count;
-      const [file] = fds as unknown as [number];
+      const file = this.#received[0];
       if (file >= 0) this.#isBroken = this.#files.push(file) > mostFiles;
       // The kernel has no more. It also stops at a file.
       else if (count < room.length) return true;
@@ -166,36 +204,46 @@ export class MessageReader {
     if (this.#file !== undefined) return true;
     const size = this.#end - this.#start;
     if (this.#isBroken || size < headerBytes) return false;
-    const length = this.#buffer.readDoubleLE(this.#start);
+    const length = this.#nextLength();
     return length > mostInline || size >= headerBytes + length;
   }
 
   /** The next message that has been read completely. */
   next(): Message | undefined {
     if (this.#file !== undefined) return this.#readFile(this.#file);
-    if (this.#isBroken || this.#end - this.#start < headerBytes) {
-      return undefined;
-    }
-    const length = this.#buffer.readDoubleLE(this.#start);
-    const kind = this.#buffer.readInt32LE(this.#start + 8);
-    const job = this.#buffer.readInt32LE(this.#start + 12);
-    if (!(length >= 0 && length <= constants.MAX_LENGTH)) {
+    const start = this.#start;
+    const size = this.#end - start;
+    if (this.#isBroken || size < headerBytes) return undefined;
+    const length = this.#nextLength();
+    if (length > constants.MAX_LENGTH) {
       this.#isBroken = true;
       return undefined;
     }
     const isInline = length <= mostInline;
-    const size = headerBytes + (isInline ? length : 0);
-    if (this.#end - this.#start < size) return undefined;
-    const from = this.#start + headerBytes;
-    this.#start += size;
+    const from = start + headerBytes;
+    const end = isInline ? from + length : from;
+    if (end > this.#end) return undefined;
+    this.#start = end;
+    const kind = this.#buffer.readInt32LE(start + 8);
+    const job = this.#buffer.readInt32LE(start + 12);
+    const runTime = this.#buffer.readUInt32LE(start + 16);
     if (isInline) {
-      const bytes = copyOf(this.#buffer.subarray(from, this.#start));
-      return { kind, job, bytes };
+      const bytes = this.#buffer.subarray(from, end);
+      return { kind, job, runTime, bytes, isBorrowed: true };
     }
+    const head = { kind, job, runTime, isBorrowed: false };
     const fd = this.#files.shift();
-    if (fd === undefined) return { kind, job, bytes: undefined };
-    this.#file = new MessageFile(fd, length, { kind, job });
+    if (fd === undefined) return { ...head, bytes: undefined };
+    this.#file = new MessageFile(fd, length, head);
     return this.#readFile(this.#file);
+  }
+
+  #nextLength(): number {
+    const start = this.#start;
+    return (
+      this.#buffer.readUInt32LE(start) +
+      this.#buffer.readUInt32LE(start + 4) * 2 ** 32
+    );
   }
 
   #readFile(file: MessageFile): Message | undefined {
@@ -213,8 +261,11 @@ export class MessageReader {
   }
 }
 
-/** With memory of its own, because values that are decoded are views of it. */
-function copyOf(bytes: Buffer): Buffer {
+/** Bytes of a message, for use after the next call of `fill`. */
+export function keep(bytes: Buffer, { isBorrowed }: Message): Encoded {
+  if (!isBorrowed) return bytes;
+  if (isText(bytes)) return bytes.toString();
+  // With memory of its own, because values that are decoded are views of it.
   const copy = Buffer.allocUnsafeSlow(bytes.length);
   bytes.copy(copy);
   return copy;

@@ -4,6 +4,7 @@
 import { check, native } from '../system/binding.js';
 import { Fd, writeAll } from '../system/fd.js';
 import type { Token } from '../slots/slot-pipe.js';
+import { type Encoded, bytesOf } from '../wire/value.js';
 import {
   type ReceivedOrder,
   orderLength,
@@ -12,7 +13,8 @@ import {
 } from './order.js';
 
 /** Borrows the token. */
-export function writeOrder(token: Token, parts: readonly Buffer[]): Fd {
+export function writeOrder(token: Token, encoded: readonly Encoded[]): Fd {
+  const parts = encoded.map(bytesOf);
   const file = new Fd(check(native.anonymousFile(), 'open the order'));
   try {
     for (const part of [packHeader(token, parts), ...parts]) {

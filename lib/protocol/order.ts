@@ -5,6 +5,7 @@ import { deserialize, serialize } from 'node:v8';
 import type { Context } from '../context.js';
 import type { FunctionRef } from '../functions/function-ref.js';
 import type { SlotPipe, Token } from '../slots/slot-pipe.js';
+import type { Encoded } from '../wire/value.js';
 import {
   type PackedSurroundings,
   type Surroundings,
@@ -15,7 +16,7 @@ import {
 export interface Order extends Surroundings {
   readonly context: Context;
   /** The parts of the encoded call; empty for a local call. */
-  readonly body: readonly Buffer[];
+  readonly body: readonly [] | EncodedBody;
   /** What a fork of this process runs instead, without any encoding. */
   readonly local: LocalCall | undefined;
   /** Options of node for the worker. */
@@ -34,6 +35,9 @@ export interface Order extends Surroundings {
    */
   readonly claimsFile?: number;
 }
+
+/** The head, the arguments, and the arguments of preexec. */
+export type EncodedBody = readonly [Buffer, Encoded, Encoded];
 
 /** What a worker must know before it gets a job. */
 export interface WorkerHead {
@@ -67,22 +71,13 @@ export interface WorkerBody {
 
 export interface Body {
   readonly head: Head;
-  readonly args: Uint8Array;
+  readonly args: Encoded;
   /** Empty without a preexec. */
-  readonly preexecArgs: Uint8Array;
-}
-
-export function packBody(body: Body): Buffer[] {
-  return [packHead(body.head), bufferOf(body.args), bufferOf(body.preexecArgs)];
+  readonly preexecArgs: Encoded;
 }
 
 export function packHead(head: WorkerHead): Buffer {
-  return bufferOf(serialize(head));
-}
-
-/** A view of the bytes. */
-export function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  return serialize(head);
 }
 
 /** The order of a worker that gets its jobs by messages. */
@@ -90,8 +85,7 @@ export function orderOfWorker(order: Order, claimsFile: number): Order {
   const { context, preload, orphanSignal } = order;
   const slots = order.slotPipes.map((pipe) => pipe.count);
   const head = { hasClaims: true, slots, context, preload, orphanSignal };
-  const empty = Buffer.alloc(0);
-  return { ...order, claimsFile, body: [packHead(head), empty, empty] };
+  return { ...order, claimsFile, body: [packHead(head), '', ''] };
 }
 
 /** A call that a fork of this process makes: nothing is encoded. */
@@ -145,35 +139,8 @@ function headerOf(bytes: Buffer): Float64Array {
   return new Float64Array(bytes.buffer, bytes.byteOffset, headerLength);
 }
 
-/** The parts of an order; see `ReceivedOrder`. */
-export interface OrderParts extends Omit<
-  ReceivedOrder,
-  'body' | 'surroundings'
-> {
-  readonly head: Buffer;
-  readonly args: Buffer;
-  readonly preexecArgs: Buffer;
-  /** Empty if there are none. */
-  readonly surroundings: Buffer;
-}
-
 /** `bytes` must own its buffer, because the parts are views of it. */
 export function unpackOrder(bytes: Buffer): ReceivedOrder {
-  const { head, args, preexecArgs, surroundings, ...rest } = partsOf(bytes);
-  return {
-    ...rest,
-    body: { head: unpackHead(head), args, preexecArgs },
-    surroundings:
-      surroundings.length > 0 ? unpackSurroundings(surroundings) : undefined,
-  };
-}
-
-export function unpackHead(head: Buffer): Head {
-  return deserialize(head) as Head;
-}
-
-/** See `unpackOrder`. */
-export function partsOf(bytes: Buffer): OrderParts {
   const [token, lenderCount, ...lengths] = headerOf(bytes) as unknown as [
     number,
     number,
@@ -183,5 +150,15 @@ export function partsOf(bytes: Buffer): OrderParts {
   const [head, args, preexecArgs, surroundings] = lengths.map((length) =>
     bytes.subarray(end, (end += length)),
   ) as [Buffer, Buffer, Buffer, Buffer];
-  return { token, lenderCount, head, args, preexecArgs, surroundings };
+  return {
+    token,
+    lenderCount,
+    body: { head: unpackHead(head), args, preexecArgs },
+    surroundings:
+      surroundings.length > 0 ? unpackSurroundings(surroundings) : undefined,
+  };
+}
+
+export function unpackHead(head: Buffer): Head {
+  return deserialize(head) as Head;
 }

@@ -1,9 +1,74 @@
 // The messages between a submitter and a worker that runs several jobs. The
-// submitter sends orders, in the format of order-file.ts. The worker sends the
-// frames of each job, and says with each message whether it can take another job.
+// submitter sends calls; what equals that of the call before is not sent again.
+// The worker sends the frames of each job, and says with each message whether it
+// can take another job.
 import { errno, systemError } from '../system/binding.js';
-import { encodeThrown } from '../wire/value.js';
+import { type Encoded, bytesOf, encodeThrown } from '../wire/value.js';
 import type { Frame, MessageKind } from './frame.js';
+import { type Message, type OutgoingMessage, keep } from './messages.js';
+
+export interface Call {
+  /** See `Token.byte`. */
+  readonly token: number;
+  /** Undefined: that of the call before. */
+  readonly head: Buffer | undefined;
+  /** Undefined: those of the call before. */
+  readonly surroundings: Buffer | undefined;
+  readonly args: Encoded;
+  /** Empty without a preexec. */
+  readonly preexecArgs: Encoded;
+}
+
+// The kind of a call is the token, which is at least -2, and these bits.
+const tokenMask = 0x1ff;
+const hasHead = 0x200;
+const hasSurroundings = 0x400;
+const hasPreexecArgs = 0x800;
+
+export function packCall(job: number, call: Call): OutgoingMessage {
+  const { token, head, surroundings, args, preexecArgs } = call;
+  let kind = token + 2;
+  if (head === undefined && surroundings === undefined && preexecArgs === '') {
+    return { kind, job, parts: [args] };
+  }
+  const parts: Encoded[] = [];
+  const add = (part: Encoded | undefined, bit: number): void => {
+    if (part === undefined || part.length === 0) return;
+    const bytes = bytesOf(part);
+    const length = Buffer.allocUnsafe(4);
+    length.writeUInt32LE(bytes.length);
+    parts.push(length, bytes);
+    kind |= bit;
+  };
+  add(head, hasHead);
+  add(surroundings, hasSurroundings);
+  add(preexecArgs, hasPreexecArgs);
+  parts.push(args);
+  return { kind, job, parts };
+}
+
+/** Undefined when the file of a large call could not be received. */
+export function unpackCall(message: Message): Call | undefined {
+  const { kind, bytes } = message;
+  if (bytes === undefined) return undefined;
+  let at = 0;
+  const take = (bit: number): Buffer | undefined => {
+    if ((kind & bit) === 0) return undefined;
+    const from = at + 4;
+    at = from + bytes.readUInt32LE(at);
+    return bytes.subarray(from, at);
+  };
+  const head = take(hasHead);
+  const surroundings = take(hasSurroundings);
+  const preexecArgs = take(hasPreexecArgs);
+  return {
+    token: (kind & tokenMask) - 2,
+    head: head && Buffer.from(head),
+    surroundings: surroundings && Buffer.from(surroundings),
+    args: keep(at === 0 ? bytes : bytes.subarray(at), message),
+    preexecArgs: preexecArgs === undefined ? '' : keep(preexecArgs, message),
+  };
+}
 
 /** What a worker can do after a message. */
 export type Readiness =
@@ -23,6 +88,11 @@ export interface Report {
 const kinds = ['value', 'error', 'lost', 'lends', 'none'] as const;
 const states = ['busy', 'free', 'last'] as const;
 
+/** By the `kind` of their messages. */
+const reports: readonly Report[] = states.flatMap((state) =>
+  kinds.map((kind) => ({ kind, state })),
+);
+
 /** The `kind` of a message. */
 export function packReport({ kind, state }: Report): number {
   return kinds.indexOf(kind) + kinds.length * states.indexOf(state);
@@ -30,16 +100,13 @@ export function packReport({ kind, state }: Report): number {
 
 /** Undefined for a number that `packReport` does not give. */
 export function unpackReport(code: number): Report | undefined {
-  const kind = kinds[code % kinds.length];
-  const state = states[Math.floor(code / kinds.length)];
-  return kind === undefined || state === undefined
-    ? undefined
-    : { kind, state };
+  return reports[code];
 }
 
-/** The frame of a report; `bytes`: those of its message. */
-export function frameOf(kind: Frame['kind'], bytes: Buffer | undefined): Frame {
-  if (bytes !== undefined) return { kind, bytes };
+/** The frame in a message, for use after the next one is read. */
+export function frameOf(kind: Frame['kind'], message: Message): Frame {
+  const { bytes } = message;
+  if (bytes !== undefined) return { kind, content: keep(bytes, message) };
   const error = systemError(-errno.EMFILE, 'receive the result');
-  return { kind: 'error', bytes: encodeThrown(error) };
+  return { kind: 'error', content: encodeThrown(error) };
 }

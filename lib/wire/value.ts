@@ -11,11 +11,16 @@ import { describe } from './error.js';
 import { findOffender } from './offender.js';
 import { hasSpecials, isObject, isSpecialOnTop } from './scan.js';
 import { read, write, writeMessage } from './stream.js';
+import { isText, parseText, textOf } from './text.js';
 
 export { sendable, unsendable } from './kind.js';
+export { isText } from './text.js';
+
+/** A small plain value is a text, which is bytes in UTF-8 on its way. */
+export type Encoded = Buffer | string;
 
 /**
- * Encodes a value as bytes. `root` is its name in messages ("args", "result").
+ * Encodes a value. `root` is its name in messages ("args", "result").
  * `send` turns a handle, which is an instance of a class marked by [sendable],
  * into plain data; without `send`, handles are refused. Getters of the value
  * may be called more than once.
@@ -23,7 +28,20 @@ export { sendable, unsendable } from './kind.js';
  * Throws a TypeError with code ERR_JOBSERVER_NOT_SERIALIZABLE that names the
  * path to the part that cannot be sent; its cause is the original error.
  */
-export function encode(value: unknown, root: string, send?: Send): Buffer {
+export function encode(value: unknown, root: string, send?: Send): Encoded {
+  return textOf(value) ?? encodeClone(value, root, send);
+}
+
+/** The bytes of what `encode` has returned. */
+export function bytesOf(encoded: Encoded): Buffer {
+  return typeof encoded === 'string' ? Buffer.from(encoded) : encoded;
+}
+
+function encodeClone(
+  value: unknown,
+  root: string,
+  send: Send | undefined,
+): Buffer {
   let refusal: unknown;
   if (!isSpecialOnTop(value)) {
     try {
@@ -83,20 +101,23 @@ function isOverflow(refusal: unknown): boolean {
 
 /**
  * Decodes what `encode` or `encodeThrown` returned. Views in the value may
- * share the memory of `bytes`, which the caller must not use afterwards.
+ * share the memory of `encoded`, which the caller must not use afterwards.
  * `revive` turns the plain data of a handle back into a handle; it is called
- * once per handle. Plain objects belong to the main realm, errors to the realm
- * of this module.
+ * once per handle. Errors belong to the realm of this module, plain objects to it
+ * or to the main realm.
  *
  * Throws an Error with code ERR_JOBSERVER_NOT_RECONSTRUCTABLE when the bytes
  * are malformed or `revive` throws; its cause is the original error.
  */
 export function decode(
-  bytes: Uint8Array,
+  encoded: Uint8Array | string,
   revive?: (data: unknown) => object,
 ): unknown {
   try {
-    return read(bytes, revive);
+    if (typeof encoded === 'string') return parseText(encoded);
+    return isText(encoded)
+      ? parseText(Buffer.from(encoded).toString())
+      : read(encoded, revive);
   } catch (error) {
     throw codedError(
       'ERR_JOBSERVER_NOT_RECONSTRUCTABLE',
@@ -111,7 +132,7 @@ export function decode(
  * cannot be sent is left out, and any other value that cannot be sent is
  * replaced by a TypeError that describes it.
  */
-export function encodeThrown(thrown: unknown): Buffer {
+export function encodeThrown(thrown: unknown): Encoded {
   try {
     return encode(thrown, 'thrown');
   } catch {

@@ -5,7 +5,7 @@ import {
   CallbackRaised,
   LostResult,
 } from '../../dist/errors.js';
-import { decode, encode } from '../../dist/wire/value.js';
+import { bytesOf, decode, encode } from '../../dist/wire/value.js';
 import { runNode } from '../helpers/program.js';
 import type { Loose } from './round-trip.js';
 
@@ -16,7 +16,7 @@ const dist = join(__dirname, '..', '..', 'dist');
 async function inOtherProcess(value: unknown, act: string): Promise<Loose> {
   const program = `
     const [dist, sent] = process.argv.slice(1);
-    const { decode, encode, encodeThrown } = require(dist + '/wire/value.js');
+    const { bytesOf, decode, encode, encodeThrown } = require(dist + '/wire/value.js');
     const errors = require(dist + '/errors.js');
     const fs = require('node:fs');
     const value = decode(Buffer.from(sent, 'base64'));
@@ -26,9 +26,9 @@ async function inOtherProcess(value: unknown, act: string): Promise<Loose> {
     } catch (error) {
       bytes = encodeThrown(error);
     }
-    process.stdout.write(bytes.toString('base64'));
+    process.stdout.write(bytesOf(bytes).toString('base64'));
   `;
-  const sent = encode(value, 'args').toString('base64');
+  const sent = bytesOf(encode(value, 'args')).toString('base64');
   const { code, stdout, stderr } = await runNode(['-e', program, dist, sent]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   return decode(Buffer.from(stdout, 'base64'));

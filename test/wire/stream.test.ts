@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { decode, encode } from '../../dist/wire/value.js';
+import { bytesOf, decode, encode } from '../../dist/wire/value.js';
 import { runNode } from '../helpers/program.js';
 import { thrown } from '../helpers/thrown.js';
 
@@ -9,13 +9,15 @@ function refusal(bytes: Uint8Array): Error & { code: string } {
   return thrown(() => decode(bytes)) as Error & { code: string };
 }
 
-const special = encode(
-  {
-    e: new Error('m'),
-    d: new DOMException('m', 'AbortError'),
-    b: Buffer.of(1),
-  },
-  'value',
+const special = bytesOf(
+  encode(
+    {
+      e: new Error('m'),
+      d: new DOMException('m', 'AbortError'),
+      b: Buffer.of(1),
+    },
+    'value',
+  ),
 );
 
 test('a truncated message is refused, whatever its length', () => {
@@ -51,7 +53,7 @@ test('a length of 4 GiB in a short message allocates no such memory', () => {
     [0x5c, 0, 10],
   ]) {
     const bytes = Buffer.concat([
-      encode(0, 'value').subarray(0, 18),
+      bytesOf(encode(new Date(0), 'value')).subarray(0, 18),
       Buffer.from([...tag, 255, 255, 255, 255, 15]),
     ]);
     bytes.writeDoubleLE(bytes.length, 8);
@@ -63,7 +65,7 @@ test('a length of 4 GiB in a short message allocates no such memory', () => {
 
 test('a message is decoded wherever it starts in memory', () => {
   const value = { numbers: new Float64Array([0.5, 1]), text: 'ü€' };
-  const bytes = encode(value, 'value');
+  const bytes = bytesOf(encode(value, 'value'));
   for (let shift = 0; shift < 8; shift += 1) {
     const memory = new Uint8Array(bytes.length + 8);
     memory.set(bytes, shift);
@@ -74,7 +76,7 @@ test('a message is decoded wherever it starts in memory', () => {
 test('a message is little longer than the 256 MiB in it', () => {
   const bytes = Buffer.alloc(1 << 28);
   bytes[bytes.length - 1] = 7;
-  const encoded = encode([bytes], 'args');
+  const encoded = bytesOf(encode([bytes], 'args'));
   expect(encoded.length - bytes.length).toBeLessThan(64);
   // The decoded buffer is a view: no copy is made.
   const [arrived] = decode(encoded) as [Buffer];

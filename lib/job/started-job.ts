@@ -1,0 +1,61 @@
+// A job that was started, and who is notified about it: its future, its record
+// and the pool. An abort of its signal ends it.
+import type { Ending } from '../errors.js';
+import type { Frame } from '../protocol/frame.js';
+import { onAbort } from '../system/abort.js';
+import { trace } from '../system/trace.js';
+import { type Future, type FutureOwner, futureControl } from './future.js';
+import type { Job, JobEvents, Plan } from './running-job.js';
+
+export class StartedJob implements JobEvents {
+  readonly #plan: Plan;
+  readonly #countDown: () => void;
+  readonly future: Future<unknown>;
+  #job: Job | undefined;
+  #offAbort: (() => void) | undefined;
+
+  /** `countDown` is called when the slot is free. */
+  constructor(plan: Plan, owner: FutureOwner, countDown: () => void) {
+    this.#plan = plan;
+    this.#countDown = countDown;
+    this.future = futureControl.create(owner);
+  }
+
+  /** The job has begun. */
+  follow(job: Job): void {
+    const { signal, record } = this.#plan;
+    this.#job = job;
+    futureControl.start(this.future, job);
+    if (signal !== undefined) {
+      const abort = (): void => {
+        this.#abort(signal);
+      };
+      this.#offAbort = onAbort(signal, abort);
+      // The process has begun it while the abort tried to take it back.
+      if (signal.aborted) abort();
+    }
+    record.started(this.future);
+  }
+
+  onSlotFree(): void {
+    this.#countDown();
+  }
+
+  onGone(frame: Frame | undefined, ending: Ending): void {
+    this.#offAbort?.();
+    const { pid, exitCode, signal, refusal } = ending;
+    if (trace.enabled) {
+      const result = frame?.kind ?? 'no result';
+      const how = `exit code ${exitCode}, signal ${signal}`;
+      trace('job %d finished: %s, %s', pid, result, how);
+    }
+    futureControl.settle(this.future, frame, ending);
+    const lost = refusal === undefined ? 'lost' : 'unstarted';
+    this.#plan.record.done(frame?.kind ?? lost, ending);
+  }
+
+  #abort({ reason }: AbortSignal): void {
+    futureControl.abort(this.future, reason);
+    this.#job!.terminate();
+  }
+}

@@ -1,0 +1,132 @@
+// One submitted call until its job starts. It waits for a slot; meanwhile it may
+// be sent ahead to a process that is busy in one, and then begins in that slot.
+import type { FunctionRef } from '../functions/function-ref.js';
+import type { AheadJob } from '../launch/ahead-queue.js';
+import type { ProcessJob } from '../launch/process-job.js';
+import type { ReusedProcess } from '../launch/reused-process.js';
+import type { Order } from '../protocol/order.js';
+import type { Token } from '../slots/slot-pipe.js';
+import type { Deadline } from '../system/deadline.js';
+import { Link } from '../system/list.js';
+import type { Future } from './future.js';
+import type { Plan } from './running-job.js';
+import type { Squad } from './squad.js';
+import type { SleepGate, SlotRequest, Submission } from './submission.js';
+
+/** Whether a call was started, and otherwise why not. */
+export type Admission =
+  { readonly future: Future<unknown> } | { readonly error: unknown };
+
+/** What was asked for. */
+export interface JobRequest extends Pick<
+  SlotRequest,
+  'consume' | 'canBorrow' | 'gate' | 'deadline' | 'signal'
+> {
+  readonly plan: Plan;
+  /** The call may fail with what a callback of another future threw. */
+  readonly receivesCallbackErrors: boolean;
+}
+
+/** Who is told what becomes of the call. */
+export interface CallOwner {
+  /** The call has to wait for a slot. */
+  onWait(call: WaitingCall): void;
+  /** Takes over the token. */
+  onSlot(call: WaitingCall, token: Token): void;
+  /** The process begins it. */
+  onTurn(call: WaitingCall, process: ReusedProcess): ProcessJob;
+  onError(call: WaitingCall, error: unknown): void;
+}
+
+export class WaitingCall implements SlotRequest, AheadJob {
+  readonly #request: JobRequest;
+  readonly #owner: CallOwner;
+  readonly onAdmission: (admission: Admission) => void;
+  /** Its place among those that wait to be sent ahead. */
+  readonly place: Link<WaitingCall> = new Link<WaitingCall>(this);
+  submission: Submission | undefined;
+  /** Where it waits to be sent ahead. */
+  squad: Squad | undefined;
+  /** The process that it was sent to. */
+  process: ReusedProcess | undefined;
+  number = 0;
+  length = 0;
+
+  constructor(
+    request: JobRequest,
+    owner: CallOwner,
+    onAdmission: (admission: Admission) => void,
+  ) {
+    this.#request = request;
+    this.#owner = owner;
+    this.onAdmission = onAdmission;
+  }
+
+  get plan(): Plan {
+    return this.#request.plan;
+  }
+
+  get order(): Order {
+    return this.#request.plan.order;
+  }
+
+  get consume(): 0 | 1 {
+    return this.#request.consume;
+  }
+
+  get canBorrow(): boolean {
+    return this.#request.canBorrow;
+  }
+
+  get gate(): SleepGate {
+    return this.#request.gate;
+  }
+
+  get deadline(): Deadline {
+    return this.#request.deadline;
+  }
+
+  get signal(): AbortSignal | undefined {
+    return this.#request.signal;
+  }
+
+  get receivesCallbackErrors(): boolean {
+    return this.#request.receivesCallbackErrors;
+  }
+
+  functions(): readonly FunctionRef[] {
+    return this.#request.plan.functions;
+  }
+
+  recall(): boolean {
+    if (this.process?.recallAhead(this) === false) return false;
+    if (this.process !== undefined) this.onReturn();
+    return true;
+  }
+
+  onWait(): void {
+    this.#owner.onWait(this);
+  }
+
+  onSlot(token: Token): void {
+    this.squad?.forget(this);
+    this.#owner.onSlot(this, token);
+  }
+
+  onError(error: unknown): void {
+    this.squad?.forget(this);
+    this.#owner.onError(this, error);
+  }
+
+  onTurn(): ProcessJob {
+    const process = this.process!;
+    this.process = undefined;
+    this.submission!.end();
+    return this.#owner.onTurn(this, process);
+  }
+
+  onReturn(): void {
+    this.process = undefined;
+    this.squad!.takeBack(this);
+  }
+}

@@ -1,0 +1,46 @@
+// The time in which a process that runs several jobs holds a slot. After a few
+// milliseconds it begins no more jobs, so that others who wait for a slot get one.
+import type { Claims } from '../protocol/claims.js';
+import type { Token } from '../slots/slot-pipe.js';
+import { native } from '../system/binding.js';
+import { now } from '../system/deadline.js';
+
+const turnMs = 10;
+
+export class Turn {
+  readonly #token: Token;
+  readonly #claims: Claims;
+  readonly #socket: number;
+  readonly #endsAt = now() + turnMs;
+
+  /** Takes over the token. `socket`: that of the process, borrowed. */
+  constructor(
+    token: Token,
+    claims: Claims,
+    socket: number,
+    orphanSignal: number,
+  ) {
+    token.bindTo(socket, orphanSignal);
+    claims.setToken(Math.max(-1, token.byte));
+    this.#token = token.move();
+    this.#claims = claims;
+    this.#socket = socket;
+  }
+
+  /** That of the token. */
+  get byte(): number {
+    return this.#token.byte;
+  }
+
+  /** Whether others are to get the slot. */
+  get isOver(): boolean {
+    return now() >= this.#endsAt;
+  }
+
+  /** The token, which the process does not give back any more. */
+  end(): Token {
+    this.#claims.setToken(-1);
+    native.unbindToken(this.#socket);
+    return this.#token.move();
+  }
+}
