@@ -24,7 +24,7 @@ import {
   startOf,
   targetOf,
 } from './job/encode-call.js';
-import type { Future } from './job/future.js';
+import { type Future, futureControl } from './job/future.js';
 import { openSlots, shareSlots } from './job/open-slots.js';
 import type { JobRequest } from './job/waiting-call.js';
 import { Pool } from './job/pool.js';
@@ -299,12 +299,17 @@ export class Jobserver implements Disposable, AsyncDisposable {
    *
    * @throws as `submit` and `Future.result` do.
    */
-  async run<A extends unknown[], R>(
+  run<A extends unknown[], R>(
     fn: Callable<A, R>,
     ...args: A
   ): Promise<Awaited<R>> {
-    const future = await this.submit(fn, args);
-    return future.result();
+    return new Promise((resolve, reject) => {
+      const request = this.#requestFor(fn, args, {});
+      this.#pool.submit(request, (admission) => {
+        if ('error' in admission) reject(admission.error);
+        else futureControl.follow(admission.future, resolve as never, reject);
+      });
+    });
   }
 
   /**

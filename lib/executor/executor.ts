@@ -12,7 +12,7 @@ import {
 } from '../errors.js';
 import type { Callable } from '../functions/function-ref.js';
 import { type Call, checkArgs } from '../job/encode-call.js';
-import type { Future } from '../job/future.js';
+import { type Future, futureControl } from '../job/future.js';
 import type { Pool } from '../job/pool.js';
 import type { JobRecord } from '../job/record.js';
 import type { Plan } from '../job/running-job.js';
@@ -425,13 +425,14 @@ export class JobserverExecutor implements AsyncDisposable {
       this.#measure(call.record!);
       this.#count(-1);
     };
-    future.result().then(
+    futureControl.follow(
+      future,
       (value) => {
         end(() => {
           call.fulfil(value);
         });
       },
-      (error: unknown) => {
+      (error) => {
         end(() => {
           call.fail(error);
         });

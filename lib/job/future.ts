@@ -23,6 +23,7 @@ import {
 import type { Frame } from '../protocol/frame.js';
 import type { Job } from './running-job.js';
 import { type OptionNames, checkOptions } from '../system/options.js';
+import { Link, List } from '../system/list.js';
 import { selector } from '../system/selector.js';
 import { type Signal, signalNumber } from '../system/signals.js';
 import { decode, unsendable } from '../wire/value.js';
@@ -52,6 +53,12 @@ interface FutureControl {
   takeRaised(future: Future<unknown>): CallbackRaised | undefined;
   /** Continues with callbacks and waiting calls. */
   deliver(future: Future<unknown>): void;
+  /** Calls back with the result of a job that has just begun. */
+  follow(
+    future: Future<unknown>,
+    resolve: (value: unknown) => void,
+    reject: (error: unknown) => void,
+  ): void;
 }
 
 export let futureControl: FutureControl;
@@ -75,6 +82,7 @@ interface Callback {
   readonly call: () => void;
 }
 
+/** A call that waits. */
 interface Waiter {
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
@@ -122,6 +130,9 @@ export class Future<T> {
       deliver: (future) => {
         future.#deliver();
       },
+      follow: (future, resolve, reject) => {
+        future.#follow(resolve, reject);
+      },
     };
   }
 
@@ -139,7 +150,7 @@ export class Future<T> {
   #callbacks: Callback[] = [];
   #isIssuing = false;
   #raised: CallbackRaised | undefined;
-  #waiters: Set<Waiter> | undefined;
+  #waiters: List<Waiter> | undefined;
 
   /** @internal */
   readonly notCloneable = notCloneable;
@@ -195,11 +206,11 @@ export class Future<T> {
         reject,
         timer: undefined,
       };
+      const link = this.#addWaiter(waiter);
       waiter.timer = onDeadline(deadline, () => {
-        this.#waiters?.delete(waiter);
+        this.#waiters?.delete(link);
         resolve(this.#isDone);
       });
-      (this.#waiters ??= new Set()).add(waiter);
     });
   }
 
@@ -347,25 +358,45 @@ export class Future<T> {
     for (;;) {
       this.#issue();
       if (this.#raised === undefined) break;
-      const [first] = this.#waiters ?? [];
+      const first = this.#shiftWaiter();
       if (first === undefined) {
         this.#owner.keepRaised(this);
         return;
       }
-      this.#leave(first);
       first.reject(this.#takeRaised()!);
       // The caller receives the error before the next callback runs.
       if (this.#waiters?.size === 0) return;
     }
-    for (const waiter of this.#waiters ?? []) {
-      this.#leave(waiter);
-      waiter.resolve();
-    }
+    for (let waiter; (waiter = this.#shiftWaiter());) waiter.resolve();
   }
 
-  #leave(waiter: Waiter): void {
-    waiter.timer?.cancel();
-    this.#waiters?.delete(waiter);
+  #follow(
+    resolve: (value: unknown) => void,
+    reject: (error: unknown) => void,
+  ): void {
+    const onDone = (): void => {
+      let value;
+      try {
+        value = this.#value();
+      } catch (error) {
+        reject(error);
+        return;
+      }
+      resolve(value);
+    };
+    this.#addWaiter({ resolve: onDone, reject, timer: undefined });
+  }
+
+  #addWaiter(waiter: Waiter): Link<Waiter> {
+    const link = new Link(waiter);
+    (this.#waiters ??= new List()).add(link);
+    return link;
+  }
+
+  #shiftWaiter(): Waiter | undefined {
+    const waiter = this.#waiters?.shift();
+    waiter?.timer?.cancel();
+    return waiter;
   }
 
   /** Runs callbacks, even those just added, up to the first that throws. */
@@ -385,7 +416,7 @@ export class Future<T> {
           : new CallbackRaised(this.#callbacks[next]!.seqno, { cause: error });
       next += 1;
     } finally {
-      this.#callbacks.splice(0, next);
+      if (next > 0) this.#callbacks.splice(0, next);
       this.#isIssuing = false;
     }
   }

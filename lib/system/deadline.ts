@@ -45,6 +45,8 @@ export interface Timer {
   cancel(): void;
 }
 
+const noTimer: Timer = { cancel: () => undefined };
+
 /** The HTML standard makes longer timers fire at once, and so does Node. */
 export const longestTimerMs = 2 ** 31 - 1;
 
@@ -54,6 +56,7 @@ export const longestTimerMs = 2 ** 31 - 1;
  * next poll: an fd that was ready before the deadline is handled first.
  */
 export function onDeadline(deadline: Deadline, callback: () => void): Timer {
+  if (deadline === never) return noTimer;
   let timeout: NodeJS.Timeout | undefined;
   let immediate: NodeJS.Immediate | undefined;
   const arm = (): void => {
@@ -65,7 +68,7 @@ export function onDeadline(deadline: Deadline, callback: () => void): Timer {
     if (remaining(deadline) > 0) arm();
     else immediate = setImmediate(callback);
   };
-  if (deadline !== never) arm();
+  arm();
   return {
     cancel: () => {
       clearTimeout(timeout);

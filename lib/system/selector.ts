@@ -24,6 +24,7 @@ class Selector {
   #watch: Watch | undefined;
   readonly #handlers = new Map<number, () => void>();
   #later: (() => void)[] = [];
+  #ready: Int32Array | undefined;
   readonly #polled = new Set<() => void>();
   #isPollArmed = false;
   #holds = 0;
@@ -101,8 +102,9 @@ class Selector {
    * runs the handlers. May return before either.
    */
   turn(timeoutMs: number): void {
-    // Not shared, because a handler may call `turn` itself.
-    const ready = new Int32Array(64);
+    // A handler may call `turn` itself.
+    const ready = this.#ready ?? new Int32Array(64);
+    this.#ready = undefined;
     this.#open();
     const count = check(
       native.selectorWait(this.#fd.number, ready, this.#atMost(timeoutMs)),
@@ -110,6 +112,7 @@ class Selector {
     );
     // An earlier handler may have removed a later fd.
     for (let i = 0; i < count; i++) this.#handlers.get(ready[i]!)?.();
+    this.#ready = ready;
     this.#runPolled();
     this.flush();
   }
