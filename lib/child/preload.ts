@@ -3,7 +3,7 @@
 // thread, which a fork would lack, or a handle, which all forks would share.
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { clearInterval, setInterval } from 'node:timers';
+import { clearInterval, setImmediate, setInterval } from 'node:timers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codedError } from '../errors.js';
 import { importModule } from '../functions/loaded-module.js';
@@ -90,8 +90,10 @@ async function preloadModule(
 function unlessLoopEnds(work: Promise<unknown>, ms: number): Promise<unknown> {
   let stop: () => void;
   const end = new Promise((resolve, reject) => {
+    // What follows must not begin in beforeExit: node exits after it, unless a
+    // handle is open, and an import that initializes WebAssembly has none.
     const onEmpty = (): void => {
-      resolve('empty');
+      setImmediate(resolve, 'empty');
     };
     const onError = (error: unknown): void => {
       // A handler of the module decides what the error means.

@@ -99,6 +99,15 @@ test('a connection that fetch keeps for a while is awaited', async () => {
   }
 });
 
+test('a CommonJS module can follow an ES module', async () => {
+  const preload = [
+    write('first.mjs', 'globalThis.warmed = 1;'),
+    write('second.cjs', 'globalThis.warmed += 1;'),
+  ];
+  const js = openJobserver({ context: 'forkserver', slots: 1, preload });
+  expect(await js.run(jobs.timesWarmed)).toBe(2);
+});
+
 test('the end of the event loop is not the end of the zygote', async () => {
   const value = await preloaded(
     `process.on('beforeExit', () => process.exit(3)); globalThis.warmed = 1;`,
