@@ -12,6 +12,8 @@ const all = [
   'waiting',
   'outstanding',
   'queue',
+  'work',
+  'service',
 ];
 const flags = {
   memory: ['--expose-gc', ...threadless, '--max-old-space-size=4096'],
