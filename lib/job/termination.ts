@@ -2,6 +2,7 @@
 // a grace period.
 import { constants } from 'node:os';
 import { clearTimeout, setTimeout } from 'node:timers';
+import { selector } from '../system/selector.js';
 
 const graceMs = 5000;
 const { SIGTERM, SIGKILL } = constants.signals;
@@ -15,10 +16,13 @@ export class Termination {
   }
 
   start(): void {
-    this.#job.kill(SIGTERM);
+    // Before the signal, because a job that has not begun is gone at once.
     this.#timer ??= setTimeout(() => {
       this.#job.kill(SIGKILL);
     }, graceMs).unref();
+    this.#job.kill(SIGTERM);
+    // The event loop may have no further turn that would settle the job.
+    selector.flush();
   }
 
   /** Called once the job is gone. */

@@ -239,6 +239,20 @@ export function reuseContract(context: Context): void {
       expect(await js.run(jobs.pid)).toBe(pid);
     });
 
+    test('by an AbortSignal settles a job that has not begun', async () => {
+      const js = open();
+      const pid = await stopIdle(js);
+      const abort = new AbortController();
+      const { signal } = abort;
+      const future = await js.submit(jobs.logRun, [at('log')], { signal });
+      const result = rejection(future.result());
+      abort.abort();
+      expect(await result).toMatchObject({ name: 'AbortError' });
+      process.kill(pid, 'SIGCONT');
+      expect(await js.run(jobs.pid)).toBe(pid);
+      expect(runs()).toBe(0);
+    });
+
     test('by an AbortSignal reaches one job', async () => {
       const js = open(1);
       const abort = new AbortController();
