@@ -28,7 +28,8 @@ function countListeners(): number {
   return count;
 }
 
-// Node keeps the standard streams open once they were used.
+// Node keeps the standard streams open once they were used. An import() settles
+// while the file that it has read is still being closed.
 function isOfJob(resource: string): boolean {
-  return resource !== 'PipeWrap' && resource !== 'TTYWrap';
+  return !['PipeWrap', 'TTYWrap', 'CloseReq'].includes(resource);
 }

@@ -288,6 +288,15 @@ export function reuseContract(context: Context): void {
       expect(await js.run(jobs.pid)).toBe(pid);
     });
 
+    test('that imports a module leaves nothing behind', async () => {
+      const js = open(1);
+      const pid = await js.run(jobs.pid);
+      for (const name of ['a.mjs', 'b.mjs', 'c.mjs']) {
+        make(name);
+        expect(await js.run(jobs.importFile, at(name))).toBe(pid);
+      }
+    });
+
     test.each([
       ['a timer', jobs.leaveTimer],
       ['a listener', jobs.leaveListener],
