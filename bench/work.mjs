@@ -9,7 +9,8 @@ import { peers, poolNames, slots } from './pools.mjs';
 import { kinds } from './works.mjs';
 
 const usage = `
-Usage: node bench/work.mjs [--files=N] [--rounds=N] [--pools=TEXT] [KIND …]
+Usage: node bench/work.mjs [--files=N] [--rounds=N] [--pools=TEXT] [--skip-fresh]
+                           [KIND …]
 
 Does the same work on the same files of node_modules in one process and in each
 pool, and fails unless all results are the same. Needs Linux. The kinds of work, by
@@ -18,12 +19,14 @@ default all: ${Object.keys(kinds).join(', ')}.
   --files=N     how many files, by default 200
   --rounds=N    how many times, by default 3; once with a process for each file
   --pools=TEXT  only one process, and pools whose name contains the text
+  --skip-fresh  no pool that starts a process for each file
 `;
 const { values, positionals } = commandLine(usage, {
   options: {
     files: { type: 'string', default: '200' },
     rounds: { type: 'string', default: '3' },
     pools: { type: 'string', default: '' },
+    'skip-fresh': { type: 'boolean', default: false },
   },
   allowPositionals: true,
 });
@@ -37,13 +40,7 @@ if (unknown.length > 0 || !(files >= 1) || !(rounds >= 1)) {
 }
 
 const serial = 'one process';
-// Without preload, a fresh process loads its tool anew; child_process.fork shows that.
-const pools = poolNames.filter(
-  (name) =>
-    name === serial ||
-    (name.includes(values.pools) &&
-      !['forkserver, fresh', 'spawn, fresh'].includes(name)),
-);
+const pools = poolNames.filter(isMeasured);
 const module = new URL('works.mjs', import.meta.url).href;
 const folder = join(root, 'node_modules');
 const all = readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -57,6 +54,14 @@ for (const kind of chosen) {
   const task = { module, name: kind, tools };
   const figures = comparePools(pools, rounds, { task, values: paths });
   print(`${kind}: ${paths.length} files, ${slots} slots`, figures);
+}
+
+function isMeasured(name) {
+  if (name === serial) return true;
+  if (!name.includes(values.pools)) return false;
+  if (values['skip-fresh'] && name.includes('fresh')) return false;
+  // Without preload, a fresh process loads its tool anew, as child_process.fork does.
+  return !['forkserver, fresh', 'spawn, fresh'].includes(name);
 }
 
 /** So many files of a kind, from everywhere in the folder. */
