@@ -38,6 +38,12 @@ export interface Ending {
   readonly refusal?: Error;
 }
 
+/** Indexes of items of a map, from 0. */
+export interface ItemRange {
+  readonly first: number;
+  readonly last: number;
+}
+
 /**
  * The process of the job ended without sending a result: it was killed, it
  * called `process.exit`, or it crashed.
@@ -62,14 +68,24 @@ export class LostResult extends Error implements Ending {
   readonly exitCode: number | null;
   /** Null when the worker exited, or when the signal is unknown. */
   readonly signal: NodeJS.Signals | null;
+  /** Of a job of a map: the items whose results are lost. */
+  declare readonly items?: ItemRange;
 
   /** `cause` is the error that the worker reported before it ended, if any. */
-  constructor(ending: Ending, options?: ErrorOptions) {
-    super(`Job ${ending.pid} ended without a result: ${how(ending)}`, options);
-    this.pid = ending.pid;
-    this.exitCode = ending.exitCode;
-    this.signal = ending.signal;
+  constructor(ending: Ending, options?: ErrorOptions & { items?: ItemRange }) {
+    const { pid, exitCode, signal } = ending;
+    const items = options?.items;
+    const lost = items === undefined ? '' : `; lost ${named(items)}`;
+    super(`Job ${pid} ended without a result: ${how(ending)}${lost}`, options);
+    this.pid = pid;
+    this.exitCode = exitCode;
+    this.signal = signal;
+    if (items !== undefined) this.items = items;
   }
+}
+
+function named({ first, last }: ItemRange): string {
+  return first === last ? `item ${first}` : `items ${first} to ${last}`;
 }
 
 function how({ exitCode, signal }: Ending): string {

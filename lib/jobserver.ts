@@ -1,6 +1,7 @@
 // The handle that users hold. It checks what they pass, captures it as a `Plan`
 // (job/running-job.ts), and gives the plan to the pool that it shares with the
 // handles derived from it.
+import { availableParallelism } from 'node:os';
 import { inspect } from 'node:util';
 import type { Context } from './context.js';
 import { invalidArgument, outOfRange } from './errors.js';
@@ -30,13 +31,13 @@ import type { JobRequest } from './job/waiting-call.js';
 import { Pool } from './job/pool.js';
 import { JobRecord } from './job/record.js';
 import type { Plan } from './job/running-job.js';
-import type { SleepGate } from './job/submission.js';
+import { type SleepGate, admitAlways } from './job/submission.js';
 import {
   type ArgsOf,
   type MapOptions,
   checkMapOptions,
-  chunksOf,
-  chunksOfSync,
+  inputOf,
+  inputOfSync,
   mapOptions,
   only,
   spread,
@@ -314,7 +315,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
 
   /**
    * Calls fn(item) for each item, each call in a job of its own or `chunkSize`
-   * calls in one job, and gives the results in the order of the items. The
+   * calls in one job ('auto': as many as are worth a job), and gives the results in the order of the items. The
    * first job starts when the first result is requested; then jobs start while
    * the reader is busy. After the reader leaves the loop no further job starts,
    * and running jobs go on.
@@ -325,8 +326,8 @@ export class Jobserver implements Disposable, AsyncDisposable {
    * ```
    *
    * @throws at once for invalid arguments. The iterator throws what fn threw,
-   * in the place of its result; Blocked when the timeout passes; otherwise what
-   * `submit` throws.
+   * in the place of its result; Blocked when the timeout passes; LostResult with
+   * the indexes of the lost `items`; otherwise what `submit` throws.
    */
   map<T, R>(
     fn: Callable<[T], R>,
@@ -602,7 +603,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
     argsOf: ArgsOf,
   ): AsyncGenerator<Awaited<R>> {
     const plan = this.#planMap(fn, options);
-    return mapAsync(chunksOf(items, argsOf, plan), plan) as never;
+    return mapAsync(inputOf(items, argsOf, plan), plan) as never;
   }
 
   #mapSync<R>(
@@ -612,7 +613,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
     argsOf: ArgsOf,
   ): Generator<Awaited<R>> {
     const plan = this.#planMap(fn, options);
-    return mapSync(chunksOfSync(items, argsOf, plan), plan) as never;
+    return mapSync(inputOfSync(items, argsOf, plan), plan) as never;
   }
 
   #planMap(fn: unknown, options: MapOptions): MapPlan {
@@ -623,8 +624,12 @@ export class Jobserver implements Disposable, AsyncDisposable {
     const { gate } = this.#controls;
     const slot = { consume: 1, canBorrow: true } as const;
     const conditions = { ...slot, gate, deadline, signal };
+    // A gate is asked for each call that waits.
+    const isReused = reuseOf(this.#controls) && gate === admitAlways;
     return {
       ...terms,
+      slots: this.slots ?? availableParallelism(),
+      isReused: isReused ?? false,
       submit: (args, onAdmission) => {
         this.#pool.checkOpen();
         throwIfAborted(signal);
@@ -632,7 +637,9 @@ export class Jobserver implements Disposable, AsyncDisposable {
         const plan = this.#plan(call, signal);
         const receivesCallbackErrors = false;
         const request = { ...conditions, plan, receivesCallbackErrors };
-        return this.#pool.submit(request, onAdmission);
+        return this.#pool.submit(request, (admission) => {
+          onAdmission(admission, plan.record);
+        });
       },
       reclaim: () => {
         this.#pool.reclaim();

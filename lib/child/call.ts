@@ -3,11 +3,16 @@
 // synchronous.
 import { types } from 'node:util';
 import type { Callee } from '../protocol/order.js';
+import { now } from '../system/deadline.js';
 
 export interface JobCall {
   readonly fn: Callee;
   /** The arguments, or a list of argument lists when `isMapped`. */
   readonly args: () => readonly unknown[];
+  /**
+   * The job returns the values of all calls and, as the last element, how many
+   * milliseconds they took.
+   */
   readonly isMapped: boolean;
   readonly preexec: Callee | undefined;
   readonly preexecArgs: () => readonly unknown[];
@@ -116,13 +121,14 @@ function* preexecSteps(
 
 function* functionSteps({ fn, args, isMapped }: JobCall): Steps<unknown> {
   const who = 'The job';
-  const given = args();
-  if (!isMapped) return yield { value: fn(...given), who };
+  if (!isMapped) return yield { value: fn(...args()), who };
+  // With the decoding of the arguments, which takes longer for more calls.
+  const began = now();
   const values: unknown[] = [];
-  for (const each of given as readonly (readonly unknown[])[]) {
+  for (const each of args() as readonly (readonly unknown[])[]) {
     values.push(yield { value: fn(...each), who });
   }
-  return values;
+  return [...values, now() - began];
 }
 
 function* disposeSteps(dispose: () => unknown): Steps<unknown> {

@@ -2,6 +2,7 @@
 // executor keeps one place in the line for slots, however long its queue is, so
 // that it shares the slots fairly with other submissions. When a slot comes,
 // the call that is then first in the queue gets it.
+import { availableParallelism } from 'node:os';
 import { type RecordableHistogram, createHistogram } from 'node:perf_hooks';
 import { inspect } from 'node:util';
 import {
@@ -21,7 +22,7 @@ import { Jobserver, jobserverControl } from '../jobserver.js';
 import {
   type MapOptions,
   checkMapOptions,
-  chunksOf,
+  inputOf,
   mapOptions,
   only,
 } from '../map/input.js';
@@ -216,7 +217,7 @@ export class JobserverExecutor implements AsyncDisposable {
     return this.#submit(options, () => {
       const target = jobserverControl.target(this.#jobserver, fn);
       return { target, fn, args: given, isMapped: false };
-    }) as ExecutorFuture<Awaited<R>>;
+    }).promise as ExecutorFuture<Awaited<R>>;
   }
 
   /**
@@ -244,12 +245,14 @@ export class JobserverExecutor implements AsyncDisposable {
     const { signal } = terms;
     const priority = checkPriority(options.priority);
     const target = jobserverControl.target(this.#jobserver, fn);
-    const submit = (args: Call['args']): ExecutorFuture<unknown> => {
+    const slots = this.#jobserver.slots ?? availableParallelism();
+    const submit = (args: Call['args']): QueuedCall => {
       this.#checkRunning();
       const call = { target, fn, args, isMapped: true };
       return this.#submit({ signal, priority }, () => call);
     };
-    return mapCalls(chunksOf(items, only, terms), submit, terms) as never;
+    const plan = { ...terms, slots, isReused: false, submit };
+    return mapCalls(inputOf(items, only, terms), plan) as never;
   }
 
   /**
@@ -334,7 +337,7 @@ export class JobserverExecutor implements AsyncDisposable {
     );
   }
 
-  #submit(options: WorkOptions, makeCall: () => Call): ExecutorFuture<unknown> {
+  #submit(options: WorkOptions, makeCall: () => Call): QueuedCall {
     let queued: QueuedCall | undefined;
     try {
       const { signal: given, priority } = checkOptions(options, workOptions);
@@ -348,7 +351,7 @@ export class JobserverExecutor implements AsyncDisposable {
       queued ??= new QueuedCall(0);
       queued.fail(error);
     }
-    return queued.promise;
+    return queued;
   }
 
   #enter(call: QueuedCall, plan: Plan): void {

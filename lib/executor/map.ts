@@ -1,48 +1,67 @@
 // Results of many calls in the order of their input, where the calls go through
 // the queue of an executor. At most `bufferSize` chunks are queued ahead of the
-// reader of the results.
+// reader of the results. Where the run times of chunks decide on the sizes of the
+// next ones, one chunk at a time is pending.
 import { onAbort } from '../system/abort.js';
 import { type Deadline, never, onDeadline } from '../system/deadline.js';
 import { AbortError } from '../errors.js';
+import {
+  type Args,
+  type Chunk,
+  type ChunkResult,
+  chunksOf,
+  errorOf,
+  runOf,
+  valuesIn,
+} from '../map/chunk.js';
 import { Condition } from '../map/condition.js';
 import {
-  type Chunk,
   type ChunkSink,
-  type Chunks,
+  type MapInput,
   type MapTerms,
   feed,
 } from '../map/input.js';
+import { Pace, type PaceOptions } from '../map/pace.js';
 import { Queue } from '../system/queue.js';
-import type { ExecutorFuture } from './queued-call.js';
+import type { QueuedCall } from './queued-call.js';
+
+export interface QueuedMapPlan extends MapTerms, Omit<PaceOptions, 'length'> {
+  readonly submit: (calls: readonly Args[]) => QueuedCall;
+}
 
 interface QueuedChunk {
-  readonly values: Promise<unknown>;
+  readonly values: Promise<unknown[]>;
   cancel(): void;
 }
 
 /** The chunks of one map, in the order of the input. */
 class MapCalls implements ChunkSink {
-  readonly #submit: (chunk: Chunk) => ExecutorFuture<unknown>;
-  readonly #bufferSize: number;
+  readonly #plan: QueuedMapPlan;
+  readonly #pace: Pace;
   readonly queued = new Queue<QueuedChunk>();
   readonly changed = new Condition();
+  #pending = 0;
   isComplete = false;
 
-  constructor(
-    submit: (chunk: Chunk) => ExecutorFuture<unknown>,
-    bufferSize: number,
-  ) {
-    this.#submit = submit;
-    this.#bufferSize = bufferSize;
+  constructor(plan: QueuedMapPlan, pace: Pace) {
+    this.#plan = plan;
+    this.#pace = pace;
   }
 
   get hasRoom(): boolean {
-    return this.queued.size < this.#bufferSize;
+    const { bufferSize, chunkSize } = this.#plan;
+    if (chunkSize === 'auto' && this.#pending > 0) return false;
+    return this.queued.size < bufferSize;
   }
 
   submit(chunk: Chunk): void {
-    const call = this.#submit(chunk);
-    this.#push(call, () => call.cancel());
+    const call = this.#plan.submit(chunk.calls);
+    this.#pending += 1;
+    call.onStart = () => {
+      this.#pending -= 1;
+      this.changed.notify();
+    };
+    this.#push(this.#valuesOf(chunk, call), () => call.promise.cancel());
   }
 
   complete(): void {
@@ -61,41 +80,53 @@ class MapCalls implements ChunkSink {
     return oldest;
   }
 
-  #push(values: Promise<unknown>, cancel: () => void): void {
+  #push(values: Promise<unknown[]>, cancel: () => void): void {
     // A reader that stops early handles no rejection of the rest.
     void values.catch(() => undefined);
     this.queued.add({ values, cancel });
     this.changed.notify();
   }
+
+  async #valuesOf(chunk: Chunk, call: QueuedCall): Promise<unknown[]> {
+    let result: ChunkResult;
+    try {
+      result = (await call.promise) as ChunkResult;
+    } catch (error) {
+      throw errorOf(error, chunk, call.record);
+    }
+    this.#pace.measure(runOf(chunk, result, call.record!));
+    return valuesIn(result);
+  }
 }
 
 export async function* mapCalls(
-  chunks: Chunks,
-  submit: (chunk: Chunk) => ExecutorFuture<unknown>,
-  { bufferSize, deadline, signal }: MapTerms,
+  { calls, length }: MapInput,
+  plan: QueuedMapPlan,
 ): AsyncGenerator<unknown> {
-  const calls = new MapCalls(submit, bufferSize);
+  const { deadline, signal } = plan;
+  const pace = new Pace({ ...plan, length });
+  const chunks = new MapCalls(plan, pace);
   const offAbort = onAbort(signal, () => {
-    calls.fail(new AbortError(signal?.reason));
+    chunks.fail(new AbortError(signal?.reason));
   });
-  void feed(chunks, calls);
+  void feed(chunksOf(calls, pace), chunks);
   try {
     for (;;) {
-      const { first } = calls.queued;
+      const { first } = chunks.queued;
       if (first !== undefined) {
         const values = await inTime(first.values, deadline);
-        calls.shift();
-        yield* values as unknown[];
-      } else if (calls.isComplete) {
+        chunks.shift();
+        yield* values;
+      } else if (chunks.isComplete) {
         return;
       } else {
-        await inTime(calls.changed.wait(never), deadline);
+        await inTime(chunks.changed.wait(never), deadline);
       }
     }
   } finally {
     offAbort();
-    calls.complete();
-    for (let rest; (rest = calls.shift()) !== undefined;) rest.cancel();
+    chunks.complete();
+    for (let rest; (rest = chunks.shift()) !== undefined;) rest.cancel();
   }
 }
 

@@ -44,6 +44,8 @@ export class QueuedCall {
   readonly priority: number;
   /** Removes the listener that drops the pending call on abort. */
   offAbort: (() => void) | undefined;
+  /** Called when its process is about to be started. */
+  onStart: (() => void) | undefined;
   /** Undefined for a call that could not be captured. */
   record: JobRecord | undefined;
   #state: WorkState = 'pending';
@@ -84,6 +86,7 @@ export class QueuedCall {
     const plan = this.#plan!;
     this.#state = 'running';
     this.#forget();
+    this.onStart?.();
     return plan;
   }
 

@@ -1,6 +1,7 @@
 // Results of many calls in the order of their input. The input is read in
-// chunks; each chunk is a job. Chunks are submitted one at a time, and at most
-// `bufferSize` of them ahead of the reader of the results.
+// chunks; each chunk is a job. At most `bufferSize` chunks are submitted ahead of
+// the reader of the results. One of them waits for a slot, or several where
+// processes run several jobs, so that no process has to wait for its next chunk.
 import { onAbort } from '../system/abort.js';
 import {
   type Deadline,
@@ -10,43 +11,70 @@ import {
 } from '../system/deadline.js';
 import { AbortError, Blocked } from '../errors.js';
 import type { Future } from '../job/future.js';
-import type { Admission } from '../job/waiting-call.js';
+import type { JobRecord } from '../job/record.js';
 import type { Submission } from '../job/submission.js';
+import type { Admission } from '../job/waiting-call.js';
 import { Queue } from '../system/queue.js';
 import { selector } from '../system/selector.js';
+import {
+  type Args,
+  type Chunk,
+  type ChunkResult,
+  chunksOf,
+  chunksOfSync,
+  errorOf,
+  runOf,
+  valuesIn,
+} from './chunk.js';
 import { Condition } from './condition.js';
 import {
-  type Chunk,
   type ChunkSink,
-  type Chunks,
+  type MapInput,
   type MapTerms,
   feed,
   feedSync,
 } from './input.js';
+import { Pace, type PaceOptions } from './pace.js';
 
-export interface MapPlan extends MapTerms {
-  /** Submits one job that makes the calls of the chunk in order. */
+type OnAdmission = (admission: Admission, record: JobRecord) => void;
+
+export interface MapPlan extends MapTerms, Omit<PaceOptions, 'length'> {
+  /** Submits one job that makes the calls in order. */
   readonly submit: (
-    chunk: Chunk,
-    onAdmission: (admission: Admission) => void,
+    calls: readonly Args[],
+    onAdmission: OnAdmission,
   ) => Submission;
   /** Handles finished jobs; called when the reader stops. */
   readonly reclaim: () => void;
 }
 
+interface StartedChunk {
+  readonly chunk: Chunk;
+  readonly record: JobRecord;
+  readonly future: Future<ChunkResult>;
+}
+
+/** A chunk from its submission until its values are read. */
+interface Entry {
+  submission?: Submission;
+  /** Undefined while it waits for a slot. */
+  start?: StartedChunk | { readonly error: unknown };
+}
+
 /** The jobs of one map, in the order of their chunks. */
 class MapJobs implements ChunkSink {
   readonly #plan: MapPlan;
-  readonly #started = new Queue<Admission>();
+  readonly #pace: Pace;
+  readonly #entries = new Queue<Entry>();
+  readonly #waiting = new Queue<Entry>();
   readonly changed = new Condition();
-  /** The chunk that waits for a slot. */
-  submission: Submission | undefined;
   isComplete = false;
 
   readonly #offAbort: () => void;
 
-  constructor(plan: MapPlan) {
+  constructor(plan: MapPlan, pace: Pace) {
     this.#plan = plan;
+    this.#pace = pace;
     const { signal } = plan;
     this.#offAbort = onAbort(signal, () => {
       this.fail(new AbortError(signal?.reason));
@@ -54,46 +82,70 @@ class MapJobs implements ChunkSink {
   }
 
   get hasRoom(): boolean {
-    const { bufferSize } = this.#plan;
-    return this.submission === undefined && this.#started.size < bufferSize;
+    if (this.#waiting.size >= this.#pace.mostWaiting) return false;
+    return this.#entries.size < this.#plan.bufferSize;
   }
 
   /** All results have been read. */
   get isEmpty(): boolean {
-    const isIdle = this.isComplete && this.submission === undefined;
-    return isIdle && this.#started.size === 0;
+    return this.isComplete && this.#entries.size === 0;
+  }
+
+  /** That of the oldest chunk that waits for a slot. */
+  get submission(): Submission | undefined {
+    return this.#waiting.first?.submission;
   }
 
   submit(chunk: Chunk): void {
-    let isSettled = false;
-    const submission = this.#plan.submit(chunk, (admission) => {
-      isSettled = true;
-      this.submission = undefined;
-      this.#push(admission);
-    });
-    if (!isSettled) this.submission = submission;
+    const entry: Entry = {};
+    this.#entries.add(entry);
+    try {
+      entry.submission = this.#plan.submit(chunk.calls, (admission, record) => {
+        this.#waiting.delete(entry);
+        this.#start(entry, { ...admission, chunk, record } as Entry['start']);
+      });
+    } catch (error) {
+      this.#start(entry, { error });
+    }
+    if (entry.start === undefined) this.#waiting.add(entry);
   }
 
   fail(error: unknown): void {
-    this.#push({ error });
+    const entry = {};
+    this.#entries.add(entry);
+    this.#start(entry, { error });
   }
 
-  #push(admission: Admission): void {
-    this.#started.add(admission);
-    if ('error' in admission) this.isComplete = true;
+  #start(entry: Entry, start: Entry['start']): void {
+    entry.start = start!;
+    if ('error' in start!) this.isComplete = true;
+    else this.#measureLater(start!);
     this.changed.notify();
   }
 
-  /** The job of the oldest chunk. Throws the error that prevented its start. */
-  first(): Future<unknown[]> | undefined {
-    const { first } = this.#started;
-    if (first === undefined) return undefined;
-    if ('future' in first) return first.future as Future<unknown[]>;
-    throw first.error;
+  /** Once its job has ended, however far the reader is. */
+  #measureLater({ chunk, record, future }: StartedChunk): void {
+    future.whenDone(() => {
+      if (record.outcome !== 'value') return;
+      try {
+        this.#pace.measure(runOf(chunk, future.resultSync(), record));
+      } catch {
+        // It was aborted, or its values cannot be decoded: the reader learns it.
+        return;
+      }
+      this.changed.notify();
+    });
+  }
+
+  /** The oldest chunk. Throws the error that prevented its start. */
+  first(): StartedChunk | undefined {
+    const start = this.#entries.first?.start;
+    if (start !== undefined && 'error' in start) throw start.error;
+    return start;
   }
 
   shift(): void {
-    this.#started.shift();
+    this.#entries.shift();
     this.changed.notify();
   }
 
@@ -105,28 +157,31 @@ class MapJobs implements ChunkSink {
   stop(): void {
     this.#offAbort();
     this.complete();
-    this.submission?.fail(new AbortError('The reader of map has stopped'));
+    for (let entry; (entry = this.#waiting.shift()) !== undefined;) {
+      entry.submission!.fail(new AbortError('The reader of map has stopped'));
+    }
     this.#plan.reclaim();
   }
 }
 
 export async function* mapAsync(
-  chunks: Chunks,
+  { calls, length }: MapInput,
   plan: MapPlan,
 ): AsyncGenerator<unknown> {
-  const jobs = new MapJobs(plan);
-  void feed(chunks, jobs);
+  const pace = new Pace({ ...plan, length });
+  const jobs = new MapJobs(plan, pace);
+  void feed(chunksOf(calls, pace), jobs);
+  const { deadline } = plan;
   try {
     while (!jobs.isEmpty) {
-      const future = jobs.first();
-      if (future === undefined) {
-        checkTime(plan.deadline);
-        await jobs.changed.wait(plan.deadline);
+      const started = jobs.first();
+      if (started === undefined) {
+        checkTime(deadline);
+        await jobs.changed.wait(deadline);
         continue;
       }
-      const { deadline } = plan;
       const timeout = deadline === never ? undefined : remaining(deadline);
-      const values = await future.result({ timeout });
+      const values = await valuesOf(started, { timeout });
       jobs.shift();
       yield* values;
     }
@@ -135,21 +190,41 @@ export async function* mapAsync(
   }
 }
 
+async function valuesOf(
+  { chunk, record, future }: StartedChunk,
+  options: { timeout: number | undefined },
+): Promise<unknown[]> {
+  try {
+    return valuesIn(await future.result(options));
+  } catch (error) {
+    throw errorOf(error, chunk, record);
+  }
+}
+
+function valuesOfSync({ chunk, record, future }: StartedChunk): unknown[] {
+  try {
+    return valuesIn(future.resultSync());
+  } catch (error) {
+    throw errorOf(error, chunk, record);
+  }
+}
+
 export function* mapSync(
-  chunks: Iterable<Chunk>,
+  { calls, length }: MapInput<Iterable<Args>>,
   plan: MapPlan,
 ): Generator<unknown> {
-  const jobs = new MapJobs(plan);
-  const input = chunks[Symbol.iterator]();
+  const pace = new Pace({ ...plan, length });
+  const jobs = new MapJobs(plan, pace);
+  const chunks = chunksOfSync(calls, pace);
   try {
     for (;;) {
-      feedSync(input, jobs);
+      feedSync(chunks, jobs);
       // A chunk may wait for the event loop, which does not run.
       selector.flush();
       if (jobs.isEmpty) return;
-      const future = jobs.first();
-      if (future?.done() === true) {
-        const values = future.resultSync();
+      const started = jobs.first();
+      if (started?.future.done() === true) {
+        const values = valuesOfSync(started);
         jobs.shift();
         yield* values;
         continue;
@@ -164,7 +239,7 @@ export function* mapSync(
     }
   } finally {
     jobs.stop();
-    input.return?.();
+    chunks.return(undefined);
   }
 }
 

@@ -21,8 +21,10 @@ import { lifeContract } from './life.js';
 import { lifeEndContract } from './life-end.js';
 import { lifeProcessContract } from './life-process.js';
 import { mapContract } from './map.js';
+import { mapChunkContract } from './map-chunks.js';
 import { mapEndContract } from './map-end.js';
 import { mapInputContract } from './map-input.js';
+import { mapReuseContract } from './map-reuse.js';
 import { nestingContract } from './nesting.js';
 import { optionNameContract } from './option-names.js';
 import { orphanContract } from './orphans.js';
@@ -66,7 +68,7 @@ const ofJobs: Contracts = {
 
 /** The tests of what submits many jobs, and of the lives of handles. */
 const ofPools: Contracts = {
-  map: [mapContract, mapInputContract, mapEndContract],
+  map: [mapContract, mapChunkContract, mapInputContract, mapEndContract],
   'life of a handle': [lifeContract, lifeProcessContract, lifeEndContract],
   reviseEnv: [environmentContract],
   replacePreexec: [preexecContract],
@@ -82,6 +84,7 @@ const ofPools: Contracts = {
 
 const ofReuse: Contracts = {
   'processes of several jobs': [reuseContract],
+  'map in processes of several jobs': [mapReuseContract],
   'jobs that are sent ahead': [aheadContract],
 };
 

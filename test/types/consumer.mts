@@ -101,8 +101,9 @@ export function construct(): Jobserver[] {
 
 export function explain(error: unknown): string {
   if (!(error instanceof LostResult)) return 'another error';
-  const { pid, exitCode, signal } = error;
+  const { pid, exitCode, signal, items } = error;
+  const last: number | undefined = items?.last;
   isTrue<Equal<typeof exitCode, number | null>>();
   isTrue<Equal<typeof signal, NodeJS.Signals | null>>();
-  return `${pid} ${exitCode} ${signal}`;
+  return `${pid} ${exitCode} ${signal} ${last}`;
 }

@@ -52,6 +52,8 @@ describe('a decoded error', () => {
     expect(arrived).toBeInstanceOf(LostResult);
     expect(arrived).toMatchObject(lost);
     expect(arrived.cause).toBeUndefined();
+    const items = { first: 4, last: 9 };
+    expect(rethrow(new LostResult(lost, { items })).items).toEqual(items);
   });
 
   test('has name, message, code and stack if it is a DOMException', () => {
