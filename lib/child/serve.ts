@@ -286,7 +286,8 @@ class Server {
     const runTime = Math.round((now() - this.#beganAt) * 1000);
     const code = packReport({ kind, state });
     const message = { kind: code, job, runTime, parts: [content] };
-    this.#writer.send(this.#socket, message, true);
+    // False when the submitter is gone, or a job has closed the socket.
+    if (!this.#writer.send(this.#socket, message, true)) this.#isOver = true;
   }
 }
 
