@@ -157,7 +157,7 @@ export class ReusedProcess {
   /** Takes back a job that was sent ahead. False when it has begun. */
   recallAhead(job: AheadJob): boolean {
     if (this.#ahead.recall(job)) return true;
-    // The answer to the job before is in the socket.
+    // The answers to the jobs before it are in the socket.
     this.advance();
     return false;
   }
@@ -203,12 +203,26 @@ export class ReusedProcess {
     const ending = this.#worker.reap();
     if (ending === undefined) {
       this.#endWatch.await(this.#worker.exitFd);
+      if (this.#socket.isOver) this.#onSilence();
       return;
     }
     // What it has written since; it can take no job.
     this.#isLeaving = true;
     this.#socket.read(true);
     this.#onReaped(ending);
+  }
+
+  /** The socket has ended before the process, which can begin no other job. */
+  #onSilence(): void {
+    this.#isLeaving = true;
+    this.#ahead.recallAll();
+    const job = this.#job;
+    if (job !== undefined) {
+      if (!this.#claims.recall(this.#number)) return;
+      this.#dropJob();
+      job.onUnclaimed(this.#endTurn());
+    }
+    this.#leave();
   }
 
   #onMessage(message: Message): void {
@@ -264,7 +278,7 @@ export class ReusedProcess {
   }
 
   #leave(): void {
-    if (this.#socket.isOver || this.#isGone) return;
+    if (this.#killTimer !== undefined || this.#isGone) return;
     this.#socket.close();
     const kill = (): void => this.kill(SIGKILL);
     this.#killTimer = setTimeout(kill, graceMs).unref();
