@@ -57,13 +57,16 @@ export class AheadQueue {
     return index < 0 || this.#recallAt(index);
   }
 
+  has(job: AheadJob): boolean {
+    return this.#jobs.includes(job);
+  }
+
   /** Takes back what the process has not claimed. */
   recallAll(): void {
     // The last one first, because the process claims them in their order.
     for (let i = this.#jobs.length - 1; i >= 0; i--) {
       const job = this.#jobs[i]!;
-      if (!this.#recallAt(i)) return;
-      job.onReturn();
+      if (this.#recallAt(i)) job.onReturn();
     }
   }
 

@@ -2,7 +2,6 @@
 // about the one it has. Only the job that the process has claimed is lost with
 // it: an outcome in the socket counts, and a job that was sent but not claimed
 // can run elsewhere.
-import { clearTimeout, setTimeout } from 'node:timers';
 import { constants } from 'node:os';
 import type { Ending } from '../errors.js';
 import { Claims } from '../protocol/claims.js';
@@ -15,6 +14,7 @@ import { isFatal } from '../system/signals.js';
 import { type AheadJob, AheadQueue } from './ahead-queue.js';
 import { EndWatch, isHeld } from './end-watch.js';
 import { presentInheritance } from './inheritance.js';
+import { KillTimer } from './kill-timer.js';
 import type { Worker } from './launcher.js';
 import { launchers } from './launchers.js';
 import type { ProcessJob } from './process-job.js';
@@ -29,9 +29,6 @@ export interface ProcessEvents {
   readonly onGone: (process: ReusedProcess) => void;
 }
 
-// A process that has no job ends at the end of its socket. If it has not, it
-// gets SIGKILL after this time.
-const graceMs = 5000;
 const { SIGKILL } = constants.signals;
 
 export class ReusedProcess {
@@ -56,7 +53,9 @@ export class ReusedProcess {
   /** It gets no other job. */
   #isLeaving = false;
   #isGone = false;
-  #killTimer: NodeJS.Timeout | undefined;
+  readonly #killTimer = new KillTimer(() => {
+    this.kill(SIGKILL);
+  });
 
   /** Starts the process as the order says. Throws when that fails. */
   constructor(order: Order, jobs: number, events: ProcessEvents) {
@@ -159,6 +158,8 @@ export class ReusedProcess {
     if (this.#ahead.recall(job)) return true;
     // The answers to the jobs before it are in the socket.
     this.advance();
+    // Without them, it was claimed out of turn: no worker of this library does so.
+    if (this.#ahead.has(job) && !this.#socket.hasMore) this.kill(SIGKILL);
     return false;
   }
 
@@ -277,31 +278,36 @@ export class ReusedProcess {
     else this.#events.onFree(this);
   }
 
+  /** It ends by itself at the end of its socket. */
   #leave(): void {
-    if (this.#killTimer !== undefined || this.#isGone) return;
+    if (this.#killTimer.isRunning || this.#isGone) return;
     this.#socket.close();
-    const kill = (): void => this.kill(SIGKILL);
-    this.#killTimer = setTimeout(kill, graceMs).unref();
+    this.#killTimer.start();
     this.#endWatch.await(this.#worker.exitFd);
   }
 
   #onReaped(ending: Ending): void {
     this.#isGone = true;
     this.#endWatch.stop();
-    clearTimeout(this.#killTimer);
+    this.#killTimer.stop();
     this.#worker.close();
-    const job = this.#job;
-    const frame = this.#frame;
     this.#ahead.recallAll();
-    const isUnclaimed = job !== undefined && this.#claims.recall(this.#number);
-    const token = isUnclaimed ? this.#endTurn() : undefined;
-    if (isUnclaimed) this.#socket.close();
-    this.#events.onGone(this);
-    if (isUnclaimed) {
-      job.onUnclaimed(token!);
+    const job = this.#job;
+    if (job !== undefined && this.#claims.recall(this.#number)) {
+      this.#job = undefined;
+      const token = this.#endTurn();
+      this.#events.onGone(this);
+      job.onUnclaimed(token);
     } else {
-      job?.onEnd(frame, ending);
-      this.#awaitBorrowers();
+      this.#events.onGone(this);
+      job?.onEnd(this.#frame, ending);
+    }
+    this.#awaitBorrowers();
+    // It has claimed these out of turn.
+    for (let next; (next = this.#ahead.shift()) !== undefined;) {
+      const job = next.onTurn();
+      job.onEnd(undefined, ending);
+      job.onSlotFree();
     }
   }
 

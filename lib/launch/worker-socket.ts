@@ -10,7 +10,7 @@ import {
 } from '../protocol/messages.js';
 import { surroundingsOf } from '../protocol/surroundings.js';
 import { packCall } from '../protocol/worker-messages.js';
-import { check, native } from '../system/binding.js';
+import { check, native, pollEvents } from '../system/binding.js';
 import type { Fd } from '../system/fd.js';
 import { selector } from '../system/selector.js';
 import { trace } from '../system/trace.js';
@@ -62,6 +62,12 @@ export class WorkerSocket {
   /** The worker has sent what this library does not send. */
   get isBroken(): boolean {
     return this.#reader.isBroken;
+  }
+
+  /** Whether messages are still to be read. */
+  get hasMore(): boolean {
+    if (this.#isOver || this.#reader.isReading) return !this.#isOver;
+    return native.poll(Int32Array.of(this.fd, pollEvents.in), 1, 0) > 0;
   }
 
   /** A number for the next order. */

@@ -35,6 +35,7 @@ import { recoveryContract } from './recovery.js';
 import { resultContract } from './results.js';
 import { reuseContract } from './reuse.js';
 import { aheadContract } from './reuse-ahead.js';
+import { hostileContract } from './reuse-hostile.js';
 import { sleepGateContract } from './sleep-gate.js';
 import { slotContract } from './slots.js';
 import { slotTimeoutContract } from './slot-timeouts.js';
@@ -86,6 +87,7 @@ const ofReuse: Contracts = {
   'processes of several jobs': [reuseContract],
   'map in processes of several jobs': [mapReuseContract],
   'jobs that are sent ahead': [aheadContract],
+  'hostile jobs': [hostileContract],
 };
 
 /** The guarantees about jobs, for one context. */
