@@ -4,25 +4,25 @@
 // can run elsewhere.
 import { constants } from 'node:os';
 import type { Ending } from '../errors.js';
-import { Claims } from '../protocol/claims.js';
+import type { Claims } from '../protocol/claims.js';
 import type { Frame } from '../protocol/frame.js';
 import type { Message } from '../protocol/messages.js';
-import { type Order, orderOfWorker } from '../protocol/order.js';
+import type { Order } from '../protocol/order.js';
 import { frameOf, unpackReport } from '../protocol/worker-messages.js';
-import { Token, noSlot } from '../slots/slot-pipe.js';
+import { type Token, noSlot } from '../slots/slot-pipe.js';
 import { isFatal } from '../system/signals.js';
 import { type AheadJob, AheadQueue } from './ahead-queue.js';
 import { EndWatch, isHeld } from './end-watch.js';
 import { presentInheritance } from './inheritance.js';
 import { KillTimer } from './kill-timer.js';
 import type { Worker } from './launcher.js';
-import { launchers } from './launchers.js';
 import type { ProcessJob } from './process-job.js';
+import { startServing } from './serving-worker.js';
 import { Turn } from './turn.js';
 import { WorkerSocket } from './worker-socket.js';
 
 export interface ProcessEvents {
-  /** A job has been answered, which has run for `ms` milliseconds. */
+  /** A job has answered that has run for `ms` milliseconds. */
   readonly onRun: (ms: number) => void;
   /** It has no job, and can take another one. */
   readonly onFree: (process: ReusedProcess) => void;
@@ -53,9 +53,7 @@ export class ReusedProcess {
   /** It gets no other job. */
   #isLeaving = false;
   #isGone = false;
-  readonly #killTimer = new KillTimer(() => {
-    this.kill(SIGKILL);
-  });
+  readonly #killTimer = new KillTimer(() => this.kill(SIGKILL));
 
   /** Starts the process as the order says. Throws when that fails. */
   constructor(order: Order, jobs: number, events: ProcessEvents) {
@@ -63,22 +61,14 @@ export class ReusedProcess {
     this.#events = events;
     this.#socket = new WorkerSocket(
       () => this.advance(),
-      (message) => {
-        this.#onMessage(message);
-      },
+      (message) => this.#onMessage(message),
     );
     const { peer } = this.#socket;
     try {
-      const { claims, file } = Claims.open();
+      const { worker, claims } = startServing(order, peer.number);
+      this.#worker = worker;
       this.#claims = claims;
       this.#ahead = new AheadQueue(claims);
-      try {
-        const launcher = launchers[order.context];
-        const workerOrder = orderOfWorker(order, file.number);
-        this.#worker = launcher.launch(workerOrder, peer.number, Token.none());
-      } finally {
-        file.close();
-      }
     } catch (error) {
       this.#socket.close();
       throw error;
@@ -102,9 +92,9 @@ export class ReusedProcess {
       return false;
     }
     const { order } = job;
-    const { fd } = this.#socket;
     const number = this.#socket.nextNumber();
     this.#claims.offer(number);
+    const { fd } = this.#socket;
     this.#turn = new Turn(token, this.#claims, fd, order.orphanSignal);
     this.#begin(job, number);
     const { byte } = this.#turn;
@@ -166,9 +156,8 @@ export class ReusedProcess {
   /** Takes the job back. False when the process has begun it. */
   recall(): boolean {
     this.#ahead.recallAll();
-    if (this.#job === undefined || !this.#claims.recall(this.#number)) {
-      return false;
-    }
+    if (this.#job === undefined) return false;
+    if (!this.#claims.recall(this.#number)) return false;
     this.#jobsLeft += 1;
     this.#dropJob();
     this.#endTurn().give();
@@ -193,10 +182,11 @@ export class ReusedProcess {
 
   /** Reads and reaps what is ready; never waits. */
   advance(): void {
-    if (this.#isGone) {
-      this.#awaitBorrowers();
-      return;
-    }
+    if (this.#isGone) this.#awaitBorrowers();
+    else this.#readAndReap();
+  }
+
+  #readAndReap(): void {
     this.#socket.read();
     if (this.#socket.isBroken) this.kill(SIGKILL);
     // A borrower keeps the socket open, so that it may show no end.
