@@ -38,12 +38,6 @@ export interface Ending {
   readonly refusal?: Error;
 }
 
-/** Indexes of items of a map, from 0. */
-export interface ItemRange {
-  readonly first: number;
-  readonly last: number;
-}
-
 /**
  * The process of the job ended without sending a result: it was killed, it
  * called `process.exit`, or it crashed.
@@ -68,11 +62,19 @@ export class LostResult extends Error implements Ending {
   readonly exitCode: number | null;
   /** Null when the worker exited, or when the signal is unknown. */
   readonly signal: NodeJS.Signals | null;
-  /** Of a job of a map: the items whose results are lost. */
-  declare readonly items?: ItemRange;
+  /** Of a job of a map: which items of the input are lost. */
+  declare readonly items?: {
+    /** The index of the first one, from 0. */
+    readonly first: number;
+    /** The index of the last one. */
+    readonly last: number;
+  };
 
   /** `cause` is the error that the worker reported before it ended, if any. */
-  constructor(ending: Ending, options?: ErrorOptions & { items?: ItemRange }) {
+  constructor(
+    ending: Ending,
+    options?: ErrorOptions & Pick<LostResult, 'items'>,
+  ) {
     const { pid, exitCode, signal } = ending;
     const items = options?.items;
     const lost = items === undefined ? '' : `; lost ${named(items)}`;
@@ -84,7 +86,7 @@ export class LostResult extends Error implements Ending {
   }
 }
 
-function named({ first, last }: ItemRange): string {
+function named({ first, last }: NonNullable<LostResult['items']>): string {
   return first === last ? `item ${first}` : `items ${first} to ${last}`;
 }
 
