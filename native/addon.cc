@@ -107,10 +107,12 @@ int SelectorRemove(const Args& args) {
 }
 
 int SelectorWait(const Args& args) {
-  sys::ReapLeft();
   const Ints ready = args.IntsAt(1, 1);
-  return sys::SelectorWait(args.Int(0), ready.data, ready.count,
-                           args.Double(2));
+  const int count =
+      sys::SelectorWait(args.Int(0), ready.data, ready.count, args.Double(2));
+  // After the wait, because it reports the end of each zygote once.
+  sys::ReapLeft();
+  return count;
 }
 
 int Spawn(const Args& args) {
