@@ -29,6 +29,11 @@ int Hold(const Args& args, int (*hold)(const char*, sys::ZygoteLink*)) {
   return result;
 }
 
+void StoreWord(const Ints& words, int32_t value) {
+  if (words.count == 0) return;
+  __atomic_store_n(words.data, value, __ATOMIC_SEQ_CST);
+}
+
 }  // namespace
 
 void StartInstance(Napi::Env env) {
@@ -73,13 +78,17 @@ int ReturnToken(const Args& args) {
   return sys::Write(token.slot_fd, &byte, 1);
 }
 
+// Stores the word in the same call, because the thread may end between two:
+// then either this instance or the worker gives the token back.
 int BindToken(const Args& args) {
   const sys::Token token = {args.Int(0), args.Byte(1)};
   HoldingsOf(args)->BindToken(token, args.Int(2), args.Int(3));
+  StoreWord(args.IntsAt(4, 0), token.byte + 1);
   return 0;
 }
 
 int UnbindToken(const Args& args) {
+  StoreWord(args.IntsAt(1, 0), 0);
   HoldingsOf(args)->UnbindToken(args.Int(0));
   return 0;
 }

@@ -20,8 +20,7 @@ export class Turn {
     socket: number,
     orphanSignal: number,
   ) {
-    token.bindTo(socket, orphanSignal);
-    claims.setToken(Math.max(-1, token.byte));
+    token.bindTo(socket, orphanSignal, claims.token);
     this.#token = token.move();
     this.#claims = claims;
     this.#socket = socket;
@@ -39,8 +38,7 @@ export class Turn {
 
   /** The token, which the process does not give back any more. */
   end(): Token {
-    this.#claims.setToken(-1);
-    native.unbindToken(this.#socket);
+    native.unbindToken(this.#socket, this.#claims.token);
     return this.#token.move();
   }
 }

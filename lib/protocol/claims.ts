@@ -13,12 +13,19 @@ const tokenWord = jobWords;
 
 export class Claims {
   readonly #words: Int32Array;
+  /**
+   * The byte of the worker's token + 1, or 0 for none. `native.bindToken` sets it
+   * in the submitter. `native.unbindToken` clears it before the token is given
+   * back, because a worker that becomes an orphan gives back what stands here.
+   */
+  readonly token: Int32Array;
 
   /** `fd`: a file of `native.pageFile`; borrowed. */
   constructor(fd: number) {
     const page = native.mapPage(fd);
     if (typeof page === 'number') check(page, 'share a page with a worker');
     this.#words = new Int32Array(page as ArrayBuffer);
+    this.token = this.#words.subarray(tokenWord);
   }
 
   static open(): { readonly claims: Claims; readonly file: Fd } {
@@ -46,18 +53,9 @@ export class Claims {
     return this.#exchange(job, 0);
   }
 
-  /**
-   * In the submitter: the token of the worker, or -1 for none. It must be -1
-   * before the token is given back, because a worker that becomes an orphan
-   * gives back what stands here.
-   */
-  setToken(byte: number): void {
-    Atomics.store(this.#words, tokenWord, byte + 1);
-  }
-
   /** In the worker: makes the guard read the token from here. */
   guard(): void {
-    native.shareToken(this.#words.subarray(tokenWord));
+    native.shareToken(this.token);
   }
 
   #exchange(job: number, to: number): boolean {

@@ -16,6 +16,8 @@ export const noSlot = -1;
 // That of a job whose slot is none of the pipe's: there is no byte to give back.
 const noByte = -2;
 
+const noWord: Int32Array = new Int32Array(0);
+
 /**
  * One slot, held. It has one owner at a time, who gives it back once or moves
  * it to the next owner. A function with a parameter of this type takes the
@@ -58,11 +60,13 @@ export class Token {
 
   /**
    * Until the reader of the job's result pipe is closed, the end of this thread
-   * leaves the token to the processes that hold the other end.
+   * leaves the token to the processes that hold the other end. `word`: that of
+   * their claims.
    */
-  bindTo(resultReader: number, orphanSignal: number): void {
+  bindTo(resultReader: number, orphanSignal: number, word = noWord): void {
+    const { byte } = this;
     if (this.#slotFd < 0) return;
-    native.bindToken(this.#slotFd, this.byte, resultReader, orphanSignal);
+    native.bindToken(this.#slotFd, byte, resultReader, orphanSignal, word);
   }
 
   give(): void {

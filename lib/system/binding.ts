@@ -114,16 +114,21 @@ export interface Native {
    * For the token of a job, until resultReader is closed. When this worker
    * thread ends, the token is written to slotFd if no process holds the other
    * end of the result pipe. Otherwise that process gives it back. `signal`: what
-   * the job gets then, or 0.
+   * the job gets then, or 0. `word`: see `shareToken`; it is set to token + 1.
+   * An empty array where there is none.
    */
   bindToken(
     slotFd: number,
     token: number,
     resultReader: number,
     signal: number,
+    word: Int32Array,
   ): number;
-  /** Undoes `bindToken`, for a pipe or socket that stays open. */
-  unbindToken(resultReader: number): number;
+  /**
+   * Undoes `bindToken`, for a pipe or socket that stays open. The word is set to
+   * 0 first.
+   */
+  unbindToken(resultReader: number, word: Int32Array): number;
   /**
    * For a child of `spawn`: `signal` ends it when this worker thread ends before
    * the child is reaped. 0: the child runs on. What else the thread has opened

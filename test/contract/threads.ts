@@ -57,13 +57,14 @@ export function threadContract(context: Context): void {
 
   // Each step of a job ends in a native call, and `terminate` interrupts none.
   test.each([
-    ['a job', '1'],
-    ['a job in a process of several', 'Infinity'],
+    ['a job', '1', 'SIGTERM'],
+    ['a job in a process of several', 'Infinity', 'SIGTERM'],
+    ['a job that outlives it in a process of several', 'Infinity', 'null'],
   ])(
     'a thread that is terminated at any step of %s gives the slot back once',
-    async (_, jobsPerProcess) => {
+    async (_, ...options) => {
       const left = await underMake(folder, '+', async (env) => {
-        const args = [join(folder, 'fifo'), jobsPerProcess];
+        const args = [join(folder, 'fifo'), ...options];
         const found = await run(args, env, terminations);
         expect(found).toEqual({ faults: [], isLong: true });
       });
