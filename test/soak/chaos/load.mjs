@@ -1,0 +1,227 @@
+// A random stream of calls through several handles, and what became of each.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Jobserver, JobserverExecutor } from 'jobserver';
+import {
+  compute,
+  die,
+  exit,
+  fail,
+  large,
+  leaveTimer,
+  nest,
+  pause,
+  quick,
+} from './jobs.mjs';
+
+const jobs = {
+  compute,
+  die,
+  exit,
+  fail,
+  large,
+  leaveTimer,
+  nest,
+  pause,
+  quick,
+};
+const preload = [new URL('jobs.mjs', import.meta.url)];
+
+/** How a Jobserver is made; its zygote ends with it. */
+const options = {
+  several: { jobsPerProcess: Infinity },
+  few: { jobsPerProcess: 3, idleTimeout: 20, preload },
+  spawned: { context: 'spawn', jobsPerProcess: Infinity },
+};
+
+/** Handles whose processes start in one way, and end after many jobs. */
+export function openReused() {
+  return open(options.several, options.spawned);
+}
+
+/** Handles that differ in how their processes start and how long they live. */
+export function openAll() {
+  const { all, close } = open(options.several, options.few, options.spawned);
+  const [several, few] = all;
+  const derived = [
+    several.with({ env: { CHAOS: 'other' } }),
+    several.reviseEnv({ NODE_OPTIONS: '--stack-trace-limit=20' }),
+    several.with({ jobsPerProcess: 1 }),
+    few.with({ jobsPerProcess: 1 }),
+  ];
+  // The cheap ones are used most.
+  const cheap = [...Array(30).fill(several), few, few];
+  return { all: [...all, ...cheap, ...derived], close };
+}
+
+function open(...given) {
+  const all = given.map(
+    (each) => new Jobserver({ ...each, forkserverKeepAlive: 0 }),
+  );
+  return { all, close: () => Promise.all(all.map((js) => js.close())) };
+}
+
+const harmless = ['quick', 'quick', 'quick', 'compute', 'pause', 'large'];
+
+/** Their processes end with them, or their jobs take long. */
+function harmful(canNest) {
+  const kinds = ['fail', 'exit', 'die', 'leaveTimer'];
+  return canNest ? [...kinds, 'nest', 'nest', 'nest'] : kinds;
+}
+
+function randomCall(random, { canNest }) {
+  const name = random.pick(random.chance(0.97) ? harmless : harmful(canNest));
+  const jobsPerProcess = random.pick([1, 2, Infinity]);
+  const args = {
+    compute: [random.below(12)],
+    pause: [random.below(30)],
+    large: [Buffer.alloc(random.below(200_000), random.below(256))],
+    nest: [{ depth: random.below(3), width: random.below(3), jobsPerProcess }],
+  };
+  return { name, args: args[name] ?? [] };
+}
+
+/** Throws if `value` is not what the job returns. */
+function checkValue({ name, id, args }, value) {
+  const isRight =
+    value.id === id &&
+    (name !== 'large' || Buffer.compare(value.bytes, args[0]) === 0);
+  if (!isRight) throw new Error(`${id} (${name}) has the value of another job`);
+}
+
+const ends = { exit: { exitCode: 7 }, die: { signal: 'SIGKILL' } };
+
+export class Load {
+  /** Calls that have not settled. */
+  open = new Map();
+  /** Jobs that must not have begun. */
+  neverBegan = new Set();
+  /** Jobs that have returned, and so must have begun. */
+  returned = new Set();
+  /** How many jobs were lost for a reason that is not their own. */
+  lost = 0;
+  counts = {};
+  #options;
+  #number = 0;
+
+  /**
+   * `name` begins the ids of the jobs. `canNest`: some of the jobs submit jobs;
+   * none of these is killed.
+   */
+  constructor({ random, log, name, canNest }) {
+    this.#options = { random, log, name, canNest };
+  }
+
+  /** Keeps `width` calls open until `isOver` returns true. */
+  async run(handles, width, isOver) {
+    const { random } = this.#options;
+    const executors = handles.map((js) => new JobserverExecutor(js));
+    const loop = async () => {
+      while (!isOver()) {
+        const i = random.below(handles.length);
+        // Some submits come in bursts, so that calls are sent ahead.
+        const burst = random.chance(0.2) ? 20 : 1;
+        const calls = Array.from({ length: burst }, () =>
+          this.#call(handles[i], executors[i]),
+        );
+        await Promise.all(calls);
+      }
+    };
+    await Promise.all(Array.from({ length: width }, loop));
+    await Promise.all(executors.map((executor) => executor.shutdown()));
+  }
+
+  async #call(js, executor) {
+    const { random, log, name: prefix } = this.#options;
+    const call = randomCall(random, this.#options);
+    call.id = `${prefix}${this.#number++}`;
+    const args = [log, call.id, ...call.args];
+    const start = random.chance(0.15) ? this.#viaExecutor : this.#viaSubmit;
+    this.open.set(call.id, call);
+    try {
+      const value = await start.call(this, call, { js, executor, args });
+      if (value !== undefined) this.#onValue(call, value);
+    } catch (error) {
+      this.#onError(call, error);
+    } finally {
+      this.open.delete(call.id);
+    }
+  }
+
+  async #viaExecutor(call, { executor, args }) {
+    const { random } = this.#options;
+    const promise = executor.submit(jobs[call.name], ...args);
+    if (!random.chance(0.3)) return promise;
+    const settled = promise.then(
+      (value) => ({ value }),
+      (error) => ({ error }),
+    );
+    await sleep(random.below(10));
+    const isCancelled = promise.cancel();
+    if (isCancelled) this.neverBegan.add(call.id);
+    call.isCancelled = isCancelled;
+    const { value, error } = await settled;
+    if (error !== undefined) throw error;
+    return value;
+  }
+
+  async #viaSubmit(call, { js, args }) {
+    const { random } = this.#options;
+    const options = {};
+    if (random.chance(0.1)) options.timeout = random.below(50);
+    const mayEnd = call.name !== 'nest';
+    if (mayEnd && random.chance(0.05)) {
+      options.signal = AbortSignal.timeout(random.below(40));
+    }
+    Object.assign(call, options);
+    let future;
+    try {
+      future = await js.submit(jobs[call.name], args, options);
+    } catch (error) {
+      this.neverBegan.add(call.id);
+      throw error;
+    }
+    let doneCount = 0;
+    future.whenDone(() => (doneCount += 1));
+    if (mayEnd && random.chance(0.03)) {
+      await sleep(random.below(20));
+      call.isKilled = future.kill(random.pick(['SIGKILL', 'SIGTERM']));
+    }
+    try {
+      return await future.result();
+    } finally {
+      if (doneCount !== 1) this.#fault(call, `was done ${doneCount} times`);
+    }
+  }
+
+  #onValue(call, value) {
+    checkValue(call, value);
+    if (call.name in ends) this.#fault(call, 'returned');
+    this.#count('value');
+    this.returned.add(call.id);
+    this.lost += value.lost ?? 0;
+  }
+
+  #onError(call, error) {
+    this.#count(error.name);
+    const { name, id, signal, timeout } = call;
+    if (error.name === 'AbortError' && signal?.aborted) return;
+    if (error.name === 'AbortError' && call.isCancelled) return;
+    if (error.name === 'Blocked' && timeout !== undefined) return;
+    if (name === 'fail' && error.message === `thrown by ${id}`) return;
+    if (error.name !== 'LostResult') throw error;
+    if (call.isKilled) return;
+    const own = ends[name];
+    const isOwn =
+      own !== undefined &&
+      Object.entries(own).every(([key, value]) => error[key] === value);
+    if (!isOwn) this.lost += 1;
+  }
+
+  #fault({ id, name }, text) {
+    throw new Error(`${id} (${name}) ${text}`);
+  }
+
+  #count(name) {
+    this.counts[name] = (this.counts[name] ?? 0) + 1;
+  }
+}

@@ -1,0 +1,57 @@
+// The processes that a run of the chaos has started, whoever their parents are.
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+
+function read(path) {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    // The process has ended.
+    return '';
+  }
+}
+
+/** A variable of the environment that every process of this run inherits. */
+export const mark = `CHAOS_RUN=${process.env.CHAOS_RUN ?? process.pid}`;
+
+/** All but this one, with their names. Zombies have no environment. */
+export function processes() {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((name) => read(`/proc/${name}/environ`).split('\0').includes(mark))
+    .map((name) => {
+      const title = read(`/proc/${name}/cmdline`).replaceAll('\0', ' ').trim();
+      return { pid: Number(name), title };
+    });
+}
+
+/** Children of this process that it has not reaped. */
+export function zombies() {
+  return readFileSync('/proc/thread-self/children', 'utf8')
+    .split(' ')
+    .filter((pid) => pid !== '')
+    .filter((pid) => /\) Z /.test(read(`/proc/${pid}/stat`)));
+}
+
+/** What kind each open fd of this process is. */
+export function openFds() {
+  return readdirSync('/proc/self/fd')
+    .flatMap((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`).replace(/\d+/g, '');
+      } catch {
+        // That of the directory, which is closed.
+        return [];
+      }
+    })
+    .sort();
+}
+
+/** False when it was gone already. */
+export function kill(pid, signal = 'SIGKILL') {
+  try {
+    return process.kill(pid, signal);
+  } catch (error) {
+    if (error.code === 'ESRCH') return false;
+    throw error;
+  }
+}
