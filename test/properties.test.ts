@@ -1,5 +1,6 @@
 // Properties that hold for any input, tested with random input. A failure
 // reports the seed and the smallest failing input.
+import { constants } from 'node:fs';
 import { serialize } from 'node:v8';
 import fc from 'fast-check';
 import { native } from '../dist/system/binding.js';
@@ -10,6 +11,11 @@ import {
   prepareReader,
   writeFrame,
 } from '../dist/protocol/frame.js';
+import {
+  MessageReader,
+  MessageWriter,
+  openMessageSockets,
+} from '../dist/protocol/messages.js';
 import { parseExportName } from '../dist/functions/url.js';
 import { workerExecArgv } from '../dist/launch/exec-argv.js';
 import { parseMakeflags } from '../dist/slots/make-flags.js';
@@ -99,6 +105,93 @@ test('any bytes are read as a frame or as the end', () => {
       if (read === 'end') return;
       const { bytes: body } = read as { bytes: Buffer };
       expect(body.length).toBeLessThan(given.length);
+    }),
+    runs,
+  );
+});
+
+/** The bytes that the library sends for messages of these lengths. */
+function messageBytes(lengths: readonly number[]): Buffer {
+  const { own, peer } = openMessageSockets();
+  try {
+    const all = Buffer.alloc(1 << 20);
+    const writer = new MessageWriter();
+    let end = 0;
+    for (const [i, length] of lengths.entries()) {
+      const parts = [Buffer.alloc(length, i)];
+      writer.send(own.number, { kind: i % 5, job: i + 1, parts }, true);
+      // The file of a large message is closed here.
+      end += native.read(peer.number, all, end, all.length - end);
+    }
+    return all.subarray(0, end);
+  } finally {
+    own.close();
+    peer.close();
+  }
+}
+
+const { O_RDONLY, O_RDWR, O_DIRECTORY } = constants;
+
+/** What may come with a message instead of its file. */
+function openAny(kind: number): number {
+  switch (kind) {
+    case 0:
+      return native.open('/dev/null', O_RDWR);
+    case 1:
+      return native.open('/', O_RDONLY | O_DIRECTORY);
+    case 2:
+      return native.exitFd(process.pid);
+    default:
+      return native.anonymousFile();
+  }
+}
+
+/** An fd that is not closed would change it. */
+function lowestFreeFd(): number {
+  const fd = native.open('/dev/null', O_RDONLY);
+  native.close(fd);
+  return fd;
+}
+
+test('any messages, with any descriptors, are read or break the stream', () => {
+  const lengths = fc.array(fc.constantFrom(0, 10, 3000, 5000), {
+    minLength: 1,
+    maxLength: 5,
+  });
+  const changes = fc.array(fc.tuple(fc.nat(200), fc.nat(255)), {
+    maxLength: 4,
+  });
+  const fds = fc.array(fc.nat(3), { maxLength: 4 });
+  const pieces = fc.array(fc.tuple(fc.nat(), fds), { maxLength: 8 });
+  fc.assert(
+    fc.property(lengths, changes, pieces, (sizes, bytes, places) => {
+      const before = lowestFreeFd();
+      const sent = messageBytes(sizes);
+      for (const [at, byte] of bytes) sent[at % sent.length] = byte;
+      const { own, peer } = openMessageSockets();
+      const reader = new MessageReader();
+      native.setNonBlocking(peer.number, true);
+      let steps = 0;
+      const read = (): boolean => {
+        const isOpen = reader.fill(peer.number);
+        while (reader.next() !== undefined || reader.isReading) steps += 1;
+        return isOpen;
+      };
+      const ends = places.map(([place]) => place % (sent.length + 1));
+      const parts = cut(sent, ends).filter(({ length }) => length > 0);
+      for (const [i, part] of parts.entries()) {
+        const passed = Int32Array.from(places[i]?.[1] ?? [], openAny);
+        native.sendFds(own.number, part, passed);
+        for (const fd of passed) native.close(fd);
+        read();
+      }
+      own.close();
+      expect(read()).toBe(false);
+      // A message has at least one byte.
+      expect(steps).toBeLessThanOrEqual(sent.length);
+      peer.close();
+      reader.close();
+      expect(lowestFreeFd()).toBe(before);
     }),
     runs,
   );
