@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../../dist/context.js';
 import type { Future, Jobserver } from '../../dist/index.js';
 import * as hostile from '../fixtures/hostile-jobs.js';
@@ -39,23 +40,28 @@ export function hostileContract(context: Context): void {
         for (let i = 0; !isOver; i++)
           expect(await others.run(identity, i)).toBe(i);
       };
-      const streams = Promise.all([stream(), stream()]);
+      // Short jobs that are known are sent ahead.
+      await Promise.all(Array.from({ length: 30 }, () => js.run(pid)));
       const process = await js.run(pid);
 
       // What becomes of these is not said, except that they settle.
       const call = async (promise: Promise<Future<unknown>>): Promise<void> => {
         const future = await promise;
         // One that is never answered has to be killed.
-        if (!(await future.wait({ timeout: 200 }))) future.kill('SIGKILL');
+        if (!(await future.wait({ timeout: 400 }))) future.kill('SIGKILL');
         await future.result();
       };
       const seed = Math.floor(random() * 1e9);
       const calls = [
         call(js.submit(hostile.attack, [name, seed, join(folder(), 'gate')])),
-        ...Array.from({ length: 60 }, (_, i) =>
-          call(js.submit(identity, [i < 40 ? i : Buffer.alloc(5000)])),
-        ),
+        // So few that they are sent before the turn of the process is over.
+        ...[1, 2, 3].map((i) => call(js.submit(identity, [i]))),
       ];
+      await sleep(1);
+      const streams = Promise.all([stream(), stream()]);
+      for (const length of [1, 5000, 2, 5000, 3]) {
+        calls.push(call(js.submit(identity, [Buffer.alloc(length)])));
+      }
       let settled = 0;
       for (const each of calls) {
         const count = (): number => (settled += 1);
