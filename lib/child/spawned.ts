@@ -11,7 +11,6 @@ import {
 } from './exit-report.js';
 import { noteOutput } from './output.js';
 import { run } from './run.js';
-import { serve } from './serve.js';
 
 process.title = 'jobserver-worker';
 resetInspectorSignal();
@@ -34,5 +33,10 @@ const order = {
   forkserverFd: -1,
   exit: exitAsNode,
 };
-if (hasJob(body)) void run({ ...order, body });
-else serve({ ...order, body });
+if (hasJob(body)) {
+  void run({ ...order, body });
+} else {
+  // Here, because most processes have one job, and start sooner without it.
+  const { serve } = require('./serve.js') as typeof import('./serve.js');
+  serve({ ...order, body });
+}

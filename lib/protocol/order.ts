@@ -1,7 +1,6 @@
 // A submitted call as the submitter sends it to a worker. The encoded form has
 // three parts: the head as plain data, the arguments, and the arguments of
 // preexec. They stay separate so that a large argument is not copied.
-import { deserialize, serialize } from 'node:v8';
 import type { Context } from '../context.js';
 import type { FunctionRef } from '../functions/function-ref.js';
 import type { SlotPipe, Token } from '../slots/slot-pipe.js';
@@ -77,7 +76,7 @@ export interface Body {
 }
 
 export function packHead(head: WorkerHead): Buffer {
-  return serialize(head);
+  return Buffer.from(JSON.stringify(head));
 }
 
 /** The order of a worker that gets its jobs by messages. */
@@ -160,5 +159,7 @@ export function unpackOrder(bytes: Buffer): ReceivedOrder {
 }
 
 export function unpackHead(head: Buffer): Head {
-  return deserialize(head) as Head;
+  const { slots, ...rest } = JSON.parse(head.toString()) as Head;
+  // JSON has no undefined.
+  return { ...rest, slots: slots.map((count) => count ?? undefined) };
 }
