@@ -8,14 +8,25 @@
 namespace sys {
 
 // The position of each fd of a request, which a submitter sends to the zygote.
-// The zygote does not look at the fds from kFirstOpaqueFd on and passes them to
-// JavaScript: the order file, the result pipe's writer, the submitter's socket
-// to the zygote, then reader and writer of each slot pipe.
+// Those from kOrderFd on are passed to JavaScript: the order file, the result
+// pipe's writer, the submitter's socket to the zygote, then reader and writer
+// of each slot pipe, and the file of the claims if there is one. The zygote
+// looks at them only when the submitter has ended.
 enum RequestFd : int {
   kReportFd = 0,
   kStdoutFd = 1,
   kStderrFd = 2,
-  kFirstOpaqueFd = 3,
+  kOrderFd = 3,
+  kResultFd = 4,
+  kZygoteFd = 5,
+  kFirstInheritedFd = 6,
+};
+
+// The order file begins with two doubles: the token, or a negative number, and
+// how many jobs lend it. The file of the claims has the token + 1, or 0, in
+// this word, an int32.
+enum TokenPlace : int {
+  kTokenWord = 64,
 };
 
 // What the submitter receives on its end of the report socket.
@@ -39,7 +50,7 @@ enum ChildStep : int {
   kScoutBegins = 1,
   // This child waits for a request from here on.
   kSpareBegins = 2,
-  // A request has arrived; the second argument has the fds from kFirstOpaqueFd.
+  // A request has arrived; the second argument has the fds from kOrderFd.
   kJobBegins = 3,
   // The event loop is empty.
   kLoopIsEmpty = 4,

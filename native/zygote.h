@@ -11,6 +11,10 @@
 
 namespace sys {
 
+// For a request that starts no job: if its submitter has ended, nobody else
+// gives back the token of the job.
+void GiveTokenOfOrphan(const Message& request);
+
 class Zygote {
  public:
   // Forks `spares` children ahead of the requests that arrive on request_fd.
@@ -30,7 +34,7 @@ class Zygote {
   void Serve();
 
   // Called in a spare: waits for a request, then reports the start to the
-  // submitter and the zygote. Fills fds with those from kFirstOpaqueFd on and
+  // submitter and the zygote. Fills fds with those from kOrderFd on and
   // returns their number.
   size_t TakeJob(int* fds);
 

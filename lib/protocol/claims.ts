@@ -9,7 +9,8 @@ import { Fd } from '../system/fd.js';
 // A job has the word of its number modulo this, so no more than this many jobs
 // may be unanswered.
 const jobWords = 64;
-const tokenWord = jobWords;
+/** Where the token is, for C++. */
+export const tokenWord = jobWords;
 
 export class Claims {
   readonly #words: Int32Array;

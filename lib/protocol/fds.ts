@@ -10,8 +10,8 @@ export const spawnedFds = { order: 3, result: 4, firstInherited: 5 } as const;
 export const zygoteRequestFd = 3;
 
 /**
- * Positions of the fds in a request to a zygote. The C++ loop uses those before
- * `order` and hands the rest to JavaScript.
+ * Positions of the fds in a request to a zygote. The C++ loop hands those from
+ * `order` on to JavaScript.
  */
 export const requestFds = {
   report: 0,

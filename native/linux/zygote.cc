@@ -281,6 +281,7 @@ void Zygote::RefuseOne(int error) {
   if (message.fd_count > kReportFd) {
     SendFds(fds[kReportFd], {&refused, sizeof refused, nullptr, 0});
   }
+  GiveTokenOfOrphan(message);
   for (size_t i = 0; i < message.fd_count; i++) close(fds[i]);
 }
 

@@ -50,7 +50,35 @@ constexpr double kRetryMs = 10;
   _exit(0);
 }
 
+// The byte, or a negative number where there is none to give back.
+int TokenOf(const Message& request) {
+  double order[2] = {-1, 0};
+  ReadAt(request.fds[kOrderFd], order, sizeof order, 0);
+  const auto [byte, lenders] = order;
+  // The submitter of the first lender gives it back.
+  if (lenders > 0) return -1;
+  // Each slot pipe has two fds, so one of them is that of the claims.
+  const bool has_claims = (request.fd_count - kFirstInheritedFd) % 2 == 1;
+  if (!has_claims) return static_cast<int>(byte);
+  int32_t word = 0;
+  const off_t at = kTokenWord * sizeof word;
+  ReadAt(request.fds[request.fd_count - 1], &word, sizeof word, at);
+  return word - 1;
+}
+
 }  // namespace
+
+void GiveTokenOfOrphan(const Message& request) {
+  constexpr int kSlotWriter = kFirstInheritedFd + 1;
+  if (request.is_truncated || request.fd_count <= kSlotWriter) return;
+  // A submitter keeps the other end open while it lives.
+  struct pollfd result = {request.fds[kResultFd], 0, 0};
+  if (Poll(&result, 1, 0) <= 0) return;
+  const int token = TokenOf(request);
+  if (token < 0) return;
+  const auto byte = static_cast<uint8_t>(token);
+  Write(request.fds[kSlotWriter], &byte, 1);
+}
 
 void Zygote::EndScout() {
   // The pages that the check of a request touches are recorded as well.
@@ -124,12 +152,13 @@ size_t Zygote::TakeJob(int* fds) {
   message.sender = &submitter;
   const int length = ReceiveFds(request_fd_, &message, true);
   // 0 is the end: no submitter is left.
-  if (length <= 0 || message.fd_count < kFirstOpaqueFd) _exit(0);
+  if (length <= 0 || message.fd_count < kOrderFd) _exit(0);
   if (message.is_truncated) Refuse(received[kReportFd], kRefused, EMFILE);
   if (static_cast<size_t>(length) < sizeof request) {
     Refuse(received[kReportFd], kRefused, EBADMSG);
   }
   if (!BecomeChildOf(submitter, request.timer_slack)) {
+    GiveTokenOfOrphan(message);
     Refuse(received[kReportFd], kMismatch, 0);
   }
   // The job survives its zygote.
@@ -147,8 +176,8 @@ size_t Zygote::TakeJob(int* fds) {
   dup2(received[kStderrFd], STDERR_FILENO);
   close(received[kStdoutFd]);
   close(received[kStderrFd]);
-  const size_t count = message.fd_count - kFirstOpaqueFd;
-  for (size_t i = 0; i < count; i++) fds[i] = received[kFirstOpaqueFd + i];
+  const size_t count = message.fd_count - kOrderFd;
+  for (size_t i = 0; i < count; i++) fds[i] = received[kOrderFd + i];
   return count;
 }
 

@@ -1,5 +1,6 @@
 // The numbers that TypeScript and C++ share: both sides are written by hand.
 import { readFileSync } from 'node:fs';
+import { tokenWord } from '../../dist/protocol/claims.js';
 import {
   childSteps,
   mostPassedFds,
@@ -50,11 +51,11 @@ test('requests and reports have the same sizes in C++', () => {
 });
 
 test('the fds that the zygote uses have the same positions in C++', () => {
-  const { report, stdout, stderr, order } = requestFds;
-  expect(enumOf('RequestFd')).toEqual({
-    ...asEnum({ report, stdout, stderr }, 'Fd'),
-    kFirstOpaqueFd: order,
-  });
+  expect(enumOf('RequestFd')).toEqual(asEnum(requestFds, 'Fd'));
+});
+
+test('the token is in the same word of the claims in C++', () => {
+  expect(enumOf('TokenPlace')).toEqual(asEnum({ tokenWord }));
 });
 
 test('a request has each fd at its position', () => {

@@ -170,6 +170,22 @@ describe.each(cases)(
       },
     );
 
+    onLinux.each([
+      ['1', 'SIGKILL'],
+      ['1', undefined],
+      ['Infinity', 'SIGKILL'],
+      ['Infinity', undefined],
+    ])(
+      'a parent that ends at once loses no token (jobsPerProcess %s, %s)',
+      async (jobsPerProcess, signal = '') => {
+        const pool = makePool(bytes);
+        const args = ['leave', name, jobsPerProcess, signal].filter(Boolean);
+        await start(process.execPath, [program, ...args], pool).ended;
+        await until('all tokens', () => pool.free().length === bytes.length);
+        expect(pool.free()).toEqual(inOrder(bytes));
+      },
+    );
+
     onLinux(
       'jobs give back their tokens when their parent calls process.exit',
       async () => {
