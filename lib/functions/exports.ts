@@ -16,9 +16,13 @@ interface SearchOptions {
   first?: string;
 }
 
-/** Length and FNV-1a hash of a function's source text. */
+/** Of a function's source text. */
 export function fingerprint(fn: Function): string {
-  const text = textOf(fn);
+  return hashOf(textOf(fn));
+}
+
+/** Length and FNV-1a hash. */
+export function hashOf(text: string): string {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) {
     hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);

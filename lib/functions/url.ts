@@ -115,7 +115,7 @@ export function parseExportName(
 
 // TypeScript names a module by the file that it compiles to. Loaders that run
 // TypeScript find the source by that name.
-function sourceFiles(file: string): string[] {
+export function sourceFiles(file: string): string[] {
   const match = /^(.*)\.(js|mjs|cjs|jsx)$/s.exec(file);
   if (match === null) return [file];
   const [, stem, extension] = match as unknown as [string, string, string];
