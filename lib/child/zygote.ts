@@ -8,6 +8,7 @@ import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 import { fingerprint } from '../functions/exports.js';
 import { importModule } from '../functions/loaded-module.js';
+import { versionOf } from '../functions/sources.js';
 import { environmentOfJob, workingDirectory } from '../protocol/environment.js';
 import {
   childSteps,
@@ -124,6 +125,8 @@ function hideOwnFlags(): void {
 }
 
 async function load(): Promise<void> {
+  // First, so that a change after it is seen.
+  workerState.preloadVersion = versionOf(preload);
   workerState.isImporting = true;
   await preloadModules(preload);
   workerState.isImporting = false;

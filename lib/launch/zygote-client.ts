@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import { clearTimeout, setTimeout } from 'node:timers';
 import { outOfRange } from '../errors.js';
+import { versionOf } from '../functions/sources.js';
 import {
   environmentOfJob,
   environmentToStart,
@@ -44,6 +45,8 @@ export class Zygote {
   isGone = false;
   /** Why jobs with its key have to be spawned. */
   obstacle: string | undefined;
+  /** That of the modules that it has loaded. */
+  readonly version: string;
   /** A job has begun in one of its forks. */
   hasServed = false;
   /** How many zygotes with its key, the last ones, refused their first job. */
@@ -55,8 +58,13 @@ export class Zygote {
   /** Readable when the zygote has ended. */
   #exit = new Fd(-1);
 
-  constructor(client: number, pid: number, predecessor?: Zygote) {
+  constructor(
+    [client, pid]: readonly [number, number],
+    version: string,
+    predecessor: Zygote | undefined,
+  ) {
     this.client = client;
+    this.version = version;
     this.#misfits = predecessor?.hasServed === false ? predecessor.#misfits : 0;
     if (pid > 0) this.#watchEnd(pid);
   }
@@ -181,44 +189,51 @@ export function obstacleOf(key: string): string | undefined {
 
 export function zygoteFor(order: Order, key: string): Zygote {
   const known = zygotes.get(key);
+  const version = versionOf(order.preload);
+  // Its forks have what was loaded before the change.
+  if (known?.version !== version) known?.abandon();
   if (known?.isGone === false) {
     known.serve(order);
     return known;
   }
   const open = (): [socket: Fd, pid: number] =>
-    (known === undefined ? inherited(order) : undefined) ?? start(order);
-  const zygote = hold(key, open, known);
+    (known === undefined ? inherited(order, version) : undefined) ??
+    start(order);
+  // A copy of the package in another folder may have another version.
+  const link = hold(`${entry} ${version} ${key}`, open);
+  const zygote = new Zygote(link, version, known);
   zygotes.set(key, zygote);
   zygote.serve(order);
   return zygote;
 }
 
-/** A zygote that other threads and copies may find from now on. */
+/** The socket and pid of a zygote that other threads and copies may find. */
 function hold(
   key: string,
   open: () => [socket: Fd, pid: number],
-  predecessor: Zygote | undefined,
-): Zygote {
-  // A copy of the package in another folder may have another version.
-  const ownKey = `${entry} ${key}`;
+): readonly [number, number] {
   const link = new Int32Array(2);
-  const result = native.holdZygote(ownKey, link);
+  const result = native.holdZygote(key, link);
   if (result === -errno.ENOENT) {
     const [socket, pid] = open();
     link.set([socket.disown(), pid]);
-    check(native.shareZygote(ownKey, link), 'share the forkserver');
+    check(native.shareZygote(key, link), 'share the forkserver');
   } else {
     check(result, 'find the forkserver');
   }
-  return new Zygote(link[0]!, link[1]!, predecessor);
+  return [link[0]!, link[1]!];
 }
 
 /** In a job: the zygote that forked it, if another would be the same. */
-function inherited(order: Order): [socket: Fd, pid: number] | undefined {
-  const { ambient } = workerState;
+function inherited(
+  order: Order,
+  version: string,
+): [socket: Fd, pid: number] | undefined {
+  const { ambient, preloadVersion } = workerState;
   if (ambient === undefined || ambient.forkserverFd < 0) return undefined;
   const isSame =
     ambient.preload.join('\n') === order.preload.join('\n') &&
+    preloadVersion === version &&
     JSON.stringify(startupVariablesOf(order.env)) === ownVariables;
   // A duplicate, because several keys may share the connection of the job.
   return isSame ? [duplicate(ambient.forkserverFd), notMyChild] : undefined;

@@ -46,6 +46,8 @@ interface WorkerState {
   /** True while the job's modules are imported. */
   isImporting: boolean;
   ambient: Ambient | undefined;
+  /** See `versionOf`: that of the modules which the zygote has loaded. */
+  preloadVersion: string;
   /** Pools with running or waiting jobs, which end before the process exits. */
   readonly busy: Set<Busy>;
   /** How many forks lie between the first process and this one. */
@@ -67,6 +69,7 @@ export const workerState: WorkerState = (globals[key] ??= {
   isForked: false,
   isImporting: false,
   ambient: undefined,
+  preloadVersion: '',
   busy: new Set(),
   generation: 0,
 });
