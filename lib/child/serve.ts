@@ -1,7 +1,9 @@
 // A worker that runs several jobs, one after another: it takes each order from
 // its socket, claims the job, runs it and answers, until the socket ends. A job
-// that leaves something behind is the last one.
+// that leaves something behind is the last one, and none begins once a file of the
+// code has changed.
 import { setImmediate } from 'node:timers';
+import { changesOfModules, followFunctions } from '../functions/sources.js';
 import { workingDirectory } from '../protocol/environment.js';
 import { Claims } from '../protocol/claims.js';
 import type { Frame, MessageKind } from '../protocol/frame.js';
@@ -134,6 +136,9 @@ class Server {
       const message = this.#reader.next();
       if (message === undefined) continue;
       const isClaimed = this.#claims.claim(message.job);
+      // The job would find old code here.
+      this.#isOver = changesOfModules() > 0;
+      if (this.#isOver) break;
       const call = unpackCall(message);
       // Later calls may refer to those of one that was recalled.
       if (call !== undefined) this.#remember(call);
@@ -225,6 +230,7 @@ class Server {
       // Modules may add listeners and open handles when they are loaded.
       this.#leftovers = new Leftovers();
       return await this.#call(this.#loaded, call);
+      followFunctions([head.fn, head.preexec, ...head.imports]);
     } catch (error) {
       return frameOfError(error);
     }

@@ -36,6 +36,7 @@ import { resultContract } from './results.js';
 import { reuseContract } from './reuse.js';
 import { aheadContract } from './reuse-ahead.js';
 import { hostileContract } from './reuse-hostile.js';
+import { stalenessContract } from './reuse-staleness.js';
 import { sleepGateContract } from './sleep-gate.js';
 import { slotContract } from './slots.js';
 import { slotTimeoutContract } from './slot-timeouts.js';
@@ -88,6 +89,7 @@ const ofReuse: Contracts = {
   'map in processes of several jobs': [mapReuseContract],
   'jobs that are sent ahead': [aheadContract],
   'hostile jobs': [hostileContract],
+  'processes that are out of date': [stalenessContract],
 };
 
 /** The guarantees about jobs, for one context. */
