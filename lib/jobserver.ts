@@ -97,6 +97,12 @@ export interface JobserverOptions {
    */
   idleTimeout?: number | undefined;
   /**
+   * Bytes of resident memory that a process may have gained since its start,
+   * where processes run several jobs: above 0, Infinity: any. Default Infinity.
+   * One that has gained more after a job ends, and another takes its place.
+   */
+  maxProcessMemory?: number | undefined;
+  /**
    * The signal that a job gets when the process that submitted it dies (Linux).
    * Default 'SIGTERM'; null lets the job continue.
    */
@@ -129,6 +135,7 @@ const jobserverOptions: OptionNames<JobserverOptions> = {
   forkserverKeepAlive: true,
   jobsPerProcess: true,
   idleTimeout: true,
+  maxProcessMemory: true,
   orphanSignal: true,
 };
 const submitOptions: OptionNames<SubmitOptions> = {

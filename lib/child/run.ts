@@ -25,7 +25,9 @@ import {
   giveTokenBack,
 } from './worker.js';
 
-export interface WorkerOrder<B extends WorkerBody = Body> extends WorkerFds {
+export interface WorkerOrder<
+  B extends Body | WorkerBody = Body,
+> extends WorkerFds {
   readonly body: B;
   /** Prepares the process; the job fails with what it throws. */
   readonly enter?: () => void;

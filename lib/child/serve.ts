@@ -35,6 +35,7 @@ import type { Encoded } from '../wire/value.js';
 import { changeDirectory, changeEnvironment } from './after-fork.js';
 import { type Answer, answerOn } from './answer.js';
 import { callEither } from './call.js';
+import { Growth } from './growth.js';
 import { Leftovers } from './leftovers.js';
 import { flushOutput, hasOutput } from './output.js';
 import {
@@ -92,6 +93,7 @@ class Server {
   #head = noBytes;
   #loaded: Loaded | undefined;
   #leftovers = new Leftovers();
+  readonly #growth: Growth;
   #surroundings: PackedSurroundings | undefined;
   /** See `native.environmentStamp`: that of the surroundings. */
   #stamp = -1;
@@ -103,6 +105,7 @@ class Server {
     this.#order = order;
     this.#claims = claims;
     this.#socket = order.resultFd;
+    this.#growth = new Growth(order.body.head.maxProcessMemory);
     this.answer = this.#answerTo(0);
   }
 
@@ -133,12 +136,12 @@ class Server {
     while (!this.#isBusy && !this.#isOver && this.#reader.hasNext) {
       // What a job has left to Node runs before the next job.
       if (hasRun) return true;
-      const message = this.#reader.next();
-      if (message === undefined) continue;
-      const isClaimed = this.#claims.claim(message.job);
       // The job would find old code here.
       this.#isOver = changesOfModules() > 0;
       if (this.#isOver) break;
+      const message = this.#reader.next();
+      if (message === undefined) continue;
+      const isClaimed = this.#claims.claim(message.job);
       const call = unpackCall(message);
       // Later calls may refer to those of one that was recalled.
       if (call !== undefined) this.#remember(call);
@@ -191,14 +194,17 @@ class Server {
 
   #finish(job: number, { kind, content }: Frame): void {
     const isClean = this.#leftovers.find() === undefined && !hasOutput();
-    this.#stateAfter = isClean ? 'free' : 'busy';
+    const isLast = isClean && this.#growth.isTooMuch();
+    this.#stateAfter = isLast ? 'last' : isClean ? 'free' : 'busy';
     this.answer.send(kind, content);
-    if (!isClean) {
+    if (isLast) {
+      void this.#leave();
+    } else if (isClean) {
+      process.exitCode = undefined;
+      this.#isBusy = false;
+    } else {
       void this.#settle(job);
-      return;
     }
-    process.exitCode = undefined;
-    this.#isBusy = false;
   }
 
   /** Called where the job was not a step of `takeNext`. */
@@ -224,13 +230,13 @@ class Server {
   async #loadAndCall(call: Call): Promise<Frame> {
     try {
       const head = unpackHead(this.#head);
+      followFunctions([head.fn, head.preexec, ...head.imports]);
       this.#loaded = { ...(await load(head)), head };
       if (this.#known.size === mostLoaded) this.#known.clear();
       this.#known.set(this.#head.toString('latin1'), this.#loaded);
       // Modules may add listeners and open handles when they are loaded.
       this.#leftovers = new Leftovers();
       return await this.#call(this.#loaded, call);
-      followFunctions([head.fn, head.preexec, ...head.imports]);
     } catch (error) {
       return frameOfError(error);
     }
@@ -248,13 +254,15 @@ class Server {
   async #settle(job: number): Promise<void> {
     await flushOutput();
     const left = this.#leftovers.find();
-    if (left === undefined) {
+    if (left === undefined && !this.#growth.isTooMuch()) {
       this.#send(job, 'none', 'free');
       process.exitCode = undefined;
       this.#goOn();
       return;
     }
-    trace('job %d has left %s behind, so its process ends', job, left);
+    if (left !== undefined) {
+      trace('job %d has left %s behind, so its process ends', job, left);
+    }
     for (const busy of workerState.busy) {
       busy.refuse();
       await busy.drain();

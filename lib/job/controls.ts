@@ -48,6 +48,8 @@ export interface Controls {
   readonly jobsPerProcess: number;
   /** Milliseconds. */
   readonly idleTimeout: number;
+  /** Bytes. */
+  readonly maxProcessMemory: number;
 }
 
 export function initialControls(options: {
@@ -57,10 +59,11 @@ export function initialControls(options: {
   readonly forkserverKeepAlive?: number | undefined;
   readonly jobsPerProcess?: number | undefined;
   readonly idleTimeout?: number | undefined;
+  readonly maxProcessMemory?: number | undefined;
 }): Controls {
   const { orphanSignal = 'SIGTERM', preload } = options;
   const { forkserverKeepAlive = 5000, idleTimeout = 5000 } = options;
-  const { jobsPerProcess = 1 } = options;
+  const { jobsPerProcess = 1, maxProcessMemory = Infinity } = options;
   const { ambient } = workerState;
   const context = checkContext(
     options.context ?? ambient?.context ?? defaultContext,
@@ -78,6 +81,7 @@ export function initialControls(options: {
     gate: admitAlways,
     jobsPerProcess: checkJobsPerProcess(jobsPerProcess, context),
     idleTimeout: checkMs(idleTimeout, 'idleTimeout'),
+    maxProcessMemory: checkBytes(maxProcessMemory, 'maxProcessMemory'),
   };
 }
 
@@ -164,6 +168,14 @@ function checkMs(ms: unknown, name: string): number {
   return ms;
 }
 
+function checkBytes(bytes: unknown, name: string): number {
+  if (typeof bytes !== 'number') {
+    throw invalidArgument(name, 'a number of bytes', bytes);
+  }
+  if (!(bytes > 0)) throw outOfRange(name, 'positive', bytes);
+  return bytes;
+}
+
 function moduleUrls(preload: unknown): string[] {
   const expected = 'an iterable of module URLs, paths or names';
   if (
@@ -194,6 +206,7 @@ export interface SentControls {
   readonly orphanSignal: number;
   readonly jobsPerProcess: number;
   readonly idleTimeout: number;
+  readonly maxProcessMemory: number;
   readonly env: readonly (readonly [string, string | null])[];
   readonly preexec: FunctionRef | undefined;
   readonly preexecArgs: Encoded;
@@ -242,6 +255,7 @@ export function receiveControls(
     orphanSignal: sent.orphanSignal,
     jobsPerProcess: sent.jobsPerProcess,
     idleTimeout: sent.idleTimeout,
+    maxProcessMemory: sent.maxProcessMemory,
     env: new Map(sent.env),
     preexec: sent.preexec && { target: local ?? sent.preexec, args },
     gate: sent.gate < 0 ? admitAlways : (imports[sent.gate] as SleepGate),

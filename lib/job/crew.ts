@@ -120,9 +120,9 @@ export class Crew {
   }
 
   #squadOf(order: Order, { jobsPerProcess, idleTimeout }: Reuse): Squad {
-    const { context, orphanSignal } = order;
+    const { context, orphanSignal, maxProcessMemory } = order;
     const own = [context, orphanSignal, jobsPerProcess, idleTimeout];
-    const key = `${own.join()} ${keyOf(order)}`;
+    const key = `${own.join()} ${maxProcessMemory} ${keyOf(order)}`;
     let squad = this.#squads.get(key);
     if (squad === undefined) {
       squad = new Squad(idleTimeout);

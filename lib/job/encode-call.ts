@@ -92,6 +92,7 @@ export function encodeCall(
     cwd: workingDirectory(),
     keepAlive: controls.forkserverKeepAlive,
     orphanSignal: controls.orphanSignal,
+    maxProcessMemory: controls.maxProcessMemory,
   };
   return { order, functions };
 }

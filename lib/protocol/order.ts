@@ -26,11 +26,13 @@ export interface Order extends Surroundings {
   readonly keepAlive: number;
   /** Number of the signal that ends an orphan; 0 lets it run on. */
   readonly orphanSignal: number;
+  /** See `ServerHead`. */
+  readonly maxProcessMemory: number;
   /** Slot pipes that the worker inherits; it runs in a slot of the first. */
   readonly slotPipes: readonly SlotPipe[];
   /**
    * For a worker that gets its jobs by messages: the file of its `Claims`. The
-   * body has a `WorkerHead` then.
+   * body has a `ServerHead` then.
    */
   readonly claimsFile?: number;
 }
@@ -50,6 +52,11 @@ export interface WorkerHead {
   readonly orphanSignal: number;
 }
 
+export interface ServerHead extends WorkerHead {
+  /** After a job that leaves the process grown by more bytes, it ends. */
+  readonly maxProcessMemory: number;
+}
+
 export interface Head extends WorkerHead {
   readonly fn: FunctionRef;
   /** The call is a list of calls: `args` and the result are lists. */
@@ -65,7 +72,7 @@ export function hasJob(body: Body | WorkerBody): body is Body {
 
 /** Of a worker that gets its jobs by messages. */
 export interface WorkerBody {
-  readonly head: WorkerHead;
+  readonly head: ServerHead;
 }
 
 export interface Body {
@@ -81,9 +88,10 @@ export function packHead(head: WorkerHead): Buffer {
 
 /** The order of a worker that gets its jobs by messages. */
 export function orderOfWorker(order: Order, claimsFile: number): Order {
-  const { context, preload, orphanSignal } = order;
+  const { context, preload, orphanSignal, maxProcessMemory } = order;
   const slots = order.slotPipes.map((pipe) => pipe.count);
-  const head = { hasClaims: true, slots, context, preload, orphanSignal };
+  const options = { context, preload, orphanSignal, maxProcessMemory };
+  const head: ServerHead = { ...options, hasClaims: true, slots };
   return { ...order, claimsFile, body: [packHead(head), '', ''] };
 }
 

@@ -35,6 +35,8 @@ const invalid: readonly [name: string, code: string, values: unknown[]][] = [
   ['forkserverKeepAlive', 'ERR_OUT_OF_RANGE', [-1, -0.1, -Infinity, NaN]],
   ['idleTimeout', 'ERR_INVALID_ARG_TYPE', ['5', null]],
   ['idleTimeout', 'ERR_OUT_OF_RANGE', [-1, NaN]],
+  ['maxProcessMemory', 'ERR_INVALID_ARG_TYPE', ['5', 5n, null]],
+  ['maxProcessMemory', 'ERR_OUT_OF_RANGE', [0, -1, NaN]],
   ['jobsPerProcess', 'ERR_INVALID_ARG_TYPE', ['2', 2n, {}, null, true]],
   ['jobsPerProcess', 'ERR_OUT_OF_RANGE', [0, -1, 1.5, NaN, -Infinity]],
   ['preload', 'ERR_INVALID_ARG_TYPE', ['node:fs', 5, {}, null, true]],

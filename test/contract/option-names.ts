@@ -29,7 +29,10 @@ const rows: Row[] = [
       const js = new Jobserver({ slots: 1, context, ...options });
       js.closeSync();
     },
-    ['slots', 'context', 'preload', 'orphanSignal', 'idleTimeout'],
+    [
+      ...['slots', 'context', 'preload', 'orphanSignal', 'idleTimeout'],
+      'maxProcessMemory',
+    ],
     'slotz',
     'slots',
   ],

@@ -125,4 +125,18 @@ export function stalenessContract(context: Context): void {
     expect(await other.run(jobs.pid)).toBe(theirs);
     expect(await js.run(jobs.pid)).toBe(pid);
   });
+
+  test('a process that has grown by maxProcessMemory is replaced', async () => {
+    const js = open({ maxProcessMemory: 120 << 20 });
+    const pid = await js.run(jobs.pid);
+    const pids = [];
+    for (let i = 0; i < 8; i++) pids.push(await js.run(jobs.retain, 50 << 20));
+    expect(pids.slice(0, 2)).toEqual([pid, pid]);
+    expect(pids.at(-1)).not.toBe(pid);
+    await until('its end', () => stateOf(pid) === 'X');
+    const small = open({ maxProcessMemory: 1024 ** 4 });
+    const first = await small.run(jobs.retain, 50 << 20);
+    await small.run(jobs.retain, 50 << 20);
+    expect(await small.run(jobs.pid)).toBe(first);
+  });
 }
