@@ -105,7 +105,7 @@ class Server {
     this.#order = order;
     this.#claims = claims;
     this.#socket = order.resultFd;
-    this.#growth = new Growth(order.body.head.maxProcessMemory);
+    this.#growth = new Growth(order.body.head.maxProcessMemory ?? Infinity);
     this.answer = this.#answerTo(0);
   }
 

@@ -11,9 +11,9 @@ import { hashOf, nodeModule } from './exports.js';
 import { type FunctionRef, fileOf, isFile, sourceFiles } from './url.js';
 
 // The files are looked at no more often than this, and so seldom that it takes
-// at most a twentieth of the time.
+// at most a fiftieth of the time.
 const restMs = 10;
-const restPerMs = 20;
+const restPerMs = 50;
 
 // The library does not change while it runs.
 const ownFolder = join(__dirname, '..') + sep;

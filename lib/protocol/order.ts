@@ -53,8 +53,11 @@ export interface WorkerHead {
 }
 
 export interface ServerHead extends WorkerHead {
-  /** After a job that leaves the process grown by more bytes, it ends. */
-  readonly maxProcessMemory: number;
+  /**
+   * After a job that leaves the process grown by more bytes, it ends. null: by
+   * any number, for which JSON has none.
+   */
+  readonly maxProcessMemory: number | null;
 }
 
 export interface Head extends WorkerHead {
@@ -88,10 +91,16 @@ export function packHead(head: WorkerHead): Buffer {
 
 /** The order of a worker that gets its jobs by messages. */
 export function orderOfWorker(order: Order, claimsFile: number): Order {
-  const { context, preload, orphanSignal, maxProcessMemory } = order;
-  const slots = order.slotPipes.map((pipe) => pipe.count);
-  const options = { context, preload, orphanSignal, maxProcessMemory };
-  const head: ServerHead = { ...options, hasClaims: true, slots };
+  const { context, preload, orphanSignal } = order;
+  const bytes = order.maxProcessMemory;
+  const head: ServerHead = {
+    hasClaims: true,
+    slots: order.slotPipes.map((pipe) => pipe.count),
+    context,
+    preload,
+    orphanSignal,
+    maxProcessMemory: bytes === Infinity ? null : bytes,
+  };
   return { ...order, claimsFile, body: [packHead(head), '', ''] };
 }
 
