@@ -600,7 +600,8 @@ export class Jobserver implements Disposable, AsyncDisposable {
     const { order, functions } = encodeCall(call, controls, this.#pool.slots);
     const reuse = reuseOf(controls);
     const record = new JobRecord(call.fn);
-    return { order, functions, reuse, signal, record };
+    const calls = call.isMapped ? call.args.length : 0;
+    return { order, functions, reuse, signal, record, calls };
   }
 
   #mapAsync<R>(

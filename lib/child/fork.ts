@@ -5,11 +5,13 @@
 import { EventEmitter } from 'node:events';
 import { constants } from 'node:fs';
 import { devNull, constants as os } from 'node:os';
+import { writeTimes } from '../protocol/frame.js';
 import type { LocalCall, Order } from '../protocol/order.js';
 import type { Surroundings } from '../protocol/surroundings.js';
 import { workingDirectory } from '../protocol/environment.js';
 import { workerState } from '../protocol/worker-state.js';
 import { native } from '../system/binding.js';
+import { now } from '../system/deadline.js';
 import { closeInherited, openFile } from '../system/fd.js';
 import { selector } from '../system/selector.js';
 import { encode, encodeThrown } from '../wire/value.js';
@@ -64,10 +66,14 @@ export function runInFork(
   localCall: LocalCall,
   fds: ForkFds,
 ): never {
-  const answer = answerOn(fds.resultFd);
+  const { resultFd } = fds;
+  const answer = answerOn(resultFd);
   try {
     separate(order, fds, answer);
-    answer.send('value', encode(call(localCall), 'result'));
+    const began = now();
+    const content = encode(call(localCall), 'result');
+    writeTimes(resultFd, { load: 0, run: now() - began });
+    answer.send('value', content);
   } catch (error) {
     answer.send('error', encodeThrown(error));
   }

@@ -8,9 +8,10 @@ import {
   importFunction,
 } from '../functions/function-ref.js';
 import type { InheritedSlots } from '../protocol/fds.js';
-import type { Frame } from '../protocol/frame.js';
+import { type Frame, writeTimes } from '../protocol/frame.js';
 import type { Body, Callee, Head, WorkerBody } from '../protocol/order.js';
 import { workerState } from '../protocol/worker-state.js';
+import { now } from '../system/deadline.js';
 import { whyUnreadable } from '../system/readable.js';
 import { trace } from '../system/trace.js';
 import { decode, encode, encodeThrown } from '../wire/value.js';
@@ -68,15 +69,21 @@ export async function end(
 async function perform({
   body,
   slotPipes,
+  resultFd,
   enter,
 }: WorkerOrder): Promise<Frame> {
+  const began = now();
+  let called = began;
   try {
     enter?.();
     const functions = await load(body.head);
+    called = now();
     const value = await callAsync(callOf(functions, body, slotPipes));
     return frameOfValue(value);
   } catch (error) {
     return frameOfError(error);
+  } finally {
+    writeTimes(resultFd, { load: called - began, run: now() - called });
   }
 }
 

@@ -7,6 +7,8 @@ import { type Busy, workerState } from '../protocol/worker-state.js';
 import type { SlotPipe, Token } from '../slots/slot-pipe.js';
 import { List } from '../system/list.js';
 import { selector } from '../system/selector.js';
+import { trace } from '../system/trace.js';
+import { Advice } from './advice.js';
 import { CallbackErrors } from './callback-errors.js';
 import { Crew } from './crew.js';
 import type { Future } from './future.js';
@@ -32,10 +34,8 @@ export class Activity implements CallOwner {
   readonly #pool: Busy;
   /** The others. */
   readonly #silent = new List<Submission>();
-  readonly #crew = new Crew(() => {
-    this.#update();
-    this.#notifyDrained();
-  });
+  readonly #advice: Advice | undefined;
+  readonly #crew: Crew;
   #running = 0;
   #isClosed = false;
   /** Submissions that start in the next turn of the event loop. */
@@ -45,6 +45,11 @@ export class Activity implements CallOwner {
   constructor(slots: SlotPipe, pool: Busy) {
     this.#pool = pool;
     this.#line = new SlotLine(slots, () => this.#running > 0);
+    this.#advice = trace.enabled ? new Advice(slots.count) : undefined;
+    this.#crew = new Crew(() => {
+      this.#update();
+      this.#notifyDrained();
+    }, this.#advice);
   }
 
   get running(): number {
@@ -154,7 +159,7 @@ export class Activity implements CallOwner {
   }
 
   #makeJob(plan: Plan): StartedJob {
-    return new StartedJob(plan, this.errors, this.#countDown);
+    return new StartedJob(plan, this.errors, this.#countDown, this.#advice);
   }
 
   #follow(started: StartedJob, job: Job): void {
@@ -170,6 +175,7 @@ export class Activity implements CallOwner {
     for (const submission of pending) submission.fail(error());
     this.#crew.close();
     this.#update();
+    this.#notifyDrained();
   }
 
   drain(): Promise<void> {
@@ -201,6 +207,7 @@ export class Activity implements CallOwner {
 
   #notifyDrained(): void {
     if (!this.#isDrained) return;
+    if (this.#isClosed) this.#advice?.give();
     const callbacks = this.#onDrained;
     this.#onDrained = [];
     for (const callback of callbacks) callback();

@@ -5,7 +5,9 @@ import { ReusedProcess } from '../launch/reused-process.js';
 import { keyOf } from '../launch/zygote-client.js';
 import type { Order } from '../protocol/order.js';
 import type { Token } from '../slots/slot-pipe.js';
+import { now } from '../system/deadline.js';
 import { trace } from '../system/trace.js';
+import type { Advice } from './advice.js';
 import type { Plan, Reuse } from './running-job.js';
 import {
   addReserve,
@@ -27,12 +29,14 @@ export class Crew {
       })
     | undefined;
   readonly #onChange: () => void;
+  readonly #advice: Advice | undefined;
   readonly #reserve = (): void => this.#retireIdle();
   #isClosed = false;
 
   /** `onChange` is called when the number of processes has changed. */
-  constructor(onChange: () => void) {
+  constructor(onChange: () => void, advice: Advice | undefined) {
     this.#onChange = onChange;
+    this.#advice = advice;
   }
 
   /** How many processes have not ended. */
@@ -72,10 +76,12 @@ export class Crew {
     squad: Squad,
   ): ReusedProcess | undefined {
     let process: ReusedProcess;
+    const onRun = this.#measurer(jobsPerProcess);
     try {
       process = new ReusedProcess(order, jobsPerProcess, {
         onRun: (ms) => {
           squad.measure(ms);
+          onRun?.(ms);
         },
         onFree: () => {
           if (this.#isClosed) process.retire();
@@ -97,6 +103,19 @@ export class Crew {
     addStarted();
     this.#onChange();
     return process;
+  }
+
+  /** Called with the run time of each job of a process that starts now. */
+  #measurer(jobsPerProcess: number): ((ms: number) => void) | undefined {
+    const advice = this.#advice;
+    if (advice === undefined) return undefined;
+    const startedAt = now();
+    let isFirst = true;
+    return (ms) => {
+      if (isFirst) advice.addProcess(now() - startedAt - ms, jobsPerProcess);
+      isFirst = false;
+      advice.addRun(ms);
+    };
   }
 
   #forget(process: ReusedProcess): void {

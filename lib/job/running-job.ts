@@ -37,6 +37,8 @@ export interface Plan {
   readonly record: JobRecord;
   /** What the job imports. */
   readonly functions: readonly FunctionRef[];
+  /** How many calls of a map it makes; 0 for another job. */
+  readonly calls: number;
 }
 
 /** How a process is used for several jobs. */

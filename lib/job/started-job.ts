@@ -3,21 +3,32 @@
 import type { Ending } from '../errors.js';
 import type { Frame } from '../protocol/frame.js';
 import { onAbort } from '../system/abort.js';
+import { now } from '../system/deadline.js';
 import { trace } from '../system/trace.js';
+import type { Advice } from './advice.js';
 import { type Future, type FutureOwner, futureControl } from './future.js';
 import type { Job, JobEvents, Plan } from './running-job.js';
 
 export class StartedJob implements JobEvents {
   readonly #plan: Plan;
   readonly #countDown: () => void;
+  readonly #advice: Advice | undefined;
+  readonly #startedAt: number;
   readonly future: Future<unknown>;
   #job: Job | undefined;
   #offAbort: (() => void) | undefined;
 
   /** `countDown` is called when the slot is free. */
-  constructor(plan: Plan, owner: FutureOwner, countDown: () => void) {
+  constructor(
+    plan: Plan,
+    owner: FutureOwner,
+    countDown: () => void,
+    advice: Advice | undefined,
+  ) {
     this.#plan = plan;
     this.#countDown = countDown;
+    this.#advice = advice;
+    this.#startedAt = advice === undefined ? 0 : now();
     this.future = futureControl.create(owner);
   }
 
@@ -48,6 +59,9 @@ export class StartedJob implements JobEvents {
       const result = frame?.kind ?? 'no result';
       const how = `exit code ${exitCode}, signal ${signal}`;
       trace('job %d finished: %s, %s', pid, result, how);
+    }
+    if (frame?.times !== undefined) {
+      this.#advice?.addJob(this.#plan, now() - this.#startedAt, frame.times);
     }
     futureControl.settle(this.future, frame, ending);
     const lost = refusal === undefined ? 'lost' : 'unstarted';

@@ -2,6 +2,7 @@
 // and writes are handled here.
 import { check, errno, native } from '../system/binding.js';
 import { writeAll } from '../system/fd.js';
+import { trace } from '../system/trace.js';
 import { type Encoded, bytesOf } from '../wire/value.js';
 
 /** What a worker reports: the value, what was thrown, or why it will end. */
@@ -10,6 +11,14 @@ export type FrameKind = 'value' | 'error' | 'lost';
 export interface Frame {
   readonly kind: FrameKind;
   readonly content: Encoded;
+  readonly times?: Times | undefined;
+}
+
+/** Milliseconds that a job has taken, without those of its process. */
+export interface Times {
+  /** To import modules. */
+  readonly load: number;
+  readonly run: number;
 }
 
 /**
@@ -18,7 +27,10 @@ export interface Frame {
  */
 export type MessageKind = FrameKind | 'lends';
 
-const kinds: readonly MessageKind[] = ['value', 'error', 'lost', 'lends'];
+/** `times`: what the job has taken. No outcome, and sent before it. */
+type PipeKind = MessageKind | 'times';
+
+const kinds: readonly PipeKind[] = ['value', 'error', 'lost', 'lends', 'times'];
 const headerBytes = 9;
 
 // A buffer grows in steps of at least this, unless less is missing: memory is
@@ -31,7 +43,7 @@ const turnBytes = 8 << 20;
 /** Writes one frame. False when the pipe has no reader. */
 export function writeFrame(
   fd: number,
-  kind: MessageKind,
+  kind: PipeKind,
   content: Encoded,
 ): boolean {
   const bytes = bytesOf(content);
@@ -44,15 +56,22 @@ export function writeFrame(
     : writeAll(fd, header) === 0 && writeAll(fd, bytes) === 0;
 }
 
+/** For the trace of the submitter, if this process has one too. */
+export function writeTimes(fd: number, { load, run }: Times): void {
+  if (!trace.enabled) return;
+  writeFrame(fd, 'times', Buffer.from(Float64Array.of(load, run).buffer));
+}
+
 /** Reads one frame from a non-blocking fd, over several calls if necessary. */
 export class FrameReader {
   readonly #header = Buffer.alloc(headerBytes);
   #headerLength = 0;
-  #kind: MessageKind | undefined;
+  #kind: PipeKind | undefined;
   #length = 0;
   #bytes = Buffer.alloc(0);
   #arrived = 0;
   #hasLent = false;
+  #times: Times | undefined;
 
   /** Whether the worker has sent `lends`. */
   get hasLent(): boolean {
@@ -99,15 +118,16 @@ export class FrameReader {
       this.#length = Number(this.#header.readBigUInt64LE(1));
     }
     if (this.#arrived < this.#length) return undefined;
-    if (this.#kind === 'lends') {
-      this.#hasLent = true;
-      this.#headerLength = 0;
-      this.#kind = undefined;
-      this.#bytes = Buffer.alloc(0);
-      this.#arrived = 0;
-      return undefined;
+    if (this.#kind === 'lends') this.#hasLent = true;
+    else if (this.#kind === 'times') this.#times = timesOf(this.#bytes);
+    else {
+      return { kind: this.#kind, content: this.#bytes, times: this.#times };
     }
-    return { kind: this.#kind, content: this.#bytes };
+    this.#headerLength = 0;
+    this.#kind = undefined;
+    this.#bytes = Buffer.alloc(0);
+    this.#arrived = 0;
+    return undefined;
   }
 
   #grow(): void {
@@ -120,6 +140,12 @@ export class FrameReader {
     this.#bytes.copy(grown, 0, 0, this.#arrived);
     this.#bytes = grown;
   }
+}
+
+/** Undefined for what this library does not send. */
+function timesOf(bytes: Buffer): Times | undefined {
+  if (bytes.length !== 16) return undefined;
+  return { load: bytes.readDoubleLE(0), run: bytes.readDoubleLE(8) };
 }
 
 /** Throws when the pipe cannot be made non-blocking. */

@@ -59,6 +59,22 @@ test('an empty frame is not confused with the end of the pipe', () => {
   expect(new FrameReader().read(pipe.reader.number)).toBe('end');
 });
 
+test('a worker may say what its job has taken, before the frame', () => {
+  const { reader: from, writer: to } = pipe;
+  const read = (): unknown => new FrameReader().read(from.number);
+  const times = { load: 1.5, run: 20 };
+  const { load, run } = times;
+  const bytes = Buffer.from(Float64Array.of(load, run).buffer);
+  for (const [sent, received] of [
+    [bytes, times],
+    [bytes.subarray(1), undefined],
+  ] as const) {
+    writeFrame(to.number, 'times', sent);
+    writeFrame(to.number, 'value', Buffer.from('abc'));
+    expect(read()).toMatchObject({ kind: 'value', times: received });
+  }
+});
+
 test('a worker may say that it lends its slot, before the frame', () => {
   const reader = new FrameReader();
   const { reader: from, writer: to } = pipe;
