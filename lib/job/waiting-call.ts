@@ -50,7 +50,7 @@ export class WaitingCall implements SlotRequest, AheadJob {
   /** The process that it was sent to. */
   process: ReusedProcess | undefined;
   number = 0;
-  length = 0;
+  end = 0;
 
   constructor(
     request: JobRequest,

@@ -1,15 +1,16 @@
 // Jobs that a process has been sent although it still runs another one, so that
 // it can begin them at once. They have no slot yet. The process claims them in
 // their order; until then, each can be taken back.
-import type { Claims } from '../protocol/claims.js';
+import { type Claims, jobWords } from '../protocol/claims.js';
 import type { Order } from '../protocol/order.js';
 import type { ProcessJob } from './process-job.js';
 
 export interface AheadJob {
   readonly order: Order;
-  /** Its number in the process that it was sent to, and its bytes. */
+  /** Its number in the process that it was sent to. */
   number: number;
-  length: number;
+  /** Of all bytes that were sent ahead to that process, those up to its end. */
+  end: number;
   /** It begins in the slot of the job before. */
   onTurn(): ProcessJob;
   /** It was taken back. */
@@ -17,14 +18,18 @@ export interface AheadJob {
 }
 
 // A socket has room for this much that its worker has not read, besides two
-// messages. Claims have no words for more than 64 jobs.
+// messages.
 const mostBytes = process.platform === 'linux' ? 64 << 10 : 2 << 10;
 const mostJobs = 32;
 
 export class AheadQueue {
   readonly #claims: Claims;
   readonly #jobs: AheadJob[] = [];
-  #bytes = 0;
+  /** The number of the job that the process runs. */
+  #current = 0;
+  /** Bytes that were sent ahead, and those that the worker has certainly read. */
+  #sent = 0;
+  #read = 0;
 
   constructor(claims: Claims) {
     this.#claims = claims;
@@ -34,20 +39,38 @@ export class AheadQueue {
     return this.#jobs.length;
   }
 
-  get hasRoom(): boolean {
-    return this.#jobs.length < mostJobs && this.#bytes < mostBytes;
+  /**
+   * Whether a job may be added whose number follows `last`. Jobs that were taken
+   * back count until the next one begins, because the worker may still read them.
+   */
+  hasRoomAfter(last: number): boolean {
+    if (this.#jobs.length >= mostJobs) return false;
+    if (this.#sent - this.#read >= mostBytes) return false;
+    // Each has a word of its own. Numbers start again at 1 after a billion jobs.
+    const others = last - this.#current;
+    return others >= 0 && others < jobWords - 1;
   }
 
-  /** Before the message of the job is sent. */
-  add(job: AheadJob): void {
+  /** The process runs a job that was not sent ahead; nothing else was sent. */
+  start(number: number): void {
+    this.#current = number;
+    this.#read = this.#sent;
+  }
+
+  /** Before the message of the job is sent, which has `length` bytes. */
+  add(job: AheadJob, length: number): void {
     this.#claims.offer(job.number);
     this.#jobs.push(job);
-    this.#bytes += job.length;
+    this.#sent += length;
+    job.end = this.#sent;
   }
 
+  /** The job that the process runs next. */
   shift(): AheadJob | undefined {
     const job = this.#jobs.shift();
-    if (job !== undefined) this.#bytes -= job.length;
+    if (job === undefined) return undefined;
+    this.#current = job.number;
+    this.#read = job.end;
     return job;
   }
 
@@ -71,10 +94,8 @@ export class AheadQueue {
   }
 
   #recallAt(index: number): boolean {
-    const { number, length } = this.#jobs[index]!;
-    if (!this.#claims.recall(number)) return false;
+    if (!this.#claims.recall(this.#jobs[index]!.number)) return false;
     this.#jobs.splice(index, 1);
-    this.#bytes -= length;
     return true;
   }
 }

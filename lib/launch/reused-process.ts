@@ -97,6 +97,7 @@ export class ReusedProcess {
     const { fd } = this.#socket;
     this.#turn = new Turn(token, this.#claims, fd, order.orphanSignal);
     this.#begin(job, number);
+    this.#ahead.start(number);
     const { byte } = this.#turn;
     if (this.#socket.add(number, order, byte) > 0) return true;
     // It may have received a part of the message.
@@ -115,7 +116,7 @@ export class ReusedProcess {
     if (!this.#hasAnswered || this.#isLeaving) return 0;
     // A job without a slot can pass on none.
     if (this.#turn === undefined || this.#turn.byte === noSlot) return 0;
-    if (!this.#ahead.hasRoom || this.#turn.isOver) return 0;
+    if (this.#turn.isOver) return 0;
     if (this.#inheritance !== presentInheritance()) {
       this.retire();
       return 0;
@@ -125,11 +126,11 @@ export class ReusedProcess {
 
   /** Gives it jobs before they have a slot. False when it does not take it. */
   addAhead(job: AheadJob): boolean {
-    if (!this.#ahead.hasRoom) return false;
+    if (!this.#ahead.hasRoomAfter(this.#socket.lastNumber)) return false;
     job.number = this.#socket.nextNumber();
-    job.length = this.#socket.add(job.number, job.order, this.#turn!.byte);
-    if (job.length === 0) return false;
-    this.#ahead.add(job);
+    const length = this.#socket.add(job.number, job.order, this.#turn!.byte);
+    if (length === 0) return false;
+    this.#ahead.add(job, length);
     return true;
   }
 

@@ -70,6 +70,11 @@ export class WorkerSocket {
     return native.poll(Int32Array.of(this.fd, pollEvents.in), 1, 0) > 0;
   }
 
+  /** The number that was used last. */
+  get lastNumber(): number {
+    return this.#number;
+  }
+
   /** A number for the next order. */
   nextNumber(): number {
     this.#number = (this.#number % mostNumber) + 1;

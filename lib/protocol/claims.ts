@@ -6,9 +6,11 @@
 import { check, native } from '../system/binding.js';
 import { Fd } from '../system/fd.js';
 
-// A job has the word of its number modulo this, so no more than this many jobs
-// may be unanswered.
-const jobWords = 64;
+/**
+ * A job has the word of its number modulo this, so the numbers of jobs that are
+ * not answered must differ by less.
+ */
+export const jobWords = 64;
 /** Where the token is, for C++. */
 export const tokenWord = jobWords;
 
