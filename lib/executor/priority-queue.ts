@@ -43,6 +43,15 @@ export class PriorityQueue<T extends { readonly priority: number }> {
     return highest === undefined ? undefined : this.#queues.get(highest)!.first;
   }
 
+  /** The one that follows this value of the queue. */
+  after(value: T): T | undefined {
+    const { priority } = value;
+    const next = this.#queues.get(priority)?.after(value);
+    if (next !== undefined) return next;
+    const lower = this.#priorities.findLast((p) => p < priority);
+    return lower === undefined ? undefined : this.#queues.get(lower)!.first;
+  }
+
   /** Removes and returns the first value. */
   shift(): T | undefined {
     const { first } = this;

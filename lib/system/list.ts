@@ -28,6 +28,10 @@ export class List<T> {
     return this.#first?.value;
   }
 
+  get last(): T | undefined {
+    return this.#last?.value;
+  }
+
   /** Adds the link at the end, unless the list has it already. */
   add(link: Link<T>): void {
     if (link.list === this) return;

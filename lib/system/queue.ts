@@ -14,6 +14,11 @@ export class Queue<T> {
     return this.#list.first;
   }
 
+  /** The value that was added after this one. */
+  after(value: T): T | undefined {
+    return this.#links.get(value)?.next?.value;
+  }
+
   has(value: T): boolean {
     return this.#links.has(value);
   }

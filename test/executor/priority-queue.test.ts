@@ -18,6 +18,18 @@ describe('PriorityQueue', () => {
     ).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
   });
 
+  test('finds the value after each, across priorities', () => {
+    const queue = new PriorityQueue<{ priority: number }>();
+    const values = [5, 5, 0, -1].map((priority) => ({ priority }));
+    for (const value of [...values].reverse()) queue.add(value);
+    const seen = [];
+    for (let each = queue.first; each; each = queue.after(each)) {
+      seen.push(each.priority);
+    }
+    expect(seen).toEqual([5, 5, 0, -1]);
+    expect(queue.after({ priority: 0 })).toBe(values[3]);
+  });
+
   test('accepts a priority again after all its items were removed', () => {
     const queue = new PriorityQueue<{ priority: number }>();
     const [low, high] = [{ priority: 1 }, { priority: 2 }];
