@@ -157,6 +157,8 @@ interface JobserverControl {
   plan(jobserver: Jobserver, call: Call, signal: AbortSignal | undefined): Plan;
   pool(jobserver: Jobserver): Pool;
   gate(jobserver: Jobserver): SleepGate;
+  /** Whether a process may have a job before it has a slot. */
+  sendsAhead(jobserver: Jobserver): boolean;
 }
 
 export let jobserverControl: JobserverControl;
@@ -198,6 +200,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
       },
       pool: (jobserver) => jobserver.#pool,
       gate: (jobserver) => jobserver.#controls.gate,
+      sendsAhead: (jobserver) => jobserver.#sendsAhead,
     };
   }
 
@@ -604,6 +607,12 @@ export class Jobserver implements Disposable, AsyncDisposable {
     return { order, functions, reuse, signal, record, calls };
   }
 
+  // A gate is asked for each call when there is a slot.
+  get #sendsAhead(): boolean {
+    const { gate } = this.#controls;
+    return reuseOf(this.#controls) !== undefined && gate === admitAlways;
+  }
+
   #mapAsync<R>(
     fn: unknown,
     items: unknown,
@@ -632,12 +641,10 @@ export class Jobserver implements Disposable, AsyncDisposable {
     const { gate } = this.#controls;
     const slot = { consume: 1, canBorrow: true } as const;
     const conditions = { ...slot, gate, deadline, signal };
-    // A gate is asked for each call that waits.
-    const isReused = reuseOf(this.#controls) && gate === admitAlways;
     return {
       ...terms,
       slots: this.slots ?? availableParallelism(),
-      isReused: isReused ?? false,
+      isReused: this.#sendsAhead,
       submit: (args, onAdmission) => {
         this.#pool.checkOpen();
         throwIfAborted(signal);

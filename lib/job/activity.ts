@@ -113,6 +113,20 @@ export class Activity implements CallOwner {
     return submission;
   }
 
+  /**
+   * Lets a busy process begin the call after its own, without a place in the
+   * line. Undefined when it may run only in a process of its own.
+   */
+  offer(
+    request: JobRequest,
+    onAdmission: (admission: Admission) => void,
+  ): WaitingCall | undefined {
+    if (!isReusable(request.plan)) return undefined;
+    const call = new WaitingCall(request, this, onAdmission);
+    this.#crew.await(call);
+    return call;
+  }
+
   /** Lets a process have the call before there is a slot. */
   onWait(call: WaitingCall): void {
     const { plan, gate, consume } = call;
@@ -134,7 +148,7 @@ export class Activity implements CallOwner {
   }
 
   onTurn(call: WaitingCall, process: ReusedProcess): ProcessJob {
-    this.#forget(call.submission!);
+    this.#forget(call.submission);
     const { plan } = call;
     const started = this.#makeJob(plan);
     const job = new ReusedJob(plan, started, process);
@@ -218,8 +232,8 @@ export class Activity implements CallOwner {
     this.#update();
   }
 
-  #forget(submission: Submission): void {
-    submission.pending.list?.delete(submission.pending);
+  #forget(submission: Submission | undefined): void {
+    submission?.pending.list?.delete(submission.pending);
   }
 
   #update(): void {

@@ -5,11 +5,35 @@ import { codedError } from '../errors.js';
 import { type Busy, workerState } from '../protocol/worker-state.js';
 import type { SlotPipe, Token } from '../slots/slot-pipe.js';
 import { selector } from '../system/selector.js';
+import { never } from '../system/deadline.js';
 import { Activity } from './activity.js';
 import type { Future } from './future.js';
 import type { Plan } from './running-job.js';
-import type { SlotRequest, Submission } from './submission.js';
+import {
+  type SlotRequest,
+  type Submission,
+  admitAlways,
+} from './submission.js';
 import type { Admission, JobRequest } from './waiting-call.js';
+
+/** A job that a busy process may begin. */
+export interface Offer {
+  /**
+   * Nothing begins it from now on. False when a process has begun it: then its
+   * future has come, or will.
+   */
+  withdraw(): boolean;
+}
+
+/** The owner of an offer decides when it ends. */
+const offered = {
+  consume: 1,
+  canBorrow: false,
+  gate: admitAlways,
+  deadline: never,
+  signal: undefined,
+  receivesCallbackErrors: false,
+} as const;
 
 export class Pool implements Busy {
   readonly slots: SlotPipe;
@@ -61,6 +85,20 @@ export class Pool implements Busy {
     const submission = own.submit(request, onAdmission);
     own.begin(submission);
     return submission;
+  }
+
+  /**
+   * Offers a job to processes that are busy, without a place in the line for
+   * slots. Undefined when it may run only in a process of its own.
+   */
+  offer(
+    plan: Plan,
+    onBegin: (future: Future<unknown>) => void,
+  ): Offer | undefined {
+    const request = { ...offered, plan };
+    return this.#own.offer(request, (admission) => {
+      if ('future' in admission) onBegin(admission.future);
+    });
   }
 
   submitSync(request: JobRequest): Future<unknown> {

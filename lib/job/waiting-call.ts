@@ -1,5 +1,8 @@
 // One submitted call until its job starts. It waits for a slot; meanwhile it may
 // be sent ahead to a process that is busy in one, and then begins in that slot.
+// A call that is only offered to such processes has no submission, and so no place
+// in the line for slots.
+import { setImmediate } from 'node:timers';
 import type { FunctionRef } from '../functions/function-ref.js';
 import type { AheadJob } from '../launch/ahead-queue.js';
 import type { ProcessJob } from '../launch/process-job.js';
@@ -8,6 +11,7 @@ import type { Order } from '../protocol/order.js';
 import type { Token } from '../slots/slot-pipe.js';
 import type { Deadline } from '../system/deadline.js';
 import { Link } from '../system/list.js';
+import { selector } from '../system/selector.js';
 import type { Future } from './future.js';
 import type { Plan } from './running-job.js';
 import type { Squad } from './squad.js';
@@ -51,6 +55,7 @@ export class WaitingCall implements SlotRequest, AheadJob {
   process: ReusedProcess | undefined;
   number = 0;
   end = 0;
+  #hasBegun = false;
 
   constructor(
     request: JobRequest,
@@ -99,8 +104,25 @@ export class WaitingCall implements SlotRequest, AheadJob {
   }
 
   recall(): boolean {
-    if (this.process?.recallAhead(this) === false) return false;
+    if (this.#hasBegun) return false;
+    if (this.process?.recallAhead(this) === false) {
+      // It may have read answers, and no later event need follow soon.
+      setImmediate(() => {
+        selector.flush();
+      });
+      return false;
+    }
     if (this.process !== undefined) this.onReturn();
+    return true;
+  }
+
+  /**
+   * Withdraws what was only offered: nothing begins it from now on. False when
+   * its process has begun it; then its future has come or will come.
+   */
+  withdraw(): boolean {
+    if (!this.recall()) return false;
+    this.squad?.forget(this);
     return true;
   }
 
@@ -121,7 +143,8 @@ export class WaitingCall implements SlotRequest, AheadJob {
   onTurn(): ProcessJob {
     const process = this.process!;
     this.process = undefined;
-    this.submission!.end();
+    this.#hasBegun = true;
+    this.submission?.end();
     return this.#owner.onTurn(this, process);
   }
 
