@@ -1,7 +1,8 @@
 // A queue in front of a Jobserver, for callers who want a promise at once. The
 // executor keeps one place in the line for slots, however long its queue is, so
 // that it shares the slots fairly with other submissions. When a slot comes,
-// the call that is then first in the queue gets it.
+// the call that is then first in the queue gets it. Where processes run several
+// jobs, busy ones may begin the first calls of the queue in slots that they have.
 import { availableParallelism } from 'node:os';
 import { type RecordableHistogram, createHistogram } from 'node:perf_hooks';
 import { inspect } from 'node:util';
@@ -33,6 +34,7 @@ import { type OptionNames, checkOptions } from '../system/options.js';
 import { trace } from '../system/trace.js';
 import { unsendable } from '../wire/value.js';
 import { mapCalls } from './map.js';
+import { Offers } from './offers.js';
 import { PriorityQueue } from './priority-queue.js';
 import {
   type CallQueue,
@@ -90,16 +92,17 @@ export class JobserverExecutor implements AsyncDisposable {
   readonly #pool: Pool;
   readonly #pending = new PriorityQueue<QueuedCall>();
   readonly #queue: CallQueue = {
-    remove: (call) => {
-      this.#remove(call);
-    },
+    remove: (call) => this.#remove(call),
   };
+  /** Undefined where no process is sent a call ahead. */
+  readonly #offers: Offers | undefined;
   readonly #slotRequest: SlotRequest;
   /** The place in the line for slots, while calls are pending. */
   #place: Submission | undefined;
+  /** Or it is about to. */
   #isDispatching = false;
   #running = 0;
-  /** The number of jobs, plus 1 for a place in line. */
+  /** The number of jobs whose futures have come, plus 1 for a place in line. */
   #active = 0;
   #completed = 0;
   #isRef = true;
@@ -128,12 +131,13 @@ export class JobserverExecutor implements AsyncDisposable {
     this.#isOwner = !jobserver;
     this.#jobserver = jobserver ?? new Jobserver();
     this.#pool = jobserverControl.pool(this.#jobserver);
+    this.#offers = this.#makeOffers();
     this.#slotRequest = {
       consume: 1,
       canBorrow: true,
       gate: jobserverControl.gate(this.#jobserver),
       deadline: never,
-      functions: () => this.#pending.first?.functions ?? [],
+      functions: () => this.#pending.first?.plan?.functions ?? [],
       signal: undefined,
       onSlot: (token) => {
         this.#leavePlace(() => {
@@ -142,7 +146,7 @@ export class JobserverExecutor implements AsyncDisposable {
       },
       onError: (error) => {
         this.#leavePlace(() => {
-          this.#refuse(this.#pending.shift(), error);
+          this.#refuse(this.#shift(), error);
         });
       },
     };
@@ -245,13 +249,14 @@ export class JobserverExecutor implements AsyncDisposable {
     const { signal } = terms;
     const priority = checkPriority(options.priority);
     const target = jobserverControl.target(this.#jobserver, fn);
-    const slots = this.#jobserver.slots ?? availableParallelism();
+    const slots = this.#slotCount;
+    const isReused = this.#offers !== undefined;
     const submit = (args: Call['args']): QueuedCall => {
       this.#checkRunning();
       const call = { target, fn, args, isMapped: true };
       return this.#submit({ signal, priority }, () => call);
     };
-    const plan = { ...terms, slots, isReused: false, submit };
+    const plan = { ...terms, slots, isReused, submit };
     return mapCalls(inputOf(items, only, terms), plan) as never;
   }
 
@@ -360,25 +365,52 @@ export class JobserverExecutor implements AsyncDisposable {
     call.offAbort = onAbort(signal, () => {
       call.drop(new AbortError(signal?.reason));
     });
+    this.#offers?.withdrawBelow(call.priority);
     this.#pending.add(call);
     record.submitted();
-    // In a microtask, because starting a process takes longer than a submit
-    // should.
-    if (this.#place === undefined && !this.#isDispatching) {
-      this.#isDispatching = true;
-      queueMicrotask(() => {
-        this.#dispatch();
-      });
+    if (this.#place === undefined || this.#offers?.hasRoom) {
+      this.#dispatchSoon();
     }
+  }
+
+  // In a microtask, because starting a process takes longer than a submit
+  // should, and because many calls may come or begin together.
+  #dispatchSoon(): void {
+    if (this.#isDispatching) return;
+    this.#isDispatching = true;
+    queueMicrotask(() => {
+      this.#dispatch();
+    });
   }
 
   /** Starts calls until the queue is empty or there is no slot. */
   #dispatch(): void {
     this.#isDispatching = true;
+    // First, so that a process which is free now gets several calls at once.
+    this.#offers?.fill();
     while (this.#place === undefined && this.#pending.size > 0) {
       this.#takePlace();
     }
     this.#isDispatching = false;
+    if (this.#pending.size === 0) this.#place?.fail(nothingPending());
+  }
+
+  #makeOffers(): Offers | undefined {
+    if (!jobserverControl.sendsAhead(this.#jobserver)) return undefined;
+    return new Offers(this.#pending, this.#pool, this.#slotCount, {
+      onBegin: (call) => {
+        this.#begin(call);
+        this.#dispatchSoon();
+      },
+      onFuture: (call, future) => {
+        this.#count(1);
+        this.#follow(call, future);
+      },
+    });
+  }
+
+  get #slotCount(): number {
+    return this.#jobserver.slots ?? availableParallelism();
   }
 
   #takePlace(): void {
@@ -403,7 +435,7 @@ export class JobserverExecutor implements AsyncDisposable {
   }
 
   #startFirst(token: Token): void {
-    const call = this.#pending.shift();
+    const call = this.#shift();
     if (call === undefined) {
       token.give();
       this.#refuse(undefined, nothingPending());
@@ -411,16 +443,33 @@ export class JobserverExecutor implements AsyncDisposable {
     }
     let future;
     try {
-      future = this.#pool.start(call.takePlan(), token);
+      future = this.#pool.start(this.#begin(call), token);
     } catch (error) {
+      this.#running -= 1;
       this.#refuse(call, error);
       return;
     }
     this.#follow(call, future);
   }
 
-  #follow(call: QueuedCall, future: Future<unknown>): void {
+  /** Removes and returns the first call that no process has begun. */
+  #shift(): QueuedCall | undefined {
+    for (let first; (first = this.#pending.first) !== undefined;) {
+      // Otherwise it has left the queue.
+      if (this.#offers?.withdraw(first) === false) continue;
+      this.#pending.delete(first);
+      return first;
+    }
+    return undefined;
+  }
+
+  #begin(call: QueuedCall): Plan {
+    this.#pending.delete(call);
     this.#running += 1;
+    return call.takePlan();
+  }
+
+  #follow(call: QueuedCall, future: Future<unknown>): void {
     const end = (settle: () => void): void => {
       this.#running -= 1;
       this.#completed += 1;
@@ -449,11 +498,17 @@ export class JobserverExecutor implements AsyncDisposable {
     this.#count(-1);
   }
 
-  #remove(call: QueuedCall): void {
+  /** False when a process has begun the call. */
+  #remove(call: QueuedCall): boolean {
+    if (this.#offers?.withdraw(call) === false) return false;
     this.#pending.delete(call);
-    if (this.#pending.size > 0) return;
+    if (this.#pending.size > 0) {
+      if (this.#offers !== undefined) this.#dispatchSoon();
+      return true;
+    }
     this.#place?.fail(nothingPending());
     this.#notifyIdle();
+    return true;
   }
 
   /** Adds to the number of running jobs and places in line. */
@@ -470,7 +525,8 @@ export class JobserverExecutor implements AsyncDisposable {
   }
 
   get #isIdle(): boolean {
-    return this.#active === 0 && this.#pending.size === 0;
+    const calls = this.#pending.size + this.#running;
+    return this.#active === 0 && calls === 0;
   }
 
   #notifyIdle(): void {

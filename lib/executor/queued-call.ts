@@ -1,8 +1,10 @@
 // One call in the queue of an executor, and the promise that its submitter
 // holds. The executor changes the state of the call; the promise shows it.
 import { AbortError } from '../errors.js';
+import type { Offer } from '../job/pool.js';
 import type { JobRecord } from '../job/record.js';
 import type { Plan } from '../job/running-job.js';
+import { Link } from '../system/list.js';
 
 /**
  * The state of a call of an executor: 'pending' in the queue, 'running' once
@@ -36,7 +38,8 @@ export interface ExecutorFuture<T> extends Promise<T> {
 
 /** The queue that a dropped call leaves. */
 export interface CallQueue {
-  remove(call: QueuedCall): void;
+  /** False when a process has begun the call. */
+  remove(call: QueuedCall): boolean;
 }
 
 export class QueuedCall {
@@ -46,6 +49,9 @@ export class QueuedCall {
   offAbort: (() => void) | undefined;
   /** Called when its process is about to be started. */
   onStart: (() => void) | undefined;
+  /** Its place among the calls that are offered to busy processes. */
+  readonly place: Link<QueuedCall> = new Link<QueuedCall>(this);
+  offer: Offer | undefined;
   /** Undefined for a call that could not be captured. */
   record: JobRecord | undefined;
   #state: WorkState = 'pending';
@@ -70,9 +76,9 @@ export class QueuedCall {
     return this.#state;
   }
 
-  /** What its job will import; empty once it is out of the queue. */
-  get functions(): Plan['functions'] {
-    return this.#plan?.functions ?? [];
+  /** Undefined once it is out of the queue. */
+  get plan(): Plan | undefined {
+    return this.#plan;
   }
 
   enter(queue: CallQueue, plan: Plan): void {
@@ -107,10 +113,10 @@ export class QueuedCall {
     this.fail(error);
   }
 
-  /** Ends a pending call that will never run. */
+  /** Ends a pending call, which never runs, unless a process has begun it. */
   drop(error: Error): void {
+    if (this.#queue?.remove(this) === false) return;
     this.#state = 'cancelled';
-    this.#queue?.remove(this);
     this.#forget();
     this.record?.done('unstarted');
     this.#reject(error);

@@ -10,6 +10,7 @@ import { constructionContract } from './construction.js';
 import { deathContract } from './death.js';
 import { environmentContract } from './environment.js';
 import { executorContract } from './executor.js';
+import { executorAheadContract } from './executor-ahead.js';
 import { executorEndContract } from './executor-end.js';
 import { executorMapContract } from './executor-map.js';
 import { executorObservationContract } from './executor-observation.js';
@@ -68,13 +69,7 @@ const ofJobs: Contracts = {
   'loans of slots': [lendingContract],
 };
 
-/** The tests of what submits many jobs, and of the lives of handles. */
-const ofPools: Contracts = {
-  map: [mapContract, mapChunkContract, mapInputContract, mapEndContract],
-  'life of a handle': [lifeContract, lifeProcessContract, lifeEndContract],
-  reviseEnv: [environmentContract],
-  replacePreexec: [preexecContract],
-  terminal: [terminalContract],
+const ofExecutors: Contracts = {
   executor: [
     executorContract,
     executorEndContract,
@@ -84,10 +79,21 @@ const ofPools: Contracts = {
   ],
 };
 
+/** The tests of what submits many jobs, and of the lives of handles. */
+const ofPools: Contracts = {
+  map: [mapContract, mapChunkContract, mapInputContract, mapEndContract],
+  'life of a handle': [lifeContract, lifeProcessContract, lifeEndContract],
+  reviseEnv: [environmentContract],
+  replacePreexec: [preexecContract],
+  terminal: [terminalContract],
+  ...ofExecutors,
+};
+
 const ofReuse: Contracts = {
   'processes of several jobs': [reuseContract],
   'map in processes of several jobs': [mapReuseContract],
   'jobs that are sent ahead': [aheadContract],
+  'calls of an executor that are sent ahead': [executorAheadContract],
   'hostile jobs': [hostileContract],
   'processes that are out of date': [stalenessContract],
 };
@@ -100,7 +106,7 @@ export function jobContract(context: Context): void {
 /** The same, where processes run several jobs, and what is promised there. */
 export function reusedJobContract(context: Context): void {
   openAllWith({ jobsPerProcess: Infinity });
-  contract(context, { ...ofJobs, ...ofReuse });
+  contract(context, { ...ofJobs, ...ofExecutors, ...ofReuse });
 }
 
 /** What is promised only where processes run several jobs. */

@@ -12,7 +12,7 @@ import * as jobs from '../fixtures/executor-jobs.js';
 import { waitAt } from '../fixtures/gate-jobs.js';
 import { identity } from '../fixtures/jobs.js';
 import { hasEventLoop } from '../helpers/context.js';
-import { freeSlots } from '../helpers/jobserver.js';
+import { freeSlots, ofOwnProcess } from '../helpers/jobserver.js';
 import { rejection } from '../helpers/thrown.js';
 import { until } from '../helpers/until.js';
 import { collect, linesOf, useExecutors } from './executor-setup.js';
@@ -86,22 +86,25 @@ export function executorSlotContract(context: Context): void {
       expect(await Promise.all(both)).toEqual([values, values]);
     });
 
-    test('a job submitted directly does not wait for the whole queue', async () => {
-      const js = open(1);
-      const executor = new JobserverExecutor(js);
-      const gate = makeGate();
-      const holder = executor.submit(waitAt, gate.file);
-      await until('the call to run', () => holder.state === 'running');
-      const log = newLog();
-      const work = Array.from({ length: 10 }, (_, i) =>
-        executor.submit(jobs.note, log, `queued ${i}`),
-      );
-      await new Promise((wake) => setImmediate(wake));
-      const direct = js.run(jobs.note, log, 'direct');
-      gate.open();
-      await Promise.all([...work, direct]);
-      expect(linesOf(log).indexOf('direct')).toBe(1);
-    });
+    ofOwnProcess(
+      'a job submitted directly does not wait for the whole queue',
+      async () => {
+        const js = open(1);
+        const executor = new JobserverExecutor(js);
+        const gate = makeGate();
+        const holder = executor.submit(waitAt, gate.file);
+        await until('the call to run', () => holder.state === 'running');
+        const log = newLog();
+        const work = Array.from({ length: 10 }, (_, i) =>
+          executor.submit(jobs.note, log, `queued ${i}`),
+        );
+        await new Promise((wake) => setImmediate(wake));
+        const direct = js.run(jobs.note, log, 'direct');
+        gate.open();
+        await Promise.all([...work, direct]);
+        expect(linesOf(log).indexOf('direct')).toBe(1);
+      },
+    );
 
     test('queued, direct, mapped and nested jobs all finish on one slot', async () => {
       const js = open(1);
