@@ -1,7 +1,8 @@
 // Results of many calls in the order of their input, where the calls go through
 // the queue of an executor. At most `bufferSize` chunks are queued ahead of the
 // reader of the results. Where the run times of chunks decide on the sizes of the
-// next ones, one chunk at a time is pending.
+// next ones, one chunk at a time is pending, or one for each slot where processes
+// run several jobs.
 import { onAbort } from '../system/abort.js';
 import { type Deadline, never, onDeadline } from '../system/deadline.js';
 import { AbortError } from '../errors.js';
@@ -50,7 +51,8 @@ class MapCalls implements ChunkSink {
 
   get hasRoom(): boolean {
     const { bufferSize, chunkSize } = this.#plan;
-    if (chunkSize === 'auto' && this.#pending > 0) return false;
+    const isFull = this.#pending >= this.#pace.mostWaiting;
+    if (chunkSize === 'auto' && isFull) return false;
     return this.queued.size < bufferSize;
   }
 
