@@ -25,16 +25,6 @@ export interface Offer {
   withdraw(): boolean;
 }
 
-/** The owner of an offer decides when it ends. */
-const offered = {
-  consume: 1,
-  canBorrow: false,
-  gate: admitAlways,
-  deadline: never,
-  signal: undefined,
-  receivesCallbackErrors: false,
-} as const;
-
 export class Pool implements Busy {
   readonly slots: SlotPipe;
   #isClosed = false;
@@ -95,7 +85,16 @@ export class Pool implements Busy {
     plan: Plan,
     onBegin: (future: Future<unknown>) => void,
   ): Offer | undefined {
-    const request = { ...offered, plan };
+    // The owner of the offer decides when it ends.
+    const request = {
+      consume: 1,
+      canBorrow: false,
+      gate: admitAlways,
+      deadline: never,
+      plan,
+      signal: undefined,
+      receivesCallbackErrors: false,
+    } as const;
     return this.#own.offer(request, (admission) => {
       if ('future' in admission) onBegin(admission.future);
     });
