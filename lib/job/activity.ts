@@ -136,7 +136,7 @@ export class Activity implements CallOwner {
   }
 
   onSlot(call: WaitingCall, token: Token): void {
-    this.#forget(call.submission!);
+    this.#forget(call.submission);
     let future;
     try {
       future = this.start(call.plan, token);
@@ -158,7 +158,7 @@ export class Activity implements CallOwner {
   }
 
   onError(call: WaitingCall, error: unknown): void {
-    this.#forget(call.submission!);
+    this.#forget(call.submission);
     this.#update();
     call.plan.record.done('unstarted');
     call.onAdmission({ error });

@@ -169,7 +169,7 @@ export function executorAheadContract(context: Context): void {
     for (let i = 0; i < 600; i++) {
       // A large value is read in several turns.
       if (i % 100 === 0) {
-        executor.submit(identity<Buffer>, Buffer.alloc(4 << 20));
+        void executor.submit(identity<Buffer>, Buffer.alloc(4 << 20));
       }
       const priority = (i * 7) % 3;
       work.push(executor.submitWith({ priority }, jobs.logRun, at('log')));
