@@ -383,16 +383,20 @@ export class JobserverExecutor implements AsyncDisposable {
     });
   }
 
-  /** Starts calls until the queue is empty or there is no slot. */
+  /**
+   * Starts calls until the queue is empty or there is no slot, and offers the
+   * first that are left.
+   */
   #dispatch(): void {
     this.#isDispatching = true;
     // First, so that a process which is free now gets several calls at once.
-    this.#offers?.fill();
+    if (this.#pending.size > 1) this.#offers?.fill();
     while (this.#place === undefined && this.#pending.size > 0) {
       this.#takePlace();
     }
     this.#isDispatching = false;
-    if (this.#pending.size === 0) this.#place?.fail(nothingPending());
+    if (this.#pending.size > 0) this.#offers?.fill();
+    else this.#place?.fail(nothingPending());
   }
 
   #makeOffers(): Offers | undefined {
