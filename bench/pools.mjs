@@ -67,7 +67,7 @@ async function openJobserver({ module, name }, ...options) {
     ...Object.assign({}, ...options),
   });
   return {
-    run: (value) => jobserver.run(fn, value),
+    run: (...args) => jobserver.run(fn, ...args),
     close: () => jobserver.close(),
   };
 }
