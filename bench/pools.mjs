@@ -35,7 +35,8 @@ const openers = {
   'child_process.fork, fresh': openForks,
 };
 
-const reused = { jobsPerProcess: Infinity };
+// Like the threads of the others, idle processes live on while other pools run.
+const reused = { jobsPerProcess: Infinity, idleTimeout: Infinity };
 const preloadOf = ({ module, tools = [] }) => ({
   preload: [module, ...tools.map((tool) => import.meta.resolve(tool))].map(
     (url) => new URL(url),
