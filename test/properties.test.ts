@@ -90,7 +90,7 @@ test('a frame arrives whole, however it is cut into pieces', () => {
     fc.property(kinds, bodies, places, (kind, body, at) => {
       const bytes = frameBytes(kind, Buffer.from(body));
       const read = readPieces(cut(bytes, at));
-      expect(read).toEqual({ kind, bytes: Buffer.from(body) });
+      expect(read).toEqual({ kind, content: Buffer.from(body) });
     }),
     runs,
   );
@@ -210,8 +210,11 @@ test('a decoded value equals a structured clone of the original', () => {
   fc.assert(
     fc.property(values, (value) => {
       const copy = decode(encode(value, 'value'));
-      const clone = structuredClone(value);
-      expect(serialize(copy).equals(serialize(clone))).toBe(true);
+      // V8 writes an array in two ways, which depend on how it was made.
+      const [bytes, expected] = [copy, structuredClone(value)].map((it) =>
+        serialize(structuredClone(it)),
+      );
+      expect(bytes!.equals(expected!)).toBe(true);
     }),
     runs,
   );
