@@ -63,7 +63,11 @@ export class Token {
    * leaves the token to the processes that hold the other end. `word`: that of
    * their claims.
    */
-  bindTo(resultReader: number, orphanSignal: number, word = noWord): void {
+  bindTo(
+    resultReader: number,
+    orphanSignal: number,
+    word: Int32Array = noWord,
+  ): void {
     const { byte } = this;
     if (this.#slotFd < 0) return;
     native.bindToken(this.#slotFd, byte, resultReader, orphanSignal, word);
