@@ -53,8 +53,6 @@ export interface ServerOrder extends WorkerOrder<WorkerBody> {
   readonly claimsFile: number;
 }
 
-const noBytes: Buffer = Buffer.alloc(0);
-
 /** Runs jobs, and ends the process. */
 export function serve(order: ServerOrder): void {
   const claims = new Claims(order.claimsFile);
@@ -90,7 +88,7 @@ class Server {
   /** By the heads. */
   readonly #known = new Map<string, Loaded>();
   /** The head that was received last, and its functions. */
-  #head = noBytes;
+  #head: Buffer = Buffer.alloc(0);
   #loaded: Loaded | undefined;
   #leftovers = new Leftovers();
   readonly #growth: Growth;
@@ -143,8 +141,10 @@ class Server {
       if (message === undefined) continue;
       const isClaimed = this.#claims.claim(message.job);
       const call = unpackCall(message);
-      // Later calls may refer to those of one that was recalled.
-      if (call !== undefined) this.#remember(call);
+      // Later calls may refer to what this one has, also if it was recalled. So
+      // one that could not be received is the last.
+      if (call === undefined) this.#isOver = true;
+      else this.#remember(call);
       if (!isClaimed) continue;
       this.#run(message.job, call);
       hasRun = true;

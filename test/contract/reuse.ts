@@ -1,4 +1,5 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { Context } from '../../dist/context.js';
@@ -15,6 +16,18 @@ import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { isAlive, stateOf } from '../helpers/processes.js';
 import { rejection } from '../helpers/thrown.js';
 import { until } from '../helpers/until.js';
+
+const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0;
+const onLinux = hasPrlimit ? test : test.skip;
+
+/** Lets the process have no descriptor besides those that are open. */
+function keepFromOpening(pid: number): void {
+  const fds = new Set(readdirSync(`/proc/${pid}/fd`));
+  let free = 0;
+  while (fds.has(String(free))) free += 1;
+  const limit = `--nofile=${free}:${free}`;
+  execFileSync('prlimit', ['--pid', String(pid), limit]);
+}
 
 /** What is promised where a process runs several jobs. */
 export function reuseContract(context: Context): void {
@@ -132,6 +145,16 @@ export function reuseContract(context: Context): void {
     expect(freeSlots(js)).toBe(1);
     await until('the end of the process', () => stateOf(pid) === 'X');
     expect(await js.run(identity, 1)).toBe(1);
+  });
+
+  onLinux('a call whose file cannot be received spoils no other', async () => {
+    const js = open(1);
+    keepFromOpening(await js.run(jobs.pid));
+    const call = js.run(identity<Buffer>, Buffer.alloc(10_000));
+    await expect(call).rejects.toMatchObject({ code: 'EMFILE' });
+    // The process has not been told which function is called now.
+    expect(await js.run(identity, 1)).toBe(1);
+    expect(freeSlots(js)).toBe(1);
   });
 
   test('a job may get the handle itself', async () => {
