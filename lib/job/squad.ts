@@ -100,12 +100,18 @@ export class Squad {
     let others = this.#all.size - this.#idle.length;
     for (const process of this.#all) {
       if (this.#waiting.size === 0) return;
-      this.fill(process, Math.ceil(this.#waiting.size / Math.max(1, others)));
+      const share = Math.ceil(this.#waiting.size / Math.max(1, others));
+      if (process.takesAhead && process.checkInheritance()) {
+        this.fill(process, share);
+      }
       others -= 1;
     }
   }
 
-  /** Sends the process what it was given, and up to `share` calls ahead. */
+  /**
+   * Sends a process, whose inheritance was checked, what it was given, and up to
+   * `share` calls ahead.
+   */
   fill(
     process: ReusedProcess,
     share = Math.ceil(this.#waiting.size / this.#all.size),
@@ -115,7 +121,8 @@ export class Squad {
     const room = share > 0 ? Math.min(share, process.roomFor(window)) : 0;
     for (let i = 0; i < room; i++) {
       const call = this.#waiting.first!;
-      // It is too large; the calls behind it stay in their order.
+      // The call is too large, or the process has no room for more. The calls
+      // behind it stay in their order.
       if (!process.addAhead(call)) break;
       this.#waiting.delete(call.place);
       call.process = process;

@@ -27,8 +27,9 @@ export class AheadQueue {
   readonly #jobs: AheadJob[] = [];
   /** The number of the job that the process runs. */
   #current = 0;
-  /** Bytes that were sent ahead, and those that the worker has certainly read. */
+  /** How many bytes of messages were sent ahead. */
   #sent = 0;
+  /** How many of them the worker has read, because it has begun their jobs. */
   #read = 0;
 
   constructor(claims: Claims) {

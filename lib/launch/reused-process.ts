@@ -87,10 +87,7 @@ export class ReusedProcess {
    */
   run(job: ProcessJob, token: Token): boolean {
     if (this.#isLeaving || this.#socket.isOver) return false;
-    if (this.#inheritance !== presentInheritance()) {
-      this.retire();
-      return false;
-    }
+    if (!this.checkInheritance()) return false;
     const { order } = job;
     const number = this.#socket.nextNumber();
     this.#claims.offer(number);
@@ -111,17 +108,28 @@ export class ReusedProcess {
     this.#jobsLeft -= 1;
   }
 
+  /**
+   * Before jobs are given to it. False, and retires it, when a process that is
+   * started now would inherit something else.
+   */
+  checkInheritance(): boolean {
+    if (this.#inheritance === presentInheritance()) return true;
+    this.retire();
+    return false;
+  }
+
   /** How many more jobs it takes ahead, if it may have `window` of them. */
   roomFor(window: number): number {
-    if (!this.#hasAnswered || this.#isLeaving) return 0;
-    // A job without a slot can pass on none.
-    if (this.#turn === undefined || this.#turn.byte === noSlot) return 0;
-    if (this.#turn.isOver) return 0;
-    if (this.#inheritance !== presentInheritance()) {
-      this.retire();
-      return 0;
-    }
+    if (!this.takesAhead) return 0;
     return Math.min(window, this.#jobsLeft) - this.#ahead.size;
+  }
+
+  /** Whether it may have jobs besides the one that it runs. */
+  get takesAhead(): boolean {
+    if (!this.#hasAnswered || this.#isLeaving) return false;
+    // A job without a slot can pass on none.
+    if (this.#turn === undefined || this.#turn.byte === noSlot) return false;
+    return !this.#turn.isOver;
   }
 
   /** Gives it jobs before they have a slot. False when it does not take it. */
@@ -157,13 +165,20 @@ export class ReusedProcess {
   /** Takes the job back. False when the process has begun it. */
   recall(): boolean {
     this.#ahead.recallAll();
-    if (this.#job === undefined) return false;
-    if (!this.#claims.recall(this.#number)) return false;
+    const token = this.#takeJobBack();
+    if (token === undefined) return false;
     this.#jobsLeft += 1;
-    this.#dropJob();
-    this.#endTurn().give();
+    token.give();
     this.#goOn();
     return true;
+  }
+
+  /** The token of a job that the process has not begun, and never will. */
+  #takeJobBack(): Token | undefined {
+    if (this.#job === undefined) return undefined;
+    if (!this.#claims.recall(this.#number)) return undefined;
+    this.#dropJob();
+    return this.#endTurn();
   }
 
   /** Signals the process, which gets no other job if that may end it. */
@@ -209,12 +224,9 @@ export class ReusedProcess {
     this.#isLeaving = true;
     this.#ahead.recallAll();
     const job = this.#job;
-    if (job !== undefined) {
-      if (!this.#claims.recall(this.#number)) return;
-      this.#dropJob();
-      job.onUnclaimed(this.#endTurn());
-    }
-    this.#leave();
+    const token = this.#takeJobBack();
+    if (token !== undefined) job!.onUnclaimed(token);
+    if (this.#job === undefined) this.#leave();
   }
 
   #onMessage(message: Message): void {
@@ -233,7 +245,8 @@ export class ReusedProcess {
 
   #finish(job: ProcessJob, frame: Frame): void {
     this.#hasAnswered = true;
-    const next = this.#nextAhead();
+    if (this.#isLeaving || this.#turn!.isOver) this.#ahead.recallAll();
+    const next = this.#ahead.shift();
     this.#dropJob();
     if (next === undefined) {
       this.#endTurn().give();
@@ -243,12 +256,6 @@ export class ReusedProcess {
       job.onAnswer(frame);
       this.#begin(next.onTurn(), next.number);
     }
-  }
-
-  /** The job that runs next in the slot. */
-  #nextAhead(): AheadJob | undefined {
-    if (this.#isLeaving || this.#turn!.isOver) this.#ahead.recallAll();
-    return this.#ahead.shift();
   }
 
   #endTurn(): Token {
@@ -284,15 +291,10 @@ export class ReusedProcess {
     this.#worker.close();
     this.#ahead.recallAll();
     const job = this.#job;
-    if (job !== undefined && this.#claims.recall(this.#number)) {
-      this.#job = undefined;
-      const token = this.#endTurn();
-      this.#events.onGone(this);
-      job.onUnclaimed(token);
-    } else {
-      this.#events.onGone(this);
-      job?.onEnd(this.#frame, ending);
-    }
+    const token = this.#takeJobBack();
+    this.#events.onGone(this);
+    if (token === undefined) job?.onEnd(this.#frame, ending);
+    else job!.onUnclaimed(token);
     this.#awaitBorrowers();
     // It has claimed these out of turn.
     for (let next; (next = this.#ahead.shift()) !== undefined;) {

@@ -86,8 +86,10 @@ export class WorkerSocket {
    * large, or no room is left. `byte`: that of its token.
    */
   add(job: number, order: Order, byte: number): number {
-    const length = this.#writer.add(this.#pack(job, order, byte));
-    if (length > 0) this.#remember(order);
+    const surroundings = surroundingsOf(order);
+    const message = this.#pack(job, order, byte, surroundings);
+    const length = this.#writer.add(message);
+    if (length > 0) this.#remember(order, surroundings);
     return length;
   }
 
@@ -95,8 +97,9 @@ export class WorkerSocket {
   send(job: number, order: Order, byte: number): boolean {
     if (this.#isOver) return false;
     try {
-      const message = this.#pack(job, order, byte);
-      this.#remember(order);
+      const surroundings = surroundingsOf(order);
+      const message = this.#pack(job, order, byte, surroundings);
+      this.#remember(order, surroundings);
       return this.#writer.send(this.fd, message, false);
     } catch (error) {
       trace('a message to a worker could not be sent: %s', error);
@@ -109,7 +112,7 @@ export class WorkerSocket {
    * be written. The worker is to be ended then.
    */
   flush(): boolean {
-    return !this.#isOver && this.#writer.flush(this.fd, false);
+    return this.#writer.flush(this.fd, false);
   }
 
   /** Reads what is there; of a large message, a part unless `toEnd`. */
@@ -138,9 +141,13 @@ export class WorkerSocket {
     this.#reader.close();
   }
 
-  #pack(job: number, order: Order, byte: number): OutgoingMessage {
+  #pack(
+    job: number,
+    order: Order,
+    byte: number,
+    surroundings: Buffer,
+  ): OutgoingMessage {
     const [head, args = '', preexecArgs = ''] = order.body;
-    const surroundings = surroundingsOf(order);
     return packCall(job, {
       token: byte,
       head: head === this.#head ? undefined : head,
@@ -151,8 +158,8 @@ export class WorkerSocket {
     });
   }
 
-  #remember(order: Order): void {
+  #remember(order: Order, surroundings: Buffer): void {
     [this.#head] = order.body;
-    this.#surroundings = surroundingsOf(order);
+    this.#surroundings = surroundings;
   }
 }
