@@ -11,8 +11,9 @@
 
 namespace sys {
 
-// For a request that starts no job: if its submitter has ended, nobody else
-// gives back the token of the job.
+// Writes the token of a request back to the slot pipe if the submitter that
+// sent the request has ended. Called for a request that starts no job, because
+// no job gives the token back then.
 void GiveTokenOfOrphan(const Message& request);
 
 class Zygote {

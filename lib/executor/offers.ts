@@ -15,7 +15,7 @@ import type { QueuedCall } from './queued-call.js';
 const most = 64;
 const mostOfSlot = 2;
 
-/** Who is told when a process has begun a call. */
+/** What the executor does when a process has begun a call. */
 export interface OfferEvents {
   /** It is to leave the queue. */
   readonly onBegin: (call: QueuedCall) => void;

@@ -1,6 +1,6 @@
-// The files that the modules of jobs consist of, and whether one has changed on
-// disk since it was first looked at. They are those that the text of a module
-// names, because Node does not say which ones it has loaded.
+// Notices when a file has changed on disk from which the code of jobs was loaded.
+// The text of each module is searched for the names of the modules that it
+// imports, because Node does not say which files it has loaded.
 import Module from 'node:module';
 import { readFileSync, statSync } from 'node:fs';
 import { join, sep } from 'node:path';

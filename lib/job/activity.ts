@@ -26,14 +26,14 @@ import {
 } from './waiting-call.js';
 
 export class Activity implements CallOwner {
-  /** Those that can fail with the error of a callback, oldest first. */
+  /** Submissions that can fail with the error of a callback, oldest first. */
   readonly #recipients = new List<Submission>();
+  /** Submissions that cannot. */
+  readonly #silent = new List<Submission>();
   readonly errors = new CallbackErrors(() => this.#recipients.first);
   readonly hold = new LoopHold();
   readonly #line: SlotLine;
   readonly #pool: Busy;
-  /** The others. */
-  readonly #silent = new List<Submission>();
   readonly #advice: Advice | undefined;
   readonly #crew: Crew;
   #running = 0;

@@ -25,6 +25,7 @@ export function startJob(
   events: JobEvents,
   crew: Crew,
 ): Job {
+  // A process of several jobs has no result pipes of lenders.
   if (token.lenders.length > 0 || !isReusable(plan)) {
     return new RunningJob(plan, token, events);
   }
@@ -33,10 +34,7 @@ export function startJob(
   return job;
 }
 
-/**
- * A process of several jobs has the slot pipe that it was started with, and no
- * result pipes of lenders.
- */
+/** A process of several jobs has only the slot pipe that it was started with. */
 export function isReusable({ reuse, order }: Plan): boolean {
   return reuse !== undefined && order.slotPipes.length === 1;
 }

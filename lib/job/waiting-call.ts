@@ -31,7 +31,7 @@ export interface JobRequest extends Pick<
   readonly receivesCallbackErrors: boolean;
 }
 
-/** Who is told what becomes of the call. */
+/** What the pool does when the call waits, begins or fails. */
 export interface CallOwner {
   /** The call has to wait for a slot. */
   onWait(call: WaitingCall): void;
@@ -46,7 +46,7 @@ export class WaitingCall implements SlotRequest, AheadJob {
   readonly #request: JobRequest;
   readonly #owner: CallOwner;
   readonly onAdmission: (admission: Admission) => void;
-  /** Its place among those that wait to be sent ahead. */
+  /** The place of the call in the list of its squad. */
   readonly place: Link<WaitingCall> = new Link<WaitingCall>(this);
   submission: Submission | undefined;
   /** Where it waits to be sent ahead. */

@@ -61,16 +61,15 @@ export class MessageWriter {
     let end = from + headerBytes;
     const limit = Math.min(end + mostInline, this.#buffer.length);
     for (const part of message.parts) {
-      const isText = typeof part === 'string';
       const room = limit - end;
-      // UTF-8 has up to three bytes for a character.
       if (part.length > room) return 0;
-      if (isText && 3 * part.length > room && Buffer.byteLength(part) > room) {
-        return 0;
+      if (typeof part !== 'string') {
+        end += part.copy(this.#buffer, end);
+        continue;
       }
-      end += isText
-        ? this.#buffer.write(part, end)
-        : part.copy(this.#buffer, end);
+      // UTF-8 has up to three bytes for a character.
+      if (3 * part.length > room && Buffer.byteLength(part) > room) return 0;
+      end += this.#buffer.write(part, end);
     }
     this.#writeHeader(from, end - from - headerBytes, message);
     this.#end = end;
@@ -90,8 +89,9 @@ export class MessageWriter {
   }
 
   /**
-   * Sends a message, after those that were added, as `flush` does. Throws when a
-   * large one cannot be written to a file.
+   * Sends the messages that `add` has kept, then this one, which may be large.
+   * Returns what `flush` returns. Throws when the file of a large message cannot
+   * be written.
    */
   send(socket: number, message: OutgoingMessage, waits: boolean): boolean {
     if (this.add(message) > 0) return this.flush(socket, waits);

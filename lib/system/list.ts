@@ -34,23 +34,27 @@ export class List<T> {
 
   /** Adds the link at the end, unless the list has it already. */
   add(link: Link<T>): void {
-    if (link.list === this) return;
-    link.previous = this.#last;
-    if (this.#last === undefined) this.#first = link;
-    else this.#last.next = link;
-    this.#last = link;
-    link.list = this;
-    this.#size += 1;
+    this.#insert(link, this.#last, undefined);
   }
 
   /** Adds the link at the start, unless the list has it already. */
   addFirst(link: Link<T>): void {
+    this.#insert(link, undefined, this.#first);
+  }
+
+  #insert(
+    link: Link<T>,
+    previous: Link<T> | undefined,
+    next: Link<T> | undefined,
+  ): void {
     if (link.list === this) return;
-    link.next = this.#first;
-    if (this.#first === undefined) this.#last = link;
-    else this.#first.previous = link;
-    this.#first = link;
+    link.previous = previous;
+    link.next = next;
     link.list = this;
+    if (previous === undefined) this.#first = link;
+    else previous.next = link;
+    if (next === undefined) this.#last = link;
+    else next.previous = link;
     this.#size += 1;
   }
 

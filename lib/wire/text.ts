@@ -63,7 +63,7 @@ function isExactObject(value: object, depth: number): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype === Array.prototype) return isExactArray(value, depth);
   if (prototype !== Object.prototype || 'toJSON' in value) return false;
-  // As a method of Object.prototype would tell a Date with this prototype.
+  // A Date, or another builtin, whose prototype was replaced has another tag.
   if (Object.prototype.toString.call(value) !== '[object Object]') return false;
   for (const key in value) {
     size += key.length;
