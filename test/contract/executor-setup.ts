@@ -29,9 +29,10 @@ export function useExecutors(context: Context): ExecutorTools {
   };
 }
 
+/** The lines that are complete. */
 export function linesOf(log: string): string[] {
   if (!existsSync(log)) return [];
-  return readFileSync(log, 'utf8').trim().split('\n');
+  return readFileSync(log, 'utf8').split('\n').slice(0, -1);
 }
 
 export function statesOf(work: readonly ExecutorFuture<unknown>[]): string[] {

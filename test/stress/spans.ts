@@ -14,13 +14,18 @@ export function openLog(folder: string): string {
   return log;
 }
 
+/**
+ * Reads the records that are complete: a reader may see the first part of a
+ * record that is being written, since a write across two pages has two steps.
+ */
 export function readSpans(log: string): Spans {
   const starts = new Map<string, bigint>();
   const ends = new Map<string, bigint>();
-  for (const line of readFileSync(log, 'utf8').split('\n')) {
-    const [what, name, time] = line.split(' ') as [string, string, string];
-    if (what === 'start') starts.set(name, BigInt(time));
-    if (what === 'end') ends.set(name, BigInt(time));
+  const records = /(start|end) (\S+) (\d+)\n/g;
+  for (const [, what, name, time] of readFileSync(log, 'utf8').matchAll(
+    records,
+  )) {
+    (what === 'start' ? starts : ends).set(name!, BigInt(time!));
   }
   return { starts, ends };
 }
