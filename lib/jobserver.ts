@@ -602,7 +602,11 @@ export class Jobserver implements Disposable, AsyncDisposable {
     const controls = this.#controls;
     const { order, functions } = encodeCall(call, controls, this.#pool.slots);
     const reuse = reuseOf(controls);
-    const record = new JobRecord(call.fn);
+    const { enclosures } = order;
+    const record = new JobRecord(
+      call.fn,
+      enclosures && (() => enclosures.end()),
+    );
     const calls = call.isMapped ? call.args.length : 0;
     return { order, functions, reuse, signal, record, calls };
   }

@@ -12,12 +12,14 @@
 #include <uv.h>
 
 #include "args.h"
+#include "export.h"
 #include "fd_table.h"
 #include "fork.h"
 #include "instance.h"
 #include "passing.h"
 #include "posix.h"
 #include "reuse.h"
+#include "segments.h"
 #include "strings.h"
 #include "watcher.h"
 #include "zygote_loop.h"
@@ -70,13 +72,23 @@ int Write(const Args& args) {
   return sys::Write(args.Int(0), bytes.data, bytes.length);
 }
 
+off_t PositionAt(const Args& args, size_t index) {
+  const double position = args.Double(index);
+  constexpr double kMostSafe = 9007199254740991;
+  args.Assert(position >= 0 && position <= kMostSafe, index, "a position");
+  return static_cast<off_t>(position);
+}
+
 int ReadAt(const Args& args) {
   const Bytes bytes = args.BytesAt(1);
-  const double position = args.Double(4);
-  constexpr double kMostSafe = 9007199254740991;
-  args.Assert(position >= 0 && position <= kMostSafe, 4, "a position");
   return sys::ReadAt(args.Int(0), bytes.data, bytes.length,
-                     static_cast<off_t>(position));
+                     PositionAt(args, 4));
+}
+
+int WriteAt(const Args& args) {
+  const Bytes bytes = args.BytesAt(1);
+  return sys::WriteAt(args.Int(0), bytes.data, bytes.length,
+                      PositionAt(args, 4));
 }
 
 int AnonymousFile(const Args& args) { return Own(args, sys::AnonymousFile()); }
@@ -225,18 +237,6 @@ int GetPid(const Args&) { return getpid(); }
 
 int ExitNow(const Args& args) { _exit(args.Int(0)); }
 
-template <int (*verb)(const Args&)>
-Napi::Value Call(const Napi::CallbackInfo& info) {
-  napi_value result = nullptr;
-  napi_create_int32(info.Env(), verb(Args(info)), &result);
-  return Napi::Value(info.Env(), result);
-}
-
-template <int (*verb)(const Args&)>
-void Export(Napi::Object exports, const char* name) {
-  exports.Set(name, Napi::Function::New<Call<verb>>(exports.Env(), name));
-}
-
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   StartInstance(env);
   Export<Pipe>(exports, "pipe");
@@ -249,15 +249,14 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<Read>(exports, "read");
   Export<Write>(exports, "write");
   Export<ReadAt>(exports, "readAt");
+  Export<WriteAt>(exports, "writeAt");
   Export<AnonymousFile>(exports, "anonymousFile");
-  Export<PageFile>(exports, "pageFile");
-  exports.Set("mapPage", Napi::Function::New<MapPage>(env, "mapPage"));
   Export<Poll>(exports, "poll");
   Export<SelectorOpen>(exports, "selectorOpen");
   Export<SelectorAdd>(exports, "selectorAdd");
   Export<SelectorRemove>(exports, "selectorRemove");
   Export<SelectorWait>(exports, "selectorWait");
-  exports.Set("watch", Napi::Function::New<Watch>(env, "watch"));
+  ExportValue<Watch>(exports, "watch");
   exports.Set("unwatch", Napi::Function::New<Unwatch>(env, "unwatch"));
   exports.Set("refWatch", Napi::Function::New<RefWatch>(env, "refWatch"));
   Export<Spawn>(exports, "spawn");
@@ -294,6 +293,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<ServeForks>(exports, "serveForks");
   Export<GetPid>(exports, "getpid");
   Export<ExitNow>(exports, "exitNow");
+  ExportSegments(exports);
   return exports;
 }
 

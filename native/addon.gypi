@@ -14,6 +14,7 @@
       "poll.cc",
       "reap.cc",
       "reuse.cc",
+      "segments.cc",
       "temporary_file.cc",
       "zygote_loop.cc",
       "zygote_table.cc"

@@ -19,6 +19,11 @@ struct Ints {
   size_t count;
 };
 
+struct Doubles {
+  double* data;
+  size_t count;
+};
+
 // A place in the source. As a default argument, it is the place of the call.
 struct Place {
   const char* file;

@@ -84,14 +84,24 @@ int ReadAt(int fd, void* bytes, size_t length, off_t position) {
   }
 }
 
-int MapPage(int fd, void** page) {
-  constexpr int kAccess = PROT_READ | PROT_WRITE;
-  void* address = mmap(nullptr, kPageBytes, kAccess, MAP_SHARED, fd, 0);
+int WriteAt(int fd, const void* bytes, size_t length, off_t position) {
+  for (;;) {
+    const ssize_t count = pwrite(fd, bytes, AtMost(length), position);
+    if (count >= 0) return static_cast<int>(count);
+    if (errno != EINTR) return -errno;
+  }
+}
+
+int Map(int fd, size_t size, bool is_writable, void** base) {
+  const int access = is_writable ? PROT_READ | PROT_WRITE : PROT_READ;
+  void* address = mmap(nullptr, size, access, MAP_SHARED, fd, 0);
   if (address == MAP_FAILED) return -errno;
-  *page = address;
+  *base = address;
   return 0;
 }
 
-int UnmapPage(void* page) { return munmap(page, kPageBytes) == 0 ? 0 : -errno; }
+int Unmap(void* base, size_t size) {
+  return munmap(base, size) == 0 ? 0 : -errno;
+}
 
 }  // namespace sys

@@ -32,18 +32,25 @@ int Read(int fd, void* bytes, size_t length);
 int Write(int fd, const void* bytes, size_t length);
 // Reads at a position of a file and leaves the file's offset alone.
 int ReadAt(int fd, void* bytes, size_t length, off_t position);
+int WriteAt(int fd, const void* bytes, size_t length, off_t position);
 // A file without a name, in memory where the kernel can do that.
 int AnonymousFile();
 // What AnonymousFile opens where the kernel cannot.
 int TemporaryFile();
-// An anonymous file of kPageBytes zeros. On Linux it is sealed, so that no
-// process can make it shorter: a process that has mapped it would be ended by
-// SIGBUS.
-int PageFile();
-constexpr size_t kPageBytes = 4096;
-// Maps a PageFile, shared with all who do so.
-int MapPage(int fd, void** page);
-int UnmapPage(void* page);
+// An anonymous file of zeros. On Linux it is sealed, so that no process can
+// make it shorter: a process that has mapped it would be ended by SIGBUS.
+int SegmentFile(size_t size);
+// The inode and the size of a file that SegmentFile has sealed; -EINVAL for
+// another file, -ENOTSUP where no file can be sealed.
+int InspectSegment(int fd, double* inode, double* size);
+// No process can write to the file from now on, where the kernel can do that.
+int MakeConstant(int fd);
+// Maps a file, shared with all who do so.
+int Map(int fd, size_t size, bool is_writable, void** base);
+int Unmap(void* base, size_t size);
+// Replaces a mapping, in place, by a copy that belongs to this process. With
+// gives_back, the first word of the file becomes 0 in between.
+int MakePrivate(void* base, size_t size, bool gives_back);
 
 // Returns how many fds are ready, or 0 after timeout_ms and never earlier. A
 // timeout_ms below 0 means no limit; fractions of a millisecond count.

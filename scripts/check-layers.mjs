@@ -23,6 +23,7 @@ const ranks = [
   ['launch'],
   ['child'],
   ['protocol'],
+  ['memory'],
   ['slots', 'functions', 'wire'],
   ['system'],
   ['context'],

@@ -5,7 +5,7 @@ import { serialize } from 'node:v8';
 import fc from 'fast-check';
 import { native } from '../dist/system/binding.js';
 import { revise } from '../dist/protocol/environment.js';
-import { openPipe } from '../dist/system/fd.js';
+import { openSocketPair } from '../dist/system/fd.js';
 import {
   FrameReader,
   prepareReader,
@@ -43,7 +43,7 @@ function errorOf(call: () => unknown): unknown {
 
 /** Sends bytes through a pipe in pieces; returns what the reader returns. */
 function readPieces(pieces: readonly Uint8Array[]): unknown {
-  const pipe = openPipe('property');
+  const pipe = openSocketPair('property');
   try {
     prepareReader(pipe.reader.number);
     const reader = new FrameReader();
@@ -68,7 +68,7 @@ function cut(bytes: Uint8Array, places: readonly number[]): Uint8Array[] {
 
 /** The bytes that writeFrame writes for a frame. */
 function frameBytes(kind: 'value' | 'error' | 'lost', body: Buffer): Buffer {
-  const pipe = openPipe('property');
+  const pipe = openSocketPair('property');
   try {
     writeFrame(pipe.writer.number, kind, body);
     const bytes = Buffer.alloc(body.length + 100);

@@ -7,10 +7,15 @@ import {
   type MessageKind,
   writeFrame,
 } from '../protocol/frame.js';
+import type { Enclosures } from '../memory/enclosures.js';
 import type { Encoded } from '../wire/value.js';
 
 /** A reader that is gone is no error: the worker ends in any case. */
-type Write = (kind: MessageKind, content: Encoded) => void;
+type Write = (
+  kind: MessageKind,
+  content: Encoded,
+  enclosures?: Enclosures,
+) => void;
 
 export class Answer {
   readonly #fd: number;
@@ -22,18 +27,22 @@ export class Answer {
   constructor(resultFd: number, write?: Write) {
     this.#fd = resultFd;
     this.#write =
-      write ?? ((kind, content) => writeFrame(resultFd, kind, content));
+      write ??
+      ((kind, content, enclosures) => {
+        writeFrame(resultFd, kind, content, enclosures?.files);
+        enclosures?.end();
+      });
   }
 
   get isSent(): boolean {
     return this.#isSent;
   }
 
-  /** Only the first frame is sent. */
-  send(kind: FrameKind, content: Encoded): void {
+  /** Only the first frame is sent. Takes over the enclosures, if it has any. */
+  send(kind: FrameKind, content: Encoded, enclosures?: Enclosures): void {
     if (this.#isSent) return;
     this.#isSent = true;
-    this.#write(kind, content);
+    this.#write(kind, content, enclosures);
   }
 
   /**

@@ -6,6 +6,7 @@ import { EventEmitter } from 'node:events';
 import { constants } from 'node:fs';
 import { devNull, constants as os } from 'node:os';
 import { writeTimes } from '../protocol/frame.js';
+import { forgetSegments } from '../memory/forget.js';
 import type { LocalCall, Order } from '../protocol/order.js';
 import type { Surroundings } from '../protocol/surroundings.js';
 import { workingDirectory } from '../protocol/environment.js';
@@ -14,7 +15,6 @@ import { native } from '../system/binding.js';
 import { now } from '../system/deadline.js';
 import { closeInherited, openFile } from '../system/fd.js';
 import { selector } from '../system/selector.js';
-import { encode, encodeThrown } from '../wire/value.js';
 import {
   changeEnvironment,
   dropInput,
@@ -25,6 +25,7 @@ import {
 import { Answer, answerOn } from './answer.js';
 import { callSync } from './call.js';
 import { isExitObserved, reportEndings } from './exit-report.js';
+import { type Outcome, outcomeOfError, outcomeOfValue } from './outcome.js';
 import { writeThrough } from './output.js';
 import { renewRandomness, replaceMathRandom } from './random.js';
 import {
@@ -56,7 +57,7 @@ export function rehearse(): void {
   new EventEmitter().on('exit', emptyCall.fn).removeAllListeners('exit');
   changeEnvironment(new Map(), []);
   followSubmitter(0, answer);
-  answer.send('value', encode(call(emptyCall), 'result'));
+  send(answer, outcomeOfValue(call(emptyCall)));
   answer.isOrphan();
   sink.close();
 }
@@ -71,11 +72,11 @@ export function runInFork(
   try {
     separate(order, fds, answer);
     const began = now();
-    const content = encode(call(localCall), 'result');
+    const outcome = outcomeOfValue(call(localCall));
     writeTimes(resultFd, { load: 0, run: now() - began });
-    answer.send('value', content);
+    send(answer, outcome);
   } catch (error) {
-    answer.send('error', encodeThrown(error));
+    send(answer, outcomeOfError(error));
   }
   try {
     leave(answer);
@@ -92,6 +93,7 @@ function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   workerState.generation += 1;
   workerState.busy.clear();
   selector.reset();
+  forgetSegments();
   native.guardToken(0, 0, 0, 0);
   closeParentFds([fds.resultFd, ...fds.lenders]);
   dropInput();
@@ -125,6 +127,10 @@ function closeParentFds(kept: readonly number[]): void {
   for (const fd of workerState.ambient?.resultPipes ?? []) {
     if (!kept.includes(fd)) native.close(fd);
   }
+}
+
+function send(answer: Answer, { kind, content, enclosures }: Outcome): void {
+  answer.send(kind, content, enclosures);
 }
 
 function call({ args, preexecArgs, ...rest }: LocalCall): unknown {

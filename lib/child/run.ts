@@ -7,17 +7,20 @@ import {
   describeFunction,
   importFunction,
 } from '../functions/function-ref.js';
+import { type Arrivals, singleArrivals } from '../memory/arrivals.js';
 import type { InheritedSlots } from '../protocol/fds.js';
-import { type Frame, writeTimes } from '../protocol/frame.js';
+import { writeTimes } from '../protocol/frame.js';
 import type { Body, Callee, Head, WorkerBody } from '../protocol/order.js';
 import { workerState } from '../protocol/worker-state.js';
 import { now } from '../system/deadline.js';
+import type { Fd } from '../system/fd.js';
 import { whyUnreadable } from '../system/readable.js';
 import { trace } from '../system/trace.js';
-import { decode, encode, encodeThrown } from '../wire/value.js';
+import { type ArrivedBuffer, decode } from '../wire/value.js';
 import { type Answer, answerOn } from './answer.js';
 import { type JobCall, callAsync } from './call.js';
 import { exitAsNode, exitCode, isExitObserved } from './exit-report.js';
+import { type Outcome, outcomeOfError, outcomeOfValue } from './outcome.js';
 import { flushOutput } from './output.js';
 import {
   type WorkerFds,
@@ -30,6 +33,8 @@ export interface WorkerOrder<
   B extends Body | WorkerBody = Body,
 > extends WorkerFds {
   readonly body: B;
+  /** Of the call. */
+  readonly enclosures: readonly Fd[];
   /** Prepares the process; the job fails with what it throws. */
   readonly enter?: () => void;
   /** Ends the process when the job does not observe its end. */
@@ -43,8 +48,8 @@ export async function run(order: WorkerOrder): Promise<void> {
   enterWorker(order, head);
   // The zygote signals the orphans among its children itself.
   if (order.forkserverFd < 0) followSubmitter(head.orphanSignal, answer);
-  const { kind, content } = await perform(order);
-  answer.send(kind, content);
+  const { kind, content, enclosures } = await perform(order);
+  answer.send(kind, content, enclosures);
   if (trace.enabled) trace('job %s answered', describeFunction(head.fn));
   await end(order.exit, answer);
 }
@@ -70,30 +75,36 @@ async function perform({
   body,
   slotPipes,
   resultFd,
+  enclosures,
   enter,
-}: WorkerOrder): Promise<Frame> {
+}: WorkerOrder): Promise<Outcome> {
   const began = now();
   let called = began;
   try {
     enter?.();
     const functions = await load(body.head);
     called = now();
-    const value = await callAsync(callOf(functions, body, slotPipes));
-    return frameOfValue(value);
+    const buffers = receiveBuffers(body, enclosures, singleArrivals);
+    const call = callOf(functions, body, buffers, slotPipes);
+    return outcomeOfValue(await callAsync(call));
   } catch (error) {
-    return frameOfError(error);
+    return outcomeOfError(error);
   } finally {
     writeTimes(resultFd, { load: called - began, run: now() - called });
   }
 }
 
-/** Throws for a value that cannot be sent. */
-export function frameOfValue(value: unknown): Frame {
-  return { kind: 'value', content: encode(value, 'result') };
-}
+/** The large buffers of the arguments, and of those of preexec. */
+export type CallBuffers = readonly (readonly ArrivedBuffer[])[];
 
-export function frameOfError(error: unknown): Frame {
-  return { kind: 'error', content: encodeThrown(error) };
+/** Takes over the files. Throws when they cannot be read. */
+export function receiveBuffers(
+  { args, preexecArgs }: Pick<Body, 'args' | 'preexecArgs'>,
+  files: readonly Fd[],
+  arrivals: Arrivals,
+): CallBuffers {
+  if (files.length === 0) return [];
+  return arrivals.receive(files, [args, preexecArgs], true);
 }
 
 /** The functions that a head names. */
@@ -120,16 +131,17 @@ export async function load(head: Head): Promise<Functions> {
 export function callOf(
   { fn, preexec, imports }: Functions,
   { head, args, preexecArgs }: Body,
+  [buffers, preexecBuffers]: CallBuffers,
   slotPipes: readonly InheritedSlots[],
 ): JobCall {
   const revive = (data: unknown): object =>
     reviveHandle(data, slotPipes, imports);
   return {
     fn,
-    args: () => decode(args, revive) as unknown[],
+    args: () => decode(args, revive, buffers) as unknown[],
     isMapped: head.isMapped,
     preexec,
-    preexecArgs: () => decode(preexecArgs, revive) as unknown[],
+    preexecArgs: () => decode(preexecArgs, revive, preexecBuffers) as unknown[],
   };
 }
 

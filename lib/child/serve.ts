@@ -3,20 +3,20 @@
 // that leaves something behind is the last one, and none begins once a file of the
 // code has changed.
 import { setImmediate } from 'node:timers';
-import { changesOfModules, followFunctions } from '../functions/sources.js';
-import { workingDirectory } from '../protocol/environment.js';
+import { changesOfModules } from '../functions/sources.js';
+import { Arrivals } from '../memory/arrivals.js';
+import { SegmentPool } from '../memory/segment-pool.js';
 import { Claims } from '../protocol/claims.js';
-import type { Frame, MessageKind } from '../protocol/frame.js';
-import { MessageReader, MessageWriter } from '../protocol/messages.js';
-import { type Head, type WorkerBody, unpackHead } from '../protocol/order.js';
 import {
-  type PackedSurroundings,
-  unpackEnv,
-  unpackSurroundings,
-} from '../protocol/surroundings.js';
+  type Message,
+  MessageReader,
+  MessageWriter,
+} from '../protocol/messages.js';
+import type { WorkerBody } from '../protocol/order.js';
 import {
   type Call,
   type Readiness,
+  type Report,
   packReport,
   unpackCall,
 } from '../protocol/worker-messages.js';
@@ -30,22 +30,23 @@ import {
   systemError,
 } from '../system/binding.js';
 import { now } from '../system/deadline.js';
+import type { Fd } from '../system/fd.js';
 import { trace } from '../system/trace.js';
 import type { Encoded } from '../wire/value.js';
-import { changeDirectory, changeEnvironment } from './after-fork.js';
 import { type Answer, answerOn } from './answer.js';
 import { callEither } from './call.js';
 import { Growth } from './growth.js';
+import { KnownFunctions, type Loaded } from './known-functions.js';
 import { Leftovers } from './leftovers.js';
+import { NextSurroundings } from './next-surroundings.js';
+import { type Outcome, outcomeOfError, outcomeOfValue } from './outcome.js';
 import { flushOutput, hasOutput } from './output.js';
 import {
-  type Functions,
+  type CallBuffers,
   type WorkerOrder,
   callOf,
   end,
-  frameOfError,
-  frameOfValue,
-  load,
+  receiveBuffers,
 } from './run.js';
 import { enterWorker, followSubmitter } from './worker.js';
 
@@ -65,36 +66,24 @@ export function serve(order: ServerOrder): void {
   server.start();
 }
 
-/** The functions of a head. */
-interface Loaded extends Functions {
-  readonly head: Head;
-}
-
-// Of as many heads, the functions are kept.
-const mostLoaded = 64;
-
 class Server {
   readonly #order: ServerOrder;
   readonly #claims: Claims;
   readonly #socket: number;
   readonly #reader = new MessageReader();
   readonly #writer = new MessageWriter();
+  readonly #arrivals = new Arrivals(true);
+  readonly #pool = new SegmentPool();
   #watch: Watch | undefined;
   #isBusy = false;
   /** What the next message of an answer says. */
   #stateAfter: Readiness = 'busy';
   /** No more orders will come. */
   #isOver = false;
-  /** By the heads. */
-  readonly #known = new Map<string, Loaded>();
-  /** The head that was received last, and its functions. */
-  #head: Buffer = Buffer.alloc(0);
-  #loaded: Loaded | undefined;
+  readonly #functions = new KnownFunctions();
   #leftovers = new Leftovers();
   readonly #growth: Growth;
-  #surroundings: PackedSurroundings | undefined;
-  /** See `native.environmentStamp`: that of the surroundings. */
-  #stamp = -1;
+  readonly #surroundings = new NextSurroundings();
   #beganAt = 0;
   /** Before the first job, that of no job. */
   answer: Answer;
@@ -145,8 +134,11 @@ class Server {
       // one that could not be received is the last.
       if (call === undefined) this.#isOver = true;
       else this.#remember(call);
-      if (!isClaimed) continue;
-      this.#run(message.job, call);
+      if (!isClaimed) {
+        this.#arrivals.refuse(message.enclosures);
+        continue;
+      }
+      this.#run(message, call);
       hasRun = true;
     }
     if (this.#isOver && !this.#isBusy) void this.#leave();
@@ -164,39 +156,33 @@ class Server {
   }
 
   #remember({ head, surroundings }: Call): void {
-    if (head !== undefined) {
-      this.#head = head;
-      this.#loaded = this.#known.get(head.toString('latin1'));
-    }
-    if (surroundings !== undefined) {
-      this.#surroundings = unpackSurroundings(surroundings);
-      this.#stamp = -1;
-    }
+    if (head !== undefined) this.#functions.select(head);
+    if (surroundings !== undefined) this.#surroundings.select(surroundings);
   }
 
-  #run(job: number, call: Call | undefined): void {
+  #run({ job, enclosures }: Message, call: Call | undefined): void {
     this.#isBusy = true;
     this.#stateAfter = 'busy';
     this.#beganAt = now();
     this.answer = this.#answerTo(job);
-    const frame = this.#perform(call);
-    if (!(frame instanceof Promise)) {
-      this.#finish(job, frame);
+    const outcome = this.#perform(call, enclosures);
+    if (!(outcome instanceof Promise)) {
+      this.#finish(job, outcome);
       return;
     }
     // A job whose promise never settles ends with the event loop.
     if (!this.#isOver) native.refWatch(this.#watch!, false);
-    void frame.then((settled) => {
+    void outcome.then((settled) => {
       this.#finish(job, settled);
       if (!this.#isBusy) this.#goOn();
     });
   }
 
-  #finish(job: number, { kind, content }: Frame): void {
+  #finish(job: number, { kind, content, enclosures }: Outcome): void {
     const isClean = this.#leftovers.find() === undefined && !hasOutput();
     const isLast = isClean && this.#growth.isTooMuch();
     this.#stateAfter = isLast ? 'last' : isClean ? 'free' : 'busy';
-    this.answer.send(kind, content);
+    this.answer.send(kind, content, enclosures);
     if (isLast) {
       void this.#leave();
     } else if (isClean) {
@@ -213,41 +199,56 @@ class Server {
     this.#takeLater();
   }
 
-  #perform(call: Call | undefined): Frame | Promise<Frame> {
+  #perform(
+    call: Call | undefined,
+    files: readonly Fd[],
+  ): Outcome | Promise<Outcome> {
     try {
       if (call === undefined) {
+        this.#arrivals.refuse(files);
         throw systemError(-errno.EMFILE, 'receive the arguments');
       }
       workerState.ambient!.token = call.token;
-      this.#enter();
-      if (this.#loaded === undefined) return this.#loadAndCall(call);
-      return this.#call(this.#loaded, call);
+      const buffers = receiveBuffers(call, files, this.#arrivals);
+      this.#surroundings.enter();
+      const { current } = this.#functions;
+      return current === undefined
+        ? this.#loadAndCall(call, buffers)
+        : this.#call(current, call, buffers);
     } catch (error) {
-      return frameOfError(error);
+      return outcomeOfError(error, this.#pool);
     }
   }
 
-  async #loadAndCall(call: Call): Promise<Frame> {
+  async #loadAndCall(call: Call, buffers: CallBuffers): Promise<Outcome> {
     try {
-      const head = unpackHead(this.#head);
-      followFunctions([head.fn, head.preexec, ...head.imports]);
-      this.#loaded = { ...(await load(head)), head };
-      if (this.#known.size === mostLoaded) this.#known.clear();
-      this.#known.set(this.#head.toString('latin1'), this.#loaded);
+      const loaded = await this.#functions.load();
       // Modules may add listeners and open handles when they are loaded.
       this.#leftovers = new Leftovers();
-      return await this.#call(this.#loaded, call);
+      return await this.#call(loaded, call, buffers);
     } catch (error) {
-      return frameOfError(error);
+      return outcomeOfError(error, this.#pool);
     }
   }
 
-  #call(loaded: Loaded, call: Call): Frame | Promise<Frame> {
-    const { args, preexecArgs } = call;
+  #call(
+    loaded: Loaded,
+    { args, preexecArgs }: Call,
+    buffers: CallBuffers,
+  ): Outcome | Promise<Outcome> {
     const body = { head: loaded.head, args, preexecArgs };
-    const value = callEither(callOf(loaded, body, this.#order.slotPipes));
-    if (value instanceof Promise) return frameOfPromise(value);
-    return frameOfValue(value);
+    const { slotPipes } = this.#order;
+    const value = callEither(callOf(loaded, body, buffers, slotPipes));
+    if (value instanceof Promise) return this.#outcomeOfPromise(value);
+    return outcomeOfValue(value, this.#pool);
+  }
+
+  async #outcomeOfPromise(promise: Promise<unknown>): Promise<Outcome> {
+    try {
+      return outcomeOfValue(await promise, this.#pool);
+    } catch (error) {
+      return outcomeOfError(error, this.#pool);
+    }
   }
 
   /** Waits for what the job has left behind. */
@@ -255,7 +256,7 @@ class Server {
     await flushOutput();
     const left = this.#leftovers.find();
     if (left === undefined && !this.#growth.isTooMuch()) {
-      this.#send(job, 'none', 'free');
+      this.#send(job, { kind: 'none', state: 'free' });
       process.exitCode = undefined;
       this.#goOn();
       return;
@@ -267,17 +268,8 @@ class Server {
       busy.refuse();
       await busy.drain();
     }
-    this.#send(job, 'none', 'last');
+    this.#send(job, { kind: 'none', state: 'last' });
     await this.#leave();
-  }
-
-  /** Follows the submitter, and undoes what an earlier job has changed. */
-  #enter(): void {
-    const { cwd, submitter, env } = this.#surroundings!;
-    if (cwd !== workingDirectory()) changeDirectory(cwd, submitter);
-    if (native.environmentStamp() === this.#stamp) return;
-    changeEnvironment(new Map(Object.entries(process.env)), unpackEnv(env));
-    this.#stamp = native.environmentStamp();
   }
 
   async #leave(): Promise<void> {
@@ -286,29 +278,23 @@ class Server {
   }
 
   #answerTo(job: number): Answer {
-    return answerOn(this.#socket, (kind, content) => {
-      this.#send(job, kind, this.#stateAfter, content);
+    return answerOn(this.#socket, (kind, content, enclosures) => {
+      const report = { kind, state: this.#stateAfter };
+      this.#send(job, report, content, enclosures?.files);
+      enclosures?.end();
     });
   }
 
   #send(
     job: number,
-    kind: MessageKind | 'none',
-    state: Readiness,
+    report: Report,
     content: Encoded = '',
+    enclosures?: readonly number[],
   ): void {
     const runTime = Math.round((now() - this.#beganAt) * 1000);
-    const code = packReport({ kind, state });
-    const message = { kind: code, job, runTime, parts: [content] };
+    const kind = packReport(report);
+    const message = { kind, job, runTime, parts: [content], enclosures };
     // False when the submitter is gone, or a job has closed the socket.
     if (!this.#writer.send(this.#socket, message, true)) this.#isOver = true;
-  }
-}
-
-async function frameOfPromise(promise: Promise<unknown>): Promise<Frame> {
-  try {
-    return frameOfValue(await promise);
-  } catch (error) {
-    return frameOfError(error);
   }
 }

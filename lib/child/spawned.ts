@@ -16,10 +16,13 @@ process.title = 'jobserver-worker';
 resetInspectorSignal();
 noteOutput();
 reportEndings();
-const { token, lenderCount, body } = readOrder(spawnedFds.order);
+const { token, lenderCount, enclosureCount, body } = readOrder(
+  spawnedFds.order,
+);
 const { slots, hasClaims } = body.head;
+const others = Number(hasClaims) + lenderCount + enclosureCount;
 const inherited = Array.from(
-  { length: 2 * slots.length + Number(hasClaims) + lenderCount },
+  { length: 2 * slots.length + others },
   (_, i) => spawnedFds.firstInherited + i,
 );
 // Programs that the job starts must not inherit them.
@@ -29,7 +32,7 @@ for (const fd of [spawnedFds.result, ...inherited]) {
 const order = {
   token,
   resultFd: spawnedFds.result,
-  ...unpackInherited(body.head, inherited),
+  ...unpackInherited(body.head, enclosureCount, inherited),
   forkserverFd: -1,
   exit: exitAsNode,
 };

@@ -9,7 +9,10 @@ import { signalName } from '../system/signals.js';
 import { type Answer, currentAnswer } from './answer.js';
 
 /** The descriptors of a job. The first slot pipe is the one it runs under. */
-export interface WorkerFds extends Omit<Inherited, 'claimsFile'> {
+export interface WorkerFds extends Omit<
+  Inherited,
+  'claimsFile' | 'enclosures'
+> {
   /** See `Token.byte`. */
   readonly token: number;
   readonly resultFd: number;

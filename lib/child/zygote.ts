@@ -173,7 +173,7 @@ async function writeWarmUpOrder(): Promise<number> {
     cwd: workingDirectory(),
     env: environmentOfJob(new Map()),
   });
-  return writeOrder(Token.none(), [packHead(head), args, '', surroundings])
+  return writeOrder(Token.none(), [packHead(head), args, '', surroundings], 0)
     .number;
 }
 
@@ -210,11 +210,11 @@ function becomeJob(
 
 function beginJob(fds: readonly number[], exit: (code: number) => void): void {
   const { order, result, zygote, inherited } = unpackJobFds(fds);
-  const { token, body, surroundings } = readOrder(order);
+  const { token, body, enclosureCount, surroundings } = readOrder(order);
   const common = {
     token,
     resultFd: result,
-    ...unpackInherited(body.head, inherited),
+    ...unpackInherited(body.head, enclosureCount, inherited),
     forkserverFd: zygote,
     exit,
   };

@@ -10,6 +10,7 @@ import {
 } from '../functions/function-ref.js';
 import { workerExecArgv } from '../launch/exec-argv.js';
 import type { JobStart } from '../launch/launchers.js';
+import { Enclosures } from '../memory/enclosures.js';
 import {
   environmentOfJob,
   environmentOfNextJob,
@@ -23,7 +24,13 @@ import {
   packHead,
 } from '../protocol/order.js';
 import type { SlotPipe } from '../slots/slot-pipe.js';
-import { type Encoded, encode, sendable } from '../wire/value.js';
+import {
+  type BufferRange,
+  type Encoded,
+  type Place,
+  encode,
+  sendable,
+} from '../wire/value.js';
 import type { Controls } from './controls.js';
 import type { Plan } from './running-job.js';
 
@@ -77,7 +84,7 @@ export function encodeCall(
   slots: SlotPipe,
 ): Pick<Plan, 'order' | 'functions'> {
   const isFork = controls.context === 'fork';
-  const { body, slotPipes, functions } = isFork
+  const { body, slotPipes, functions, enclosures } = isFork
     ? localBody(slots)
     : encodeBody(call, controls, slots);
   const { env, execArgv } = startOf(controls);
@@ -93,6 +100,7 @@ export function encodeCall(
     keepAlive: controls.forkserverKeepAlive,
     orphanSignal: controls.orphanSignal,
     maxProcessMemory: controls.maxProcessMemory,
+    enclosures,
   };
   return { order, functions };
 }
@@ -130,10 +138,27 @@ export function encodeHandle(
   return (handle) => (handle as Handle)[sendable](attachments);
 }
 
-type CallBody = Pick<Order, 'body' | 'slotPipes'> & Pick<Plan, 'functions'>;
+type CallBody = Pick<Order, 'body' | 'slotPipes' | 'enclosures'> &
+  Pick<Plan, 'functions'>;
 
 function localBody(slots: SlotPipe): CallBody {
-  return { body: [], slotPipes: [slots], functions: [] };
+  const enclosures = undefined;
+  return { body: [], slotPipes: [slots], functions: [], enclosures };
+}
+
+/** Those of the call that is being encoded. */
+let noted: Enclosures | undefined;
+
+function note(ranges: readonly BufferRange[]): readonly Place[] {
+  noted ??= new Enclosures();
+  return noted.note(ranges);
+}
+
+function takeNoted(): Enclosures | undefined {
+  const enclosures = noted;
+  noted = undefined;
+  enclosures?.commit();
+  return enclosures;
 }
 
 function encodeBody(
@@ -145,16 +170,20 @@ function encodeBody(
   const attachments: Attachments = { slotPipes: [slots], imports: [] };
   const { slotPipes, imports } = attachments;
   const toData = encodeHandle(attachments);
-  const encodedArgs = encode(args, 'args', toData);
+  noted = undefined;
+  const encodedArgs = encode(args, 'args', toData, note);
   const fn = referenceOf(target, 'fn');
   const isPlain =
     preexec === undefined && slotPipes.length === 1 && imports.length === 0;
   if (isPlain) {
     const { bytes, functions } = plainHead(fn, isMapped, controls, slots);
-    return { body: [bytes, encodedArgs, ''], slotPipes, functions };
+    const enclosures = takeNoted();
+    return { body: [bytes, encodedArgs, ''], slotPipes, functions, enclosures };
   }
   const preexecArgs: Encoded =
-    preexec === undefined ? '' : encode(preexec.args, 'preexec args', toData);
+    preexec === undefined
+      ? ''
+      : encode(preexec.args, 'preexec args', toData, note);
   const preexecRef = preexec && referenceOf(preexec.target, 'preexec');
   const head = headOf(controls, slotPipes, {
     fn,
@@ -166,6 +195,7 @@ function encodeBody(
     body: [packHead(head), encodedArgs, preexecArgs],
     slotPipes,
     functions: [fn, ...(preexecRef ? [preexecRef] : []), ...imports],
+    enclosures: takeNoted(),
   };
 }
 

@@ -454,7 +454,7 @@ export class Future<T> {
       return { isError: true, error: ending.refusal ?? new LostResult(ending) };
     }
     try {
-      const decoded = decode(frame.content);
+      const decoded = decode(frame.content, undefined, frame.buffers);
       if (frame.kind === 'value') return { isError: false, value: decoded };
       if (frame.kind === 'error') return { isError: true, error: decoded };
       const lost = new LostResult(ending, { cause: decoded });

@@ -42,11 +42,13 @@ export class JobRecord {
    */
   outcome: 'value' | 'error' | 'lost' | 'unstarted' | undefined;
   readonly #fn: unknown;
+  readonly #onDone: (() => void) | undefined;
   #job: { readonly pid: number | undefined } | undefined;
 
   /** @internal */
-  constructor(fn: unknown) {
+  constructor(fn: unknown, onDone?: () => void) {
     this.#fn = fn;
+    this.#onDone = onDone;
   }
 
   /** The function's name, or the 'URL#export' that was submitted. */
@@ -77,6 +79,7 @@ export class JobRecord {
     this.finishedAt = now();
     this.outcome = outcome;
     if (job !== undefined) this.#job = job;
+    this.#onDone?.();
     this.#publish(channels.done);
   }
 

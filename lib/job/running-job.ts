@@ -13,7 +13,7 @@ import { launchers } from '../launch/launchers.js';
 import { type Frame, FrameReader, prepareReader } from '../protocol/frame.js';
 import type { Order } from '../protocol/order.js';
 import type { Token } from '../slots/slot-pipe.js';
-import { Fd, openPipe } from '../system/fd.js';
+import { Fd, openSocketPair } from '../system/fd.js';
 import { selector } from '../system/selector.js';
 import { isFatal, signalName } from '../system/signals.js';
 import { trace } from '../system/trace.js';
@@ -164,7 +164,7 @@ export class RunningJob implements Job {
 
   #start(): void {
     const { order } = this.#plan;
-    const { reader, writer } = openPipe('result pipe');
+    const { reader, writer } = openSocketPair('the result socket');
     try {
       prepareReader(reader.number);
       // Before the launch, because nothing may fail after it.
@@ -192,6 +192,7 @@ export class RunningJob implements Job {
     this.#outcome = this.#frames.read(this.#reader.number);
     this.#isLender ||= this.#frames.hasLent;
     if (this.#outcome === undefined) return;
+    this.#frames.close();
     this.#frames = undefined;
     selector.remove(this.#reader.number);
   }
@@ -220,6 +221,8 @@ export class RunningJob implements Job {
   #discard(): void {
     this.#worker = undefined;
     this.#outcome = undefined;
+    this.#frames?.close();
+    this.#frames = undefined;
     selector.remove(this.#reader.number);
     this.#reader.close();
     removeRefused();

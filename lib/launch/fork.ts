@@ -3,6 +3,7 @@
 import { forkError } from '../context.js';
 import { check, native } from '../system/binding.js';
 import { rehearse, runInFork } from '../child/fork.js';
+import { forgetPieces } from '../memory/pieces.js';
 import { ChildWorker } from './child-worker.js';
 import type { Launcher } from './launcher.js';
 
@@ -21,6 +22,9 @@ export const forkLauncher: Launcher = {
     if (isQuiet === 0) {
       throw forkError('another thread of this process stays busy');
     }
+    // A fork would write into the memory of buffers that others have sent.
+    check(native.makeSegmentsPrivate(), 'fork');
+    forgetPieces();
     const pid = check(native.fork(), 'fork');
     if (pid > 0) return new ChildWorker(pid);
     const { local, slotPipes } = order;

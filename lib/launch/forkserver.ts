@@ -21,11 +21,13 @@ export const forkserverLauncher: Launcher = {
       warn(obstacle);
       return spawnLauncher.launch(order, resultWriter, token);
     }
-    const file = writeOrder(token, [...order.body, surroundingsOf(order)]);
+    const enclosures = order.enclosures?.send() ?? [];
+    const parts = [...order.body, surroundingsOf(order)];
+    const file = writeOrder(token, parts, enclosures.length);
     const fds = {
       order: file.number,
       result: resultWriter,
-      inherited: inheritedFds(order, token.lenders),
+      inherited: inheritedFds(order, token.lenders, enclosures),
     };
     try {
       const send = (): Worker =>

@@ -89,9 +89,9 @@ export class ReusedProcess {
     if (this.#isLeaving || this.#socket.isOver) return false;
     if (!this.checkInheritance()) return false;
     const { order } = job;
+    const { fd } = this.#socket;
     const number = this.#socket.nextNumber();
     this.#claims.offer(number);
-    const { fd } = this.#socket;
     this.#turn = new Turn(token, this.#claims, fd, order.orphanSignal);
     this.#begin(job, number);
     this.#ahead.start(number);
@@ -235,8 +235,9 @@ export class ReusedProcess {
     if (report === undefined || message.job !== this.#number) return;
     if (this.#job === undefined) return;
     const { kind, state } = report;
+    const { arrivals } = this.#socket;
     if (kind === 'lends') this.#isLender = true;
-    else if (kind !== 'none') this.#frame ??= frameOf(kind, message);
+    else if (kind !== 'none') this.#frame ??= frameOf(kind, message, arrivals);
     if (state === 'busy' || this.#frame === undefined) return;
     if (state === 'last') this.#isLeaving = true;
     this.#events.onRun(message.runTime / 1000);

@@ -18,10 +18,11 @@ const entry = join(__dirname, '..', 'child', 'spawned.js');
 export const spawnLauncher: Launcher = {
   launch(order, resultWriter, token) {
     checkReadable(entry);
-    const file = writeOrder(token, order.body);
+    const enclosures = order.enclosures?.send() ?? [];
+    const file = writeOrder(token, order.body, enclosures.length);
     try {
       // In the order of `spawnedFds`.
-      const inherited = inheritedFds(order, token.lenders);
+      const inherited = inheritedFds(order, token.lenders, enclosures);
       const fds = [1, 2, file.number, resultWriter, ...inherited];
       const argv = [...order.execArgv, entry];
       const pid = startNode(argv, order, fds);

@@ -1,5 +1,7 @@
 // The submitter's end of the socket to a worker that runs several jobs: orders go
 // out, without waiting; reports come in.
+import { Arrivals } from '../memory/arrivals.js';
+import { SegmentPool } from '../memory/segment-pool.js';
 import type { Order } from '../protocol/order.js';
 import {
   type Message,
@@ -24,6 +26,10 @@ export class WorkerSocket {
   readonly #own: Fd;
   readonly #reader = new MessageReader();
   readonly #writer = new MessageWriter();
+  /** For the large buffers of calls. */
+  readonly #pool = new SegmentPool();
+  /** The large buffers of results. */
+  readonly arrivals = new Arrivals(true);
   readonly #onReady: () => void;
   readonly #onMessage: (message: Message) => void;
   #number = 0;
@@ -86,6 +92,7 @@ export class WorkerSocket {
    * large, or no room is left. `byte`: that of its token.
    */
   add(job: number, order: Order, byte: number): number {
+    if (order.enclosures !== undefined) return 0;
     const surroundings = surroundingsOf(order);
     const message = this.#pack(job, order, byte, surroundings);
     const length = this.#writer.add(message);
@@ -100,7 +107,8 @@ export class WorkerSocket {
       const surroundings = surroundingsOf(order);
       const message = this.#pack(job, order, byte, surroundings);
       this.#remember(order, surroundings);
-      return this.#writer.send(this.fd, message, false);
+      const enclosures = order.enclosures?.send(this.#pool);
+      return this.#writer.send(this.fd, { ...message, enclosures }, false);
     } catch (error) {
       trace('a message to a worker could not be sent: %s', error);
       return false;
@@ -122,6 +130,8 @@ export class WorkerSocket {
     do {
       for (let message; (message = this.#reader.next());) {
         this.#onMessage(message);
+        // Those that nobody has taken.
+        for (const file of message.enclosures) file.close();
         if (this.#isOver) return;
       }
     } while (this.#reader.isReading && (toEnd || !isOpen));
@@ -139,6 +149,8 @@ export class WorkerSocket {
     selector.remove(this.fd);
     this.#own.close();
     this.#reader.close();
+    this.#pool.close();
+    this.arrivals.close();
   }
 
   #pack(

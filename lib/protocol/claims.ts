@@ -3,7 +3,7 @@
 // worker begins a job by claiming it, and the submitter takes one back by
 // recalling it; only one of them succeeds. It also has the token that the worker
 // holds, for the guard of an orphan.
-import { check, native } from '../system/binding.js';
+import { check, mappingFlags, native, systemError } from '../system/binding.js';
 import { Fd } from '../system/fd.js';
 
 /**
@@ -14,6 +14,9 @@ export const jobWords = 64;
 /** Where the token is, for C++. */
 export const tokenWord = jobWords;
 
+const pageBytes = 4096;
+const role = 'share a page with a worker';
+
 export class Claims {
   readonly #words: Int32Array;
   /**
@@ -23,16 +26,19 @@ export class Claims {
    */
   readonly token: Int32Array;
 
-  /** `fd`: a file of `native.pageFile`; borrowed. */
+  /** `fd`: a segment of `pageBytes`; borrowed. */
   constructor(fd: number) {
-    const page = native.mapPage(fd);
-    if (typeof page === 'number') check(page, 'share a page with a worker');
-    this.#words = new Int32Array(page as ArrayBuffer);
+    const mapping = native.mapSegment(fd, pageBytes, mappingFlags.shared);
+    if (typeof mapping === 'number') throw systemError(mapping, role);
+    const page = native.viewSegment(mapping, 0, pageBytes);
+    native.unmapSegment(mapping);
+    if (typeof page === 'number') throw systemError(page, role);
+    this.#words = new Int32Array(page);
     this.token = this.#words.subarray(tokenWord);
   }
 
   static open(): { readonly claims: Claims; readonly file: Fd } {
-    const file = new Fd(check(native.pageFile(), 'open a shared page'));
+    const file = new Fd(check(native.segmentFile(pageBytes), role));
     try {
       return { claims: new Claims(file.number), file };
     } catch (error) {

@@ -1,6 +1,7 @@
 // What each fd of a new process is for, and the numbers that JavaScript and the
 // C++ loop of the zygote share. The C++ side is native/protocol.h; a test
 // compares the two.
+import { Fd } from '../system/fd.js';
 import type { Order, WorkerHead } from './order.js';
 
 /** In a node that `launch/spawn` has started, after the standard streams. */
@@ -94,17 +95,19 @@ export function unpackJobFds(fds: readonly number[]): JobFds {
 
 /**
  * The fds that a job inherits besides its own: reader and writer of each slot
- * pipe; the file of the claims, if there is one; then the result pipes of the
- * jobs that lend its slot. Borrowed.
+ * pipe; the file of the claims, if there is one; the result sockets of the jobs
+ * that lend its slot; then the files of its large buffers. Borrowed.
  */
 export function inheritedFds(
   { slotPipes, claimsFile }: Pick<Order, 'slotPipes' | 'claimsFile'>,
   lenders: readonly number[],
+  enclosures: readonly number[],
 ): number[] {
   return [
     ...slotPipes.flatMap(({ reader, writer }) => [reader, writer]),
     ...(claimsFile === undefined ? [] : [claimsFile]),
     ...lenders,
+    ...enclosures,
   ];
 }
 
@@ -123,11 +126,14 @@ export interface Inherited {
   /** -1 for a worker of one job. */
   readonly claimsFile: number;
   readonly lenders: readonly number[];
+  /** The files of its large buffers; owned. */
+  readonly enclosures: readonly Fd[];
 }
 
 /** `fds`: as `inheritedFds` returns them. */
 export function unpackInherited(
   { slots, hasClaims }: WorkerHead,
+  enclosureCount: number,
   fds: readonly number[],
 ): Inherited {
   const slotPipes = slots.map((count, i) => ({
@@ -138,5 +144,7 @@ export function unpackInherited(
   }));
   const others = fds.slice(2 * slots.length);
   const claimsFile = hasClaims ? others.shift()! : -1;
-  return { slotPipes, claimsFile, lenders: others };
+  const files = others.splice(others.length - enclosureCount);
+  const enclosures = files.map((file) => new Fd(file));
+  return { slotPipes, claimsFile, lenders: others, enclosures };
 }

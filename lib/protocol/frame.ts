@@ -1,9 +1,17 @@
-// One message over a pipe: a kind, a length, then that many bytes. Short reads
-// and writes are handled here.
+// One message over a socket: a kind, a length, then that many bytes. A file with
+// its large buffers comes along. Short reads and writes are handled here.
+import { type Arrivals, singleArrivals } from '../memory/arrivals.js';
+import { mostEnclosures } from '../memory/enclosures.js';
 import { check, errno, native } from '../system/binding.js';
-import { writeAll } from '../system/fd.js';
+import { Fd, sendAll, writeAll } from '../system/fd.js';
+import { selector } from '../system/selector.js';
 import { trace } from '../system/trace.js';
-import { type Encoded, bytesOf } from '../wire/value.js';
+import {
+  type ArrivedBuffer,
+  type Encoded,
+  bytesOf,
+  encodeThrown,
+} from '../wire/value.js';
 
 /** What a worker reports: the value, what was thrown, or why it will end. */
 export type FrameKind = 'value' | 'error' | 'lost';
@@ -11,6 +19,8 @@ export type FrameKind = 'value' | 'error' | 'lost';
 export interface Frame {
   readonly kind: FrameKind;
   readonly content: Encoded;
+  /** The large buffers of the content. */
+  readonly buffers?: readonly ArrivedBuffer[] | undefined;
   readonly times?: Times | undefined;
 }
 
@@ -33,6 +43,10 @@ type PipeKind = MessageKind | 'times';
 const kinds: readonly PipeKind[] = ['value', 'error', 'lost', 'lends', 'times'];
 const headerBytes = 9;
 
+// The kind has these bits; the others, how many files come with the header.
+const kindBits = 3;
+const kindMask = (1 << kindBits) - 1;
+
 // A buffer grows in steps of at least this, unless less is missing: memory is
 // spent on bytes that arrive, not on the length that a header claims.
 const stepBytes = 1 << 20;
@@ -40,16 +54,22 @@ const stepBytes = 1 << 20;
 // The most that one turn of the event loop reads from one pipe.
 const turnBytes = 8 << 20;
 
-/** Writes one frame. False when the pipe has no reader. */
+/** Writes one frame. False when nobody reads. `enclosures`: borrowed files. */
 export function writeFrame(
   fd: number,
   kind: PipeKind,
   content: Encoded,
+  enclosures: readonly number[] = [],
 ): boolean {
   const bytes = bytesOf(content);
   const header = Buffer.alloc(headerBytes);
   header[0] = kinds.indexOf(kind);
   header.writeBigUInt64LE(BigInt(bytes.length), 1);
+  if (enclosures.length > 0) {
+    header[0] |= enclosures.length << kindBits;
+    const isSent = sendAll(fd, header, Int32Array.from(enclosures), true);
+    return isSent && writeAll(fd, bytes) === 0;
+  }
   const small = bytes.length <= 4096;
   return small
     ? writeAll(fd, Buffer.concat([header, bytes])) === 0
@@ -67,6 +87,8 @@ export class FrameReader {
   readonly #header = Buffer.alloc(headerBytes);
   #headerLength = 0;
   #kind: PipeKind | undefined;
+  readonly #files: Fd[] = [];
+  #received: Int32Array | undefined;
   #length = 0;
   #bytes = Buffer.alloc(0);
   #arrived = 0;
@@ -97,9 +119,11 @@ export class FrameReader {
 
   #readSome(fd: number): number {
     if (this.#headerLength < headerBytes) {
-      const missing = headerBytes - this.#headerLength;
-      const count = native.read(fd, this.#header, this.#headerLength, missing);
+      const room = this.#header.subarray(this.#headerLength);
+      this.#received ??= new Int32Array(mostEnclosures);
+      const count = native.receiveFds(fd, room, this.#received);
       if (count > 0) this.#headerLength += count;
+      if (this.#received[0]! >= 0) this.#keep(this.#received);
       return count;
     }
     this.#grow();
@@ -112,7 +136,7 @@ export class FrameReader {
   #whole(): Frame | 'end' | undefined {
     if (this.#headerLength < headerBytes) return undefined;
     if (this.#kind === undefined) {
-      this.#kind = kinds[this.#header[0]!];
+      this.#kind = kinds[this.#header[0]! & kindMask];
       // Not a frame of this library: other code wrote to the pipe.
       if (this.#kind === undefined) return 'end';
       this.#length = Number(this.#header.readBigUInt64LE(1));
@@ -120,14 +144,30 @@ export class FrameReader {
     if (this.#arrived < this.#length) return undefined;
     if (this.#kind === 'lends') this.#hasLent = true;
     else if (this.#kind === 'times') this.#times = timesOf(this.#bytes);
-    else {
-      return { kind: this.#kind, content: this.#bytes, times: this.#times };
-    }
+    else return { ...this.#frame(this.#kind), times: this.#times };
     this.#headerLength = 0;
     this.#kind = undefined;
     this.#bytes = Buffer.alloc(0);
     this.#arrived = 0;
     return undefined;
+  }
+
+  #frame(kind: FrameKind): Frame {
+    const count = this.#header[0]! >> kindBits;
+    const files = this.#files.splice(0, count);
+    while (files.length < count) files.push(new Fd(-1));
+    return frameWith(kind, this.#bytes, files, singleArrivals);
+  }
+
+  #keep(received: Int32Array): void {
+    for (const file of received) if (file >= 0) this.#files.push(new Fd(file));
+    // This library does not send so many.
+    while (this.#files.length > mostEnclosures) this.#files.pop()!.close();
+  }
+
+  /** Closes what no frame has. */
+  close(): void {
+    for (const file of this.#files.splice(0)) file.close();
   }
 
   #grow(): void {
@@ -139,6 +179,26 @@ export class FrameReader {
     const grown = Buffer.allocUnsafeSlow(size);
     this.#bytes.copy(grown, 0, 0, this.#arrived);
     this.#bytes = grown;
+  }
+}
+
+/**
+ * A frame with its large buffers. Takes over the files. When they cannot be read,
+ * a frame that says so.
+ */
+export function frameWith(
+  kind: FrameKind,
+  content: Encoded,
+  files: readonly Fd[],
+  arrivals: Arrivals,
+): Frame {
+  if (files.length === 0) return { kind, content };
+  try {
+    const { isInLoop } = selector;
+    const [buffers] = arrivals.receive(files, [content], isInLoop);
+    return { kind, content, buffers };
+  } catch (error) {
+    return { kind: 'error', content: encodeThrown(error) };
   }
 }
 

@@ -3,9 +3,11 @@
 // travel as an anonymous file instead, whose descriptor comes with the header:
 // so a submitter never waits for a worker that does not read.
 import { constants } from 'node:buffer';
-import { check, errno, native, pollEvents } from '../system/binding.js';
-import { Fd, writeAll } from '../system/fd.js';
+import { check, errno, native } from '../system/binding.js';
+import { mostEnclosures } from '../memory/enclosures.js';
+import { Fd, noFds, openSocketPair, sendAll, writeAll } from '../system/fd.js';
 import { type Encoded, bytesOf, isText } from '../wire/value.js';
+import { MessageFile } from './message-file.js';
 
 export interface Message {
   /** What the two sides have agreed on. */
@@ -18,12 +20,16 @@ export interface Message {
   readonly bytes: Buffer | undefined;
   /** The bytes are valid until the next call of `fill`. */
   readonly isBorrowed: boolean;
+  /** The files of its large buffers: the receiver owns them. */
+  readonly enclosures: readonly Fd[];
 }
 
 /** A message in parts, so that a large one is not copied. */
 export interface OutgoingMessage extends Pick<Message, 'kind' | 'job'> {
   readonly runTime?: number;
   readonly parts: readonly Encoded[];
+  /** The files of its large buffers; borrowed. */
+  readonly enclosures?: readonly number[] | undefined;
 }
 
 // Five words: the length, which takes two, kind, job and time.
@@ -32,19 +38,22 @@ const headerBytes = 20;
 /** Larger messages travel as files. A socket of macOS holds 8 KiB. */
 export const mostInline = 4096;
 
+// In the kind, how many files of large buffers come along.
+const enclosuresShift = 16;
+const enclosuresMask = 0xff << enclosuresShift;
+
 const bufferBytes = 64 << 10;
 
 // More files without a header are not from this library.
 const mostFiles = 64;
 
-// The most that one call of `next` reads from a file.
-const stepBytes = 8 << 20;
+// A large message may have enclosures.
+const mostFilesOfMessage = 1 + mostEnclosures;
 
 /** Makes the pair: `own` is the end of the submitter. */
 export function openMessageSockets(): { own: Fd; peer: Fd } {
-  const ends = new Int32Array(2);
-  check(native.socketpair(ends, false), 'open the socket of a worker');
-  return { own: new Fd(ends[0]!), peer: new Fd(ends[1]!) };
+  const { reader, writer } = openSocketPair('the socket of a worker');
+  return { own: reader, peer: writer };
 }
 
 /** Sends messages; small ones are kept, so that many are sent at once. */
@@ -54,9 +63,13 @@ export class MessageWriter {
 
   /**
    * Keeps a message until `flush`. The number of its bytes; 0 when it is too
-   * large, or no room is left.
+   * large or has enclosures, or no room is left.
    */
   add(message: OutgoingMessage): number {
+    return message.enclosures === undefined ? this.#append(message) : 0;
+  }
+
+  #append(message: OutgoingMessage): number {
     const from = this.#end;
     let end = from + headerBytes;
     const limit = Math.min(end + mostInline, this.#buffer.length);
@@ -85,7 +98,7 @@ export class MessageWriter {
     if (this.#end === 0) return true;
     const bytes = this.#buffer.subarray(0, this.#end);
     this.#end = 0;
-    return send(socket, bytes, -1, waits);
+    return sendAll(socket, bytes, noFds, waits);
   }
 
   /**
@@ -96,8 +109,13 @@ export class MessageWriter {
   send(socket: number, message: OutgoingMessage, waits: boolean): boolean {
     if (this.add(message) > 0) return this.flush(socket, waits);
     if (!this.flush(socket, waits)) return false;
-    if (this.add(message) > 0) return this.flush(socket, waits);
-    return this.#sendFile(socket, message, waits);
+    if (this.#append(message) === 0) {
+      return this.#sendFile(socket, message, waits);
+    }
+    const bytes = this.#buffer.subarray(0, this.#end);
+    this.#end = 0;
+    const files = Int32Array.from(message.enclosures ?? []);
+    return sendAll(socket, bytes, files, waits);
   }
 
   #sendFile(socket: number, message: OutgoingMessage, waits: boolean): boolean {
@@ -110,7 +128,8 @@ export class MessageWriter {
       }
       this.#writeHeader(0, length, message);
       const header = this.#buffer.subarray(0, headerBytes);
-      return send(socket, header, file.number, waits);
+      const files = [file.number, ...(message.enclosures ?? [])];
+      return sendAll(socket, header, Int32Array.from(files), waits);
     } finally {
       file.close();
     }
@@ -119,39 +138,18 @@ export class MessageWriter {
   #writeHeader(
     at: number,
     length: number,
-    { kind, job, runTime = 0 }: OutgoingMessage,
+    { kind, job, runTime = 0, enclosures }: OutgoingMessage,
   ): void {
+    const count = (enclosures?.length ?? 0) << enclosuresShift;
     this.#buffer.writeUInt32LE(length >>> 0, at);
     this.#buffer.writeUInt32LE(Math.floor(length / 2 ** 32), at + 4);
-    this.#buffer.writeInt32LE(kind, at + 8);
+    this.#buffer.writeInt32LE(kind | count, at + 8);
     this.#buffer.writeInt32LE(job, at + 12);
     this.#buffer.writeUInt32LE(runTime >>> 0, at + 16);
   }
 }
 
-const noFds = new Int32Array(0);
-
-function send(
-  socket: number,
-  bytes: Uint8Array,
-  file: number,
-  waits: boolean,
-): boolean {
-  let fds = file < 0 ? noFds : Int32Array.of(file);
-  for (let rest = bytes; rest.length > 0;) {
-    const count = native.sendFds(socket, rest, fds);
-    if (count >= 0) {
-      rest = rest.subarray(count);
-      // The file came with the first byte.
-      fds = noFds;
-    } else if (count === -errno.EAGAIN && waits) {
-      native.poll(Int32Array.of(socket, pollEvents.out), 1, -1);
-    } else {
-      return false;
-    }
-  }
-  return true;
-}
+const noEnclosures: readonly Fd[] = [];
 
 /** Receives messages, in parts if necessary. */
 export class MessageReader {
@@ -160,7 +158,7 @@ export class MessageReader {
   #end = 0;
   /** Files that have arrived and whose headers are still to be read. */
   readonly #files: number[] = [];
-  readonly #received = new Int32Array(1);
+  readonly #received = new Int32Array(mostFilesOfMessage);
   #isBroken = false;
   #file: MessageFile | undefined;
 
@@ -186,15 +184,14 @@ export class MessageReader {
     }
     while (!this.#isBroken && this.#end < this.#buffer.length) {
       const room = this.#buffer.subarray(this.#end);
-      this.#received[0] = -1;
       const count = native.receiveFds(socket, room, this.#received);
       if (count === -errno.EAGAIN) return true;
       if (count <= 0) return false;
       this.#end += count;
-      const file = this.#received[0];
-      if (file >= 0) this.#isBroken = this.#files.push(file) > mostFiles;
       // The kernel has no more. It also stops at a file.
-      else if (count < room.length) return true;
+      if (this.#received[0]! < 0 && count < room.length) return true;
+      for (const file of this.#received) if (file >= 0) this.#files.push(file);
+      this.#isBroken = this.#files.length > mostFiles;
     }
     return !this.#isBroken;
   }
@@ -224,18 +221,32 @@ export class MessageReader {
     const end = isInline ? from + length : from;
     if (end > this.#end) return undefined;
     this.#start = end;
-    const kind = this.#buffer.readInt32LE(start + 8);
+    const flags = this.#buffer.readInt32LE(start + 8);
+    const kind = flags & ~enclosuresMask;
     const job = this.#buffer.readInt32LE(start + 12);
     const runTime = this.#buffer.readUInt32LE(start + 16);
+    // Its file is the first one.
+    const fd = isInline ? undefined : this.#files.shift();
+    const enclosures = this.#takeFiles(
+      (flags & enclosuresMask) >>> enclosuresShift,
+    );
     if (isInline) {
       const bytes = this.#buffer.subarray(from, end);
-      return { kind, job, runTime, bytes, isBorrowed: true };
+      return { kind, job, runTime, bytes, isBorrowed: true, enclosures };
     }
-    const head = { kind, job, runTime, isBorrowed: false };
-    const fd = this.#files.shift();
-    if (fd === undefined) return { ...head, bytes: undefined };
-    this.#file = new MessageFile(fd, length, head);
+    const rest = { kind, job, runTime, isBorrowed: false, enclosures };
+    if (fd === undefined) return { ...rest, bytes: undefined };
+    this.#file = new MessageFile(fd, length, rest);
     return this.#readFile(this.#file);
+  }
+
+  /** A file that could not be received is below 0. */
+  #takeFiles(count: number): readonly Fd[] {
+    if (count === 0) return noEnclosures;
+    return Array.from(
+      { length: count },
+      () => new Fd(this.#files.shift() ?? -1),
+    );
   }
 
   #nextLength(): number {
@@ -255,7 +266,7 @@ export class MessageReader {
   }
 
   close(): void {
-    this.#file?.close();
+    this.#file?.drop();
     this.#file = undefined;
     for (const file of this.#files.splice(0)) native.close(file);
   }
@@ -269,46 +280,4 @@ export function keep(bytes: Buffer, { isBorrowed }: Message): Encoded {
   const copy = Buffer.allocUnsafeSlow(bytes.length);
   bytes.copy(copy);
   return copy;
-}
-
-function tryAllocate(length: number): Buffer | undefined {
-  try {
-    return Buffer.allocUnsafeSlow(length);
-  } catch {
-    return undefined;
-  }
-}
-
-/** The bytes of one message. */
-class MessageFile {
-  readonly #fd: number;
-  /** Undefined when there is no memory for the length that was claimed. */
-  readonly #bytes: Buffer | undefined;
-  readonly #message: Omit<Message, 'bytes'>;
-  #offset = 0;
-
-  /** Takes over the fd. */
-  constructor(fd: number, length: number, message: Omit<Message, 'bytes'>) {
-    this.#fd = fd;
-    this.#bytes = tryAllocate(length);
-    this.#message = message;
-  }
-
-  /** Reads a part; undefined while it is not the last one. */
-  read(): Message | undefined {
-    const bytes = this.#bytes;
-    if (bytes === undefined) return { ...this.#message, bytes };
-    const offset = this.#offset;
-    const length = Math.min(stepBytes, bytes.length - offset);
-    // By position, because the writer left the file offset at the end.
-    const count = native.readAt(this.#fd, bytes, offset, length, offset);
-    if (count <= 0) return { ...this.#message, bytes: undefined };
-    this.#offset += count;
-    if (this.#offset < bytes.length) return undefined;
-    return { ...this.#message, bytes };
-  }
-
-  close(): void {
-    native.close(this.#fd);
-  }
 }

@@ -12,12 +12,16 @@ import {
   unpackOrder,
 } from './order.js';
 
-/** Borrows the token. */
-export function writeOrder(token: Token, encoded: readonly Encoded[]): Fd {
+/** Borrows the token. `enclosureCount`: how many files come with the order. */
+export function writeOrder(
+  token: Token,
+  encoded: readonly Encoded[],
+  enclosureCount: number,
+): Fd {
   const parts = encoded.map(bytesOf);
   const file = new Fd(check(native.anonymousFile(), 'open the order'));
   try {
-    for (const part of [packHeader(token, parts), ...parts]) {
+    for (const part of [packHeader(token, enclosureCount, parts), ...parts]) {
       check(writeAll(file.number, part), 'write the order');
     }
     return file;

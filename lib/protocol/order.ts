@@ -3,6 +3,7 @@
 // preexec. They stay separate so that a large argument is not copied.
 import type { Context } from '../context.js';
 import type { FunctionRef } from '../functions/function-ref.js';
+import type { Enclosures } from '../memory/enclosures.js';
 import type { SlotPipe, Token } from '../slots/slot-pipe.js';
 import type { Encoded } from '../wire/value.js';
 import {
@@ -35,6 +36,8 @@ export interface Order extends Surroundings {
    * body has a `ServerHead` then.
    */
   readonly claimsFile?: number;
+  /** The large buffers of the body. */
+  readonly enclosures?: Enclosures | undefined;
 }
 
 /** The head, the arguments, and the arguments of preexec. */
@@ -122,32 +125,35 @@ export interface ReceivedOrder {
   readonly token: number;
   /** How many jobs lend the slot that the job holds. */
   readonly lenderCount: number;
+  /** How many files of large buffers come along. */
+  readonly enclosureCount: number;
   readonly body: Body | WorkerBody;
   /** For a forked worker: the directory and environment to change to. */
   readonly surroundings: PackedSurroundings | undefined;
 }
 
-// The token, the number of lenders, then the length of each part; 0 for a part
-// that is absent.
+// The token, the number of lenders, that of files with large buffers, then the
+// length of each part; 0 for a part that is absent.
 const partCount = 4;
-const headerLength = 2 + partCount;
+const firstPart = 3;
+const headerLength = firstPart + partCount;
 const headerBytes = 8 * headerLength;
 
 /** The start of an order file, which the parts follow. */
 export function packHeader(
   { byte, lenders }: Pick<Token, 'byte' | 'lenders'>,
+  enclosureCount: number,
   parts: readonly Buffer[],
 ): Buffer {
   const header = new Float64Array(headerLength);
-  header[0] = byte;
-  header[1] = lenders.length;
-  for (const [i, { length }] of parts.entries()) header[2 + i] = length;
+  header.set([byte, lenders.length, enclosureCount]);
+  for (const [i, { length }] of parts.entries()) header[firstPart + i] = length;
   return Buffer.from(header.buffer);
 }
 
 /** The length in bytes of the order that starts with `bytes`. */
 export function orderLength(bytes: Buffer): number {
-  const [, , ...lengths] = headerOf(bytes);
+  const lengths = headerOf(bytes).subarray(firstPart);
   return lengths.reduce((sum, length) => sum + length, headerBytes);
 }
 
@@ -157,11 +163,9 @@ function headerOf(bytes: Buffer): Float64Array {
 
 /** `bytes` must own its buffer, because the parts are views of it. */
 export function unpackOrder(bytes: Buffer): ReceivedOrder {
-  const [token, lenderCount, ...lengths] = headerOf(bytes) as unknown as [
-    number,
-    number,
-    ...number[],
-  ];
+  const [token, lenderCount, enclosureCount, ...lengths] = headerOf(
+    bytes,
+  ) as unknown as [number, number, number, ...number[]];
   let end = headerBytes;
   const [head, args, preexecArgs, surroundings] = lengths.map((length) =>
     bytes.subarray(end, (end += length)),
@@ -169,6 +173,7 @@ export function unpackOrder(bytes: Buffer): ReceivedOrder {
   return {
     token,
     lenderCount,
+    enclosureCount,
     body: { head: unpackHead(head), args, preexecArgs },
     surroundings:
       surroundings.length > 0 ? unpackSurroundings(surroundings) : undefined,

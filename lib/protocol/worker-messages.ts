@@ -2,9 +2,10 @@
 // submitter sends calls; what equals that of the call before is not sent again.
 // The worker sends the frames of each job, and says with each message whether it
 // can take another job.
+import type { Arrivals } from '../memory/arrivals.js';
 import { errno, systemError } from '../system/binding.js';
 import { type Encoded, bytesOf, encodeThrown } from '../wire/value.js';
-import type { Frame, MessageKind } from './frame.js';
+import { type Frame, type MessageKind, frameWith } from './frame.js';
 import { type Message, type OutgoingMessage, keep } from './messages.js';
 
 export interface Call {
@@ -103,10 +104,19 @@ export function unpackReport(code: number): Report | undefined {
   return reports[code];
 }
 
-/** The frame in a message, for use after the next one is read. */
-export function frameOf(kind: Frame['kind'], message: Message): Frame {
-  const { bytes } = message;
-  if (bytes !== undefined) return { kind, content: keep(bytes, message) };
+/**
+ * The frame in a message, for use after the next one is read. The caller closes
+ * the files that it leaves.
+ */
+export function frameOf(
+  kind: Frame['kind'],
+  message: Message,
+  arrivals: Arrivals,
+): Frame {
+  const { bytes, enclosures } = message;
+  if (bytes !== undefined) {
+    return frameWith(kind, keep(bytes, message), enclosures, arrivals);
+  }
   const error = systemError(-errno.EMFILE, 'receive the result');
   return { kind: 'error', content: encodeThrown(error) };
 }

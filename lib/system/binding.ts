@@ -1,6 +1,6 @@
 // Loads the addon and declares its verbs, the functions that it exports. No
-// other file loads it. A verb never throws. Except for mapPage, watch, unwatch,
-// refWatch and exitNow, it returns a value >= 0 or a negative errno: callers
+// other file loads it. A verb never throws. Except for mapSegment,
+// viewSegment, watch, unwatch, refWatch and exitNow, it returns a value >= 0 or a negative errno: callers
 // compare the failures that they expect (EAGAIN, ECHILD), and `check` turns the
 // others into an Error.
 import { join } from 'node:path';
@@ -12,6 +12,22 @@ import { codedError } from '../errors.js';
 export interface Watch {
   readonly __watch: never;
 }
+
+/** A file in memory. It is held until `unmapSegment`, or its collection. */
+export interface Mapping {
+  readonly __mapping: never;
+}
+
+export const mappingFlags = {
+  readOnly: 1,
+  /** Forks of this process share it as well. */
+  shared: 2,
+  /**
+   * The first word of the file becomes 0 when the last buffer has been collected:
+   * then the owner of the file may use it again.
+   */
+  borrowed: 4,
+} as const;
 
 /**
  * An fd or pid is borrowed for the call; watch, selectorAdd and guardToken use
@@ -51,15 +67,58 @@ export interface Native {
   ): number;
   /** An empty anonymous file, close-on-exec, that lives as long as its fds. */
   anonymousFile(): number;
+  /** Like `write`, but at a position of a file. Its offset stays as it is. */
+  writeAt(
+    fd: number,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    position: number,
+  ): number;
+
   /**
-   * An anonymous file of 4096 zeros. On Linux, no process can make it shorter.
+   * An anonymous file of `size` zeros, for `mapSegment`. On Linux it is sealed:
+   * no process can change its size.
    */
-  pageFile(): number;
+  segmentFile(size: number): number;
   /**
-   * Maps a `pageFile`: all who do so share the bytes. -ENOTSUP where Node has
-   * no external buffers.
+   * Fills [inode, size] of a sealed file. -EINVAL for another file, which is not
+   * to be mapped: its owner could make it shorter. -ENOTSUP where no file can be
+   * sealed.
    */
-  mapPage(fd: number): ArrayBuffer | number;
+  inspectSegment(fd: number, numbers: Float64Array): number;
+  /**
+   * No process can write to the segment from now on, unless it has mapped it, where
+   * the kernel can do that.
+   */
+  makeConstant(fd: number): number;
+  /**
+   * Maps the first `size` bytes: all who do so share them. `flags`: of
+   * `mappingFlags`. -errno when the kernel refuses.
+   */
+  mapSegment(fd: number, size: number, flags: number): Mapping | number;
+  /**
+   * An ArrayBuffer over a part of a mapping that is held. -ENOTSUP where Node has
+   * no such buffers.
+   */
+  viewSegment(
+    mapping: Mapping,
+    offset: number,
+    length: number,
+  ): ArrayBuffer | number;
+  /** Ends the hold: it is unmapped when its last buffer has been collected. */
+  unmapSegment(mapping: Mapping): number;
+  /** How many of its buffers have not been collected. */
+  viewsOfSegment(mapping: Mapping): number;
+  /** Fills [count, bytes] of what is mapped, except what is `shared`. */
+  mappedSegments(numbers: Float64Array): number;
+  /**
+   * Before a fork: gives each buffer, in place, memory that belongs to this
+   * process alone, except in mappings that are `shared` or `readOnly`.
+   */
+  makeSegmentsPrivate(): number;
+  /** Detaches an ArrayBuffer; -EINVAL when it cannot be detached. */
+  detachBuffer(buffer: ArrayBuffer): number;
 
   /**
    * Waits for fds, given as pairs [fd, events], and writes revents to the high

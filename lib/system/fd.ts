@@ -65,6 +65,41 @@ export function openPipe(role: string): Pipe {
   return { reader: new Fd(ends[0]!), writer: new Fd(ends[1]!) };
 }
 
+/** A connected pair of stream sockets. `role` as in `openPipe`. */
+export function openSocketPair(role: string): Pipe {
+  const ends = new Int32Array(2);
+  check(native.socketpair(ends, false), `open ${role}`);
+  return { reader: new Fd(ends[0]!), writer: new Fd(ends[1]!) };
+}
+
+/**
+ * Sends all bytes over a socket, the fds with the first one. Waits for room if
+ * `waits`. False when the other side is gone, or there is no room; nothing may be
+ * sent after that.
+ */
+export function sendAll(
+  socket: number,
+  bytes: Uint8Array,
+  fds: Int32Array,
+  waits: boolean,
+): boolean {
+  let sent = fds;
+  for (let rest = bytes; rest.length > 0;) {
+    const count = native.sendFds(socket, rest, sent);
+    if (count >= 0) {
+      rest = rest.subarray(count);
+      sent = noFds;
+    } else if (count === -errno.EAGAIN && waits) {
+      native.poll(Int32Array.of(socket, pollEvents.out), 1, -1);
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+export const noFds = new Int32Array(0);
+
 /**
  * Writes all bytes, and waits where a non-blocking fd has no room. 0, or the
  * negative errno of the write that failed.

@@ -30,6 +30,12 @@ class Selector {
   #holds = 0;
   #hasLoop = true;
   #idleTimer: NodeJS.Timeout | undefined;
+  #isInLoop = false;
+
+  /** Whether the event loop calls, and no blocking call. */
+  get isInLoop(): boolean {
+    return this.#isInLoop;
+  }
 
   /** Calls `onReady` while fd is readable, at end of file or in error. */
   add(fd: number, onReady: () => void): void {
@@ -102,6 +108,20 @@ class Selector {
    * runs the handlers. May return before either.
    */
   turn(timeoutMs: number): void {
+    this.#run(false, timeoutMs);
+  }
+
+  #run(isInLoop: boolean, timeoutMs: number): void {
+    const before = this.#isInLoop;
+    this.#isInLoop = isInLoop;
+    try {
+      this.#turn(timeoutMs);
+    } finally {
+      this.#isInLoop = before;
+    }
+  }
+
+  #turn(timeoutMs: number): void {
     // A handler may call `turn` itself.
     const ready = this.#ready ?? new Int32Array(64);
     this.#ready = undefined;
@@ -164,7 +184,9 @@ class Selector {
     this.#fd = fd;
     // In a fork, the copy of the parent's loop may still watch this number.
     if (!this.#hasLoop) return;
-    const watch = native.watch(fd.number, () => this.turn(0));
+    const watch = native.watch(fd.number, () => {
+      this.#run(true, 0);
+    });
     if (typeof watch === 'number') {
       fd.close();
       throw systemError(watch, 'watch the selector');

@@ -6,6 +6,7 @@
 import { describe, takeApart } from './error.js';
 import type { Field } from './error.js';
 import { hasNamedProperties, kindOf } from './kind.js';
+import type { OutOfBand } from './out-of-band.js';
 import { isObject } from './scan.js';
 import { tryField } from './stream.js';
 import type { Message } from './stream.js';
@@ -24,8 +25,12 @@ export class TooDeep extends Error {}
 export type Send = (handle: object) => unknown;
 
 /** A message that V8 may still refuse. */
-export function copyMessage(value: unknown, send: Send | undefined): Message {
-  return new MessageCopy(send).of(value);
+export function copyMessage(
+  value: unknown,
+  send: Send | undefined,
+  beside: OutOfBand | undefined,
+): Message {
+  return new MessageCopy(send, beside).of(value);
 }
 
 /**
@@ -34,6 +39,7 @@ export function copyMessage(value: unknown, send: Send | undefined): Message {
  */
 class MessageCopy {
   readonly #send: Send | undefined;
+  readonly #beside: OutOfBand | undefined;
   readonly #message: Message = {
     root: undefined,
     placeholders: new Map(),
@@ -45,8 +51,9 @@ class MessageCopy {
   /** Of the container that is being filled. */
   #depth = 0;
 
-  constructor(send: Send | undefined) {
+  constructor(send: Send | undefined, beside: OutOfBand | undefined) {
     this.#send = send;
+    this.#beside = beside;
   }
 
   of(value: unknown): Message {
@@ -79,8 +86,10 @@ class MessageCopy {
         return this.#copyHandle(source);
       case 'unsendable':
         return refused;
-      case 'proxy':
       case 'leaf':
+        this.#beside?.note(source);
+        return source;
+      case 'proxy':
         return source;
     }
   }

@@ -4,20 +4,25 @@
 
 import { familyOf, hasNamedProperties, isSpecial, kindOf } from './kind.js';
 import type { ValueKind } from './kind.js';
+import type { OutOfBand } from './out-of-band.js';
 
 /**
  * Whether the value, or one of the first elements of an array, is special. If
- * so, letting V8 walk through the whole of it first would be wasted time.
+ * so, letting V8 walk through the whole of it first would be wasted time. Notes
+ * large buffers among them, which V8 would otherwise write twice.
  */
-export function isSpecialOnTop(value: unknown): boolean {
+export function isSpecialOnTop(value: unknown, beside?: OutOfBand): boolean {
   if (!isObject(value)) return false;
+  beside?.note(value);
   const kind = kindOf(value);
   if (kind !== 'array') return isSpecial(kind);
   const array = value as readonly unknown[];
   try {
     for (let i = 0; i < array.length && i < 16; i += 1) {
       const item = array[i];
-      if (isObject(item) && isSpecial(kindOf(item))) return true;
+      if (!isObject(item)) continue;
+      if (isSpecial(kindOf(item))) return true;
+      beside?.note(item);
     }
   } catch {
     // A getter threw. V8 calls it too, and `encode` reports that error.
@@ -33,10 +38,16 @@ export function isSpecialOnTop(value: unknown): boolean {
  * with few parts are therefore remembered only after `budget` visits: a cycle
  * or a shared object is visited again until then, and a tree that is smaller
  * than the budget is never remembered.
+ *
+ * Also notes each large buffer.
  */
-export function hasSpecials(root: object, budget: number): boolean {
+export function hasSpecials(
+  root: object,
+  budget: number,
+  beside?: OutOfBand,
+): boolean {
   try {
-    return scan(root, budget);
+    return scan(root, budget, beside);
   } catch {
     // The getter throws again while the value is copied, and is reported then.
     return true;
@@ -45,7 +56,11 @@ export function hasSpecials(root: object, budget: number): boolean {
 
 const fewParts = 8;
 
-function scan(root: object, budget: number): boolean {
+function scan(
+  root: object,
+  budget: number,
+  beside: OutOfBand | undefined,
+): boolean {
   const seen = new Set<object>();
   const pending: Pending = { nodes: [root], rests: [] };
   let lastPrototype: object | null = null;
@@ -68,7 +83,8 @@ function scan(root: object, budget: number): boolean {
       }
       const kind = isPlain ? 'object' : kindOf(node);
       if (isSpecial(kind)) return true;
-      pushParts(node, kind, pending);
+      if (kind === 'leaf') beside?.note(node);
+      else pushParts(node, kind, pending);
     }
     budget -= 1;
     if (budget < 0 || pending.nodes.length - before > fewParts) seen.add(node);

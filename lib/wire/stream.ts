@@ -5,21 +5,35 @@
 //
 //   byte 0      version of this format
 //   byte 1      1 when there are tables
-//   bytes 2-7   0
+//   bytes 2-3   0
+//   bytes 4-7   how many buffers travel out of band
 //   bytes 8-15  length of the whole message, a double, little endian
 //   then        V8's header, and the root; or heads, root, fields
+//   at the end  where the buffers are; see out-of-band.ts
 //
 // Before every view stands the number of a placeholder, counted from 1, or 0
-// for an actual view.
+// for an actual view, or 2 ** 32 - 1 for a view on a buffer out of band.
 
 import { DefaultDeserializer, DefaultSerializer } from 'node:v8';
 import type { Deserializer, Serializer } from 'node:v8';
 import { types } from 'node:util';
 import { blankError, fill } from './error.js';
 import type { ErrorHead, Field } from './error.js';
+import {
+  type ArrivedBuffer,
+  type OutOfBand,
+  type PlacedRange,
+  type Store,
+  makeView,
+  packTable,
+  tableLength,
+  typeOfView,
+  unpackTable,
+} from './out-of-band.js';
 
-const version = 1;
+const version = 2;
 const headBytes = 16;
+const outOfBand = 2 ** 32 - 1;
 const maxViewBytes = 2 ** 32 - 1;
 
 /** The plain data that `send` returned for a handle. */
@@ -34,15 +48,18 @@ export interface Message {
   fields: Field[][];
 }
 
-/** Encodes a value without placeholders. Throws what V8 throws. */
-export function write(root: unknown): Buffer {
-  const writer = open(0, undefined);
+/**
+ * Encodes a value without placeholders. Throws what V8 throws. Large buffers go
+ * to `beside`; then `attach` completes the bytes.
+ */
+export function write(root: unknown, beside?: OutOfBand): Buffer {
+  const writer = open(0, undefined, beside);
   writer.writeValue(root);
   return finish(writer);
 }
 
-export function writeMessage(message: Message): Buffer {
-  const writer = open(1, message.placeholders);
+export function writeMessage(message: Message, beside?: OutOfBand): Buffer {
+  const writer = open(1, message.placeholders, beside);
   writer.writeValue(message.heads);
   writer.writeValue(message.root);
   writer.writeValue(message.fields);
@@ -69,18 +86,28 @@ const { _readHostObject: readView } =
 function open(
   tables: 0 | 1,
   placeholders: Map<object, number> | undefined,
+  beside?: OutOfBand,
 ): Serializer {
   const writer = new DefaultSerializer();
   Object.assign(writer, {
     _getDataCloneError: dataCloneError,
     _writeHostObject(value: object): void {
       const index = placeholders?.get(value);
-      writer.writeUint32(index === undefined ? 0 : index + 1);
-      if (index !== undefined) return;
+      if (index !== undefined) {
+        writer.writeUint32(index + 1);
+        return;
+      }
       checkView(value);
+      if (beside !== undefined && writeReference(writer, value, beside)) return;
+      writer.writeUint32(0);
       writeView.call(writer, value);
     },
   });
+  if (beside !== undefined) {
+    for (const [id, buffer] of beside.wholes()) {
+      writer.transferArrayBuffer(id, buffer);
+    }
+  }
   const head = new Uint8Array(headBytes);
   head[0] = version;
   head[1] = tables;
@@ -95,7 +122,43 @@ function finish(writer: Serializer): Buffer {
   return bytes;
 }
 
-function checkView(value: object): void {
+/** False for a view that stays between the other bytes. */
+function writeReference(
+  writer: Serializer,
+  view: ArrayBufferView,
+  beside: OutOfBand,
+): boolean {
+  const type = typeOfView(view);
+  const id = type < 0 ? undefined : beside.add(view);
+  if (id === undefined) return false;
+  writer.writeUint32(outOfBand);
+  writer.writeUint32(type);
+  writer.writeUint32(id);
+  writer.writeDouble(view.byteOffset);
+  writer.writeDouble(view.byteLength);
+  return true;
+}
+
+/**
+ * Stores the buffers that have left the bytes, and adds their table. Undefined
+ * when they cannot be stored.
+ */
+export function attach(
+  bytes: Buffer,
+  beside: OutOfBand,
+  store: Store,
+): Buffer | undefined {
+  const { ranges } = beside;
+  if (ranges.length === 0) return bytes;
+  const places = store(ranges);
+  if (places === undefined) return undefined;
+  const whole = Buffer.concat([bytes, packTable(places, ranges)]);
+  whole.writeUInt32LE(ranges.length, 4);
+  whole.writeDoubleLE(whole.length, 8);
+  return whole;
+}
+
+function checkView(value: object): asserts value is ArrayBufferView {
   if (!ArrayBuffer.isView(value)) {
     throw dataCloneError('A host object could not be cloned.');
   }
@@ -114,21 +177,29 @@ function dataCloneError(message: string): Error {
     : new Error(message);
 }
 
-/** Decodes a message. Throws some error when the bytes are not a message. */
+/**
+ * Decodes a message. Throws some error when the bytes are not a message.
+ * `arrived`: the buffers that travelled out of band.
+ */
 export function read(
   bytes: Uint8Array,
   revive: ((data: unknown) => object) | undefined,
+  arrived: readonly ArrivedBuffer[],
 ): unknown {
-  const tables = checkHead(bytes);
-  const reader = new DefaultDeserializer(bytes.subarray(headBytes));
+  const { tables, end } = checkHead(bytes);
+  const reader = new DefaultDeserializer(bytes.subarray(headBytes, end));
   let specials: object[] = [];
   Object.assign(reader, {
     _readHostObject(): object {
       const number = reader.readUint32();
       if (number === 0) return readView.call(reader);
+      if (number === outOfBand) return readReference(reader, arrived);
       return required(specials[number - 1], 'a placeholder');
     },
   });
+  for (const [id, { memory }] of arrived.entries()) {
+    reader.transferArrayBuffer(id, memory);
+  }
   reader.readHeader();
   if (tables === 0) return reader.readValue() as unknown;
   const heads = list(reader.readValue());
@@ -138,7 +209,30 @@ export function read(
   return root;
 }
 
-function checkHead(bytes: Uint8Array): number {
+function readReference(
+  reader: Deserializer,
+  arrived: readonly ArrivedBuffer[],
+): ArrayBufferView {
+  const type = reader.readUint32();
+  const id = reader.readUint32();
+  const offset = reader.readDouble();
+  const length = reader.readDouble();
+  const { memory, start } = required(arrived[id], 'a buffer out of band');
+  return makeView(type, memory, offset - start, length);
+}
+
+/** Where the buffers of a message are that travel out of band. */
+export function placesIn(bytes: Uint8Array): readonly PlacedRange[] {
+  return unpackTable(bytes.subarray(checkHead(bytes).end));
+}
+
+interface Head {
+  readonly tables: number;
+  /** Where the table of the buffers out of band begins. */
+  readonly end: number;
+}
+
+function checkHead(bytes: Uint8Array): Head {
   if (bytes.length < headBytes) throw new Error('The message is truncated');
   if (bytes[0] !== version) {
     throw new Error(`The message has version ${bytes[0]}, not ${version}`);
@@ -149,9 +243,11 @@ function checkHead(bytes: Uint8Array): number {
     throw new Error(`The message has ${bytes.length} bytes, not ${length}`);
   }
   const tables = view.getUint8(1);
-  const isReservedUsed = bytes.subarray(2, 8).some((byte) => byte !== 0);
-  if (tables > 1 || isReservedUsed) throw malformed('a head');
-  return tables;
+  const end = length - tableLength(view.getUint32(4, true));
+  if (tables > 1 || view.getUint16(2) !== 0 || end < headBytes) {
+    throw malformed('a head');
+  }
+  return { tables, end };
 }
 
 // The bytes may claim any length for a list. The loop visits holes too, and

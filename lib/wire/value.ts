@@ -10,10 +10,20 @@ import type { Send } from './copy.js';
 import { describe } from './error.js';
 import { findOffender } from './offender.js';
 import { hasSpecials, isObject, isSpecialOnTop } from './scan.js';
-import { read, write, writeMessage } from './stream.js';
+import { OutOfBand } from './out-of-band.js';
+import type { ArrivedBuffer, PlacedRange, Store } from './out-of-band.js';
+import { attach, placesIn, read, write, writeMessage } from './stream.js';
 import { isText, parseText, textOf } from './text.js';
 
 export { sendable, unsendable } from './kind.js';
+export { alwaysOutOfBand, placeKinds } from './out-of-band.js';
+export type {
+  ArrivedBuffer,
+  BufferRange,
+  Place,
+  PlacedRange,
+  Store,
+} from './out-of-band.js';
 export { isText } from './text.js';
 
 /** A small plain value is a text, which is bytes in UTF-8 on its way. */
@@ -22,14 +32,24 @@ export type Encoded = Buffer | string;
 /**
  * Encodes a value. `root` is its name in messages ("args", "result").
  * `send` turns a handle, which is an instance of a class marked by [sendable],
- * into plain data; without `send`, handles are refused. Getters of the value
- * may be called more than once.
+ * into plain data; without `send`, handles are refused. `store` gets the large
+ * buffers, which do not become a part of the bytes then. Getters of the value may
+ * be called more than once.
  *
  * Throws a TypeError with code ERR_JOBSERVER_NOT_SERIALIZABLE that names the
  * path to the part that cannot be sent; its cause is the original error.
  */
-export function encode(value: unknown, root: string, send?: Send): Encoded {
-  return textOf(value) ?? encodeClone(value, root, send);
+export function encode(
+  value: unknown,
+  root: string,
+  send?: Send,
+  store?: Store,
+): Encoded {
+  return (
+    textOf(value) ??
+    (store && encodeClone(value, root, send, store)) ??
+    encodeClone(value, root, send)!
+  );
 }
 
 /** The bytes of what `encode` has returned. */
@@ -37,38 +57,72 @@ export function bytesOf(encoded: Encoded): Buffer {
   return typeof encoded === 'string' ? Buffer.from(encoded) : encoded;
 }
 
+/** Undefined when the large buffers cannot be stored. */
 function encodeClone(
   value: unknown,
   root: string,
   send: Send | undefined,
-): Buffer {
+  store?: Store,
+): Buffer | undefined {
+  const beside = store && new OutOfBand();
   let refusal: unknown;
-  if (!isSpecialOnTop(value)) {
+  if (!isSpecialOnTop(value, beside)) {
     try {
-      const bytes = write(value);
-      // Few trees have more objects than this for their size.
-      const budget = 64 + bytes.length / 6;
-      if (!isObject(value) || !hasSpecials(value, budget)) return bytes;
+      const bytes = encodePlain(value, beside);
+      if (bytes !== undefined) return finish(bytes, beside, store);
     } catch (error) {
       refusal = error;
     }
   }
   try {
-    return encodeCopy(value, send);
+    return finish(encodeCopy(value, send, beside), beside, store);
   } catch (error) {
     throw notSerializable(value, root, send, refusal ?? error);
   }
 }
 
-function encodeCopy(value: unknown, send: Send | undefined): Buffer {
-  const message = copyMessage(value, send);
+function finish(
+  bytes: Buffer,
+  beside: OutOfBand | undefined,
+  store: Store | undefined,
+): Buffer | undefined {
+  return beside && store ? attach(bytes, beside, store) : bytes;
+}
+
+/** Undefined for a value with errors or handles. Throws what V8 throws. */
+function encodePlain(
+  value: unknown,
+  beside: OutOfBand | undefined,
+): Buffer | undefined {
+  const bytes = writeAnew(beside, () => write(value, beside));
+  if (!isObject(value)) return bytes;
+  // Few trees have more objects than this for their size.
+  const budget = 64 + bytes.length / 6;
+  if (hasSpecials(value, budget, beside)) return undefined;
+  if (beside?.hasMissed !== true) return bytes;
+  return writeAnew(beside, () => write(value, beside));
+}
+
+function encodeCopy(
+  value: unknown,
+  send: Send | undefined,
+  beside: OutOfBand | undefined,
+): Buffer {
+  const message = copyMessage(value, send, beside);
+  const write = (): Buffer =>
+    writeAnew(beside, () => writeMessage(message, beside));
   try {
-    return writeMessage(message);
+    return write();
   } catch (error) {
     if (message.fields.length === 0) throw error;
     prune(message);
-    return writeMessage(message);
+    return write();
   }
+}
+
+function writeAnew(beside: OutOfBand | undefined, write: () => Buffer): Buffer {
+  beside?.reset();
+  return write();
 }
 
 function notSerializable(
@@ -103,8 +157,9 @@ function isOverflow(refusal: unknown): boolean {
  * Decodes what `encode` or `encodeThrown` returned. Views in the value may
  * share the memory of `encoded`, which the caller must not use afterwards.
  * `revive` turns the plain data of a handle back into a handle; it is called
- * once per handle. Errors belong to the realm of this module, plain objects to it
- * or to the main realm.
+ * once per handle. `arrived` has the buffers at `places`, in the same order.
+ * Errors belong to the realm of this module, plain objects to it or to the main
+ * realm.
  *
  * Throws an Error with code ERR_JOBSERVER_NOT_RECONSTRUCTABLE when the bytes
  * are malformed or `revive` throws; its cause is the original error.
@@ -112,12 +167,13 @@ function isOverflow(refusal: unknown): boolean {
 export function decode(
   encoded: Uint8Array | string,
   revive?: (data: unknown) => object,
+  arrived: readonly ArrivedBuffer[] = [],
 ): unknown {
   try {
     if (typeof encoded === 'string') return parseText(encoded);
     return isText(encoded)
       ? parseText(Buffer.from(encoded).toString())
-      : read(encoded, revive);
+      : read(encoded, revive, arrived);
   } catch (error) {
     throw codedError(
       'ERR_JOBSERVER_NOT_RECONSTRUCTABLE',
@@ -128,13 +184,22 @@ export function decode(
 }
 
 /**
+ * Where the large buffers are that `store` has stored; nowhere if nothing was
+ * encoded. Throws when the bytes are malformed.
+ */
+export function places(encoded: Encoded): readonly PlacedRange[] {
+  if (typeof encoded === 'string' || isText(encoded)) return [];
+  return encoded.length === 0 ? [] : placesIn(encoded);
+}
+
+/**
  * Encodes a thrown value for `decode`. Never throws: a field of an error that
  * cannot be sent is left out, and any other value that cannot be sent is
  * replaced by a TypeError that describes it.
  */
-export function encodeThrown(thrown: unknown): Encoded {
+export function encodeThrown(thrown: unknown, store?: Store): Encoded {
   try {
-    return encode(thrown, 'thrown');
+    return encode(thrown, 'thrown', undefined, store);
   } catch {
     // Some part was refused; an error with a text never is.
     return encode(errorDescribing(thrown), 'thrown');

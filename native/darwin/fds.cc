@@ -55,13 +55,19 @@ int SocketPair(int ends[2], bool packets) {
 
 int AnonymousFile() { return TemporaryFile(); }
 
-int PageFile() {
+int SegmentFile(size_t size) {
   const int fd = TemporaryFile();
-  if (fd < 0 || ftruncate(fd, kPageBytes) == 0) return fd;
+  if (fd < 0 || ftruncate(fd, static_cast<off_t>(size)) == 0) return fd;
   const int error = -errno;
   close(fd);
   return error;
 }
+
+int InspectSegment(int, double*, double*) { return -ENOTSUP; }
+
+int MakeConstant(int) { return 0; }
+
+int MakePrivate(void*, size_t, bool) { return -ENOTSUP; }
 
 int PollOnce(struct pollfd* fds, size_t count, const timespec* left) {
   ReplaceEvents(fds, count, 0, POLLHUP);

@@ -2,7 +2,7 @@ import { openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { native } from '../../dist/system/binding.js';
-import { Fd, type Pipe, openPipe } from '../../dist/system/fd.js';
+import { Fd, type Pipe, openSocketPair } from '../../dist/system/fd.js';
 import {
   type Frame,
   type FrameKind,
@@ -20,7 +20,7 @@ afterEach(() => {
 });
 checkLeaks();
 beforeEach(() => {
-  pipe = openPipe('test pipe');
+  pipe = openSocketPair('test pipe');
   prepareReader(pipe.reader.number);
 });
 
@@ -104,7 +104,7 @@ test('a frame may arrive byte by byte', () => {
 test('an incomplete frame is reported as the end', () => {
   const whole = Buffer.concat([header(0, 3n), Buffer.from('abc')]);
   for (let length = 0; length < whole.length; length++) {
-    const { reader, writer } = openPipe('broken pipe');
+    const { reader, writer } = openSocketPair('broken pipe');
     prepareReader(reader.number);
     native.write(writer.number, whole, 0, length);
     writer.close();
@@ -163,6 +163,11 @@ describe('a large frame', () => {
     const reader = new FrameReader();
     let steps = 0;
     let frame: Frame | 'end' | undefined;
+    // Only the header has to come from a socket.
+    const head = Buffer.alloc(9);
+    native.read(source.number, head, 0, head.length);
+    send(head);
+    expect(reader.read(pipe.reader.number)).toBe(undefined);
     while (frame === undefined) {
       frame = reader.read(source.number);
       steps += 1;

@@ -38,7 +38,7 @@ test('a message of another version is refused, with both versions', () => {
   const bytes = Buffer.from(special);
   bytes[0] = 9;
   expect(refusal(bytes).message).toBe(
-    'Not reconstructable: The message has version 9, not 1',
+    'Not reconstructable: The message has version 9, not 2',
   );
 });
 

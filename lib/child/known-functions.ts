@@ -1,0 +1,42 @@
+// The functions that the calls of one worker name. Most calls name those of the
+// call before, which are found without a search.
+import { followFunctions } from '../functions/sources.js';
+import { type Head, unpackHead } from '../protocol/order.js';
+import { type Functions, load } from './run.js';
+
+/** The functions of a head. */
+export interface Loaded extends Functions {
+  readonly head: Head;
+}
+
+// Of as many heads, the functions are kept.
+const mostLoaded = 64;
+
+export class KnownFunctions {
+  /** By the heads. */
+  readonly #known = new Map<string, Loaded>();
+  /** The head that was received last. */
+  #head: Buffer = Buffer.alloc(0);
+  #current: Loaded | undefined;
+
+  /** Those of the last head; undefined while they are not loaded. */
+  get current(): Loaded | undefined {
+    return this.#current;
+  }
+
+  /** A head was received. */
+  select(head: Buffer): void {
+    this.#head = head;
+    this.#current = this.#known.get(head.toString('latin1'));
+  }
+
+  async load(): Promise<Loaded> {
+    const head = unpackHead(this.#head);
+    followFunctions([head.fn, head.preexec, ...head.imports]);
+    const loaded = { ...(await load(head)), head };
+    this.#current = loaded;
+    if (this.#known.size === mostLoaded) this.#known.clear();
+    this.#known.set(this.#head.toString('latin1'), loaded);
+    return loaded;
+  }
+}

@@ -1,0 +1,63 @@
+// What a job has returned or thrown, ready to be sent. Large buffers are written
+// at once to files that come along, because the job may change them later.
+import { Enclosures } from '../memory/enclosures.js';
+import type { SegmentPool } from '../memory/segment-pool.js';
+import type { FrameKind } from '../protocol/frame.js';
+import { trace } from '../system/trace.js';
+import {
+  type Encoded,
+  type Store,
+  encode,
+  encodeThrown,
+} from '../wire/value.js';
+
+export interface Outcome {
+  readonly kind: FrameKind;
+  readonly content: Encoded;
+  /** Owned. */
+  readonly enclosures: Enclosures | undefined;
+}
+
+/**
+ * Throws for a value that cannot be sent. `pool`: of a submitter that gets more
+ * than one outcome.
+ */
+export function outcomeOfValue(value: unknown, pool?: SegmentPool): Outcome {
+  return outcomeOf('value', pool, (store) =>
+    encode(value, 'result', undefined, store),
+  );
+}
+
+export function outcomeOfError(error: unknown, pool?: SegmentPool): Outcome {
+  try {
+    return outcomeOf('error', pool, (store) => encodeThrown(error, store));
+  } catch (reason) {
+    const content = encodeThrown(reason);
+    return { kind: 'error', content, enclosures: undefined };
+  }
+}
+
+function outcomeOf(
+  kind: FrameKind,
+  pool: SegmentPool | undefined,
+  encodeWith: (store?: Store) => Encoded,
+): Outcome {
+  let enclosures: Enclosures | undefined;
+  const content = encodeWith((ranges) => {
+    // Anew, because the value may have been encoded before, in vain.
+    enclosures = new Enclosures();
+    return enclosures.note(ranges);
+  });
+  if (enclosures === undefined) return { kind, content, enclosures };
+  enclosures.commit();
+  try {
+    enclosures.send(pool);
+    return { kind, content, enclosures };
+  } catch (error) {
+    enclosures.end();
+    // The sender does not have moved buffers any more.
+    if (enclosures.hasMoved) throw error;
+    trace('large buffers travel between the other bytes: %s', error);
+    return { kind, content: encodeWith(), enclosures: undefined };
+  }
+}

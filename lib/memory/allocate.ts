@@ -1,0 +1,127 @@
+// Memory that other processes can map: to be moved there, or shared with them.
+import { types } from 'node:util';
+import { invalidArgument, outOfRange } from '../errors.js';
+import { check, mappingFlags, native, systemError } from '../system/binding.js';
+import { Fd } from '../system/fd.js';
+import { alwaysOutOfBand, placeKinds } from '../wire/value.js';
+import { leastMapped } from './enclosures.js';
+import { keepPiece, keepTable } from './pieces.js';
+import { headBytes, pageBytes, writeAllAt } from './segment.js';
+
+/**
+ * An ArrayBuffer of zeros that {@link move} hands to another process without
+ * copying it. Otherwise it is like `new ArrayBuffer(byteLength)`, except that
+ * `postMessage` copies it instead of transferring it. Below 1 MiB, where copying
+ * is faster, and where the kernel has no such memory, it is an ordinary buffer.
+ *
+ * @param byteLength - An integer of at least 0.
+ * @throws A RangeError with code ERR_OUT_OF_RANGE for another length.
+ * @example See {@link move}.
+ */
+export function allocate(byteLength: number): ArrayBuffer {
+  checkLength(byteLength);
+  if (byteLength < leastMapped) return new ArrayBuffer(byteLength);
+  const file = tryOpen(byteLength);
+  if (file === undefined) return new ArrayBuffer(byteLength);
+  try {
+    const buffer = map(file.number, byteLength, 0);
+    if (typeof buffer === 'number') return new ArrayBuffer(byteLength);
+    keepPiece(buffer, file.number, {
+      kind: placeKinds.moved,
+      offset: headBytes,
+      length: byteLength,
+      isBorrowed: false,
+    });
+    return buffer;
+  } finally {
+    file.close();
+  }
+}
+
+/**
+ * Memory for all processes: jobs that get the buffer, as an argument or inside
+ * one, map it instead of copying it, once per process, and so do their jobs.
+ *
+ * With a number, the memory is zeros that each of them can change; use
+ * `Atomics.load`, `store`, `add` and so on for what several change at a time. With
+ * bytes, it is a copy of these that nobody can change, for one big table which all
+ * jobs read: a process that writes to it is ended by SIGSEGV, and its job is lost.
+ *
+ * The memory is freed when no process has the buffer any more.
+ *
+ * @example
+ * ```js
+ * import { Jobserver, share } from 'jobserver';
+ * import { lookUp } from './index.js';
+ *
+ * await using jobserver = new Jobserver();
+ * const table = new Float64Array(share(new Float64Array(1 << 20).fill(1)));
+ * console.log(await Promise.all([1, 2, 3].map((id) => jobserver.run(lookUp, table, id))));
+ * ```
+ *
+ * @param source - A length in bytes, an integer of at least 0; or an ArrayBuffer
+ * or a view, whose bytes are copied.
+ * @throws A RangeError with code ERR_OUT_OF_RANGE for another length. A TypeError
+ * with code ERR_INVALID_ARG_TYPE for anything else. A system error, such as ENOMEM,
+ * where the kernel has no such memory.
+ */
+export function share(
+  source: number | ArrayBuffer | ArrayBufferView,
+): ArrayBuffer {
+  const bytes = typeof source === 'number' ? undefined : bytesOf(source);
+  if (typeof source === 'number') checkLength(source, 'source');
+  const length = bytes?.length ?? (source as number);
+  const role = 'share memory';
+  const file = new Fd(check(native.segmentFile(sizeOf(length)), role));
+  try {
+    if (bytes !== undefined) {
+      writeAllAt(file.number, bytes, headBytes);
+      check(native.makeConstant(file.number), role);
+    }
+    const kind = bytes === undefined ? placeKinds.shared : placeKinds.constant;
+    const buffer = map(file.number, length, flagsOf(kind));
+    if (typeof buffer === 'number') throw systemError(buffer, role);
+    keepTable(buffer, file.number, { kind, offset: headBytes, length });
+    alwaysOutOfBand.add(buffer);
+    return buffer;
+  } finally {
+    file.close();
+  }
+}
+
+/** Of the mapping of a buffer that is shared. */
+export function flagsOf(kind: number): number {
+  const { shared, readOnly } = mappingFlags;
+  return kind === placeKinds.constant ? shared | readOnly : shared;
+}
+
+function checkLength(length: number, name = 'byteLength'): void {
+  if (Number.isSafeInteger(length) && length >= 0) return;
+  throw outOfRange(name, 'an integer of at least 0', length);
+}
+
+function bytesOf(source: unknown): Uint8Array {
+  if (ArrayBuffer.isView(source)) {
+    const { buffer, byteOffset, byteLength } = source;
+    return new Uint8Array(buffer, byteOffset, byteLength);
+  }
+  if (types.isArrayBuffer(source)) return new Uint8Array(source);
+  throw invalidArgument('source', 'a number, an ArrayBuffer or a view', source);
+}
+
+function sizeOf(length: number): number {
+  return headBytes + Math.ceil(length / pageBytes) * pageBytes;
+}
+
+function tryOpen(byteLength: number): Fd | undefined {
+  const fd = native.segmentFile(sizeOf(byteLength));
+  return fd < 0 ? undefined : new Fd(fd);
+}
+
+function map(fd: number, length: number, flags: number): ArrayBuffer | number {
+  const mapping = native.mapSegment(fd, sizeOf(length), flags);
+  if (typeof mapping === 'number') return mapping;
+  const buffer = native.viewSegment(mapping, headBytes, length);
+  native.unmapSegment(mapping);
+  return buffer;
+}

@@ -1,0 +1,239 @@
+// The large buffers that another process sends. A buffer of a megabyte and more is
+// mapped: nothing is copied, and the sender gets the memory back when the buffer
+// has been collected. Smaller ones are copied, and so is everything where the
+// kernel cannot map it safely, or where too much is mapped already.
+import {
+  type Mapping,
+  check,
+  errno,
+  mappingFlags,
+  native,
+} from '../system/binding.js';
+import type { Fd } from '../system/fd.js';
+import {
+  type ArrivedBuffer,
+  type Encoded,
+  type PlacedRange,
+  alwaysOutOfBand,
+  placeKinds,
+  places,
+} from '../wire/value.js';
+import { flagsOf } from './allocate.js';
+import { leastMapped } from './enclosures.js';
+import { keepPiece, keepTable, tableAt } from './pieces.js';
+import { giveBack, readAllAt } from './segment.js';
+
+/** The most bytes of copies, and segments, that this process maps. */
+const mostBytes = 256 << 20;
+const mostMappings = 256;
+
+interface Mapped {
+  readonly mapping: Mapping;
+  readonly size: number;
+}
+
+/** A mapping that is kept, because its segment will come again. */
+interface Kept extends Mapped {
+  readonly inode: number;
+  readonly owner: Arrivals;
+}
+
+/** Those of all senders. The one that was used last is at the end. */
+const kept = new Set<Kept>();
+
+export class Arrivals {
+  /** By inode. Undefined for a sender of a single message. */
+  readonly #kept: Map<number, Kept> | undefined;
+
+  /** `sendsAgain`: the sender uses its segments again. */
+  constructor(sendsAgain: boolean) {
+    this.#kept = sendsAgain ? new Map<number, Kept>() : undefined;
+  }
+
+  /**
+   * The large buffers of encoded values, which came with them as files. Takes over
+   * the files; one below 0 could not be received. `mayMap`: false where no event
+   * loop runs, because only that reports what was collected. Throws when they
+   * cannot be read.
+   */
+  receive(
+    files: readonly Fd[],
+    values: readonly Encoded[],
+    mayMap: boolean,
+  ): (readonly ArrivedBuffer[])[] {
+    try {
+      for (const { number } of files) {
+        if (number < 0) check(-errno.EMFILE, 'receive large buffers');
+      }
+      const lists = values.map((value) => places(value));
+      const isCopied = ({ kind }: PlacedRange): boolean =>
+        kind === placeKinds.copied;
+      const copied = lists.flat().filter(isCopied);
+      const copies = this.#openCopies(files.at(-1), copied, mayMap);
+      return lists.map((list) =>
+        list.map((place) =>
+          isCopied(place)
+            ? copies.shift()!
+            : { memory: openPassed(files, place), start: place.start },
+        ),
+      );
+    } finally {
+      for (const file of files) file.close();
+    }
+  }
+
+  /** The file is lent by the sender, which uses it again. */
+  #openCopies(
+    file: Fd | undefined,
+    list: readonly PlacedRange[],
+    mayMap: boolean,
+  ): ArrivedBuffer[] {
+    if (list.length === 0) return [];
+    const fd = fileOf(file);
+    let isMapped = false;
+    try {
+      const isLarge = list.some(({ length }) => length >= leastMapped);
+      const mapped = isLarge && mayMap ? this.#map(fd) : undefined;
+      const buffers = list.map((place) => {
+        const { start, length } = place;
+        const view =
+          mapped === undefined || length < leastMapped
+            ? undefined
+            : viewOf(mapped, place);
+        isMapped ||= view !== undefined;
+        if (view !== undefined) {
+          const isBorrowed = this.#kept !== undefined;
+          keepPiece(view, fd, { ...place, kind: placeKinds.moved, isBorrowed });
+        }
+        return { memory: view ?? copyOf(fd, place), start };
+      });
+      if (mapped !== undefined && this.#kept === undefined) {
+        native.unmapSegment(mapped.mapping);
+      }
+      return buffers;
+    } finally {
+      if (!isMapped) giveBack(fd);
+    }
+  }
+
+  /** Of a call or result that nobody gets. */
+  refuse(files: readonly Fd[]): void {
+    for (const file of files) {
+      // Moved and shared memory has no sender that waits for it.
+      giveBack(file.number);
+      file.close();
+    }
+  }
+
+  /** The sender is gone. Its buffers stay. */
+  close(): void {
+    for (const each of this.#kept?.values() ?? []) this.forget(each);
+  }
+
+  forget(each: Kept): void {
+    kept.delete(each);
+    this.#kept?.delete(each.inode);
+    native.unmapSegment(each.mapping);
+  }
+
+  /** Undefined where it has to be copied. */
+  #map(fd: number): Mapped | undefined {
+    const { inode, size } = inspect(fd) ?? {};
+    if (inode === undefined || size === undefined) return undefined;
+    const present = this.#kept?.get(inode);
+    if (present !== undefined) {
+      kept.delete(present);
+      kept.add(present);
+      return present;
+    }
+    if (!makeRoomFor(size)) return undefined;
+    const flags = this.#kept === undefined ? 0 : mappingFlags.borrowed;
+    const mapping = native.mapSegment(fd, size, flags);
+    if (typeof mapping === 'number') return undefined;
+    const added = { mapping, size, inode, owner: this };
+    if (this.#kept !== undefined) {
+      kept.add(added);
+      this.#kept.set(inode, added);
+    }
+    return added;
+  }
+}
+
+/** For senders of a single message. */
+export const singleArrivals = new Arrivals(false);
+
+export function forgetMappings(): void {
+  kept.clear();
+}
+
+/** A buffer that was moved or is shared. */
+function openPassed(files: readonly Fd[], place: PlacedRange): ArrayBuffer {
+  const fd = fileOf(files[place.file]);
+  const { kind } = place;
+  const isMoved = kind === placeKinds.moved;
+  const found = inspect(fd);
+  const table =
+    isMoved || found === undefined ? undefined : tableAt(found.inode);
+  if (table !== undefined) return table;
+  // Where no file is sealed, only shared memory is mapped: it has to be.
+  if (isMoved && found === undefined) return copyOf(fd, place);
+  const size = found?.size ?? place.offset + place.length;
+  const flags = isMoved ? 0 : flagsOf(kind);
+  const mapping = native.mapSegment(fd, size, flags);
+  if (typeof mapping === 'number') return copyOf(fd, place);
+  const view = viewOf({ mapping, size }, place);
+  native.unmapSegment(mapping);
+  if (view === undefined) return copyOf(fd, place);
+  if (isMoved) {
+    keepPiece(view, fd, { ...place, isBorrowed: false });
+  } else {
+    keepTable(view, fd, place);
+    alwaysOutOfBand.add(view);
+  }
+  return view;
+}
+
+function fileOf(file: Fd | undefined): number {
+  if (file === undefined) throw new Error('A file of large buffers is missing');
+  return file.number;
+}
+
+function inspect(fd: number): { inode: number; size: number } | undefined {
+  const numbers = new Float64Array(2);
+  if (native.inspectSegment(fd, numbers) < 0) return undefined;
+  const [inode, size] = numbers as unknown as [number, number];
+  return { inode, size };
+}
+
+/** Unmaps what no buffer uses. False when that is not enough. */
+function makeRoomFor(size: number): boolean {
+  if (hasRoomFor(size)) return true;
+  for (const each of kept) {
+    if (native.viewsOfSegment(each.mapping) > 0) continue;
+    each.owner.forget(each);
+    if (hasRoomFor(size)) return true;
+  }
+  return false;
+}
+
+function hasRoomFor(size: number): boolean {
+  const numbers = new Float64Array(2);
+  native.mappedSegments(numbers);
+  const [count, bytes] = numbers as unknown as [number, number];
+  return count < mostMappings && bytes + size <= mostBytes;
+}
+
+function viewOf(
+  { mapping, size }: Mapped,
+  { offset, length }: PlacedRange,
+): ArrayBuffer | undefined {
+  if (offset + length > size) throw new Error('A segment is truncated');
+  const view = native.viewSegment(mapping, offset, length);
+  return typeof view === 'number' ? undefined : view;
+}
+
+function copyOf(fd: number, { offset, length }: PlacedRange): ArrayBuffer {
+  const bytes = new Uint8Array(length);
+  readAllAt(fd, bytes, offset);
+  return bytes.buffer;
+}

@@ -1,0 +1,92 @@
+// Buffers that are handed over instead of copied.
+import { types } from 'node:util';
+import { invalidArgument } from '../errors.js';
+import { check, native } from '../system/binding.js';
+import { alwaysOutOfBand, placeKinds } from '../wire/value.js';
+import { isMapped, pieceOf } from './pieces.js';
+
+const marked = new WeakSet<ArrayBuffer>();
+
+/**
+ * Hands a buffer over to the job, or to the submitter, that the value is sent to
+ * next: nothing is copied if the buffer comes from {@link allocate} or has been
+ * received, and any other buffer is copied once. Like the transfer list of
+ * `postMessage`, this detaches the sender's buffer, with all of its views, when
+ * the call is submitted or the job returns. The receiver gets the whole buffer.
+ *
+ * Returns the value that it is given, so it can stand anywhere among arguments and
+ * results. A buffer that cannot be moved, such as the memory of WebAssembly, is
+ * refused with the error of `postMessage`, a DOMException named `DataCloneError`,
+ * when the value is sent.
+ *
+ * @example
+ * ```js
+ * import { Jobserver, allocate, move } from 'jobserver';
+ * import { blur } from './images.js';
+ *
+ * await using jobserver = new Jobserver();
+ * const pixels = new Uint8Array(allocate(64 << 20));
+ * const blurred = await jobserver.run(blur, move(pixels));
+ * console.log(pixels.length); // 0: the job has it
+ * ```
+ *
+ * @param value - An ArrayBuffer, or a view whose buffer is moved.
+ * @throws A TypeError with code ERR_INVALID_ARG_TYPE for anything else. A
+ * DOMException named `DataCloneError` for a buffer that is detached, or shared by
+ * {@link share}.
+ */
+export function move<T extends ArrayBuffer | ArrayBufferView>(value: T): T {
+  const buffer = ArrayBuffer.isView(value) ? value.buffer : value;
+  if (!types.isArrayBuffer(buffer)) {
+    throw invalidArgument('value', 'an ArrayBuffer or a view on one', value);
+  }
+  checkAttached(buffer);
+  const kind = pieceOf(buffer)?.kind ?? placeKinds.moved;
+  if (kind !== placeKinds.moved) {
+    throw dataCloneError('An ArrayBuffer that is shared could not be moved');
+  }
+  marked.add(buffer);
+  alwaysOutOfBand.add(buffer);
+  return value;
+}
+
+export function isToMove(buffer: ArrayBuffer): boolean {
+  return marked.has(buffer);
+}
+
+export function unmark(buffer: ArrayBuffer): void {
+  marked.delete(buffer);
+  alwaysOutOfBand.delete(buffer);
+}
+
+/**
+ * The memory of a buffer, which is detached. Throws what `postMessage` throws for a
+ * buffer that cannot be transferred.
+ */
+export function takeMemory(buffer: ArrayBuffer): Uint8Array {
+  unmark(buffer);
+  if (isMapped(buffer)) {
+    const bytes = new Uint8Array(buffer).slice();
+    check(native.detachBuffer(buffer), 'detach a buffer');
+    return bytes;
+  }
+  const { byteLength } = buffer;
+  const taken = structuredClone(buffer, { transfer: [buffer] });
+  // Node 20 copies a buffer that is marked as untransferable.
+  if (byteLength > 0 && buffer.byteLength > 0) {
+    throw dataCloneError('An ArrayBuffer is not transferable');
+  }
+  return new Uint8Array(taken);
+}
+
+function checkAttached(buffer: ArrayBuffer): void {
+  try {
+    new Uint8Array(buffer);
+  } catch {
+    throw dataCloneError('An ArrayBuffer is detached and could not be moved');
+  }
+}
+
+function dataCloneError(message: string): DOMException {
+  return new DOMException(message, 'DataCloneError');
+}

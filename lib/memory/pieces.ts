@@ -1,0 +1,97 @@
+// Buffers over segments that this process can pass on without copying: those of
+// `allocate` and `share`, and large ones that it has received.
+import { check, native } from '../system/binding.js';
+import { type Fd, duplicate } from '../system/fd.js';
+import { type Place, placeKinds } from '../wire/value.js';
+
+/** Where the memory of a buffer is. */
+export interface Piece extends Omit<Place, 'file'> {
+  /** Open until the buffer has been collected. */
+  readonly file: Fd;
+  /** The segment is lent by the process that has sent it. */
+  readonly isBorrowed: boolean;
+}
+
+// Of more, the file is not kept, so that they are copied once when they are moved.
+const mostPieces = 256;
+
+const pieces = new WeakMap<ArrayBuffer, Piece>();
+/** All buffers over segments. `postMessage` would not transfer them. */
+const mapped = new WeakSet<ArrayBuffer>();
+/** Shared buffers of this process, by inode. */
+const tables = new Map<number, WeakRef<ArrayBuffer>>();
+/** Open ones, and whether forks of this process share the memory. */
+const files = new Map<Fd, boolean>();
+const collected = new FinalizationRegistry<Fd>((file) => {
+  files.delete(file);
+  file.close();
+});
+
+/** `fd`: borrowed. Without a free descriptor, the buffer is an ordinary one. */
+export function keepPiece(
+  buffer: ArrayBuffer,
+  fd: number,
+  piece: Omit<Piece, 'file'>,
+): void {
+  mapped.add(buffer);
+  if (files.size >= mostPieces) return;
+  let file;
+  try {
+    file = duplicate(fd);
+  } catch {
+    return;
+  }
+  const isShared = piece.kind !== placeKinds.moved;
+  if (isShared) file.keepInForks();
+  files.set(file, isShared);
+  pieces.set(buffer, { ...piece, file });
+  collected.register(buffer, file, buffer);
+}
+
+/** Keeps a buffer that is shared: this process has one of each. */
+export function keepTable(
+  buffer: ArrayBuffer,
+  fd: number,
+  place: Omit<Piece, 'file' | 'isBorrowed'>,
+): void {
+  keepPiece(buffer, fd, { ...place, isBorrowed: false });
+  const numbers = new Float64Array(2);
+  if (native.inspectSegment(fd, numbers) < 0) return;
+  const [inode] = numbers as unknown as [number];
+  for (const [each, table] of tables) {
+    if (table.deref() === undefined) tables.delete(each);
+  }
+  tables.set(inode, new WeakRef(buffer));
+}
+
+export function tableAt(inode: number): ArrayBuffer | undefined {
+  return tables.get(inode)?.deref();
+}
+
+/** Whether it is, or was, over a segment. */
+export function isMapped(buffer: ArrayBuffer): boolean {
+  return mapped.has(buffer);
+}
+
+/** Undefined for an ordinary buffer. */
+export function pieceOf(buffer: ArrayBuffer): Piece | undefined {
+  const piece = pieces.get(buffer);
+  return piece === undefined || piece.file.number < 0 ? undefined : piece;
+}
+
+/** Its memory belongs to another process. The caller closes the file. */
+export function detachPiece(buffer: ArrayBuffer, { file }: Piece): void {
+  pieces.delete(buffer);
+  files.delete(file);
+  collected.unregister(buffer);
+  check(native.detachBuffer(buffer), 'detach a buffer');
+}
+
+/** Buffers that are not shared are ordinary ones: see `makeSegmentsPrivate`. */
+export function forgetPieces(): void {
+  for (const [file, isShared] of files) {
+    if (isShared) continue;
+    files.delete(file);
+    file.close();
+  }
+}

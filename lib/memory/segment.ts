@@ -1,0 +1,135 @@
+// A segment: a sealed anonymous file with large buffers of a call or result. Its
+// sender writes into it; its receiver maps it, or reads from it. The first page is
+// the head. The first word of the head is 1 while the segment is lent: the
+// receiver sets it to 0 when it needs the bytes no longer.
+import { check, native } from '../system/binding.js';
+import { Fd } from '../system/fd.js';
+
+export const pageBytes = 4096;
+
+/** The size of the head. */
+export const headBytes = pageBytes;
+
+/** What the first word of the head says. */
+const states = {
+  returned: 0,
+  lent: 1,
+  /** The receiver has passed the memory on, for good. */
+  taken: 2,
+} as const;
+
+const word = new Uint8Array(4);
+
+const smallestOrder = 16;
+
+/** Of a segment that has room up to `end`, a position in the file. */
+export function orderFor(end: number): number {
+  return Math.max(smallestOrder, Math.ceil(Math.log2(end - headBytes)));
+}
+
+export class Segment {
+  readonly #file: Fd;
+  /** The binary logarithm of the size without the head. */
+  readonly order: number;
+
+  private constructor(file: Fd, order: number) {
+    this.#file = file;
+    this.order = order;
+  }
+
+  /** Throws when the kernel has no room. */
+  static open(order: number): Segment {
+    const size = headBytes + 2 ** order;
+    const fd = check(native.segmentFile(size), 'open a segment');
+    return new Segment(new Fd(fd), order);
+  }
+
+  /** In bytes, without the head. */
+  get size(): number {
+    return 2 ** this.order;
+  }
+
+  /** Borrowed. */
+  get fd(): number {
+    return this.#file.number;
+  }
+
+  /** Throws when the kernel has no room. */
+  write(bytes: Uint8Array, position: number): void {
+    writeAllAt(this.fd, bytes, position);
+  }
+
+  read(position: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    readAllAt(this.fd, bytes, position);
+    return bytes;
+  }
+
+  lend(): void {
+    word[0] = states.lent;
+    this.write(word, 0);
+  }
+
+  /** Whether its receiver needs it no longer. */
+  get isReturned(): boolean {
+    return this.#state === states.returned;
+  }
+
+  /** Whether its receiver keeps it. */
+  get isTaken(): boolean {
+    return this.#state === states.taken;
+  }
+
+  get #state(): number | undefined {
+    return native.readAt(this.fd, word, 0, 4, 0) === 4 ? word[0] : undefined;
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+}
+
+/** In the receiver: the sender may use the segment again. */
+export function giveBack(fd: number): void {
+  // A segment whose head cannot be written stays lent.
+  writeState(fd, states.returned);
+}
+
+/** In the receiver: the sender never gets the memory back. */
+export function keepTaken(fd: number): void {
+  writeState(fd, states.taken);
+}
+
+function writeState(fd: number, state: number): void {
+  word[0] = state;
+  native.writeAt(fd, word, 0, 4, 0);
+}
+
+/** Throws when the kernel has no room. */
+export function writeAllAt(
+  fd: number,
+  bytes: Uint8Array,
+  position: number,
+): void {
+  for (let done = 0; done < bytes.length;) {
+    const left = bytes.length - done;
+    const count = native.writeAt(fd, bytes, done, left, position + done);
+    done += check(count, 'write to a segment');
+  }
+}
+
+/** Throws at the end of the file. */
+export function readAllAt(
+  fd: number,
+  bytes: Uint8Array,
+  position: number,
+): void {
+  for (let done = 0; done < bytes.length;) {
+    const left = bytes.length - done;
+    const count = native.readAt(fd, bytes, done, left, position + done);
+    if (check(count, 'read a segment') === 0) {
+      throw new Error('A segment is truncated');
+    }
+    done += count;
+  }
+}

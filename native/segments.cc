@@ -1,0 +1,241 @@
+#include "segments.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "args.h"
+#include "export.h"
+#include "instance.h"
+#include "posix.h"
+
+namespace {
+
+// What JavaScript asks of a mapping; lib/system/binding.ts has the numbers.
+constexpr int kReadOnly = 1;
+constexpr int kShared = 2;
+constexpr int kBorrowed = 4;
+
+constexpr double kMostBytes = 9007199254740991;
+
+// A mapping is the object of one JavaScript handle, and of the buffers over
+// parts of it. It is unmapped when it is not held and has no buffer; the struct
+// lives as long as the handle and the buffers. The threads of a process have
+// their own mappings, in one list.
+struct Mapping {
+  char* base;
+  size_t size;
+  int flags;
+  bool is_held;
+  // Its memory belongs to this process alone.
+  bool is_private;
+  size_t views;
+  bool has_handle;
+  Mapping* previous;
+  Mapping* next;
+};
+
+pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+Mapping* all = nullptr;
+
+class Lock {
+ public:
+  Lock() { pthread_mutex_lock(&mutex); }
+  ~Lock() { pthread_mutex_unlock(&mutex); }
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+};
+
+void Add(Mapping* mapping) {
+  mapping->next = all;
+  if (all != nullptr) all->previous = mapping;
+  all = mapping;
+}
+
+void Remove(Mapping* mapping) {
+  if (mapping->previous != nullptr) mapping->previous->next = mapping->next;
+  if (mapping->next != nullptr) mapping->next->previous = mapping->previous;
+  if (all == mapping) all = mapping->next;
+}
+
+// Its owner may use the segment again.
+void GiveBack(const Mapping* mapping) {
+  if ((mapping->flags & kBorrowed) == 0 || mapping->is_private) return;
+  // Unless the receiver has passed a part of it on.
+  int32_t lent = 1;
+  __atomic_compare_exchange_n(reinterpret_cast<int32_t*>(mapping->base), &lent,
+                              0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+// With the lock.
+void FreeUnused(Mapping* mapping) {
+  if (mapping->views > 0) return;
+  if (!mapping->is_held && mapping->base != nullptr) {
+    sys::Unmap(mapping->base, mapping->size);
+    mapping->base = nullptr;
+  }
+  if (mapping->has_handle || mapping->base != nullptr) return;
+  Remove(mapping);
+  delete mapping;
+}
+
+void EndHandle(napi_env, void* data, void*) {
+  const Lock lock;
+  auto* mapping = static_cast<Mapping*>(data);
+  mapping->is_held = false;
+  mapping->has_handle = false;
+  FreeUnused(mapping);
+}
+
+void EndView(napi_env, void*, void* hint) {
+  const Lock lock;
+  auto* mapping = static_cast<Mapping*>(hint);
+  mapping->views -= 1;
+  if (mapping->views == 0) GiveBack(mapping);
+  FreeUnused(mapping);
+}
+
+Mapping* MappingAt(const Args& args, size_t index) {
+  void* data = nullptr;
+  args.Assert(
+      napi_get_value_external(args.Env(), args.At(index), &data) == napi_ok,
+      index, "a mapping");
+  return static_cast<Mapping*>(data);
+}
+
+size_t SizeAt(const Args& args, size_t index) {
+  const double value = args.Double(index);
+  args.Assert(value >= 0 && value <= kMostBytes, index, "a size");
+  return static_cast<size_t>(value);
+}
+
+Napi::Value Failure(napi_env env, int error) {
+  return Napi::Number::New(env, error);
+}
+
+int SegmentFile(const Args& args) {
+  return Own(args, sys::SegmentFile(SizeAt(args, 0)));
+}
+
+int InspectSegment(const Args& args) {
+  const Doubles numbers = args.View<Doubles>(1, napi_float64_array);
+  args.Assert(numbers.count >= 2, 1, "a longer array");
+  return sys::InspectSegment(args.Int(0), &numbers.data[0], &numbers.data[1]);
+}
+
+int MakeConstant(const Args& args) { return sys::MakeConstant(args.Int(0)); }
+
+Napi::Value MapSegment(const Napi::CallbackInfo& info) {
+  const Args args(info);
+  const size_t size = SizeAt(args, 1);
+  const int flags = args.Int(2);
+  void* base = nullptr;
+  const int result =
+      sys::Map(args.Int(0), size, (flags & kReadOnly) == 0, &base);
+  if (result < 0) return Failure(info.Env(), result);
+  auto* mapping = new Mapping{};
+  mapping->base = static_cast<char*>(base);
+  mapping->size = size;
+  mapping->flags = flags;
+  mapping->is_held = true;
+  mapping->has_handle = true;
+  {
+    const Lock lock;
+    Add(mapping);
+  }
+  napi_value handle = nullptr;
+  if (napi_create_external(info.Env(), mapping, EndHandle, nullptr, &handle) ==
+      napi_ok) {
+    return Napi::Value(info.Env(), handle);
+  }
+  EndHandle(info.Env(), mapping, nullptr);
+  return Failure(info.Env(), -ENOMEM);
+}
+
+Napi::Value ViewSegment(const Napi::CallbackInfo& info) {
+  const Args args(info);
+  Mapping* mapping = MappingAt(args, 0);
+  const size_t offset = SizeAt(args, 1);
+  const size_t length = SizeAt(args, 2);
+  args.Assert(mapping->base != nullptr, 0, "mapped");
+  args.Assert(offset <= mapping->size && length <= mapping->size - offset, 1,
+              "within the segment");
+  {
+    const Lock lock;
+    mapping->views += 1;
+  }
+  napi_value buffer = nullptr;
+  if (napi_create_external_arraybuffer(info.Env(), mapping->base + offset,
+                                       length, EndView, mapping,
+                                       &buffer) == napi_ok) {
+    return Napi::Value(info.Env(), buffer);
+  }
+  {
+    const Lock lock;
+    mapping->views -= 1;
+  }
+  return Failure(info.Env(), -ENOTSUP);
+}
+
+int UnmapSegment(const Args& args) {
+  const Lock lock;
+  Mapping* mapping = MappingAt(args, 0);
+  mapping->is_held = false;
+  FreeUnused(mapping);
+  return 0;
+}
+
+int ViewsOfSegment(const Args& args) {
+  const Lock lock;
+  return static_cast<int>(MappingAt(args, 0)->views);
+}
+
+int MappedSegments(const Args& args) {
+  const Doubles numbers = args.View<Doubles>(0, napi_float64_array);
+  args.Assert(numbers.count >= 2, 0, "a longer array");
+  size_t count = 0;
+  size_t bytes = 0;
+  const Lock lock;
+  for (Mapping* mapping = all; mapping != nullptr; mapping = mapping->next) {
+    if (mapping->base == nullptr || (mapping->flags & kShared) != 0) continue;
+    count += 1;
+    bytes += mapping->size;
+  }
+  numbers.data[0] = static_cast<double>(count);
+  numbers.data[1] = static_cast<double>(bytes);
+  return 0;
+}
+
+int MakeSegmentsPrivate(const Args&) {
+  const Lock lock;
+  for (Mapping* mapping = all; mapping != nullptr; mapping = mapping->next) {
+    if ((mapping->flags & (kShared | kReadOnly)) != 0) continue;
+    if (mapping->is_private || mapping->views == 0) continue;
+    const int result = sys::MakePrivate(mapping->base, mapping->size,
+                                        (mapping->flags & kBorrowed) != 0);
+    if (result < 0) return result;
+    mapping->is_private = true;
+  }
+  return 0;
+}
+
+int DetachBuffer(const Args& args) {
+  return napi_detach_arraybuffer(args.Env(), args.At(0)) == napi_ok ? 0
+                                                                    : -EINVAL;
+}
+
+}  // namespace
+
+void ExportSegments(Napi::Object exports) {
+  Export<SegmentFile>(exports, "segmentFile");
+  Export<InspectSegment>(exports, "inspectSegment");
+  Export<MakeConstant>(exports, "makeConstant");
+  ExportValue<MapSegment>(exports, "mapSegment");
+  ExportValue<ViewSegment>(exports, "viewSegment");
+  Export<UnmapSegment>(exports, "unmapSegment");
+  Export<ViewsOfSegment>(exports, "viewsOfSegment");
+  Export<MappedSegments>(exports, "mappedSegments");
+  Export<MakeSegmentsPrivate>(exports, "makeSegmentsPrivate");
+  Export<DetachBuffer>(exports, "detachBuffer");
+}
