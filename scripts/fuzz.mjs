@@ -1,7 +1,7 @@
 // Fuzzes the code that reads bytes from other processes.
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { build } from './build.mjs';
 import {
   command,
@@ -28,12 +28,11 @@ if (!(seconds > 0)) throw new Error('--seconds has to be a positive number');
 const runsOfProperties = 500 * seconds;
 const minutes = 10 + seconds / 60;
 
-// These need node itself.
-const border = ['addon.cc', 'instance.cc', 'zygote_loop.cc', 'watcher.cc'];
 const sources = ['native', 'native/linux'].flatMap((folder) =>
   readdirSync(join(root, folder))
-    .filter((name) => name.endsWith('.cc') && !border.includes(name))
-    .map((name) => join(root, folder, name)),
+    .filter((name) => name.endsWith('.cc'))
+    .map((name) => join(root, folder, name))
+    .filter((path) => !usesNode(path)),
 );
 const flags = ['-std=c++17', '-g', '-O1', '-fno-sanitize-recover=undefined'];
 
@@ -49,6 +48,15 @@ try {
   });
 } finally {
   removeStage();
+}
+
+/** Whether a source includes headers of Node, also by headers of its own. */
+function usesNode(path) {
+  const text = readFileSync(path, 'utf8');
+  if (/#include <(napi|node_api|uv)\.h>/.test(text)) return true;
+  return [...text.matchAll(/#include "(.*)"/g)].some(([, header]) =>
+    usesNode(join(dirname(path), header)),
+  );
 }
 
 /** libFuzzer prints the input of a failure in hexadecimal. */
