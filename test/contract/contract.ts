@@ -37,6 +37,7 @@ import { resultContract } from './results.js';
 import { reuseContract } from './reuse.js';
 import { aheadContract } from './reuse-ahead.js';
 import { hostileContract } from './reuse-hostile.js';
+import { idleContract } from './reuse-idle.js';
 import { stalenessContract } from './reuse-staleness.js';
 import { sleepGateContract } from './sleep-gate.js';
 import { slotContract } from './slots.js';
@@ -90,7 +91,7 @@ const ofPools: Contracts = {
 };
 
 const ofReuse: Contracts = {
-  'processes of several jobs': [reuseContract],
+  'processes of several jobs': [reuseContract, idleContract],
   'map in processes of several jobs': [mapReuseContract],
   'jobs that are sent ahead': [aheadContract],
   'calls of an executor that are sent ahead': [executorAheadContract],
