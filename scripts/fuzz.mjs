@@ -79,7 +79,9 @@ async function fuzz(target, variables) {
 async function properties() {
   await build({ tests: true });
   const jest = join(root, 'node_modules', 'jest', 'bin', 'jest.js');
-  const argv = [jest, 'dist-test/properties.test.js'];
+  const files = ['properties', 'launch/hostile-worker'];
+  const paths = files.map((name) => `dist-test/${name}.test.js`);
+  const argv = [jest, ...paths];
   const factor = String(runsOfProperties / 100);
   const env = { PROPERTY_RUNS: runsOfProperties, TEST_TIMEOUT_FACTOR: factor };
   await command(process.execPath, argv, {

@@ -1,0 +1,236 @@
+// What a worker of several jobs sends to its submitter and writes to their page
+// may be anything. The workers here are no processes, so that many can be tried.
+import { readdirSync } from 'node:fs';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
+import fc from 'fast-check';
+import type { Ending } from '../../dist/errors.js';
+import type { Worker } from '../../dist/launch/launcher.js';
+import { launchers } from '../../dist/launch/launchers.js';
+import { Claims, jobWords } from '../../dist/protocol/claims.js';
+import { writeFrame } from '../../dist/protocol/frame.js';
+import {
+  MessageReader,
+  MessageWriter,
+  type OutgoingMessage,
+} from '../../dist/protocol/messages.js';
+import type { Order } from '../../dist/protocol/order.js';
+import { packReport, unpackCall } from '../../dist/protocol/worker-messages.js';
+import { native } from '../../dist/system/binding.js';
+import { duplicate, openPipe } from '../../dist/system/fd.js';
+import { type Encoded, decode, encode } from '../../dist/wire/value.js';
+import { identity } from '../fixtures/jobs.js';
+import { freeSlots, openJobserver } from '../helpers/jobserver.js';
+import { timeoutFactor, until } from '../helpers/until.js';
+
+// Each one runs a dozen jobs.
+const runs = {
+  numRuns: Math.ceil(Number(process.env['PROPERTY_RUNS'] ?? 1000) / 10),
+};
+// No step takes longer.
+const patienceMs = 20_000 * timeoutFactor;
+
+type Step =
+  | { do: 'answer' | 'claimAll' | 'close' | 'die' | 'sendFds' }
+  | { do: 'report'; kind: number; job: number; length: number }
+  | { do: 'send'; bytes: Uint8Array }
+  | { do: 'write'; at: number; word: number };
+
+const answerTo = (args: Encoded): Encoded =>
+  encode((decode(args) as unknown[])[0], 'result');
+
+/** A worker that runs its job at once, or takes the steps, and ends. */
+class FakeWorker implements Worker {
+  readonly pid = 0x7fffffff;
+  readonly #order: Order;
+  readonly #end = openPipe('end of a worker');
+  readonly #socket;
+  readonly #reader = new MessageReader();
+  readonly #writer = new MessageWriter();
+  readonly #claims: Claims | undefined;
+  readonly #words: Int32Array;
+  #job = 0;
+  #ending: Ending | undefined;
+
+  constructor(order: Order, socket: number, steps: readonly Step[]) {
+    this.#order = order;
+    this.#socket = duplicate(socket);
+    native.setNonBlocking(this.#socket.number, true);
+    const file = order.claimsFile;
+    if (file === undefined) {
+      this.#words = new Int32Array(0);
+    } else {
+      this.#claims = new Claims(file);
+      this.#words = new Int32Array(native.mapPage(file) as ArrayBuffer);
+    }
+    void this.#run(steps);
+  }
+
+  get exitFd(): number {
+    return this.#end.reader.number;
+  }
+
+  reap(): Ending | undefined {
+    return this.#ending;
+  }
+
+  kill(): void {
+    this.#die();
+  }
+
+  close(): void {
+    this.#end.reader.close();
+  }
+
+  async #run(steps: readonly Step[]): Promise<void> {
+    await setImmediate();
+    if (this.#claims === undefined) this.#answerAlone();
+    for (const step of steps) {
+      if (this.#ending !== undefined) return;
+      this.#take(step);
+      await setImmediate();
+    }
+    this.#die();
+  }
+
+  #answerAlone(): void {
+    const args = this.#order.body[1]!;
+    writeFrame(this.#socket.number, 'value', Buffer.from(answerTo(args)));
+    this.#die();
+  }
+
+  #take(step: Step): void {
+    const socket = this.#socket.number;
+    if (step.do === 'answer') this.#answer();
+    else if (step.do === 'report') {
+      const { kind, job, length } = step;
+      const parts = [Buffer.alloc(length, '1')];
+      this.#send({ kind, job: this.#job + job, parts });
+    } else if (step.do === 'send') {
+      native.sendFds(socket, step.bytes, new Int32Array(0));
+    } else if (step.do === 'sendFds') {
+      native.sendFds(socket, Uint8Array.of(0), Int32Array.of(0, 1, socket));
+    } else if (step.do === 'write') {
+      this.#words[step.at] = step.word;
+    } else if (step.do === 'claimAll') {
+      for (const [i, word] of this.#words.subarray(0, jobWords).entries()) {
+        if (word > 0) this.#words[i] = -word;
+      }
+    } else if (step.do === 'close') this.#socket.close();
+    else this.#die();
+  }
+
+  /** As a worker does; ends at the end of its socket. */
+  #answer(): void {
+    if (this.#socket.number < 0) return;
+    if (!this.#reader.fill(this.#socket.number)) this.#die();
+    for (let message; (message = this.#reader.next()) !== undefined;) {
+      this.#job = message.job;
+      if (!this.#claims!.claim(message.job)) continue;
+      const { args } = unpackCall(message)!;
+      const kind = packReport({ kind: 'value', state: 'free' });
+      this.#send({ kind, job: message.job, parts: [answerTo(args)] });
+      return;
+    }
+  }
+
+  #send(message: OutgoingMessage): void {
+    this.#writer.send(this.#socket.number, message, false);
+  }
+
+  #die(): void {
+    if (this.#ending !== undefined) return;
+    this.#ending = { pid: this.pid, exitCode: null, signal: 'SIGKILL' };
+    this.#socket.close();
+    this.#reader.close();
+    this.#end.writer.close();
+  }
+}
+
+const small = fc.integer({ min: -3, max: 12 });
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: fc.constant({ do: 'answer' as const }) },
+  fc.constantFrom<Step>(
+    ...(['claimAll', 'close', 'die', 'sendFds'] as const).map((each) => ({
+      do: each as 'die',
+    })),
+  ),
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('report' as const),
+      kind: fc.oneof(fc.nat(16), fc.integer()),
+      job: small,
+      length: fc.constantFrom(0, 1, 5000),
+    }),
+  },
+  fc.record({
+    do: fc.constant('send' as const),
+    bytes: fc.uint8Array({ minLength: 1, maxLength: 60 }),
+  }),
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('write' as const),
+      at: fc.nat(jobWords + 4),
+      word: fc.oneof(small, fc.integer()),
+    }),
+  },
+);
+
+async function inTime<T>(promise: Promise<T>): Promise<T> {
+  const timer = new AbortController();
+  const late = sleep(patienceMs, undefined, { signal: timer.signal });
+  try {
+    return await Promise.race([
+      promise,
+      late.then(() => {
+        throw new Error('The jobs have not settled');
+      }),
+    ]);
+  } finally {
+    timer.abort();
+    late.catch(() => undefined);
+  }
+}
+
+const countFds = (): number => readdirSync('/dev/fd').length;
+
+/** Jobs of a handle whose processes take these steps, one after the other. */
+async function runJobs(
+  scripts: readonly (readonly Step[])[],
+  killed: number,
+): Promise<void> {
+  const left = [...scripts];
+  const launch = jest.spyOn(launchers.spawn, 'launch');
+  launch.mockImplementation(
+    (order, socket) => new FakeWorker(order, socket, left.shift() ?? []),
+  );
+  try {
+    const context = 'spawn';
+    const js = openJobserver({ context, slots: 2, jobsPerProcess: Infinity });
+    const run = async (i: number): Promise<unknown> => {
+      const future = await js.submit(identity, [i]);
+      if (i === killed) future.kill('SIGKILL');
+      return future.result();
+    };
+    const calls = Array.from({ length: 12 }, (_, i) => run(i));
+    await inTime(Promise.allSettled(calls));
+    expect([js.running, freeSlots(js)]).toEqual([0, 2]);
+    await inTime(js.close());
+  } finally {
+    launch.mockRestore();
+  }
+}
+
+test('whatever workers do, each job settles, and no slot and no descriptor is lost', async () => {
+  const scripts = fc.array(fc.array(step, { maxLength: 15 }), { maxLength: 5 });
+  await runJobs([], -1);
+  const before = countFds();
+  await fc.assert(
+    fc.asyncProperty(scripts, fc.nat(40), async (all, killed) => {
+      await runJobs(all, killed);
+      await until('no leaked descriptor', () => countFds() <= before);
+    }),
+    runs,
+  );
+});
