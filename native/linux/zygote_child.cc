@@ -50,8 +50,9 @@ constexpr double kRetryMs = 10;
   _exit(0);
 }
 
-// The byte, or a negative number where there is none to give back.
-int TokenOf(const Message& request) {
+// The byte, which the request does not have any more, or a negative number
+// where there is none to give back.
+int TakeToken(const Message& request) {
   double order[2] = {-1, 0};
   ReadAt(request.fds[kOrderFd], order, sizeof order, 0);
   const auto [byte, lenders] = order;
@@ -60,9 +61,13 @@ int TokenOf(const Message& request) {
   // Each slot pipe has two fds, so one of them is that of the claims.
   const bool has_claims = (request.fd_count - kFirstInheritedFd) % 2 == 1;
   if (!has_claims) return static_cast<int>(byte);
+  const int page = request.fds[request.fd_count - 1];
   int32_t word = 0;
+  const int32_t none = 0;
   const off_t at = kTokenWord * sizeof word;
-  ReadAt(request.fds[request.fd_count - 1], &word, sizeof word, at);
+  ReadAt(page, &word, sizeof word, at);
+  // Whoever gives a token back clears the word first.
+  if (pwrite(page, &none, sizeof none, at) != sizeof none) return -1;
   return word - 1;
 }
 
@@ -74,7 +79,7 @@ void GiveTokenOfOrphan(const Message& request) {
   // A submitter keeps the other end open while it lives.
   struct pollfd result = {request.fds[kResultFd], 0, 0};
   if (Poll(&result, 1, 0) <= 0) return;
-  const int token = TokenOf(request);
+  const int token = TakeToken(request);
   if (token < 0) return;
   const auto byte = static_cast<uint8_t>(token);
   Write(request.fds[kSlotWriter], &byte, 1);
