@@ -68,8 +68,9 @@ function harmful(canNest) {
   return canNest ? [...kinds, 'nest', 'nest', 'nest'] : kinds;
 }
 
-function randomCall(random, { canNest }) {
-  const name = random.pick(random.chance(0.97) ? harmless : harmful(canNest));
+function randomCall({ random, canNest, isGentle }) {
+  const isHarmless = isGentle || random.chance(0.97);
+  const name = random.pick(isHarmless ? harmless : harmful(canNest));
   const jobsPerProcess = random.pick([1, 2, Infinity]);
   const args = {
     compute: [random.below(12)],
@@ -88,6 +89,8 @@ function checkValue({ name, id, args }, value) {
   if (!isRight) throw new Error(`${id} (${name}) has the value of another job`);
 }
 
+/** The processes of these jobs end with them. */
+const leavers = ['exit', 'die', 'leaveTimer'];
 const ends = { exit: { exitCode: 7 }, die: { signal: 'SIGKILL' } };
 
 export class Load {
@@ -102,13 +105,17 @@ export class Load {
   counts = {};
   #options;
   #number = 0;
+  /** How many open calls may end their processes. */
+  #ends = 0;
 
   /**
-   * `name` begins the ids of the jobs. `canNest`: some of the jobs submit jobs;
-   * none of these is killed.
+   * `random`, and `log`, the path of the log. `name` begins the ids of the jobs.
+   * `canNest`: some of the jobs submit jobs; none of these is killed. `isGentle`: no
+   * job ends its process or is killed. `onEnds` gets the number of calls that may
+   * end their processes, before they do so and after they have settled.
    */
-  constructor({ random, log, name, canNest }) {
-    this.#options = { random, log, name, canNest };
+  constructor(options) {
+    this.#options = { onEnds: () => undefined, ...options };
   }
 
   /** Keeps `width` calls open until `isOver` returns true. */
@@ -132,11 +139,12 @@ export class Load {
 
   async #call(js, executor) {
     const { random, log, name: prefix } = this.#options;
-    const call = randomCall(random, this.#options);
+    const call = randomCall(this.#options);
     call.id = `${prefix}${this.#number++}`;
     const args = [log, call.id, ...call.args];
     const start = random.chance(0.15) ? this.#viaExecutor : this.#viaSubmit;
     this.open.set(call.id, call);
+    if (leavers.includes(call.name)) this.#noteEnd(call);
     try {
       const value = await start.call(this, call, { js, executor, args });
       if (value !== undefined) this.#onValue(call, value);
@@ -144,7 +152,14 @@ export class Load {
       this.#onError(call, error);
     } finally {
       this.open.delete(call.id);
+      if (call.mayEnd) this.#options.onEnds((this.#ends -= 1));
     }
+  }
+
+  #noteEnd(call) {
+    if (call.mayEnd) return;
+    call.mayEnd = true;
+    this.#options.onEnds((this.#ends += 1));
   }
 
   async #viaExecutor(call, { executor, args }) {
@@ -165,12 +180,13 @@ export class Load {
   }
 
   async #viaSubmit(call, { js, args }) {
-    const { random } = this.#options;
+    const { random, isGentle } = this.#options;
     const options = {};
     if (random.chance(0.1)) options.timeout = random.below(50);
-    const mayEnd = call.name !== 'nest';
+    const mayEnd = !isGentle && call.name !== 'nest';
     if (mayEnd && random.chance(0.05)) {
       options.signal = AbortSignal.timeout(random.below(40));
+      this.#noteEnd(call);
     }
     Object.assign(call, options);
     let future;
@@ -184,6 +200,7 @@ export class Load {
     future.whenDone(() => (doneCount += 1));
     if (mayEnd && random.chance(0.03)) {
       await sleep(random.below(20));
+      this.#noteEnd(call);
       call.isKilled = future.kill(random.pick(['SIGKILL', 'SIGTERM']));
     }
     try {

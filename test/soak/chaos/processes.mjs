@@ -1,5 +1,6 @@
 // The processes that a run of the chaos has started, whoever their parents are.
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
 
 function read(path) {
   try {
@@ -24,6 +25,12 @@ export function processes() {
     });
 }
 
+/** Paths of the files that a process has open or mapped; none once it has ended. */
+export function filesOf(pid) {
+  const mapped = read(`/proc/${pid}/maps`).match(/\/.*/g) ?? [];
+  return [...mapped, ...fdTargets(pid)];
+}
+
 /** Children of this process that it has not reaped. */
 export function zombies() {
   return readFileSync('/proc/thread-self/children', 'utf8')
@@ -32,17 +39,26 @@ export function zombies() {
     .filter((pid) => /\) Z /.test(read(`/proc/${pid}/stat`)));
 }
 
-/** What kind each open fd of this process is. */
-export function openFds() {
-  return readdirSync('/proc/self/fd')
-    .flatMap((fd) => {
+function fdTargets(pid) {
+  const folder = `/proc/${pid}/fd`;
+  try {
+    return readdirSync(folder).flatMap((fd) => {
       try {
-        return readlinkSync(`/proc/self/fd/${fd}`).replace(/\d+/g, '');
+        return readlinkSync(join(folder, fd));
       } catch {
-        // That of the directory, which is closed.
+        // It was closed, as that of the directory is.
         return [];
       }
-    })
+    });
+  } catch {
+    return [];
+  }
+}
+
+/** What kind each open fd of this process is. */
+export function openFds() {
+  return fdTargets('self')
+    .map((target) => target.replace(/\d+/g, ''))
     .sort();
 }
 

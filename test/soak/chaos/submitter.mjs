@@ -1,18 +1,24 @@
 // A program with jobs under the job server that MAKEFLAGS names, which the chaos
-// kills: node submitter.mjs LOG NAME SEED MILLISECONDS. Prints how many of its jobs
-// were lost.
+// kills: node submitter.mjs LOG LEDGERS NAME SEED MILLISECONDS JSON, where JSON is the
+// options `canNest` and `isGentle` of the load. Prints how many of its jobs were lost.
+import { Ledger } from './ledger.mjs';
 import { Load, openReused } from './load.mjs';
 import { Random } from './random.mjs';
 
-const [log, name, seed, ms, canNest] = process.argv.slice(2);
+const [log, ledgers, name, seed, ms, options] = process.argv.slice(2);
+const ledger = new Ledger(ledgers);
 const random = new Random(`${seed} ${name}`);
-const load = new Load({ random, log, name, canNest: canNest === 'true' });
+const onEnds = (count) => (ledger.ends = count);
+const given = { random, log, name, onEnds, ...JSON.parse(options) };
+const load = new Load(given);
 const { all, close } = openReused();
-// A forkserver that has not served yet drops the requests of a dead submitter, and
-// their tokens. From now on, the chaos may kill this process.
-await Promise.all(all.map((js) => js.run(Math.abs, 1)));
+// From now on, the chaos may kill this process: some before their workers run.
+if (random.chance(0.7)) {
+  await Promise.all(all.map((js) => js.run(Math.abs, 1)));
+}
 process.title = 'chaos-submitter';
 const end = performance.now() + Number(ms);
 await load.run(all, 4, () => performance.now() > end);
 await close();
+ledger.close();
 console.log(load.lost);
