@@ -1,5 +1,6 @@
-// Does the completion of a job cost more when many others are outstanding? The
-// workers here are shells, so that a thousand of them fit into memory.
+// Does the completion of a job cost more when many others are outstanding? First,
+// jobs that run: their workers are shells, so that a thousand of them fit into
+// memory. Then, calls that wait for processes which run several jobs.
 import { native } from '../dist/system/binding.js';
 import { initialControls } from '../dist/job/controls.js';
 import { Jobserver } from '../dist/jobserver.js';
@@ -69,4 +70,54 @@ table(
   'Completion of one job beside others',
   ['outstanding', 'CPU of the parent, median', 'memory of each future'],
   rows,
+);
+launchers.spawn.launch = real;
+
+const reused = new Jobserver({ slots: 2, jobsPerProcess: Infinity });
+const calls = 20_000;
+
+/** CPU microseconds for one call, while so many others are outstanding. */
+function costOfCall(outstanding) {
+  return new Promise((resolve) => {
+    let left = 2 * outstanding + calls;
+    let open = 0;
+    let done = 0;
+    let start;
+    let cost;
+    const call = async () => {
+      left -= 1;
+      open += 1;
+      await reused.run(nothing);
+      open -= 1;
+      done += 1;
+      // The calls of the beginning are over, then those that were measured.
+      if (done === outstanding) start = process.cpuUsage();
+      if (done === outstanding + calls) {
+        const { user, system } = process.cpuUsage(start);
+        cost = (user + system) / calls;
+      }
+      if (left > 0) void call();
+      else if (open === 0) resolve(cost);
+    };
+    for (let i = 0; i < outstanding; i++) void call();
+  });
+}
+
+const costs = { 10: [], 100: [], 1000: [], 10_000: [] };
+for (let round = -1; round < 3; round++) {
+  for (const [outstanding, all] of Object.entries(costs)) {
+    const cost = await costOfCall(Number(outstanding));
+    // The first round is a warm-up.
+    if (round >= 0) all.push(cost);
+  }
+}
+await reused.close();
+
+table(
+  'Calls that wait for processes of several jobs',
+  ['outstanding', 'CPU of the parent for one, median'],
+  Object.entries(costs).map(([outstanding, all]) => [
+    outstanding,
+    `${median(all).toFixed(1)} µs`,
+  ]),
 );
