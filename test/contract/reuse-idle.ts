@@ -21,13 +21,13 @@ export function idleContract(context: Context): void {
     try {
       const [line] = await once(child.stdout, 'data');
       const workers = JSON.parse(String(line)) as number[];
-      const found = [child.pid!, ...descendantsOf(child.pid!)];
-      expect(found).toEqual(expect.arrayContaining(workers));
+      const pids = (): number[] => [child.pid!, ...descendantsOf(child.pid!)];
+      expect(pids()).toEqual(expect.arrayContaining(workers));
       // Those of Node that follow the start are over after a while.
       const isQuiet = async (): Promise<boolean> => {
-        const before = found.flatMap(threadsOf);
+        const before = pids().flatMap(threadsOf);
         await sleep(quietMs);
-        const after = found.flatMap(threadsOf);
+        const after = pids().flatMap(threadsOf);
         return after.length > 0 && after.join() === before.join();
       };
       await until('a second in which nothing runs', isQuiet, 15_000);

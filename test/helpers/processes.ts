@@ -23,12 +23,23 @@ export function isAlive(pid: number): boolean {
   return !'XZ'.includes(stateOf(pid));
 }
 
+/** A file of each thread of a process; none of what has ended. */
+function ofThreads(pid: number, file: string): [task: string, text: string][] {
+  const folder = `/proc/${pid}/task`;
+  try {
+    return readdirSync(folder).map((task) => [
+      task,
+      readFileSync(`${folder}/${task}/${file}`, 'utf8'),
+    ]);
+  } catch {
+    return [];
+  }
+}
+
 /** The children of a process, and theirs. */
 export function descendantsOf(pid: number): number[] {
-  const children = readdirSync(`/proc/${pid}/task`)
-    .flatMap((task) =>
-      readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' '),
-    )
+  const children = ofThreads(pid, 'children')
+    .flatMap(([, text]) => text.split(' '))
     .filter((child) => child !== '')
     .map(Number);
   return [...children, ...children.flatMap(descendantsOf)];
@@ -36,9 +47,8 @@ export function descendantsOf(pid: number): number[] {
 
 /** For each thread of a process, its state and how often it has stopped to run. */
 export function threadsOf(pid: number): string[] {
-  return readdirSync(`/proc/${pid}/task`).map((task) => {
-    const status = readFileSync(`/proc/${pid}/task/${task}/status`, 'utf8');
-    const facts = status.match(/^(State|\w*ctxt_switches):.*$/gm);
-    return `${pid}/${task} ${facts!.join(' ')}`;
+  return ofThreads(pid, 'status').map(([task, status]) => {
+    const facts = status.match(/^(State|\w*ctxt_switches):.*$/gm) ?? [];
+    return `${pid}/${task} ${facts.join(' ')}`;
   });
 }
