@@ -64,7 +64,10 @@ int SetNonBlocking(const Args& args) {
 
 int Read(const Args& args) {
   const Bytes bytes = args.BytesAt(1);
-  return sys::Read(args.Int(0), bytes.data, bytes.length);
+  const int fd = args.Int(0);
+  const int count = sys::Read(fd, bytes.data, bytes.length);
+  if (count > 0) HoldingsOf(args)->AddInput(fd);
+  return count;
 }
 
 int Write(const Args& args) {
@@ -208,6 +211,7 @@ int ReceiveFds(const Args& args) {
   const Ints fds = args.IntsAt(2, 0);
   sys::Message message = {bytes.data, bytes.length, fds.data, fds.count};
   const int result = sys::ReceiveFds(args.Int(0), &message, false);
+  if (result > 0) HoldingsOf(args)->AddInput(args.Int(0));
   const size_t received = result < 0 ? 0 : message.fd_count;
   for (size_t i = received; i < fds.count; i++) fds.data[i] = -1;
   return OwnAll(args, result, {fds.data, received});

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include "deadline.h"
 #include "passing.h"
@@ -40,10 +41,10 @@ void Signal(int pid, int signal) {
   if (exit_fd >= 0) Close(exit_fd);
 }
 
-// True when no process holds the writer of a pipe.
-bool IsWriterGone(int reader) {
-  struct pollfd end = {reader, 0, 0};
-  return Poll(&end, 1, 0) > 0 && (end.revents & POLLHUP) != 0;
+// The events of the reader of a pipe: POLLHUP when no process holds the writer.
+int EventsOf(int reader) {
+  struct pollfd end = {reader, POLLIN, 0};
+  return Poll(&end, 1, 0) > 0 ? end.revents : 0;
 }
 
 constexpr int64_t kBytes = UINT8_MAX + 1;
@@ -83,7 +84,12 @@ void Holdings::RemoveToken(const Token& token) {
 
 void Holdings::BindToken(const Token& token, int reader, int signal) {
   RemoveToken(token);
-  *results_.Add(reader) = {token, signal};
+  *results_.Add(reader) = {token, signal, false};
+}
+
+void Holdings::AddInput(int reader) {
+  Result* result = results_.Find(reader);
+  if (result != nullptr) result->has_answered = true;
 }
 
 int Holdings::EndChild(int pid, int signal) {
@@ -199,15 +205,21 @@ bool Holdings::ReapChildren() {
 }
 
 // Gives the tokens of jobs that have ended. True when no job is left whose end
-// is to be awaited.
+// is to be awaited. One that has answered may have looked for a reader for the
+// last time, so that it would not see this thread close it.
 bool Holdings::GiveOfEnded() {
   bool is_done = true;
-  results_.TakeIf([&is_done](int64_t reader, const Result* result) {
-    if (IsWriterGone(static_cast<int>(reader))) {
+  results_.TakeIf([&is_done](int64_t key, Result* result) {
+    const int reader = static_cast<int>(key);
+    const int events = EventsOf(reader);
+    if ((events & POLLHUP) != 0) {
       Give(result->token);
       return true;
     }
-    is_done = is_done && result->signal == 0;
+    if ((events & POLLIN) != 0) result->has_answered = true;
+    // A process of several jobs ends once its socket does.
+    if (result->has_answered) shutdown(reader, SHUT_WR);
+    is_done = is_done && result->signal == 0 && !result->has_answered;
     return false;
   });
   return is_done;

@@ -27,6 +27,8 @@ class Holdings {
   // pipe is removed.
   void BindToken(const Token& token, int reader, int signal);
   void UnbindToken(int reader);
+  // A job has written to the result pipe or socket.
+  void AddInput(int reader);
 
   // A child that JavaScript is to reap.
   void AddChild(int pid) { children_.Add(pid); }
@@ -51,6 +53,7 @@ class Holdings {
   struct Result {
     Token token;
     int signal;
+    bool has_answered;
   };
   struct Fork {
     int signal;
