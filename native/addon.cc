@@ -65,9 +65,7 @@ int SetNonBlocking(const Args& args) {
 int Read(const Args& args) {
   const Bytes bytes = args.BytesAt(1);
   const int fd = args.Int(0);
-  const int count = sys::Read(fd, bytes.data, bytes.length);
-  if (count > 0) HoldingsOf(args)->AddInput(fd);
-  return count;
+  return Input(args, fd, sys::Read(fd, bytes.data, bytes.length));
 }
 
 int Write(const Args& args) {
@@ -210,8 +208,8 @@ int ReceiveFds(const Args& args) {
   const Bytes bytes = args.View<Bytes>(1, napi_uint8_array);
   const Ints fds = args.IntsAt(2, 0);
   sys::Message message = {bytes.data, bytes.length, fds.data, fds.count};
-  const int result = sys::ReceiveFds(args.Int(0), &message, false);
-  if (result > 0) HoldingsOf(args)->AddInput(args.Int(0));
+  const int fd = args.Int(0);
+  const int result = Input(args, fd, sys::ReceiveFds(fd, &message, false));
   const size_t received = result < 0 ? 0 : message.fd_count;
   for (size_t i = received; i < fds.count; i++) fds.data[i] = -1;
   return OwnAll(args, result, {fds.data, received});
@@ -255,14 +253,14 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<ReadAt>(exports, "readAt");
   Export<WriteAt>(exports, "writeAt");
   Export<AnonymousFile>(exports, "anonymousFile");
+  Export<SealFile>(exports, "sealFile");
+  Export<CheckSealed>(exports, "checkSealed");
   Export<Poll>(exports, "poll");
   Export<SelectorOpen>(exports, "selectorOpen");
   Export<SelectorAdd>(exports, "selectorAdd");
   Export<SelectorRemove>(exports, "selectorRemove");
   Export<SelectorWait>(exports, "selectorWait");
-  ExportValue<Watch>(exports, "watch");
-  exports.Set("unwatch", Napi::Function::New<Unwatch>(env, "unwatch"));
-  exports.Set("refWatch", Napi::Function::New<RefWatch>(env, "refWatch"));
+  ExportWatch(env, exports);
   Export<Spawn>(exports, "spawn");
   Export<TakeToken>(exports, "takeToken");
   Export<ReturnToken>(exports, "returnToken");

@@ -62,6 +62,11 @@ int OwnAll(const Args& args, int result, const Ints& fds) {
   return result;
 }
 
+int Input(const Args& args, int fd, int count) {
+  if (count > 0) HoldingsOf(args)->AddInput(fd);
+  return count;
+}
+
 int TakeToken(const Args& args) {
   uint8_t byte = 0;
   const int count = sys::Read(args.Int(0), &byte, 1);

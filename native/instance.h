@@ -13,6 +13,10 @@ sys::Holdings* HoldingsOf(const Args& args);
 int Own(const Args& args, int fd);
 int OwnAll(const Args& args, int result, const Ints& fds);
 
+// Records that a job has written, if the fd is that of its result, and returns
+// the count.
+int Input(const Args& args, int fd, int count);
+
 int TakeToken(const Args& args);
 int ReturnToken(const Args& args);
 int BindToken(const Args& args);

@@ -37,11 +37,20 @@ int WriteAt(int fd, const void* bytes, size_t length, off_t position);
 int AnonymousFile();
 // What AnonymousFile opens where the kernel cannot.
 int TemporaryFile();
+// Makes an anonymous file final, where the kernel can: no process can change
+// it, or wait for what it reads from it.
+int SealFile(int fd);
+// 0 if the file is such that SealFile has sealed it, or would have had to;
+// -EBADMSG for anything else, of which a read may wait.
+int CheckSealed(int fd);
+// The check where the kernel has no seals: a regular file without a name.
+int CheckTemporary(int fd);
 // An anonymous file of zeros. On Linux it is sealed, so that no process can
 // make it shorter: a process that has mapped it would be ended by SIGBUS.
 int SegmentFile(size_t size);
-// The inode and the size of a file that SegmentFile has sealed; -EINVAL for
-// another file, -ENOTSUP where no file can be sealed.
+// The inode and the size of a file that SegmentFile has sealed; -ENOTSUP for
+// one that it could not seal, -EBADMSG for anything else, of which a read may
+// wait.
 int InspectSegment(int fd, double* inode, double* size);
 // No process can write to the file from now on, where the kernel can do that.
 int MakeConstant(int fd);

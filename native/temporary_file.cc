@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "posix.h"
@@ -31,6 +32,12 @@ int TemporaryFile() {
     if (fd >= 0) return fd;
   }
   return CreateIn("/tmp");
+}
+
+int CheckTemporary(int fd) {
+  struct stat file;
+  if (fstat(fd, &file) != 0) return -errno;
+  return S_ISREG(file.st_mode) && file.st_nlink == 0 ? 0 : -EBADMSG;
 }
 
 }  // namespace sys

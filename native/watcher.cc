@@ -179,8 +179,6 @@ Watcher* WatcherAt(const Args& args, size_t index,
   return static_cast<Watcher*>(watcher);
 }
 
-}  // namespace
-
 Napi::Value Watch(const Napi::CallbackInfo& info) {
   const Args args(info);
   return Watcher::Start(info.Env(), args.Int(0), args.Function(1));
@@ -193,4 +191,12 @@ void Unwatch(const Napi::CallbackInfo& info) {
 void RefWatch(const Napi::CallbackInfo& info) {
   const Args args(info);
   WatcherAt(args, 0)->Ref(args.Bool(1));
+}
+
+}  // namespace
+
+void ExportWatch(Napi::Env env, Napi::Object exports) {
+  exports.Set("watch", Napi::Function::New<Watch>(env, "watch"));
+  exports.Set("unwatch", Napi::Function::New<Unwatch>(env, "unwatch"));
+  exports.Set("refWatch", Napi::Function::New<RefWatch>(env, "refWatch"));
 }

@@ -2,11 +2,10 @@
 #pragma once
 #include <napi.h>
 
-// watch(fd, onReadable): calls onReadable whenever fd is readable, until
-// unwatch. Returns the handle for the other two functions, or -errno.
-Napi::Value Watch(const Napi::CallbackInfo& info);
-// unwatch(handle)
-void Unwatch(const Napi::CallbackInfo& info);
-// refWatch(handle, on): whether the watch keeps the loop alive, as it does at
-// first.
-void RefWatch(const Napi::CallbackInfo& info);
+// Exports these functions:
+// - watch(fd, onReadable): calls onReadable whenever fd is readable, until
+//   unwatch. Returns the handle for the other two functions, or -errno.
+// - unwatch(handle)
+// - refWatch(handle, on): whether the watch keeps the loop alive, as it does at
+//   first.
+void ExportWatch(Napi::Env env, Napi::Object exports);

@@ -27,6 +27,11 @@ import { giveBack, readAllAt } from './segment.js';
 const mostBytes = 256 << 20;
 const mostMappings = 256;
 
+interface Inspected {
+  readonly inode: number;
+  readonly size: number;
+}
+
 interface Mapped {
   readonly mapping: Mapping;
   readonly size: number;
@@ -90,10 +95,11 @@ export class Arrivals {
   ): ArrivedBuffer[] {
     if (list.length === 0) return [];
     const fd = fileOf(file);
+    const found = inspect(fd);
     let isMapped = false;
     try {
       const isLarge = list.some(({ length }) => length >= leastMapped);
-      const mapped = isLarge && mayMap ? this.#map(fd) : undefined;
+      const mapped = isLarge && mayMap ? this.#map(fd, found) : undefined;
       const buffers = list.map((place) => {
         const { start, length } = place;
         const view =
@@ -137,9 +143,9 @@ export class Arrivals {
   }
 
   /** Undefined where it has to be copied. */
-  #map(fd: number): Mapped | undefined {
-    const { inode, size } = inspect(fd) ?? {};
-    if (inode === undefined || size === undefined) return undefined;
+  #map(fd: number, found: Inspected | undefined): Mapped | undefined {
+    if (found === undefined) return undefined;
+    const { inode, size } = found;
     const present = this.#kept?.get(inode);
     if (present !== undefined) {
       kept.delete(present);
@@ -198,9 +204,12 @@ function fileOf(file: Fd | undefined): number {
   return file.number;
 }
 
-function inspect(fd: number): { inode: number; size: number } | undefined {
+/** Undefined for a file that is not to be mapped. Throws for no segment. */
+function inspect(fd: number): Inspected | undefined {
   const numbers = new Float64Array(2);
-  if (native.inspectSegment(fd, numbers) < 0) return undefined;
+  const result = native.inspectSegment(fd, numbers);
+  if (result === -errno.ENOTSUP) return undefined;
+  check(result, 'open large buffers');
   const [inode, size] = numbers as unknown as [number, number];
   return { inode, size };
 }

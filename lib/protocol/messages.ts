@@ -126,6 +126,7 @@ export class MessageWriter {
       for (const part of parts) {
         check(writeAll(file.number, part), 'write a message');
       }
+      check(native.sealFile(file.number), 'seal a message');
       this.#writeHeader(0, length, message);
       const header = this.#buffer.subarray(0, headerBytes);
       const files = [file.number, ...(message.enclosures ?? [])];
@@ -236,6 +237,13 @@ export class MessageReader {
     }
     const rest = { kind, job, runTime, isBorrowed: false, enclosures };
     if (fd === undefined) return { ...rest, bytes: undefined };
+    // A job may have sent a pipe, or a file that makes its readers wait.
+    if (native.checkSealed(fd) < 0) {
+      native.close(fd);
+      for (const file of enclosures) file.close();
+      this.#isBroken = true;
+      return undefined;
+    }
     this.#file = new MessageFile(fd, length, rest);
     return this.#readFile(this.#file);
   }

@@ -77,14 +77,25 @@ export interface Native {
   ): number;
 
   /**
+   * Makes an anonymous file final. On Linux, no process can change it from then
+   * on.
+   */
+  sealFile(fd: number): number;
+  /**
+   * 0 for a file that `sealFile` may have sealed; -EBADMSG for any other, of
+   * which a read may wait. Without seals (macOS): 0 for a regular local file
+   * that has no name.
+   */
+  checkSealed(fd: number): number;
+  /**
    * An anonymous file of `size` zeros, for `mapSegment`. On Linux it is sealed:
    * no process can change its size.
    */
   segmentFile(size: number): number;
   /**
-   * Fills [inode, size] of a sealed file. -EINVAL for another file, which is not
-   * to be mapped: its owner could make it shorter. -ENOTSUP where no file can be
-   * sealed.
+   * Fills [inode, size] of a segment. -ENOTSUP where it is not sealed (macOS): it
+   * is not to be mapped, because its owner could make it shorter. -EBADMSG for
+   * any other file, of which a read may wait.
    */
   inspectSegment(fd: number, numbers: Float64Array): number;
   /**
@@ -332,7 +343,8 @@ export interface Native {
   /**
    * Turns this process into a zygote, for good, as soon as the event loop runs:
    * it forks a child for each request that arrives on the socket, `spares` of
-   * them ahead. Each child calls onStep at each step of its life. step: a
+   * them ahead. Each child calls onStep at each step of its life, and the zygote
+   * itself if it can never fork. step: a
    * number of `childSteps`; fds: with `jobBegins` alone, those of the request
    * from `requestFds.order` on (lib/protocol/fds.ts). Returns 0. When it cannot
    * serve, the process prints why and exits with 1.

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/mount.h>
+#include <sys/param.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -55,6 +57,16 @@ int SocketPair(int ends[2], bool packets) {
 
 int AnonymousFile() { return TemporaryFile(); }
 
+// macOS has no seals: the process that has sent a file may still change it.
+int SealFile(int) { return 0; }
+
+// A read of a file of another machine may wait.
+int CheckSealed(int fd) {
+  struct statfs system;
+  if (fstatfs(fd, &system) != 0) return -errno;
+  return (system.f_flags & MNT_LOCAL) == 0 ? -EBADMSG : CheckTemporary(fd);
+}
+
 int SegmentFile(size_t size) {
   const int fd = TemporaryFile();
   if (fd < 0 || ftruncate(fd, static_cast<off_t>(size)) == 0) return fd;
@@ -63,7 +75,10 @@ int SegmentFile(size_t size) {
   return error;
 }
 
-int InspectSegment(int, double*, double*) { return -ENOTSUP; }
+int InspectSegment(int fd, double*, double*) {
+  const int result = CheckSealed(fd);
+  return result == 0 ? -ENOTSUP : result;
+}
 
 int MakeConstant(int) { return 0; }
 

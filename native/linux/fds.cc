@@ -16,20 +16,41 @@ namespace {
 
 constexpr unsigned kMemfdCloseOnExec = 1;
 constexpr unsigned kMemfdAllowSealing = 2;
-// Older headers lack F_ADD_SEALS and F_GET_SEALS. The seals keep the size and
-// the seals.
+// Older headers lack F_ADD_SEALS and F_GET_SEALS.
 constexpr int kAddSeals = 1033;
 constexpr int kGetSeals = 1034;
+// These keep the size, or also the content and the seals. The last one refuses
+// only what is written from then on, except through mappings that exist.
 constexpr int kSealSize = 2 | 4;
+constexpr int kSealAll = 1 | kSealSize | 8;
 constexpr int kSealFutureWrites = 16;
 
-int MemoryFile(unsigned flags) {
-  // By number, because memfd_create is missing before glibc 2.27.
-  const long fd = syscall(SYS_memfd_create, "jobserver", flags);
-  if (fd >= 0) return static_cast<int>(fd);
-  // A seccomp filter that does not know the call fails with EPERM.
-  if (errno == ENOSYS || errno == EPERM) return TemporaryFile();
-  return -errno;
+// By number, because memfd_create is missing before glibc 2.27.
+int CreateMemory() {
+  constexpr unsigned kFlags = kMemfdCloseOnExec | kMemfdAllowSealing;
+  const long fd = syscall(SYS_memfd_create, "jobserver", kFlags);
+  return fd < 0 ? -errno : static_cast<int>(fd);
+}
+
+// A seccomp filter that does not know the call fails with EPERM.
+bool IsMissing(int result) { return result == -ENOSYS || result == -EPERM; }
+
+int Seal(int fd, int seals) {
+  if (fcntl(fd, kAddSeals, seals) == 0) return 0;
+  // A temporary file cannot be sealed.
+  return errno == EINVAL ? 0 : -errno;
+}
+
+// -ENOTSUP for a file like those that AnonymousFile opens where the kernel has
+// no seals; -EBADMSG for any other.
+int CheckSeals(int fd, int wanted) {
+  const int seals = fcntl(fd, kGetSeals);
+  if (seals >= 0) return (seals & wanted) == wanted ? 0 : -EBADMSG;
+  const int memory = CreateMemory();
+  if (memory >= 0) Close(memory);
+  if (!IsMissing(memory)) return -EBADMSG;
+  const int result = CheckTemporary(fd);
+  return result == 0 ? -ENOTSUP : result;
 }
 
 }  // namespace
@@ -41,24 +62,31 @@ int SocketPair(int ends[2], bool packets) {
   return socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) == 0 ? 0 : -errno;
 }
 
-int AnonymousFile() { return MemoryFile(kMemfdCloseOnExec); }
+int AnonymousFile() {
+  const int fd = CreateMemory();
+  return IsMissing(fd) ? TemporaryFile() : fd;
+}
+
+int SealFile(int fd) { return Seal(fd, kSealAll); }
+
+int CheckSealed(int fd) {
+  const int result = CheckSeals(fd, kSealAll);
+  return result == -ENOTSUP ? 0 : result;
+}
 
 int SegmentFile(size_t size) {
-  const int fd = MemoryFile(kMemfdCloseOnExec | kMemfdAllowSealing);
+  const int fd = AnonymousFile();
   if (fd < 0) return fd;
-  if (ftruncate(fd, static_cast<off_t>(size)) != 0) {
-    const int error = -errno;
-    close(fd);
-    return error;
-  }
-  // Fails for a temporary file, which cannot be sealed.
-  fcntl(fd, kAddSeals, kSealSize);
-  return fd;
+  int result = ftruncate(fd, static_cast<off_t>(size)) == 0 ? 0 : -errno;
+  if (result == 0) result = Seal(fd, kSealSize);
+  if (result == 0) return fd;
+  close(fd);
+  return result;
 }
 
 int InspectSegment(int fd, double* inode, double* size) {
-  const int seals = fcntl(fd, kGetSeals);
-  if (seals < 0 || (seals & kSealSize) != kSealSize) return -EINVAL;
+  const int result = CheckSeals(fd, kSealSize);
+  if (result < 0) return result;
   struct stat file;
   if (fstat(fd, &file) != 0) return -errno;
   *inode = static_cast<double>(file.st_ino);

@@ -1,3 +1,4 @@
+import { constants, ftruncateSync, writeSync } from 'node:fs';
 import {
   type Message,
   MessageReader,
@@ -9,6 +10,9 @@ import {
 import { native } from '../../dist/system/binding.js';
 import type { Fd } from '../../dist/system/fd.js';
 import { checkLeaks } from '../helpers/leaks.js';
+import { thrown } from '../helpers/thrown.js';
+
+const onLinux = process.platform === 'linux';
 
 describe('messages', () => {
   let own: Fd;
@@ -159,9 +163,59 @@ describe('messages', () => {
       native.write(own.number, header(length), 0, 20);
       expect(receive()).toMatchObject([{ bytes: undefined }]);
       const file = native.anonymousFile();
+      native.sealFile(file);
       native.sendFds(own.number, header(length), Int32Array.of(file));
       native.close(file);
       expect(receive()).toMatchObject([{ bytes: undefined }]);
+    },
+  );
+
+  const others: Record<string, () => number> = {
+    'a pipe': () => {
+      const ends = new Int32Array(2);
+      native.pipe(ends);
+      native.close(ends[1]!);
+      return ends[0]!;
+    },
+    'a file of the disk': () => native.open(__filename, constants.O_RDONLY),
+    // Without seals, the check cannot know.
+    ...(onLinux && {
+      'a file that can still be changed': () => {
+        const file = native.anonymousFile();
+        native.write(file, Buffer.alloc(5000), 0, 5000);
+        return file;
+      },
+    }),
+  };
+
+  test.each(Object.keys(others))('with %s break the stream', (name) => {
+    const file = others[name]!();
+    native.sendFds(own.number, header(5000), Int32Array.of(file));
+    native.close(file);
+    expect(receive()).toEqual([]);
+    expect([reader.isBroken, reader.hasNext]).toEqual([true, false]);
+  });
+
+  (onLinux ? test : test.skip)(
+    'have a file that nobody can change any more',
+    () => {
+      const errors: unknown[] = [];
+      const seal = jest.spyOn(native, 'sealFile');
+      seal.mockImplementation((fd) => {
+        seal.mockRestore();
+        const result = native.sealFile(fd);
+        for (const change of [
+          () => ftruncateSync(fd, 10),
+          () => writeSync(fd, 'x', 0),
+        ]) {
+          errors.push(thrown(change));
+        }
+        return result;
+      });
+      sendMessage(own.number, messageOf(1, 5000), false);
+      const refused = { code: 'EPERM' };
+      expect(errors).toMatchObject([refused, refused]);
+      expect(receive()[0]!.bytes!.equals(Buffer.alloc(5000, 1))).toBe(true);
     },
   );
 
