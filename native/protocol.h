@@ -56,6 +56,8 @@ enum ChildStep : int {
   kLoopIsEmpty = 4,
   // The event loop is still empty after kLoopIsEmpty: end the process.
   kJobEnds = 5,
+  // In the zygote itself: a thread stays busy, so refuse all requests.
+  kNeverQuiet = 6,
 };
 
 // The sizes of the two messages below, in int32 numbers.

@@ -94,10 +94,14 @@ void LiveAsJob(Serving* serving) {
 // Called by the event loop, so that no JavaScript is on the stack of the forks.
 void Serve(uv_idle_t* idle) {
   // A thread of V8's pool may still be busy with what has run before.
-  constexpr double kQuietMs = 1000;
+  constexpr double kQuietMs = 5000;
   auto* serving = static_cast<Serving*>(idle->data);
   uv_idle_stop(idle);
-  sys::AwaitQuiet(kQuietMs);
+  if (sys::AwaitQuiet(kQuietMs) == 0) {
+    Napi::HandleScope scope(serving->env);
+    serving->Call(sys::kNeverQuiet);
+    return;
+  }
   const int result = serving->zygote.Open();
   if (result < 0) {
     fprintf(stderr, "The forkserver cannot start: %s\n", strerror(-result));

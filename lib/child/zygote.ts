@@ -32,7 +32,12 @@ import {
 import { workerState } from '../protocol/worker-state.js';
 import { Token } from '../slots/slot-pipe.js';
 import { check, errno, native, pollEvents } from '../system/binding.js';
-import { obstacleToForks, obstaclesToForks } from '../system/forkable.js';
+import {
+  type ObstacleToForks,
+  obstacleToForks,
+  obstaclesToForks,
+  threadStaysBusy,
+} from '../system/forkable.js';
 import { encode, encodeThrown } from '../wire/value.js';
 import {
   changeDirectory,
@@ -78,8 +83,7 @@ async function main(): Promise<void> {
   reportEndings();
   const obstacle = obstacleToForks();
   if (obstacle !== undefined) {
-    const index = obstaclesToForks.indexOf(obstacle);
-    answerAll(() => [reportKinds.declined, index]);
+    declineAll(obstacle);
     return;
   }
   replaceMathRandom();
@@ -114,7 +118,8 @@ async function main(): Promise<void> {
     else if (step === childSteps.spareBegins) spare();
     else if (step === childSteps.jobBegins) becomeJob(fds!);
     else if (step === childSteps.loopIsEmpty) idle();
-    else exitAsNode();
+    else if (step === childSteps.jobEnds) exitAsNode();
+    else declineAll(threadStaysBusy);
   });
 }
 
@@ -132,6 +137,12 @@ async function load(): Promise<void> {
   workerState.isImporting = false;
   // Loaded here for all jobs that submit jobs.
   require('../jobserver.js');
+}
+
+/** Lets the job of each request be spawned until no client is left. */
+function declineAll(obstacle: ObstacleToForks): void {
+  const index = obstaclesToForks.indexOf(obstacle);
+  answerAll(() => [reportKinds.declined, index]);
 }
 
 /** Refuses each request until no client is left. */

@@ -62,6 +62,8 @@ export const childSteps = {
   loopIsEmpty: 4,
   /** The event loop is still empty: end the process. */
   jobEnds: 5,
+  /** In the zygote itself: a thread stays busy, so refuse all requests. */
+  neverQuiet: 6,
 } as const;
 
 /** The fds of a job that JavaScript uses. */

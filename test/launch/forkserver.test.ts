@@ -1,17 +1,11 @@
-import {
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { LostResult } from '../../dist/index.js';
 import { reportKinds } from '../../dist/protocol/fds.js';
 import * as jobs from '../fixtures/forkserver-jobs.js';
 import { chain } from '../fixtures/lending-jobs.js';
+import { useFolder } from '../helpers/folder.js';
 import { checkSlots, freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { type Ended, runNode } from '../helpers/program.js';
 import { isAlive } from '../helpers/processes.js';
@@ -22,13 +16,7 @@ const context = 'forkserver';
 const preload = (name: string): string =>
   resolve('test', 'fixtures', 'preload', `${name}.mjs`);
 
-let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'jobserver-'));
-});
-afterEach(() => {
-  rmSync(folder, { recursive: true });
-});
+const folder = useFolder();
 checkSlots();
 
 /** Kills the zygote whose pid a job has returned. */
@@ -48,7 +36,7 @@ test('one zygote forks all jobs, including nested ones', async () => {
 
 test('a job that is killed is lost at once, though a fork of it runs', async () => {
   const js = openJobserver({ context, slots: 1 });
-  const [started, gate] = [join(folder, 'started'), join(folder, 'gate')];
+  const [started, gate] = [join(folder(), 'started'), join(folder(), 'gate')];
   const future = await js.submit(jobs.runFork, [started, gate]);
   await until('the fork to run', () => existsSync(started));
   future.kill('SIGKILL');
@@ -59,12 +47,14 @@ test('a job that is killed is lost at once, though a fork of it runs', async () 
 
 test('a slot can be lent on 40 times, and is free after the last borrower', async () => {
   const js = openJobserver({ context, slots: 1 });
-  const [pids, gate, depth] = [folder, join(folder, 'gate'), 40];
+  const [pids, gate, depth] = [folder(), join(folder(), 'gate'), 40];
   const links = { pids, gate, orphanSignal: null, then: 'wait' } as const;
   const future = await js.submit(chain, [depth, links]);
   const pidAt = (i: number): number =>
-    Number(readFileSync(join(folder, String(i)), 'utf8'));
-  await until('the chain to be complete', () => existsSync(join(folder, '0')));
+    Number(readFileSync(join(folder(), String(i)), 'utf8'));
+  await until('the chain to be complete', () =>
+    existsSync(join(folder(), '0')),
+  );
   for (let i = depth; i > 0; i--) process.kill(pidAt(i), 'SIGKILL');
   expect(await rejection(future.result())).toBeInstanceOf(LostResult);
   expect(freeSlots(js)).toBe(0);
@@ -83,7 +73,7 @@ test('a job has the current environment and cwd of its submitter', async () => {
   await js.run(jobs.surroundings);
   const cwd = process.cwd();
   try {
-    process.chdir(folder);
+    process.chdir(folder());
     process.env['SURROUNDINGS_TEST'] = 'late';
     expect(await js.run(jobs.surroundings)).toEqual({
       cwd: process.cwd(),
@@ -144,7 +134,7 @@ test('a job calls the signal handlers of preloaded modules and its own', async (
 });
 
 test('a preload that does not exist is refused by the constructor', () => {
-  const missing = [join(folder, 'missing.mjs')];
+  const missing = [join(folder(), 'missing.mjs')];
   expect(() => openJobserver({ context, slots: 1, preload: missing })).toThrow(
     /preload\[0\]/,
   );
@@ -153,7 +143,7 @@ test('a preload that does not exist is refused by the constructor', () => {
 test('killing the zygote loses no running job and no slot', async () => {
   const js = openJobserver({ context, slots: 2 });
   const zygote = await js.run(jobs.parentPid);
-  const go = join(folder, 'go');
+  const go = join(folder(), 'go');
   const running = await js.submit(jobs.spinUntilFile, [go]);
   expect(running.pid).toBeGreaterThan(0);
   await killZygote(zygote);
@@ -166,7 +156,9 @@ test('killing the zygote loses no running job and no slot', async () => {
 test('a job can be killed after its zygote was killed', async () => {
   const js = openJobserver({ context, slots: 1 });
   const zygote = await js.run(jobs.parentPid);
-  const running = await js.submit(jobs.spinUntilFile, [join(folder, 'never')]);
+  const running = await js.submit(jobs.spinUntilFile, [
+    join(folder(), 'never'),
+  ]);
   const { pid } = running;
   await killZygote(zygote);
   expect(running.kill('SIGKILL')).toBe(true);
@@ -176,7 +168,7 @@ test('a job can be killed after its zygote was killed', async () => {
 
 test('no zygote and no job survives a killed parent', async () => {
   const program = resolve('test', 'fixtures', 'killed-parent.mjs');
-  const { signal, stdout } = await runNode([program, folder]);
+  const { signal, stdout } = await runNode([program, folder()]);
   expect(signal).toBe('SIGKILL');
   const pids = stdout.trim().split(' ').map(Number);
   expect(pids).toHaveLength(2);
@@ -209,10 +201,18 @@ test('jobs are spawned when the hooks of a zygote run in a thread', async () => 
   expect(await js.run(jobs.parentPid)).not.toBe(process.pid);
 });
 
+test('jobs are spawned when a thread of a zygote stays busy', async () => {
+  const file = resolve('test', 'fixtures', 'preload', 'busy-thread.cjs');
+  const js = openJobserver({ context, slots: 1 });
+  const busy = js.reviseEnv({ NODE_OPTIONS: `--require ${file}` });
+  expect(await busy.run(jobs.parentPid)).toBe(process.pid);
+  expect([busy.context, js.context]).toEqual(['spawn', 'forkserver']);
+});
+
 test('a job that is killed before it starts is not started again', async () => {
   const hooked = openJobserver({ context, slots: 1 }).reviseEnv(hooking);
   // Not the options of another test, whose zygote has already declined.
-  const fresh = hooked.reviseEnv({ NODE_PATH: folder });
+  const fresh = hooked.reviseEnv({ NODE_PATH: folder() });
   const future = await fresh.submit(`${hooks('jobs')}#forever`);
   future.kill('SIGKILL');
   await expect(future.result()).rejects.toMatchObject({
@@ -222,8 +222,8 @@ test('a job that is killed before it starts is not started again', async () => {
 });
 
 test('the name of a compiled module finds its source under a loader', async () => {
-  writeFileSync(join(folder, 'tasks.ts'), 'export const five = () => 5;');
-  const { stdout } = await runHooked('typescript-program', folder);
+  writeFileSync(join(folder(), 'tasks.ts'), 'export const five = () => 5;');
+  const { stdout } = await runHooked('typescript-program', folder());
   expect(stdout).toBe('5\n');
 });
 
