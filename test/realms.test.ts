@@ -1,10 +1,9 @@
 // The library works in a vm context, as under jest, and leaves nothing behind
 // when the context is dropped.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Context } from '../dist/context.js';
 import { testIf } from './helpers/context.js';
+import { useFolder } from './helpers/folder.js';
 import { underMake } from './helpers/make.js';
 import { stateOf } from './helpers/processes.js';
 import { runNode } from './helpers/program.js';
@@ -14,6 +13,7 @@ jest.setTimeout(60_000 * timeoutFactor);
 
 const isLinux = process.platform === 'linux';
 const program = resolve('test', 'fixtures', 'realm-program.mjs');
+const folder = useFolder();
 const forkFlags = ['--single-threaded', '--v8-pool-size=1'];
 
 async function run(
@@ -48,13 +48,32 @@ for (const context of ['spawn', 'forkserver', 'fork'] as const) {
   );
 }
 
+for (const context of ['spawn', 'forkserver', 'fork'] as const) {
+  testIf(isLinux || context === 'spawn')(
+    `a vm context in a job uses the slots of the job: ${context}`,
+    async () => {
+      const flags = context === 'fork' ? forkFlags : [];
+      const { found } = await run(flags, [context, 'join']);
+      expect(found).toEqual([1, context, true, 1]);
+    },
+  );
+}
+
 testIf(isLinux)(
-  'a vm context that is dropped while its jobs run loses no descriptor, process or slot of make',
+  'a vm context that is dropped with an open Jobserver keeps no descriptor',
   async () => {
-    for (const context of ['spawn', 'forkserver'] satisfies Context[]) {
-      const folder = mkdtempSync(join(tmpdir(), 'jobserver-'));
-      const left = await underMake(folder, '++', async (env) => {
-        const args = [context, 'drop', folder];
+    expect(await run(['--expose-gc'], ['spawn', 'forget'])).toEqual({
+      opened: 6,
+    });
+  },
+);
+
+for (const context of ['spawn', 'forkserver'] satisfies Context[]) {
+  testIf(isLinux)(
+    `a vm context that is dropped while its jobs run loses no descriptor, process or slot of make: ${context}`,
+    async () => {
+      const left = await underMake(folder(), '++', async (env) => {
+        const args = [context, 'drop', folder()];
         const { pids, code } = await run(['--expose-gc'], args, env);
         // The realm had the two slots of the pipe and that of this process.
         expect(code).toBe('ERR_JOBSERVER_BLOCKED');
@@ -63,7 +82,6 @@ testIf(isLinux)(
         }
       });
       expect(left).toBe('++');
-      rmSync(folder, { recursive: true });
-    }
-  },
-);
+    },
+  );
+}

@@ -1,8 +1,10 @@
-// What a process knows about the job that it runs. The state lies on the global
-// object, so that two copies of this package in one process share it.
+// What a thread knows about the job that it runs. The state lies on the global
+// object of the main realm, so that all copies of this package share it, also
+// those in vm contexts.
 import type { Context } from '../context.js';
 import { codedError } from '../errors.js';
 import type { Token } from '../slots/slot-pipe.js';
+import { mainValue } from '../system/main-global.js';
 import type { Queue } from '../system/queue.js';
 
 /** The slot pipe and the options of the Jobserver that runs this job. */
@@ -61,18 +63,18 @@ export interface Busy {
   drain(): Promise<void>;
 }
 
-const key = Symbol.for('jobserver.workerState');
-const globals = globalThis as typeof globalThis & { [key]?: WorkerState };
-
-export const workerState: WorkerState = (globals[key] ??= {
-  isWorker: false,
-  isForked: false,
-  isImporting: false,
-  ambient: undefined,
-  preloadVersion: '',
-  busy: new Set(),
-  generation: 0,
-});
+export const workerState = mainValue<WorkerState>(
+  'jobserver.workerState',
+  `({
+    isWorker: false,
+    isForked: false,
+    isImporting: false,
+    ambient: undefined,
+    preloadVersion: '',
+    busy: new Set(),
+    generation: 0,
+  })`,
+);
 
 /**
  * Throws while a job imports its modules: work that an import starts would

@@ -3,6 +3,7 @@
 // the two ends of the pipe nor what a token is used for.
 import { check, errno, native, systemError } from '../system/binding.js';
 import { type Fd, openPipe } from '../system/fd.js';
+import { mainValue } from '../system/main-global.js';
 
 /** The pipe must have room for all tokens at once; PIPE_BUF on Linux. */
 export const maxSlots = 4096;
@@ -148,7 +149,9 @@ export class SlotPipe {
     this.identity = identity;
     this.#parts = [reader, writer];
     if (ownSlot !== undefined) this.#parts.unshift(ownSlot);
-    finalizer.register(this, this.#parts, this);
+    const fds = [reader.number, writer.number, ownSlot?.ready ?? -1];
+    this.#parts.push(noteOpen(fds));
+    finalizer.registry.register(this, this.#parts, this);
   }
 
   /** Borrowed: readable while a slot is free for this process. */
@@ -212,20 +215,52 @@ export class SlotPipe {
 
   #closeWhenIdle(): void {
     if (!this.#isClosed || this.#taken > 0) return;
-    finalizer.unregister(this);
+    finalizer.registry.unregister(this);
     closeAll(this.#parts);
   }
 }
 
-const key = Symbol.for('jobserver.finalizer');
-const globals = globalThis as typeof globalThis & {
-  [key]?: FinalizationRegistry<Closeable[]>;
-};
+interface Finalizer {
+  /** Closes the pipe of a Jobserver that is collected without being closed. */
+  readonly registry: FinalizationRegistry<Closeable[]>;
+  /** Those of all open pipes. */
+  readonly fds: Set<number>;
+}
 
-// Closes the pipe of a Jobserver that is collected without having been closed.
 // It lies on the global object, because a registry that is collected together
-// with its copy of this module calls nothing.
-const finalizer = (globals[key] ??= new FinalizationRegistry(closeAll));
+// with its copy of this module calls nothing. Nor does one that is collected
+// together with its vm context: then the main realm closes the fds.
+const key = Symbol.for('jobserver.finalizer');
+const globals = globalThis as typeof globalThis & { [key]?: Finalizer };
+const finalizer = (globals[key] ??= openFinalizer());
+
+function openFinalizer(): Finalizer {
+  const registry = new FinalizationRegistry(closeAll);
+  const closeWith = mainValue<(owner: object, native: object) => Set<number>>(
+    'jobserver.closeWith',
+    `(() => {
+      const registry = new FinalizationRegistry(({ fds, native }) => {
+        for (const fd of fds) native.close(fd);
+      });
+      return (owner, native) => {
+        const fds = new Set();
+        registry.register(owner, { fds, native });
+        return fds;
+      };
+    })()`,
+  );
+  return { registry, fds: closeWith(registry, native) };
+}
+
+/** Its `close` comes in the same turn as that of the fds. */
+function noteOpen(fds: readonly number[]): Closeable {
+  for (const fd of fds) if (fd >= 0) finalizer.fds.add(fd);
+  return {
+    close: () => {
+      for (const fd of fds) finalizer.fds.delete(fd);
+    },
+  };
+}
 
 function closeAll(parts: Closeable[]): void {
   for (const part of parts.splice(0)) part.close();

@@ -8,3 +8,11 @@ export function mainGlobal(): Record<PropertyKey, unknown> {
   main ??= runInThisContext('globalThis') as Record<PropertyKey, unknown>;
   return main;
 }
+
+/**
+ * A value that all copies of this library in the thread share. `code` makes it:
+ * a value from a vm context would keep that context for good.
+ */
+export function mainValue<Value>(name: string, code: string): Value {
+  return (mainGlobal()[Symbol.for(name)] ??= runInThisContext(code)) as Value;
+}
