@@ -2,10 +2,17 @@
 // function, and the worker imports it. The source text of a function is
 // compared by its fingerprint, and never sent.
 import { fileURLToPath } from 'node:url';
+import { types } from 'node:util';
 import { codedTypeError, invalidArgument } from '../errors.js';
 import { importModule } from './loaded-module.js';
 import { resolveFunction, type ResolvedFunction } from './resolve.js';
-import { checkExported, findName, loadOf, mayBeRefused } from './name.js';
+import {
+  checkExported,
+  checkExportedNow,
+  findName,
+  loadOf,
+  mayBeRefused,
+} from './name.js';
 import { nameOf, nodeModule } from './exports.js';
 import {
   exportHint,
@@ -13,6 +20,7 @@ import {
   parseExportName,
   shortUrl,
   type FunctionRef,
+  type ModuleRef,
 } from './url.js';
 
 /**
@@ -22,7 +30,7 @@ import {
 export type Callable<A extends unknown[], R> =
   ((...args: A) => R) | URL | string;
 
-export { checkExported, mayBeRefused };
+export { checkExported, checkExportedNow, mayBeRefused };
 export type { FunctionRef };
 
 const names = new WeakMap<Function, FunctionRef>();
@@ -67,13 +75,39 @@ export function importFunction(ref: FunctionRef): Function | Promise<Function> {
     return remember(resolveFunction(ref, require(ref.module)));
   }
   if (ref.load === 'import') {
-    return importModule(ref.url).then((namespace) =>
-      remember(resolveFunction(ref, namespace)),
+    return importModule(ref.url).then(
+      (namespace) => remember(resolveFunction(ref, namespace)),
+      (error: unknown) => {
+        throw explained(error, ref);
+      },
     );
   }
+  return remember(resolveFunction(ref, requireModule(ref)));
+}
+
+function requireModule(ref: ModuleRef): unknown {
   const file = fileURLToPath(ref.url);
-  const load = nodeModule().createRequire(file);
-  return remember(resolveFunction(ref, load(file)));
+  try {
+    return nodeModule().createRequire(file)(file);
+  } catch (error) {
+    throw explained(error, ref);
+  }
+}
+
+/**
+ * Adds to an error of a module why it was loaded: it may be a program or a test,
+ * with a function that it does not export.
+ */
+function explained(error: unknown, ref: ModuleRef): unknown {
+  const note =
+    `. This was thrown while the module of ${describeFunction(ref)} was ` +
+    `loaded for a job, which finds the function among its exports`;
+  if (!types.isNativeError(error) || error.message.endsWith(note)) return error;
+  const { message, stack = '' } = error;
+  // The stack begins with the message.
+  error.stack = stack.replace(message, () => message + note);
+  error.message += note;
+  return error;
 }
 
 /** For messages, traces and diagnostics: "fib (file:///app/jobs.mjs)". */

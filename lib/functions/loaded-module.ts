@@ -2,6 +2,9 @@
 // Node has no registry of them as require() has for CommonJS.
 import { readFileSync } from 'node:fs';
 import { setImmediate } from 'node:timers';
+import { fileURLToPath } from 'node:url';
+import { isModuleNamespaceObject } from 'node:util/types';
+import { loadedModule, nodeModule } from './exports.js';
 
 const namespaces = new Map<string, unknown>();
 
@@ -38,6 +41,32 @@ export function learnExports(url: string): void {
   setImmediate(() => pending.delete(url));
   importModule(url).catch(() => undefined);
 }
+
+/**
+ * Makes the exports known at once, where require() can do that: of a module that
+ * has been evaluated. Not for a URL with a query, because require() would load
+ * its file once more.
+ */
+export function learnExportsNow(url: string): void {
+  if (required.has(url) || namespaces.has(url)) return;
+  required.add(url);
+  if (!canRequire || !/^file:[^?#]*$/.test(url)) return;
+  const file = fileURLToPath(url);
+  const isKnown = loadedModule(file) !== undefined;
+  try {
+    const namespace: unknown = nodeModule().createRequire(file)(file);
+    if (isModuleNamespaceObject(namespace)) namespaces.set(url, namespace);
+  } catch {
+    // The module is still evaluated, or waits at its top level.
+  }
+  if (!isKnown) delete nodeModule()._cache?.[file];
+}
+
+const required = new Set<string>();
+
+// Before 22.13, Node prints a warning.
+const [major, minor] = process.versions.node.split('.').map(Number);
+const canRequire = major! >= 24 || (major === 22 && minor! >= 13);
 
 /** Whether this turn of the event loop may still make the exports known. */
 export function mayLearnExports(url: string): boolean {

@@ -6,6 +6,7 @@ import { mainGlobal } from '../system/main-global.js';
 import {
   exportsNothing,
   learnExports,
+  learnExportsNow,
   mayLearnExports,
   namespaceOf,
 } from './loaded-module.js';
@@ -153,6 +154,12 @@ export function checkExported(ref: FunctionRef): void {
 /** Whether `checkExported` may know more within this turn of the event loop. */
 export function mayBeRefused(ref: FunctionRef): boolean {
   return ref.kind === 'place' && unproven.has(ref) && mayLearnExports(ref.url);
+}
+
+/** For a call that blocks the thread: makes `checkExported` know what it can. */
+export function checkExportedNow(ref: FunctionRef): void {
+  if (mayBeRefused(ref)) learnExportsNow((ref as PlaceRef).url);
+  checkExported(ref);
 }
 
 function placeOf(

@@ -50,8 +50,11 @@ export interface PlaceRef {
   readonly isRewritten: boolean;
 }
 
+/** The name of a function in a module of the user. */
+export type ModuleRef = ExportRef | PlaceRef;
+
 /** The name of a function, as plain data. */
-export type FunctionRef = GlobalRef | BuiltinRef | ExportRef | PlaceRef;
+export type FunctionRef = GlobalRef | BuiltinRef | ModuleRef;
 
 /** A module and the path of an export in it. */
 export interface ExportName {

@@ -2,6 +2,7 @@
 // through it once: it waits in the line for a slot, starts as a running job
 // with the token, and comes back as a Future.
 import { codedError } from '../errors.js';
+import { checkExportedNow } from '../functions/function-ref.js';
 import { type Busy, workerState } from '../protocol/worker-state.js';
 import type { SlotPipe, Token } from '../slots/slot-pipe.js';
 import { selector } from '../system/selector.js';
@@ -103,6 +104,7 @@ export class Pool implements Busy {
   }
 
   submitSync(request: JobRequest): Future<unknown> {
+    for (const fn of request.plan.functions) checkExportedNow(fn);
     let admission: Admission | undefined;
     const onAdmission = (result: Admission): void => {
       admission = result;

@@ -1,13 +1,17 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { Context } from '../../dist/context.js';
+import { useFolder } from '../helpers/folder.js';
 import { runNode } from '../helpers/program.js';
 
 const refused = 'ERR_JOBSERVER_FUNCTION';
+const canRequire = parseInt(process.versions.node) >= 22;
 
 /** A function that its ES module does not export is refused before a job starts. */
 export function exportContract(context: Context): void {
+  const folder = useFolder();
+
   /** What a part of the program returns, which must print nothing else. */
   async function run(part: string): Promise<Record<string, unknown>> {
     const program = resolve('test', 'fixtures', 'export-program.mjs');
@@ -45,6 +49,11 @@ export function exportContract(context: Context): void {
     expect(await run('sync')).toEqual({ outcomes, started: ['hidden'] });
   });
 
+  test('the first blocking submit refuses it where Node can require ES modules', async () => {
+    const started = canRequire ? [] : ['hidden'];
+    expect(await run('syncFirst')).toEqual({ outcome: refused, started });
+  });
+
   test('a submit during the evaluation of its module starts a job, a later one does not', async () => {
     const outcomes = [refused, refused];
     expect(await run('late')).toEqual({ outcomes, started: ['hidden'] });
@@ -79,31 +88,53 @@ export function exportContract(context: Context): void {
     });
   });
 
+  const importing = 'ERR_JOBSERVER_IMPORTING';
   test.each([
-    ['await main();', 'ERR_JOBSERVER_IMPORTING'],
+    ['await main();', importing],
     ['void main();', refused],
+    ['block();', importing],
+    ['setTimeout(block);', refused],
+    ["if (isWorker) beforeAll('jobs'); await main();", 'ReferenceError'],
   ])(
     'a program without a guard that calls `%s` gets %s',
     async (start, expected) => {
-      const folder = mkdtempSync(join(tmpdir(), 'jobserver-'));
-      const program = join(folder, 'unguarded.mjs');
+      const program = join(folder(), 'unguarded.mjs');
       const library = JSON.stringify(resolve('dist', 'index.js'));
       writeFileSync(
         program,
         `import { createRequire } from 'node:module';
-       const { Jobserver } = createRequire(import.meta.url)(${library});
+       const { Jobserver, isWorker } = createRequire(import.meta.url)(${library});
        export const other = () => 1;
        function hidden() {}
        async function main() {
          const js = new Jobserver({ context: '${context}', slots: 2 });
-         await js.run(hidden).catch(({ code }) => console.log(code));
+         await js.run(hidden).catch(print);
          await js.close();
+       }
+       function block() {
+         const js = new Jobserver({ context: '${context}', slots: 2 });
+         try {
+           js.submitSync(hidden).resultSync();
+         } catch (error) {
+           print(error);
+         }
+         js.closeSync();
+       }
+       function print({ name, code = name, message }) {
+         console.log(JSON.stringify({ code, message }));
        }
        ${start}`,
       );
       const { stdout, code } = await runNode([program]);
-      rmSync(folder, { recursive: true });
-      expect({ stdout, code }).toEqual({ stdout: `${expected}\n`, code: 0 });
+      expect(code).toBe(0);
+      expect(JSON.parse(stdout)).toEqual({
+        code: expected,
+        message: expect.stringContaining(
+          expected === refused
+            ? 'is not exported'
+            : `module of hidden (${pathToFileURL(program).href}) was loaded`,
+        ),
+      });
     },
   );
 }
