@@ -38,6 +38,7 @@ import { reuseContract } from './reuse.js';
 import { aheadContract } from './reuse-ahead.js';
 import { hostileContract } from './reuse-hostile.js';
 import { idleContract } from './reuse-idle.js';
+import { reuseSettingsContract } from './reuse-settings.js';
 import { stalenessContract } from './reuse-staleness.js';
 import { sleepGateContract } from './sleep-gate.js';
 import { slotContract } from './slots.js';
@@ -97,6 +98,7 @@ const ofReuse: Contracts = {
   'calls of an executor that are sent ahead': [executorAheadContract],
   'hostile jobs': [hostileContract],
   'processes that are out of date': [stalenessContract],
+  'settings of processes': [reuseSettingsContract],
 };
 
 /** The guarantees about jobs, for one context. */

@@ -163,11 +163,6 @@ export function reuseContract(context: Context): void {
     expect(nested).not.toBe(own);
   });
 
-  test('a nested Jobserver has a process for each job', async () => {
-    const [first, second] = await open(2).run(jobs.nestedPids);
-    expect(first).not.toBe(second);
-  });
-
   describe('a process that dies', () => {
     test.each([
       ['SIGKILL', { exitCode: null, signal: 'SIGKILL' }],
