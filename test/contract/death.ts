@@ -1,11 +1,11 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Context } from '../../dist/context.js';
 import { type Jobserver, LostResult } from '../../dist/index.js';
 import * as jobs from '../fixtures/death-jobs.js';
 import { identity } from '../fixtures/jobs.js';
 import { announceBytes } from '../fixtures/stress-jobs.js';
+import { useFolder } from '../helpers/folder.js';
 import { hasEventLoop, testIf } from '../helpers/context.js';
 import { ofOwnProcess, openJobserver } from '../helpers/jobserver.js';
 import { stateOf } from '../helpers/processes.js';
@@ -24,14 +24,8 @@ export function deathContract(context: Context): void {
     return error as LostResult;
   };
 
-  let folder: string;
-  beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'jobserver-'));
-  });
-  afterEach(() => {
-    rmSync(folder, { recursive: true });
-  });
-  const started = (): string => join(folder, 'started');
+  const folder = useFolder();
+  const started = (): string => join(folder(), 'started');
   const untilStarted = (): Promise<void> =>
     until('the job to start', () => existsSync(started()));
 
@@ -51,7 +45,7 @@ export function deathContract(context: Context): void {
   );
 
   ofOwnProcess('the exit listeners of a finished job run', async () => {
-    const file = join(folder, 'exited');
+    const file = join(folder(), 'exited');
     await open().run(jobs.writeAtExit, file);
     expect(existsSync(file)).toBe(true);
   });
@@ -59,7 +53,7 @@ export function deathContract(context: Context): void {
   ofOwnProcess(
     'a wrapper of process.emit sees the exit of a finished job',
     async () => {
-      const file = join(folder, 'exited');
+      const file = join(folder(), 'exited');
       await open().run(jobs.wrapEmit, file);
       expect(existsSync(file)).toBe(true);
     },

@@ -1,9 +1,9 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Context } from '../../dist/context.js';
+import { useFolder } from '../helpers/folder.js';
 import { underMake } from '../helpers/make.js';
 import { isAlive, stateOf } from '../helpers/processes.js';
 import { runNode } from '../helpers/program.js';
@@ -13,13 +13,7 @@ const programs = join(__dirname, '..', 'fixtures', 'life-programs.js');
 
 /** What becomes of running jobs when their submitter ends or is stopped. */
 export function lifeEndContract(context: Context): void {
-  let folder: string;
-  beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'life-'));
-  });
-  afterEach(() => {
-    rmSync(folder, { recursive: true });
-  });
+  const folder = useFolder();
 
   const node = (...args: string[]): string[] => [
     ...process.execArgv,
@@ -37,8 +31,8 @@ export function lifeEndContract(context: Context): void {
   ])(
     'running jobs end and give their slots back after %s',
     async (_, how, ending) => {
-      const left = await underMake(folder, '+++', async (env) => {
-        const ended = await runNode(node('endEarly', context, how, folder), {
+      const left = await underMake(folder(), '+++', async (env) => {
+        const ended = await runNode(node('endEarly', context, how, folder()), {
           env,
         });
         expect(ended).toMatchObject(ending);
@@ -50,7 +44,7 @@ export function lifeEndContract(context: Context): void {
   );
 
   test('a Jobserver that is dropped while its jobs run releases everything', async () => {
-    const args = node('dropRunning', context, folder);
+    const args = node('dropRunning', context, folder());
     const ended = await runNode(['--expose-gc', ...args]);
     expect(ended).toMatchObject({ code: 0, stderr: '' });
     for (const pid of JSON.parse(ended.stdout) as number[]) {
@@ -72,7 +66,7 @@ export function lifeEndContract(context: Context): void {
   ] as const)(
     'jobs go on after their submitter was stopped by %s',
     async (signal, target) => {
-      const end = join(folder, 'end');
+      const end = join(folder(), 'end');
       const argv = node('workUntil', context, end);
       // The shell waits for the end of its input, because `wait` also returns
       // when the program is stopped.

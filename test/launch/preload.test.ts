@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -7,20 +6,15 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as jobs from '../fixtures/forkserver-jobs.js';
+import { useFolder } from '../helpers/folder.js';
 import { checkSlots, openJobserver } from '../helpers/jobserver.js';
 import { runNode } from '../helpers/program.js';
 
-let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'jobserver-'));
-});
-afterEach(() => {
-  rmSync(folder, { recursive: true });
-});
+const folder = useFolder();
 checkSlots();
 
 function write(name: string, text: string): string {
-  const path = join(folder, name);
+  const path = join(folder(), name);
   writeFileSync(path, text);
   return path;
 }
