@@ -1,7 +1,8 @@
 // Memory that other processes can map: to be moved there, or shared with them.
 import { types } from 'node:util';
 import { invalidArgument, outOfRange } from '../errors.js';
-import { check, mappingFlags, native, systemError } from '../system/binding.js';
+import { check, native, systemError } from '../system/binding.js';
+import { mappingFlags } from '../system/segment-verbs.js';
 import { Fd } from '../system/fd.js';
 import { alwaysOutOfBand, placeKinds } from '../wire/value.js';
 import { leastMapped } from './enclosures.js';

@@ -2,13 +2,8 @@
 // mapped: nothing is copied, and the sender gets the memory back when the buffer
 // has been collected. Smaller ones are copied, and so is everything where the
 // kernel cannot map it safely, or where too much is mapped already.
-import {
-  type Mapping,
-  check,
-  errno,
-  mappingFlags,
-  native,
-} from '../system/binding.js';
+import { check, errno, native } from '../system/binding.js';
+import { type Mapping, mappingFlags } from '../system/segment-verbs.js';
 import type { Fd } from '../system/fd.js';
 import {
   type ArrivedBuffer,

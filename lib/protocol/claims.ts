@@ -3,7 +3,8 @@
 // worker begins a job by claiming it, and the submitter takes one back by
 // recalling it; only one of them succeeds. It also has the token that the worker
 // holds, for the guard of an orphan.
-import { check, mappingFlags, native, systemError } from '../system/binding.js';
+import { check, native, systemError } from '../system/binding.js';
+import { mappingFlags } from '../system/segment-verbs.js';
 import { Fd } from '../system/fd.js';
 
 /**

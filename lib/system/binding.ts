@@ -7,34 +7,19 @@ import { join } from 'node:path';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { codedError } from '../errors.js';
+import type { SegmentVerbs } from './segment-verbs.js';
 
 /** An fd watched on the environment's event loop. */
 export interface Watch {
   readonly __watch: never;
 }
 
-/** A file in memory. It is held until `unmapSegment`, or its collection. */
-export interface Mapping {
-  readonly __mapping: never;
-}
-
-export const mappingFlags = {
-  readOnly: 1,
-  /** Forks of this process share it as well. */
-  shared: 2,
-  /**
-   * The first word of the file becomes 0 when the last buffer has been collected:
-   * then the owner of the file may use it again.
-   */
-  borrowed: 4,
-} as const;
-
 /**
  * An fd or pid is borrowed for the call; watch, selectorAdd and guardToken use
  * it until they are undone, and serveForks takes it over. A result of several
  * numbers is written into an array that the caller passes.
  */
-export interface Native {
+export interface Native extends SegmentVerbs {
   /** Fills [reader, writer], both close-on-exec. */
   pipe(ends: Int32Array): number;
   /**
@@ -87,49 +72,6 @@ export interface Native {
    * that has no name.
    */
   checkSealed(fd: number): number;
-  /**
-   * An anonymous file of `size` zeros, for `mapSegment`. On Linux it is sealed:
-   * no process can change its size.
-   */
-  segmentFile(size: number): number;
-  /**
-   * Fills [inode, size] of a segment. -ENOTSUP where it is not sealed (macOS): it
-   * is not to be mapped, because its owner could make it shorter. -EBADMSG for
-   * any other file, of which a read may wait.
-   */
-  inspectSegment(fd: number, numbers: Float64Array): number;
-  /**
-   * No process can write to the segment from now on, unless it has mapped it, where
-   * the kernel can do that.
-   */
-  makeConstant(fd: number): number;
-  /**
-   * Maps the first `size` bytes: all who do so share them. `flags`: of
-   * `mappingFlags`. -errno when the kernel refuses.
-   */
-  mapSegment(fd: number, size: number, flags: number): Mapping | number;
-  /**
-   * An ArrayBuffer over a part of a mapping that is held. -ENOTSUP where Node has
-   * no such buffers.
-   */
-  viewSegment(
-    mapping: Mapping,
-    offset: number,
-    length: number,
-  ): ArrayBuffer | number;
-  /** Ends the hold: it is unmapped when its last buffer has been collected. */
-  unmapSegment(mapping: Mapping): number;
-  /** How many of its buffers have not been collected. */
-  viewsOfSegment(mapping: Mapping): number;
-  /** Fills [count, bytes] of what is mapped, except what is `shared`. */
-  mappedSegments(numbers: Float64Array): number;
-  /**
-   * Before a fork: gives each buffer, in place, memory that belongs to this
-   * process alone, except in mappings that are `shared` or `readOnly`.
-   */
-  makeSegmentsPrivate(): number;
-  /** Detaches an ArrayBuffer; -EINVAL when it cannot be detached. */
-  detachBuffer(buffer: ArrayBuffer): number;
 
   /**
    * Waits for fds, given as pairs [fd, events], and writes revents to the high

@@ -191,15 +191,14 @@ const viewTypes: readonly string[] = [
   'BigUint64Array',
 ];
 
-const typeGetter = Object.getOwnPropertyDescriptor(
-  Object.getPrototypeOf(Uint8Array.prototype) as object,
-  Symbol.toStringTag,
-)!.get as (this: object) => string | undefined;
+// It has a getter of the name of the type, whatever a view has itself.
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
 
 /** The number of the view's type; -1 for one that this version does not know. */
 export function typeOfView(view: ArrayBufferView): number {
   if (view.constructor === Buffer) return 1;
-  return viewTypes.indexOf(typeGetter.call(view) ?? 'DataView');
+  const name: unknown = Reflect.get(typedArray, Symbol.toStringTag, view);
+  return viewTypes.indexOf((name as string | undefined) ?? 'DataView');
 }
 
 type ViewClass = new (

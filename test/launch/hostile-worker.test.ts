@@ -60,7 +60,9 @@ class FakeWorker implements Worker {
       this.#words = new Int32Array(0);
     } else {
       this.#claims = new Claims(file);
-      this.#words = new Int32Array(native.mapPage(file) as ArrayBuffer);
+      const page = native.mapSegment(file, 4096, mappingFlags.shared);
+      const words = native.viewSegment(page as Mapping, 0, 4096);
+      this.#words = new Int32Array(words as ArrayBuffer);
     }
     void this.#run(steps);
   }
