@@ -192,8 +192,7 @@ export class RunningJob implements Job {
     this.#outcome = this.#frames.read(this.#reader.number);
     this.#isLender ||= this.#frames.hasLent;
     if (this.#outcome === undefined) return;
-    this.#frames.close();
-    this.#frames = undefined;
+    this.#dropFrames();
     selector.remove(this.#reader.number);
   }
 
@@ -221,11 +220,15 @@ export class RunningJob implements Job {
   #discard(): void {
     this.#worker = undefined;
     this.#outcome = undefined;
-    this.#frames?.close();
-    this.#frames = undefined;
+    this.#dropFrames();
     selector.remove(this.#reader.number);
     this.#reader.close();
     removeRefused();
+  }
+
+  #dropFrames(): void {
+    this.#frames?.close();
+    this.#frames = undefined;
   }
 
   #refuse(refusal: Error): void {
@@ -236,6 +239,7 @@ export class RunningJob implements Job {
     const outcome = this.#outcome === 'end' ? undefined : this.#outcome;
     const hasStarted = this.#worker !== undefined;
     this.#isGone = true;
+    this.#dropFrames();
     this.#termination.stop();
     selector.remove(this.#reader.number);
     if (this.#isLender) this.#awaitBorrowers();

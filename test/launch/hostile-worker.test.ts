@@ -17,6 +17,7 @@ import type { Order } from '../../dist/protocol/order.js';
 import { packReport, unpackCall } from '../../dist/protocol/worker-messages.js';
 import { native } from '../../dist/system/binding.js';
 import { duplicate, openPipe } from '../../dist/system/fd.js';
+import { type Mapping, mappingFlags } from '../../dist/system/segment-verbs.js';
 import { type Encoded, decode, encode } from '../../dist/wire/value.js';
 import { identity } from '../fixtures/jobs.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
