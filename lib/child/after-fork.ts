@@ -1,8 +1,8 @@
 // What a forked process changes so that it behaves like a new process.
 import { constants, readlinkSync } from 'node:fs';
 import { devNull } from 'node:os';
-import { takeCoverage } from 'node:v8';
 import { native } from '../system/binding.js';
+import { builtin } from '../system/builtins.js';
 import { mainGlobal } from '../system/main-global.js';
 import { workerState } from '../protocol/worker-state.js';
 
@@ -40,7 +40,7 @@ export const exitNow: (code: number) => never = wantsCoverage
 // Node writes the coverage in its own exit.
 function exitCovered(code: number): never {
   try {
-    takeCoverage();
+    builtin('node:v8').takeCoverage();
   } finally {
     native.exitNow(code);
   }

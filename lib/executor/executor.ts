@@ -4,7 +4,7 @@
 // the call that is then first in the queue gets it. Where processes run several
 // jobs, busy ones may begin the first calls of the queue in slots that they have.
 import { availableParallelism } from 'node:os';
-import { type RecordableHistogram, createHistogram } from 'node:perf_hooks';
+import type { RecordableHistogram } from 'node:perf_hooks';
 import { inspect } from 'node:util';
 import {
   AbortError,
@@ -29,6 +29,7 @@ import {
 } from '../map/input.js';
 import type { Token } from '../slots/slot-pipe.js';
 import { checkAbortSignal, onAbort } from '../system/abort.js';
+import { builtin } from '../system/builtins.js';
 import { never } from '../system/deadline.js';
 import { type OptionNames, checkOptions } from '../system/options.js';
 import { trace } from '../system/trace.js';
@@ -171,12 +172,12 @@ export class JobserverExecutor implements AsyncDisposable {
    * Nanoseconds from submit to the start of the process, of completed calls.
    */
   get waitTime(): RecordableHistogram {
-    return (this.#waitTime ??= createHistogram());
+    return (this.#waitTime ??= builtin('node:perf_hooks').createHistogram());
   }
 
   /** Nanoseconds from the start of the process to its end. */
   get runTime(): RecordableHistogram {
-    return (this.#runTime ??= createHistogram());
+    return (this.#runTime ??= builtin('node:perf_hooks').createHistogram());
   }
 
   /**

@@ -1,12 +1,7 @@
 // The controls of a handle: what it adds to each call that is submitted through
 // it. They are never changed; a derived handle has controls of its own. A
 // handle that is passed to a job travels as its controls and a slot pipe.
-import {
-  type Context,
-  checkContext,
-  checkForkable,
-  defaultContext,
-} from '../context.js';
+import { type Context, checkContext, defaultContext } from '../context.js';
 import { invalidArgument, invalidValue, outOfRange } from '../errors.js';
 import {
   type Callable,
@@ -20,6 +15,7 @@ import {
   revise,
 } from '../protocol/environment.js';
 import { workerState } from '../protocol/worker-state.js';
+import { checkForkable } from '../system/forkable.js';
 import { type OptionNames, checkOptions } from '../system/options.js';
 import { type Signal, signalNumber } from '../system/signals.js';
 import { type Encoded, decode, encode } from '../wire/value.js';

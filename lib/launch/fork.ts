@@ -1,7 +1,7 @@
 // The fork context: a copy of this process with everything in its memory. Only
 // the result is encoded.
-import { forkError } from '../context.js';
 import { check, native } from '../system/binding.js';
+import { forkError } from '../system/forkable.js';
 import { rehearse, runInFork } from '../child/fork.js';
 import { forgetPieces } from '../memory/pieces.js';
 import { ChildWorker } from './child-worker.js';

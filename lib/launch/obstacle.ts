@@ -1,6 +1,5 @@
 // Why a zygote cannot start, so that its jobs have to be spawned.
 import { existsSync } from 'node:fs';
-import { mathIsFrozen } from '../context.js';
 import {
   environmentOfJob,
   startupVariablesOf,
@@ -8,7 +7,7 @@ import {
 import { workerState } from '../protocol/worker-state.js';
 import { native } from '../system/binding.js';
 import { hasHooksThread } from '../system/builtins.js';
-import { hooksInThread } from '../system/forkable.js';
+import { hooksInThread, mathIsFrozen } from '../system/forkable.js';
 import { workerExecArgv } from './exec-argv.js';
 import { type ZygoteStart, keyOf, obstacleOf } from './zygote-client.js';
 

@@ -1,6 +1,5 @@
 // The environment of a job: the environment of its submitter with revisions;
 // and its working directory.
-import { isMainThread } from 'node:worker_threads';
 import { invalidArgument, invalidValue } from '../errors.js';
 import { native } from '../system/binding.js';
 
@@ -110,7 +109,7 @@ let tried: { readonly env: unknown; readonly isOfProcess: boolean } | undefined;
 function isEnvironmentOfProcess(): boolean {
   const { env } = process;
   if (tried?.env !== env) {
-    tried = { env, isOfProcess: isMainThread && refusesGetters(env) };
+    tried = { env, isOfProcess: native.isMainThread && refusesGetters(env) };
   }
   return tried.isOfProcess;
 }

@@ -10,7 +10,6 @@ import {
   readdirSync,
   readlinkSync,
 } from 'node:fs';
-import { isMainThread } from 'node:worker_threads';
 import { check, native } from '../system/binding.js';
 import { Fd, type Pipe, openFile, openPipe } from '../system/fd.js';
 import { mainGlobal } from '../system/main-global.js';
@@ -245,7 +244,7 @@ export class MakeOwnSlot {
 
 function withOwnSlot({ reader, writer }: Pipe): MakeSlots {
   try {
-    const slot = isMainThread ? processSlot() : undefined;
+    const slot = native.isMainThread ? processSlot() : undefined;
     const ownSlot = slot && new MakeOwnSlot(slot, reader);
     return { reader, writer, ownSlot };
   } catch (error) {

@@ -298,6 +298,9 @@ export interface Native extends SegmentVerbs {
   ): number;
   /** Ends the process at once: no exit handlers, no destructors. */
   readonly exitNow: (code: number) => never;
+
+  /** As in node:worker_threads, which takes long to load. */
+  readonly isMainThread: boolean;
 }
 
 /** The root of the package, which has `build/` and `prebuilds/`. */

@@ -1,3 +1,10 @@
+/**
+ * A builtin module of Node that takes long to load, where it is first used. Not
+ * by require(), which jest refuses after the end of a test file.
+ */
+export const builtin = (process.getBuiltinModule ??
+  require) as typeof process.getBuiltinModule;
+
 /** Whether Node has loaded the internal module of this name. */
 export function isLoaded(builtin: string): boolean {
   const { moduleLoadList } = process as unknown as { moduleLoadList: string[] };

@@ -1,6 +1,5 @@
 // Timeouts in milliseconds, as deadlines on the monotonic clock. Only this file
 // reads that clock.
-import { performance } from 'node:perf_hooks';
 import {
   clearImmediate,
   clearTimeout,
@@ -8,14 +7,18 @@ import {
   setTimeout,
 } from 'node:timers';
 import { invalidArgument, outOfRange } from '../errors.js';
+import { builtin } from './builtins.js';
 
 /** A time on the monotonic clock in milliseconds; Infinity is never. */
 export type Deadline = number;
 
 export const never: Deadline = Infinity;
 
+let clock: typeof performance | undefined;
+
 export function now(): number {
-  return performance.now();
+  clock ??= builtin('node:perf_hooks').performance;
+  return clock.now();
 }
 
 /** Checks a timeout given by the user and starts it; undefined is `never`. */

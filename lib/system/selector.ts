@@ -4,7 +4,6 @@
 // after all handlers. A turn costs as much as there are ready fds, however many
 // fds are in the set.
 import { setTimeout } from 'node:timers';
-import { isMainThread } from 'node:worker_threads';
 import { type Watch, check, native, systemError } from './binding.js';
 import { longestTimerMs, now, onDeadline } from './deadline.js';
 import { Fd } from './fd.js';
@@ -17,7 +16,7 @@ const pollMs = 5;
 const idleMs = 1000;
 
 // A thread can be terminated between two waits, but not during one.
-const longestWaitMs = isMainThread ? longestTimerMs : 100;
+const longestWaitMs = native.isMainThread ? longestTimerMs : 100;
 
 class Selector {
   #fd = new Fd(-1);

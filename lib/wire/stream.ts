@@ -14,9 +14,9 @@
 // Before every view stands the number of a placeholder, counted from 1, or 0
 // for an actual view, or 2 ** 32 - 1 for a view on a buffer out of band.
 
-import { DefaultDeserializer, DefaultSerializer } from 'node:v8';
 import type { Deserializer, Serializer } from 'node:v8';
 import { types } from 'node:util';
+import { builtin } from '../system/builtins.js';
 import { blankError, fill } from './error.js';
 import type { ErrorHead, Field } from './error.js';
 import {
@@ -78,16 +78,16 @@ interface Hooks {
   _writeHostObject: (this: Serializer, value: object) => void;
   _readHostObject: (this: Deserializer) => object;
 }
-const { _writeHostObject: writeView } =
-  DefaultSerializer.prototype as unknown as Hooks;
-const { _readHostObject: readView } =
-  DefaultDeserializer.prototype as unknown as Hooks;
+
+const hooksOf = (base: { prototype: unknown }): Hooks =>
+  base.prototype as Hooks;
 
 function open(
   tables: 0 | 1,
   placeholders: Map<object, number> | undefined,
   beside?: OutOfBand,
 ): Serializer {
+  const { DefaultSerializer } = builtin('node:v8');
   const writer = new DefaultSerializer();
   Object.assign(writer, {
     _getDataCloneError: dataCloneError,
@@ -100,7 +100,7 @@ function open(
       checkView(value);
       if (beside !== undefined && writeReference(writer, value, beside)) return;
       writer.writeUint32(0);
-      writeView.call(writer, value);
+      hooksOf(DefaultSerializer)._writeHostObject.call(writer, value);
     },
   });
   if (beside !== undefined) {
@@ -187,13 +187,16 @@ export function read(
   arrived: readonly ArrivedBuffer[],
 ): unknown {
   const { tables, end } = checkHead(bytes);
+  const { DefaultDeserializer } = builtin('node:v8');
   const reader = new DefaultDeserializer(bytes.subarray(headBytes, end));
   let specials: object[] = [];
   Object.assign(reader, {
     _readHostObject(): object {
       const number = reader.readUint32();
-      if (number === 0) return readView.call(reader);
       if (number === outOfBand) return readReference(reader, arrived);
+      if (number === 0) {
+        return hooksOf(DefaultDeserializer)._readHostObject.call(reader);
+      }
       return required(specials[number - 1], 'a placeholder');
     },
   });
