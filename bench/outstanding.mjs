@@ -1,14 +1,17 @@
 // Does the completion of a job cost more when many others are outstanding? First,
 // jobs that run: their workers are shells, so that a thousand of them fit into
 // memory. Then, calls that wait for processes which run several jobs.
-import { native } from '../dist/system/binding.js';
-import { initialControls } from '../dist/job/controls.js';
-import { Jobserver } from '../dist/jobserver.js';
-import { launchers } from '../dist/launch/launchers.js';
-import { Pool } from '../dist/job/pool.js';
-import { SlotPipe } from '../dist/slots/slot-pipe.js';
+import { createRequire } from 'node:module';
 import { nothing } from './jobs.mjs';
 import { median, table } from './measure.mjs';
+
+const require = createRequire(import.meta.url);
+const { native } = require('../dist/system/binding.js');
+const { initialControls } = require('../dist/job/controls.js');
+const { Jobserver } = require('../dist/jobserver.js');
+const { launchers } = require('../dist/launch/launchers.js');
+const { Pool } = require('../dist/job/pool.js');
+const { SlotPipe } = require('../dist/slots/slot-pipe.js');
 
 const rounds = 300;
 let program = 'idle';

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { commandLine, endWithCommands, root, run } from './command.mjs';
+import { copyModules, link, linkedFile } from './link.mjs';
 
 const usage = `
 Usage: node scripts/build.mjs [--lib] [--tests]
@@ -15,8 +16,15 @@ Builds the addon into build/ and lib/ into dist/.
   --tests  Also test/, into dist-test/.
 `;
 
-/** Throws when a part cannot be built; the tools print why. */
-export async function build({ native = true, tests = false } = {}) {
+const compiled = join(root, 'build', 'lib');
+const dist = join(root, 'dist');
+
+/**
+ * Throws when a part cannot be built; the tools print why. `linked: false`
+ * leaves the modules of lib/ in files of their own.
+ */
+export async function build(options = {}) {
+  const { native = true, tests = false, linked = true } = options;
   const tsc = ['node_modules/typescript/bin/tsc', '-p'];
   const parts = [
     ...(native ? [['addon', 'scripts/build-native.mjs']] : []),
@@ -28,7 +36,9 @@ export async function build({ native = true, tests = false } = {}) {
     const { failure } = await run(process.execPath, args, options);
     if (failure !== undefined) throw new Error(`build of ${name}: ${failure}`);
   }
+  removeStale('build/lib', 'lib');
   removeStale('dist', 'lib');
+  (linked ? link : copyModules)(compiled, dist);
   if (tests) removeStale('dist-test', 'test');
 }
 
@@ -36,7 +46,7 @@ export async function build({ native = true, tests = false } = {}) {
 function removeStale(output, source) {
   for (const name of readdirSync(join(root, output), { recursive: true })) {
     const match = /^(.+?)(?:\.d)?(\.m?)[jt]s$/.exec(name);
-    if (match === null) continue;
+    if (match === null || name === linkedFile) continue;
     const [, stem, extension] = match;
     if (existsSync(join(root, source, `${stem}${extension}ts`))) continue;
     rmSync(join(root, output, name));

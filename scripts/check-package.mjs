@@ -10,6 +10,7 @@ import {
   run,
   runSteps,
 } from './command.mjs';
+import { entries, linkedFile } from './link.mjs';
 import { pack } from './pack.mjs';
 import { unfitTargets } from './prebuilds.mjs';
 
@@ -62,11 +63,15 @@ async function packedFiles() {
 // documentation, and no other file.
 async function files() {
   const packed = await packedFiles();
-  // An .mts file becomes .mjs and .d.mts.
-  const compiled = below('lib').flatMap((path) => [
-    `dist/${path.replace(/ts$/, 'js')}`,
-    `dist/${path.replace(/(m?ts)$/, 'd.$1')}`,
-  ]);
+  const compiled = [
+    ...[...entries, linkedFile].map((name) => `dist/${name}`),
+    // An .mts file becomes .mjs and .d.mts, which nobody imports.
+    ...below('lib').map((path) =>
+      path.endsWith('.mts')
+        ? `dist/${path.replace(/ts$/, 'js')}`
+        : `dist/${path.replace(/ts$/, 'd.ts')}`,
+    ),
+  ];
   const required = [
     'CHANGELOG.md',
     'CONTRIBUTING.md',

@@ -1,5 +1,6 @@
 // Measures which lines of lib/ and native/ the tests and the examples run, in
-// their child processes too. lib/ is measured as compiled JavaScript, in dist/.
+// their child processes too. lib/ is measured as compiled JavaScript, in dist/, which
+// is not linked for that, so that the report names the files of lib/.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import libCoverage from 'istanbul-lib-coverage';
@@ -30,7 +31,7 @@ const stage = makeStage('coverage-');
 const removeStage = () => rmSync(stage, { recursive: true, force: true });
 endWithCommands(removeStage);
 try {
-  await build({ tests: true });
+  await build({ tests: true, linked: false });
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(raw, { recursive: true });
   const env = { ...process.env, ...(await buildForCoverage()) };

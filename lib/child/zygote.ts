@@ -163,7 +163,9 @@ function answerAll(answer: (resultFd: number) => [number, number]): void {
 
 /** The order of the warm-up job; it names its function as a submitter does. */
 async function writeWarmUpOrder(): Promise<number> {
-  const url = pathToFileURL(join(__dirname, 'warm-up-job.mjs')).href;
+  const url = pathToFileURL(
+    join(__dirname, '..', 'child', 'warm-up-job.mjs'),
+  ).href;
   const { echo } = (await importModule(url)) as { echo: Function };
   const at = { line: 1, column: 0, isRewritten: false };
   const print = fingerprint(echo);
