@@ -239,14 +239,6 @@ int GetPid(const Args&) { return getpid(); }
 
 int ExitNow(const Args& args) { _exit(args.Int(0)); }
 
-// Node runs its main thread on the default loop, and each worker thread on a
-// loop of its own.
-bool IsMainThread(Napi::Env env) {
-  uv_loop_t* loop = nullptr;
-  napi_get_uv_event_loop(env, &loop);
-  return loop == uv_default_loop();
-}
-
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   StartInstance(env);
   Export<Pipe>(exports, "pipe");

@@ -9,12 +9,6 @@
 
 namespace {
 
-bool IsMainThread(Napi::Env env) {
-  uv_loop_t* loop = nullptr;
-  napi_get_uv_event_loop(env, &loop);
-  return loop == uv_default_loop();
-}
-
 // Calls a function of zygote_table.h that holds a zygote.
 int Hold(const Args& args, int (*hold)(const char*, sys::ZygoteLink*)) {
   const Strings key(args, 0);
@@ -35,6 +29,12 @@ void StoreWord(const Ints& words, int32_t value) {
 }
 
 }  // namespace
+
+bool IsMainThread(Napi::Env env) {
+  uv_loop_t* loop = nullptr;
+  napi_get_uv_event_loop(env, &loop);
+  return loop == uv_default_loop();
+}
 
 void StartInstance(Napi::Env env) {
   auto* holdings = new sys::Holdings();

@@ -6,6 +6,8 @@
 
 // Called once, when the instance is made.
 void StartInstance(Napi::Env env);
+// Node runs its main thread on the default loop of libuv.
+bool IsMainThread(Napi::Env env);
 sys::Holdings* HoldingsOf(const Args& args);
 
 // Record fds that a verb has opened, until JavaScript closes them, and return
