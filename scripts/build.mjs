@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { commandLine, endWithCommands, root, run } from './command.mjs';
-import { copyModules, link, linkedFile } from './link.mjs';
+import { copyModules, link, linkedFiles } from './link.mjs';
 
 const usage = `
 Usage: node scripts/build.mjs [--lib] [--tests]
@@ -46,7 +46,7 @@ export async function build(options = {}) {
 function removeStale(output, source) {
   for (const name of readdirSync(join(root, output), { recursive: true })) {
     const match = /^(.+?)(?:\.d)?(\.m?)[jt]s$/.exec(name);
-    if (match === null || name === linkedFile) continue;
+    if (match === null || linkedFiles.includes(name)) continue;
     const [, stem, extension] = match;
     if (existsSync(join(root, source, `${stem}${extension}ts`))) continue;
     rmSync(join(root, output, name));

@@ -10,7 +10,7 @@ import {
   run,
   runSteps,
 } from './command.mjs';
-import { entries, linkedFile } from './link.mjs';
+import { entries, linkedFiles } from './link.mjs';
 import { pack } from './pack.mjs';
 import { unfitTargets } from './prebuilds.mjs';
 
@@ -64,7 +64,7 @@ async function packedFiles() {
 async function files() {
   const packed = await packedFiles();
   const compiled = [
-    ...[...entries, linkedFile].map((name) => `dist/${name}`),
+    ...[...entries, ...linkedFiles].map((name) => `dist/${name}`),
     // An .mts file becomes .mjs and .d.mts, which nobody imports.
     ...below('lib').map((path) =>
       path.endsWith('.mts')

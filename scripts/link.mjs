@@ -1,4 +1,4 @@
-// Links the modules that tsc has compiled into one file, because Node loads one
+// Links the modules that tsc has compiled into two files, because Node loads one
 // file faster than a hundred: it halves the time of an import of the package.
 import assert from 'node:assert/strict';
 import {
@@ -13,16 +13,21 @@ import { dirname, join, relative } from 'node:path';
 /** What programs and new processes load. */
 export const entries = ['index.js', 'child/spawned.js', 'child/zygote.js'];
 
-// In a folder, as the modules are, so that __dirname leads as far in it.
-export const linkedFile = 'linked/modules.js';
+// Their modules are in a file of their own, because most of these processes need
+// no others. In a folder, as modules are, so that __dirname leads as far in it.
+const leanEntry = 'child/spawned.js';
+export const linkedFiles = ['linked/lean.js', 'linked/rest.js'];
+const [lean, rest] = linkedFiles;
 
-const head = `'use strict';
-// The modules of lib/. Each is run when it is first loaded.
+const leanStart = `'use strict';
+// The modules of lib/ that a new node needs for a job; rest.js has the others.
+// Each is run when it is first loaded.
 const loaded = new Map();
 
 function $load(name) {
   let exports = loaded.get(name);
   if (exports === undefined) {
+    if (!(name in modules)) Object.assign(modules, require("./rest.js"));
     exports = {};
     loaded.set(name, exports);
     let isDone = false;
@@ -40,38 +45,64 @@ exports.load = $load;
 
 const modules = {
 `;
+const restStart = `'use strict';
+// The modules of lib/ that lean.js lacks.
+const $load = require("./lean.js").load;
+
+module.exports = {
+`;
 
 /**
- * Writes the linked file, the entries that load their imports from it, and, for
- * tests, a file in the place of each other module that does so too.
+ * Writes the linked files, the entries, which load their imports from there, and,
+ * for tests, a file in the place of each other module that does so too.
  */
 export function link(from, to) {
   const files = readdirSync(from, { recursive: true });
-  const names = files.filter((name) => name.endsWith('.js')).sort();
-  const modules = names.filter((name) => !entries.includes(name));
-  const linked = modules.map((name) => {
-    const text = withLoads(read(name), name, modules);
-    const usesPath = /\b__(dir|file)name\b/.test(text);
-    assert(!usesPath || /^[^/]+\/[^/]+$/.test(name), `${name} is elsewhere`);
-    return `${JSON.stringify(name)}(exports) {\n${text}},\n\n`;
-  });
-  write(linkedFile, `${head}${linked.join('')}};\n`);
+  const texts = new Map();
+  for (const name of files.filter((name) => name.endsWith('.js')).sort()) {
+    texts.set(name, readFileSync(join(from, name), 'utf8'));
+  }
+  const modules = [...texts.keys()].filter((name) => !entries.includes(name));
+  const loads = (name) => withLoads(texts.get(name), name, modules);
+  const leanModules = importedBy(leanEntry, loads);
+  const isLean = (name) => leanModules.has(name);
+  const linked = (names) => names.map((name) => method(name, loads(name)));
+  write(lean, leanStart, ...linked(modules.filter(isLean)), '};\n');
+  const others = modules.filter((name) => !isLean(name));
+  write(rest, restStart, ...linked(others), '};\n');
   for (const name of entries) {
     const start = `"use strict";\nconst $load = ${loadIn(name)};\n`;
-    const text = withLoads(read(name), name, modules);
-    write(name, text.replace('"use strict";\n', start));
+    write(name, loads(name).replace('"use strict";\n', start));
   }
   for (const name of modules) {
     write(name, `module.exports = ${loadIn(name)}(${JSON.stringify(name)});\n`);
   }
   copyModules(from, to, (name) => name.endsWith('.mjs'));
 
-  function read(name) {
-    return readFileSync(join(from, name), 'utf8');
+  function write(name, ...parts) {
+    writeChanged(join(to, name), parts.join(''));
   }
-  function write(name, text) {
-    writeChanged(join(to, name), text);
+}
+
+/** All that is loaded with an entry, and not later by one of its functions. */
+function importedBy(entry, loads) {
+  const names = new Set([entry]);
+  for (const name of names) {
+    for (const [, load] of loads(name).matchAll(/^\S.*\$load\("([^"]+)"\)/gm)) {
+      names.add(load);
+    }
   }
+  return names;
+}
+
+function method(name, text) {
+  const usesPath = /\b__(dir|file)name\b/.test(text);
+  assert(!usesPath || /^[^/]+\/[^/]+$/.test(name), `${name} is elsewhere`);
+  // V8 reads other characters more slowly, in all of the file.
+  const ascii = text.replace(/[^\0-\x7f]/g, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+  return `${JSON.stringify(name)}(exports) {\n${ascii}},\n\n`;
 }
 
 /** Copies the modules as they are. */
@@ -90,7 +121,7 @@ function withLoads(text, name, modules) {
 }
 
 function loadIn(name) {
-  const path = relative(dirname(name), linkedFile);
+  const path = relative(dirname(name), lean);
   return `require(${JSON.stringify(path.replace(/^(?!\.)/, './'))}).load`;
 }
 
