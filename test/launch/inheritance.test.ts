@@ -92,57 +92,79 @@ async function runFixture(
 
 type Inherited = Readonly<Record<string, unknown>>;
 
-async function checkChange(
-  context: Context,
-  change: string,
-  changed: readonly string[],
-  jobsPerProcess = 1,
-): Promise<void> {
-  const { before, after, expected, warnings } = (await runFixture(
-    'program',
-    context,
-    [change, String(jobsPerProcess)],
-  )) as Record<'before' | 'after' | 'expected', Inherited> & {
-    warnings: string[];
-  };
-  expect(after).toEqual(expected);
-  const differing = Object.keys(before).filter(
-    (name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]),
-  );
-  expect(differing).toEqual(changed);
-  // A process that may regain its capabilities can hide where it is.
-  const isSpawned = context === 'forkserver' && change === 'effective users';
-  expect(warnings).toEqual(isSpawned ? ['JOBSERVER_NO_FORKSERVER'] : []);
+/** What one job before the change and one after it have inherited. */
+interface Jobs {
+  readonly before: Inherited;
+  readonly after: Inherited;
+  readonly warnings: readonly string[];
 }
 
-describe.each(contexts)('a %s job has what its submitter has', (context) => {
-  for (const [change, changed] of Object.entries(changes)) {
-    test(`after a change of ${change}`, () =>
-      checkChange(context, change, changed));
-  }
-  for (const [change, changed] of Object.entries(changesOfRoot)) {
-    testIf(isRoot && isShared())(`after a change of ${change}`, () =>
-      checkChange(context, change, changed),
-    );
-  }
+/** `modes`: what starts the jobs, and how many of them share a process. */
+async function checkChange(
+  modes: readonly (readonly [Context, jobsPerProcess: number])[],
+  change: string,
+  changed: readonly string[],
+): Promise<void> {
+  const [[context]] = modes as [[Context, number]];
+  const args = [change, ...modes.map(([name, count]) => `${name} ${count}`)];
+  const { expected, jobs } = (await runFixture('program', context, args)) as {
+    expected: Inherited;
+    jobs: Jobs[];
+  };
+  const found = jobs.map(({ before, after, warnings }, i) => ({
+    mode: modes[i],
+    after,
+    differing: Object.keys(before).filter(
+      (name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]),
+    ),
+    warnings,
+  }));
+  // A process that may regain its capabilities can hide where it is. It warns once.
+  const warned =
+    change === 'effective users'
+      ? modes.findIndex(([name]) => name === 'forkserver')
+      : -1;
+  expect(found).toEqual(
+    modes.map((mode, i) => ({
+      mode,
+      after: expected,
+      differing: changed,
+      warnings: i === warned ? ['JOBSERVER_NO_FORKSERVER'] : [],
+    })),
+  );
+}
 
-  test('and a title that says what it is', async () => {
-    expect(await runFixture('title', context, [])).toBe('jobserver-worker');
-  });
-});
+const modes = {
+  // One program has all of them, since the changes are its own. What it starts
+  // itself, and the change, are the same for each.
+  'spawn and forkserver': [
+    ['spawn', 1],
+    ['spawn', Infinity],
+    ['forkserver', 1],
+    ['forkserver', Infinity],
+  ],
+  fork: [['fork', 1]],
+} as const;
 
-describe.each(['spawn', 'forkserver'] as const)(
-  'a %s job in a process of several jobs has what its submitter has',
-  (context) => {
+describe.each(Object.entries(isLinux ? modes : {}))(
+  'a job of %s has what its submitter has',
+  (_, of) => {
     for (const [change, changed] of Object.entries(changes)) {
       test(`after a change of ${change}`, () =>
-        checkChange(context, change, changed, Infinity));
+        checkChange(of, change, changed));
     }
     for (const [change, changed] of Object.entries(changesOfRoot)) {
       testIf(isRoot && isShared())(`after a change of ${change}`, () =>
-        checkChange(context, change, changed, Infinity),
+        checkChange(of, change, changed),
       );
     }
+  },
+);
+
+test.each(contexts)(
+  'a %s job has a title that says what it is',
+  async (name) => {
+    expect(await runFixture('title', name, [])).toBe('jobserver-worker');
   },
 );
 
