@@ -3,6 +3,7 @@
 // runs the command that the error message names.
 import assert from 'node:assert/strict';
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -12,7 +13,13 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { command, commandLine, endWithCommands, runSteps } from './command.mjs';
+import {
+  command,
+  commandLine,
+  endWithCommands,
+  root,
+  runSteps,
+} from './command.mjs';
 import { nodeBin, npmPackage } from './npm-package.mjs';
 import { pack } from './pack.mjs';
 
@@ -38,6 +45,7 @@ const quiet = ['--no-audit', '--no-fund', '--no-update-notifier'];
 const temp = mkdtempSync(join(tmpdir(), 'test-install-'));
 const removeTemp = () => rmSync(temp, { recursive: true, force: true });
 let tarball = '';
+let installed = '';
 
 const smoke = `
 (async () => {
@@ -174,12 +182,12 @@ const steps = {
     }
   },
   jest: async (project) => {
-    await project.install('jest@30');
+    await project.installOnce();
     // Two files, because jest uses workers for more than one.
     for (const name of ['one', 'two']) {
       project.write(`${name}.test.js`, jestTest);
     }
-    const jest = 'node_modules/jest/bin/jest.js';
+    const jest = join(root, 'node_modules', 'jest', 'bin', 'jest.js');
     const two = '--maxWorkers=2';
     for (const workers of [['--runInBand'], [two], [two, '--workerThreads']]) {
       await project.run(jest, '--ci', ...workers);
@@ -196,7 +204,7 @@ const steps = {
     }
   },
   worker_threads: async (project) => {
-    await project.install();
+    await project.installOnce();
     project.write('main.mjs', threadProgram);
     const { stdout } = await project.run('main.mjs');
     assert.equal(stdout, 'done\n'.repeat(3));
@@ -215,7 +223,7 @@ const steps = {
   },
   'type stripping': async (project) => {
     await project.useNode(newerNode);
-    await project.install();
+    await project.installOnce();
     project.write('jobs.mts', typescriptJobs);
     project.write('main.mts', typescriptProgram);
     const { stdout } = await project.run('main.mts');
@@ -223,7 +231,7 @@ const steps = {
   },
   // As another user who has no writable folder: no project, /tmp or home.
   'read only': async (project) => {
-    await project.install();
+    await project.installOnce();
     await command('chmod', ['-R', 'a+rX,a-w', temp]);
     const isRoot = process.getuid() === 0;
     const drop = isRoot ? ['setpriv', '--reuid=65534', '--clear-groups'] : [];
@@ -239,9 +247,9 @@ const steps = {
   },
   'no binary': async (project) => {
     await project.with('npm 11')('install', ...quiet, tarball);
-    const installed = join(project.folder, 'node_modules', 'jobserver');
-    assert.ok(!existsSync(join(installed, 'build')));
-    rmSync(join(installed, 'prebuilds'), { recursive: true });
+    const folder = join(project.folder, 'node_modules', 'jobserver');
+    assert.ok(!existsSync(join(folder, 'build')));
+    rmSync(join(folder, 'prebuilds'), { recursive: true });
 
     const message = await project.smoke().then(
       () => assert.fail('it runs without a binary'),
@@ -252,7 +260,7 @@ const steps = {
     const [build] = /node '.+build-native\.mjs'/.exec(message);
     await command('sh', ['-c', build], { minutes: 5 });
     await project.smoke();
-    assert.ok(!existsSync(join(installed, 'binding.gyp')));
+    assert.ok(!existsSync(join(folder, 'binding.gyp')));
   },
 };
 
@@ -294,6 +302,17 @@ class Project {
   async install(...packages) {
     const options = { cwd: this.folder, minutes: 5 };
     await command('npm', ['install', ...quiet, tarball, ...packages], options);
+  }
+
+  /** Takes over what npm has installed in the first project that calls this. */
+  async installOnce() {
+    const modules = join(this.folder, 'node_modules');
+    if (installed === '') {
+      await this.install();
+      installed = modules;
+    } else {
+      cpSync(installed, modules, { recursive: true });
+    }
   }
 
   async smoke() {
