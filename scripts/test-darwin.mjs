@@ -38,7 +38,8 @@ const tests = [
 ];
 // What no platform decides.
 const portable =
-  'callbacks|construction|names of options|sleep gate|states|submit arguments';
+  'callbacks|construction|names of options|sleep gate|states|submit arguments|' +
+  'map in processes|calls of an executor';
 const filter = `--testNamePattern=^(?!context spawn (${portable}))`;
 const usage = `
 Usage: node scripts/test-darwin.mjs [jest argument …]
