@@ -206,16 +206,10 @@ export function resultContract(context: Context): void {
     expect(await (await submitted).result()).toEqual({ n: 1 });
   });
 
-  test('an argument and a result of 32 MiB arrive intact', async () => {
-    const bytes = Buffer.alloc(32 << 20, 9);
-    const got = (await open().run(identity, bytes)) as Buffer;
-    expect(bytes.equals(got)).toBe(true);
-  });
-
   test(
-    'an argument and a result of 256 MiB arrive while the event loop keeps running',
+    'an argument and a result of 64 MiB arrive intact while the event loop keeps running',
     async () => {
-      const bytes = Buffer.alloc(256 << 20, 9);
+      const bytes = Buffer.alloc(64 << 20, 9);
       const js = open();
       let longest = 0;
       const start = performance.now();

@@ -103,7 +103,7 @@ describe.each(cases)(
   (_, name, makePool) => {
     test('jobs run in the slots of make and give back its bytes', async () => {
       const pool = makePool(bytes);
-      const run = await runProgram(['spans', name, '24', '40'], pool);
+      const run = await runProgram(['spans', name, '12', '40'], pool);
       expect(overlap(run.found as Span[])).toBeLessThanOrEqual(
         bytes.length + 1,
       );
