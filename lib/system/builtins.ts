@@ -2,8 +2,8 @@
  * A builtin module of Node that takes long to load, where it is first used. Not
  * by require(), which jest refuses after the end of a test file.
  */
-export const builtin = (process.getBuiltinModule ??
-  require) as typeof process.getBuiltinModule;
+export const builtin: typeof process.getBuiltinModule =
+  process.getBuiltinModule?.bind(process) ?? require;
 
 /** Whether Node has loaded the internal module of this name. */
 export function isLoaded(builtin: string): boolean {
