@@ -1,6 +1,7 @@
 // Jobs that cannot start because this process has no more descriptors, processes
 // or memory. Each end of another job of this process may free what they need, so
 // they wait for it.
+import { closePieces } from '../memory/pieces.js';
 import { workerState } from '../protocol/worker-state.js';
 import { Queue } from '../system/queue.js';
 
@@ -58,6 +59,7 @@ export function isShortage(error: unknown): boolean {
 /** Retries when another job, or a process without a job, has ended. */
 export function awaitEnd(waiter: Waiter): void {
   waiters.add(waiter);
+  closePieces();
   for (const endIdle of reserves) endIdle();
 }
 

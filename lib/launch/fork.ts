@@ -3,7 +3,7 @@
 import { check, native } from '../system/binding.js';
 import { forkError } from '../system/forkable.js';
 import { rehearse, runInFork } from '../child/fork.js';
-import { forgetPieces } from '../memory/pieces.js';
+import { closePieces } from '../memory/pieces.js';
 import { ChildWorker } from './child-worker.js';
 import type { Launcher } from './launcher.js';
 
@@ -24,7 +24,7 @@ export const forkLauncher: Launcher = {
     }
     // A fork would write into the memory of buffers that others have sent.
     check(native.makeSegmentsPrivate(), 'fork');
-    forgetPieces();
+    closePieces();
     const pid = check(native.fork(), 'fork');
     if (pid > 0) return new ChildWorker(pid);
     const { local, slotPipes } = order;

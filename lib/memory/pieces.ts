@@ -12,8 +12,9 @@ export interface Piece extends Omit<Place, 'file'> {
   readonly isBorrowed: boolean;
 }
 
-// Of more, the file is not kept, so that they are copied once when they are moved.
-const mostPieces = 256;
+// Each keeps a descriptor open. Older ones become ordinary buffers, which are
+// copied once when they are moved.
+const mostPieces = 64;
 
 const pieces = new WeakMap<ArrayBuffer, Piece>();
 /** All buffers over segments. `postMessage` would not transfer them. */
@@ -34,7 +35,7 @@ export function keepPiece(
   piece: Omit<Piece, 'file'>,
 ): void {
   mapped.add(buffer);
-  if (files.size >= mostPieces) return;
+  if (files.size >= mostPieces) closeOldest();
   let file;
   try {
     file = duplicate(fd);
@@ -73,6 +74,15 @@ export function isMapped(buffer: ArrayBuffer): boolean {
   return mapped.has(buffer);
 }
 
+function closeOldest(): void {
+  for (const [file, isShared] of files) {
+    if (isShared) continue;
+    files.delete(file);
+    file.close();
+    return;
+  }
+}
+
 /** Undefined for an ordinary buffer. */
 export function pieceOf(buffer: ArrayBuffer): Piece | undefined {
   const piece = pieces.get(buffer);
@@ -87,8 +97,8 @@ export function detachPiece(buffer: ArrayBuffer, { file }: Piece): void {
   check(native.detachBuffer(buffer), 'detach a buffer');
 }
 
-/** Buffers that are not shared are ordinary ones: see `makeSegmentsPrivate`. */
-export function forgetPieces(): void {
+/** Makes ordinary buffers of those that are not shared. */
+export function closePieces(): void {
   for (const [file, isShared] of files) {
     if (isShared) continue;
     files.delete(file);

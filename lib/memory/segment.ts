@@ -2,7 +2,7 @@
 // sender writes into it; its receiver maps it, or reads from it. The first page is
 // the head. The first word of the head is 1 while the segment is lent: the
 // receiver sets it to 0 when it needs the bytes no longer.
-import { check, native } from '../system/binding.js';
+import { check, errno, native } from '../system/binding.js';
 import { Fd } from '../system/fd.js';
 
 export const pageBytes = 4096;
@@ -87,6 +87,16 @@ export class Segment {
   close(): void {
     this.#file.close();
   }
+}
+
+/**
+ * Whether a file that was received may be one of this library. A process must not
+ * keep any other: if it were the sender's end of their own socket, that socket
+ * would never show the end of the sender.
+ */
+export function mayBeSegment(fd: number): boolean {
+  const result = native.inspectSegment(fd, new Float64Array(2));
+  return result === 0 || result === -errno.ENOTSUP;
 }
 
 /** In the receiver: the sender may use the segment again. */

@@ -2,6 +2,7 @@
 // its large buffers comes along. Short reads and writes are handled here.
 import { type Arrivals, singleArrivals } from '../memory/arrivals.js';
 import { mostEnclosures } from '../memory/enclosures.js';
+import { mayBeSegment } from '../memory/segment.js';
 import { check, errno, native } from '../system/binding.js';
 import { Fd, sendAll, writeAll } from '../system/fd.js';
 import { selector } from '../system/selector.js';
@@ -160,9 +161,12 @@ export class FrameReader {
   }
 
   #keep(received: Int32Array): void {
-    for (const file of received) if (file >= 0) this.#files.push(new Fd(file));
-    // This library does not send so many.
-    while (this.#files.length > mostEnclosures) this.#files.pop()!.close();
+    for (const file of received) {
+      if (file < 0) return;
+      const isOurs = this.#files.length < mostEnclosures && mayBeSegment(file);
+      if (isOurs) this.#files.push(new Fd(file));
+      else native.close(file);
+    }
   }
 
   /** Closes what no frame has. */

@@ -5,6 +5,7 @@
 import { constants } from 'node:buffer';
 import { check, errno, native } from '../system/binding.js';
 import { mostEnclosures } from '../memory/enclosures.js';
+import { mayBeSegment } from '../memory/segment.js';
 import { Fd, noFds, openSocketPair, sendAll, writeAll } from '../system/fd.js';
 import { type Encoded, bytesOf, isText } from '../wire/value.js';
 import { MessageFile } from './message-file.js';
@@ -191,10 +192,26 @@ export class MessageReader {
       this.#end += count;
       // The kernel has no more. It also stops at a file.
       if (this.#received[0]! < 0 && count < room.length) return true;
-      for (const file of this.#received) if (file >= 0) this.#files.push(file);
-      this.#isBroken = this.#files.length > mostFiles;
+      this.#isBroken = !this.#keepFiles();
     }
     return !this.#isBroken;
+  }
+
+  /** False for files that this library does not send. */
+  #keepFiles(): boolean {
+    let areOurs = true;
+    for (const file of this.#received) {
+      if (file < 0) break;
+      this.#files.push(file);
+      areOurs &&= mayBeSegment(file);
+    }
+    areOurs &&= this.#files.length <= mostFiles;
+    if (!areOurs) this.#closeFiles();
+    return areOurs;
+  }
+
+  #closeFiles(): void {
+    for (const file of this.#files.splice(0)) native.close(file);
   }
 
   /** Whether `next` has a message, or has to be called again for one. */
@@ -276,7 +293,7 @@ export class MessageReader {
   close(): void {
     this.#file?.drop();
     this.#file = undefined;
-    for (const file of this.#files.splice(0)) native.close(file);
+    this.#closeFiles();
   }
 }
 

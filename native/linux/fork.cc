@@ -42,11 +42,22 @@ bool Sleeps(int tasks, const char* tid) {
   return name_end == nullptr || name_end[2] == 'S';
 }
 
+// The number of this thread in /proc, which may belong to another pid
+// namespace.
+long OwnNumber() {
+  char link[64];
+  const ssize_t length = readlink("/proc/thread-self", link, sizeof link - 1);
+  if (length <= 0) return syscall(SYS_gettid);
+  link[length] = '\0';
+  const char* slash = strrchr(link, '/');
+  return slash == nullptr ? syscall(SYS_gettid) : atol(slash + 1);
+}
+
 // 1 when every other thread sleeps, or 0, or -errno.
 int IsQuiet() {
   DIR* tasks = opendir("/proc/self/task");
   if (tasks == nullptr) return -errno;
-  const long self = syscall(SYS_gettid);
+  const long self = OwnNumber();
   bool are_asleep = true;
   while (const struct dirent* entry = readdir(tasks)) {
     if (entry->d_name[0] == '.' || atol(entry->d_name) == self) continue;
