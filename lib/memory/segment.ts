@@ -81,7 +81,7 @@ export class Segment {
   }
 
   get #state(): number | undefined {
-    return native.readAt(this.fd, word, 0, 4, 0) === 4 ? word[0] : undefined;
+    return stateOf(this.fd);
   }
 
   close(): void {
@@ -99,15 +99,22 @@ export function mayBeSegment(fd: number): boolean {
   return result === 0 || result === -errno.ENOTSUP;
 }
 
-/** In the receiver: the sender may use the segment again. */
+/**
+ * In the receiver: the sender may use the segment again, unless a part of it has
+ * been passed on.
+ */
 export function giveBack(fd: number): void {
   // A segment whose head cannot be written stays lent.
-  writeState(fd, states.returned);
+  if (stateOf(fd) === states.lent) writeState(fd, states.returned);
 }
 
 /** In the receiver: the sender never gets the memory back. */
 export function keepTaken(fd: number): void {
   writeState(fd, states.taken);
+}
+
+function stateOf(fd: number): number | undefined {
+  return native.readAt(fd, word, 0, 4, 0) === 4 ? word[0] : undefined;
 }
 
 function writeState(fd: number, state: number): void {
