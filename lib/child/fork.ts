@@ -6,7 +6,7 @@ import { EventEmitter } from 'node:events';
 import { constants } from 'node:fs';
 import { devNull, constants as os } from 'node:os';
 import { writeTimes } from '../protocol/frame.js';
-import { forgetSegments } from '../memory/forget.js';
+import { forgetPools } from '../memory/segment-pool.js';
 import type { LocalCall, Order } from '../protocol/order.js';
 import type { Surroundings } from '../protocol/surroundings.js';
 import { workingDirectory } from '../protocol/environment.js';
@@ -93,7 +93,8 @@ function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   workerState.generation += 1;
   workerState.busy.clear();
   selector.reset();
-  forgetSegments();
+  // Its copies of their descriptors are closed like all others.
+  forgetPools();
   native.guardToken(0, 0, 0, 0);
   closeParentFds([fds.resultFd, ...fds.lenders]);
   dropInput();

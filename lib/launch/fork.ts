@@ -3,6 +3,7 @@
 import { check, native } from '../system/binding.js';
 import { forkError } from '../system/forkable.js';
 import { rehearse, runInFork } from '../child/fork.js';
+import { forgetMappings } from '../memory/arrivals.js';
 import { closePieces } from '../memory/pieces.js';
 import { ChildWorker } from './child-worker.js';
 import type { Launcher } from './launcher.js';
@@ -23,6 +24,7 @@ export const forkLauncher: Launcher = {
       throw forkError('another thread of this process stays busy');
     }
     // A fork would write into the memory of buffers that others have sent.
+    forgetMappings();
     check(native.makeSegmentsPrivate(), 'fork');
     closePieces();
     const pid = check(native.fork(), 'fork');

@@ -163,8 +163,12 @@ export class Arrivals {
 /** For senders of a single message. */
 export const singleArrivals = new Arrivals(false);
 
+/**
+ * Before a fork: buffers that are made private no longer show what their senders
+ * write, so what these send later is mapped anew.
+ */
 export function forgetMappings(): void {
-  kept.clear();
+  for (const each of kept) each.owner.forget(each);
 }
 
 /** A buffer that was moved or is shared. */
