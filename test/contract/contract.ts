@@ -39,6 +39,7 @@ import { aheadContract } from './reuse-ahead.js';
 import { hostileContract } from './reuse-hostile.js';
 import { idleContract } from './reuse-idle.js';
 import { reuseSettingsContract } from './reuse-settings.js';
+import { reusedValueContract } from './reuse-values.js';
 import { stalenessContract } from './reuse-staleness.js';
 import { sleepGateContract } from './sleep-gate.js';
 import { slotContract } from './slots.js';
@@ -47,6 +48,7 @@ import { stateContract } from './states.js';
 import { submitArgumentContract } from './submit-arguments.js';
 import { terminalContract } from './terminal.js';
 import { threadContract } from './threads.js';
+import { valueContract } from './values.js';
 import { waitingContract } from './waiting.js';
 
 type Contract = (context: Context) => void;
@@ -101,6 +103,25 @@ const ofReuse: Contracts = {
   'settings of processes': [reuseSettingsContract],
 };
 
+const ofValues: Contracts = {
+  values: [valueContract],
+};
+
+const ofReusedValues: Contracts = {
+  'values of processes of several jobs': [reusedValueContract],
+};
+
+/** The guarantees about large values, for one context. */
+export function valuesContract(context: Context): void {
+  contract(context, ofValues);
+}
+
+/** The same, where processes run several jobs. */
+export function reusedValuesContract(context: Context): void {
+  openAllWith({ jobsPerProcess: Infinity });
+  contract(context, { ...ofValues, ...ofReusedValues });
+}
+
 /** The guarantees about jobs, for one context. */
 export function jobContract(context: Context): void {
   contract(context, ofJobs);
@@ -132,7 +153,7 @@ export function poolContract(context: Context): void {
   });
 }
 
-// Two files per context, because jest runs files side by side.
+// Several files per context, because jest runs files side by side.
 function contract(
   context: Context,
   contracts: Contracts,

@@ -1,10 +1,6 @@
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { collectGarbage } from './collect.js';
 import { until } from './until.js';
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
 
 const hasProc = existsSync('/proc/self/fd');
 
@@ -80,7 +76,7 @@ export function checkLeaks(warmUp?: () => Promise<unknown>): void {
     const nothing = { fds: [], children: [] };
     const isClean = (): boolean => {
       const { fds, children } = leaked();
-      // A large buffer keeps its file until it has been collected.
+      // A large buffer has a file until it is collected.
       if (fds.some((name) => name.includes('memfd:'))) collectGarbage();
       return fds.length + children.length === 0;
     };

@@ -1,0 +1,3 @@
+import { valuesContract } from '../contract.js';
+
+valuesContract('fork');

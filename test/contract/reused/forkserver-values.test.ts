@@ -1,0 +1,3 @@
+import { reusedValuesContract } from '../contract.js';
+
+reusedValuesContract('forkserver');
