@@ -26,6 +26,7 @@ import { mapChunkContract } from './map-chunks.js';
 import { mapEndContract } from './map-end.js';
 import { mapInputContract } from './map-input.js';
 import { mapReuseContract } from './map-reuse.js';
+import { movingContract } from './moving.js';
 import { nestingContract } from './nesting.js';
 import { optionNameContract } from './option-names.js';
 import { orphanContract } from './orphans.js';
@@ -44,6 +45,7 @@ import { stalenessContract } from './reuse-staleness.js';
 import { sleepGateContract } from './sleep-gate.js';
 import { slotContract } from './slots.js';
 import { slotTimeoutContract } from './slot-timeouts.js';
+import { sharingContract } from './sharing.js';
 import { stateContract } from './states.js';
 import { submitArgumentContract } from './submit-arguments.js';
 import { terminalContract } from './terminal.js';
@@ -105,6 +107,8 @@ const ofReuse: Contracts = {
 
 const ofValues: Contracts = {
   values: [valueContract],
+  'move and allocate': [movingContract],
+  share: [sharingContract],
 };
 
 const ofReusedValues: Contracts = {

@@ -1,0 +1,212 @@
+import type { Context } from '../../dist/context.js';
+import { type Jobserver, allocate, move } from '../../dist/index.js';
+import { identity } from '../fixtures/jobs.js';
+import * as jobs from '../fixtures/value-jobs.js';
+import { isRemote, testIf } from '../helpers/context.js';
+import { openJobserver } from '../helpers/jobserver.js';
+import { rejection, thrown } from '../helpers/thrown.js';
+import { expectBytes } from '../helpers/views.js';
+
+const mega = 1 << 20;
+const { pattern } = jobs;
+const lengths = [0, 100, 40_000, mega - 1, mega, 3 * mega];
+
+// The types of Node lack WebAssembly.
+const { WebAssembly } = globalThis as unknown as {
+  WebAssembly: {
+    Memory: new (size: { initial: number }) => { buffer: ArrayBuffer };
+  };
+};
+const wasmMemory = (): ArrayBuffer =>
+  new WebAssembly.Memory({ initial: 1 }).buffer;
+
+/** move and allocate: buffers that are handed over. */
+export function movingContract(context: Context): void {
+  const open = (slots = 1): Jobserver => openJobserver({ context, slots });
+  const testRemote = testIf(isRemote(context));
+  const refused = { name: 'DataCloneError' };
+
+  test.each(lengths)('allocate(%d) gives an ArrayBuffer of zeros', (length) => {
+    const buffer = allocate(length);
+    expect(buffer.constructor.name).toBe('ArrayBuffer');
+    expect(buffer.byteLength).toBe(length);
+    expect(new Uint8Array(buffer).every((byte) => byte === 0)).toBe(true);
+    expect(new Uint8Array(buffer).fill(7).every((byte) => byte === 7)).toBe(
+      true,
+    );
+  });
+
+  test('allocate throws a RangeError for what is no length', () => {
+    for (const length of [-1, 0.5, NaN, Infinity, '8', undefined] as never[]) {
+      expect(thrown(() => allocate(length))).toMatchObject({
+        name: 'RangeError',
+        code: 'ERR_OUT_OF_RANGE',
+      });
+    }
+  });
+
+  testRemote(
+    'a buffer that is moved to a job is detached, and arrives',
+    async () => {
+      const js = open();
+      for (const length of lengths) {
+        for (const bytes of [
+          pattern(length, 1),
+          jobs.allocated(length, 1),
+          await js.run(pattern, length, 1),
+        ]) {
+          const { buffer } = bytes;
+          const result = js.run(identity, move(bytes));
+          expect([bytes.length, buffer.byteLength]).toEqual([0, 0]);
+          expectBytes(await result, pattern(length, 1));
+        }
+      }
+    },
+  );
+
+  testRemote('blocking calls detach what is moved, too', () => {
+    const js = open();
+    for (const length of [100, mega]) {
+      const bytes = jobs.allocated(length, 1);
+      const future = js.submitSync(identity, [move(bytes)]);
+      expect(bytes.length).toBe(0);
+      expectBytes(future.resultSync(), pattern(length, 1));
+    }
+  });
+
+  test('a job hands buffers over to its submitter', async () => {
+    const js = open();
+    for (const length of lengths) {
+      const got = await js.run(jobs.moveAllocated, length, 2);
+      expectBytes(got, pattern(length, 2));
+      const ordinary = await js.run(jobs.movePattern, length, 2);
+      expectBytes(ordinary, pattern(length, 2));
+    }
+  });
+
+  testRemote('a buffer is handed forth and back many times', async () => {
+    const js = open();
+    for (const length of [100, mega]) {
+      let bytes = jobs.allocated(length, 3);
+      const expected = pattern(length, 3);
+      for (let i = 0; i < 12; i++) {
+        const sent = bytes;
+        bytes = await js.run(jobs.moveBack, move(bytes));
+        expect(sent.length).toBe(0);
+        expected[0]! += 1;
+      }
+      expectBytes(bytes, expected);
+    }
+  });
+
+  testRemote(
+    'the whole buffer of a view is moved, with all views',
+    async () => {
+      const all = jobs.allocated(2 * mega, 1);
+      const view = all.subarray(10, 20);
+      const [lengths] = await open().run(jobs.lengths, [move(view)]);
+      expect(lengths).toEqual([10, 2 * mega]);
+      expect([all.length, view.length]).toEqual([0, 0]);
+    },
+  );
+
+  testRemote(
+    'a buffer that is moved to a job that waits is detached at once',
+    async () => {
+      const js = open(1);
+      const [first, second] = [1, 2].map((seed) => jobs.allocated(mega, seed));
+      const ordinary = pattern(40_000, 3);
+      const calls = [first!, second!, ordinary].map((bytes) =>
+        js.run(identity, move(bytes)),
+      );
+      expect([first!.length, second!.length, ordinary.length]).toEqual([
+        0, 0, 0,
+      ]);
+      const got = await Promise.all(calls);
+      for (const [i, length] of [mega, mega, 40_000].entries()) {
+        expectBytes(got[i], pattern(length, i + 1));
+      }
+    },
+  );
+
+  testRemote(
+    'buffers that cannot be moved are refused when they are sent',
+    async () => {
+      const js = open();
+      const buffer = wasmMemory();
+      const refusal = await rejection(js.run(identity, move(buffer)));
+      expect(refusal).toMatchObject(refused);
+      expect(buffer.byteLength).toBe(65_536);
+      expect(await js.run(identity, 1)).toBe(1);
+    },
+  );
+
+  testRemote(
+    'a call that is refused detaches no buffer of allocate',
+    async () => {
+      const js = open();
+      const bytes = jobs.allocated(mega, 1);
+      const buffer = wasmMemory();
+      for (const other of [move(buffer), () => 1]) {
+        await rejection(js.run(identity<unknown>, [move(bytes), other]));
+        expect(bytes.length).toBe(mega);
+      }
+      expectBytes(await js.run(identity, bytes), pattern(mega, 1));
+    },
+  );
+
+  test('move refuses a detached buffer, and what is no buffer', () => {
+    const buffer = new ArrayBuffer(8);
+    structuredClone(buffer, { transfer: [buffer] });
+    expect(thrown(() => move(buffer))).toMatchObject(refused);
+    const others = [new SharedArrayBuffer(8), {}, null, undefined, 'text', 8];
+    for (const value of others as never[]) {
+      expect(thrown(() => move(value))).toMatchObject({
+        name: 'TypeError',
+        code: 'ERR_INVALID_ARG_TYPE',
+      });
+    }
+  });
+
+  testRemote(
+    'a buffer that is moved twice in a value is moved once',
+    async () => {
+      const bytes = jobs.allocated(mega, 1);
+      const buffer = bytes.buffer as ArrayBuffer;
+      const sent = [move(bytes), move(buffer), move(bytes)] as const;
+      const got = (await open().run(identity<unknown>, sent)) as typeof sent;
+      expect(bytes.length).toBe(0);
+      expectBytes(got[0], pattern(mega, 1));
+      expect([got[0].buffer === got[1], got[2] === got[0]]).toEqual([
+        true,
+        true,
+      ]);
+    },
+  );
+
+  testRemote('up to 30 buffers are moved by one call', async () => {
+    const js = open();
+    const make = (count: number): Uint8Array[] =>
+      Array.from({ length: count }, (_, i) => jobs.allocated(mega, i));
+    const got = await js.run(identity<Uint8Array[]>, make(30).map(move));
+    for (const [i, bytes] of got.entries())
+      expectBytes(bytes, pattern(mega, i));
+    const many = make(31);
+    const refusal = await rejection(js.run(identity, many.map(move)));
+    expect(refusal).toMatchObject({ code: 'ERR_JOBSERVER_NOT_SERIALIZABLE' });
+    expect(many.every(({ length }) => length === mega)).toBe(true);
+  });
+
+  testRemote('the items of a map may be moved, each in a chunk', async () => {
+    const items = [1, 2, 3, 4, 5].map((seed) => jobs.allocated(mega, seed));
+    const got = [];
+    const chunks = { chunkSize: 2 };
+    for await (const each of open(2).map(identity, items.map(move), chunks)) {
+      got.push(each);
+    }
+    expect(items.map(({ length }) => length)).toEqual([0, 0, 0, 0, 0]);
+    for (const [i, each] of got.entries()) {
+      expectBytes(each, pattern(mega, i + 1));
+    }
+  });
+}
