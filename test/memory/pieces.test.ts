@@ -1,0 +1,84 @@
+import { fstatSync } from 'node:fs';
+import { setImmediate as turnOfLoop } from 'node:timers/promises';
+import { allocate, share } from '../../dist/memory/allocate.js';
+import {
+  detachPiece,
+  forgetPieces,
+  isMapped,
+  pieceOf,
+  tableAt,
+} from '../../dist/memory/pieces.js';
+import { native } from '../../dist/system/binding.js';
+import { collectGarbage } from '../helpers/collect.js';
+import { checkLeaks } from '../helpers/leaks.js';
+import { until } from '../helpers/until.js';
+
+checkLeaks();
+
+const mega = 1 << 20;
+
+function inodeOf(buffer: ArrayBuffer): number {
+  const numbers = new Float64Array(2);
+  native.inspectSegment(pieceOf(buffer)!.file.number, numbers);
+  return numbers[0]!;
+}
+
+const isOpen = (fd: number): boolean => {
+  try {
+    fstatSync(fd);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+test('a buffer of a megabyte and more has a piece; smaller ones are ordinary', () => {
+  const [small, large] = [allocate(mega - 1), allocate(mega)];
+  expect([isMapped(small), isMapped(large)]).toEqual([false, true]);
+  expect(pieceOf(small)).toBe(undefined);
+  expect(pieceOf(large)).toMatchObject({ length: mega, isBorrowed: false });
+});
+
+test('a buffer that was detached has no piece', () => {
+  const buffer = allocate(mega);
+  const piece = pieceOf(buffer)!;
+  detachPiece(buffer, piece);
+  expect([buffer.byteLength, isMapped(buffer)]).toEqual([0, true]);
+  expect(pieceOf(buffer)).toBe(undefined);
+  expect(isOpen(piece.file.number)).toBe(true);
+  piece.file.close();
+});
+
+test('the file of a buffer is closed when the buffer has been collected', async () => {
+  const fds = [allocate(mega), share(8)].map(
+    (buffer) => pieceOf(buffer)!.file.number,
+  );
+  expect(fds.map(isOpen)).toEqual([true, true]);
+  await turnOfLoop();
+  await until('it to be collected', () => {
+    collectGarbage();
+    return !fds.some(isOpen);
+  });
+});
+
+test('what is shared is found by its inode, until it is collected', async () => {
+  let table: ArrayBuffer | undefined = share(8);
+  const inode = inodeOf(table);
+  expect(tableAt(inode)).toBe(table);
+  expect(tableAt(inodeOf(allocate(mega)))).toBe(undefined);
+  await turnOfLoop();
+  table = undefined;
+  await until('it to be collected', () => {
+    collectGarbage();
+    return tableAt(inode) === undefined;
+  });
+});
+
+test('after forgetPieces, only what is shared has a piece', () => {
+  const [own, table] = [allocate(mega), share(8)];
+  const { file } = pieceOf(own)!;
+  forgetPieces();
+  expect([pieceOf(own), file.number]).toEqual([undefined, -1]);
+  expect(pieceOf(table)).toBeDefined();
+  expect(own.byteLength).toBe(mega);
+});
