@@ -236,6 +236,8 @@ function viewOf(
   { offset, length }: PlacedRange,
 ): ArrayBuffer | undefined {
   if (offset + length > size) throw new Error('A segment is truncated');
+  // Atomics would fail with SIGBUS on some machines.
+  if (offset % 8 !== 0) throw new Error('A large buffer is not aligned');
   const view = native.viewSegment(mapping, offset, length);
   return typeof view === 'number' ? undefined : view;
 }

@@ -150,8 +150,10 @@ test('a segment of which a part was passed on is not given back with the rest', 
   expect(got[0]!.length).toBe(0);
   // A process that refuses the call, which another one gets then.
   arrivals.refuse([duplicate(file!)]);
+  const other = new WeakRef(got[1]!.buffer);
   got = undefined;
-  await untilCollected(() => mapped() === 0 || segment.isReturned);
+  await untilCollected(() => other.deref() === undefined);
+  await turnOfLoop();
   expect([segment.isReturned, segment.isTaken]).toEqual([false, true]);
   moved.end();
 });

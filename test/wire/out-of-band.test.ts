@@ -183,7 +183,6 @@ test('a view outside of its buffer is refused, and so is an unknown type', () =>
     [0, 72],
     [64, 8],
     [4, 8],
-    [0, 4],
     [0, Infinity],
   ] as const) {
     expect(() => makeView(type, buffer, offset, length)).toThrow(RangeError);
