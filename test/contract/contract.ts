@@ -50,6 +50,7 @@ import { stateContract } from './states.js';
 import { submitArgumentContract } from './submit-arguments.js';
 import { terminalContract } from './terminal.js';
 import { threadContract } from './threads.js';
+import { valueLeakContract } from './value-leaks.js';
 import { valueContract } from './values.js';
 import { waitingContract } from './waiting.js';
 
@@ -109,6 +110,7 @@ const ofValues: Contracts = {
   values: [valueContract],
   'move and allocate': [movingContract],
   share: [sharingContract],
+  'memory of values': [valueLeakContract],
 };
 
 const ofReusedValues: Contracts = {

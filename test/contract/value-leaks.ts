@@ -1,0 +1,153 @@
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { setImmediate as turnOfLoop } from 'node:timers/promises';
+import type { Context } from '../../dist/context.js';
+import type { Jobserver } from '../../dist/index.js';
+import { native } from '../../dist/system/binding.js';
+import { identity } from '../fixtures/jobs.js';
+import * as jobs from '../fixtures/value-jobs.js';
+import { collectGarbage } from '../helpers/collect.js';
+import { isRemote, testIf } from '../helpers/context.js';
+import { freeSlots, openJobserver } from '../helpers/jobserver.js';
+import { until } from '../helpers/until.js';
+import { expectBytes } from '../helpers/views.js';
+import { withSeed } from '../stress/random.js';
+
+const mega = 1 << 20;
+const { pattern } = jobs;
+const most = { count: 256, bytes: 256 * mega, files: 300 };
+
+function mapped(): { count: number; bytes: number } {
+  const numbers = new Float64Array(2);
+  native.mappedSegments(numbers);
+  const [count, bytes] = numbers as unknown as [number, number];
+  return { count, bytes };
+}
+
+const isMemory = (name: string): boolean => name.includes('memfd:jobserver');
+
+/** How many files in memory this process has open, and has mapped. */
+function memoryFiles(): { open: number; mapped: number } {
+  const names = readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return ''; // the directory itself
+    }
+  });
+  const lines = readFileSync('/proc/self/maps', 'utf8').split('\n');
+  return {
+    open: names.filter(isMemory).length,
+    mapped: lines.filter(isMemory).length,
+  };
+}
+
+/** Large values leave nothing behind, however many there are. */
+export function valueLeakContract(context: Context): void {
+  const onLinux = testIf(process.platform === 'linux');
+  const open = (slots = 1): Jobserver => openJobserver({ context, slots });
+  let before: ReturnType<typeof memoryFiles>;
+
+  beforeEach(async () => {
+    if (process.platform !== 'linux') return;
+    // Of earlier tests.
+    for (let i = 0; i < 3; i++) {
+      collectGarbage();
+      await turnOfLoop();
+    }
+    before = memoryFiles();
+  });
+
+  /** The variables of `work` are gone at its end, and so are its values. */
+  async function leavesNothing(
+    slots: number,
+    work: (js: Jobserver) => Promise<void>,
+  ): Promise<void> {
+    const js = open(slots);
+    await work(js);
+    await js.close();
+    await until('nothing to be mapped', async () => {
+      collectGarbage();
+      await turnOfLoop();
+      const now = memoryFiles();
+      return now.open <= before.open && now.mapped <= before.mapped;
+    });
+  }
+
+  // A new node takes too long.
+  const many = context === 'spawn' ? 60 : 300;
+  onLinux(`${many} results of 2 MiB take no more memory than is allowed`, () =>
+    leavesNothing(1, async (js) => {
+      for (let i = 0; i < many; i++) {
+        const got = await js.run(jobs.filled, 2 * mega, i);
+        expect([got[0], got[2 * mega - 1]]).toEqual([i % 256, i % 256]);
+        const { count, bytes } = mapped();
+        expect(count).toBeLessThanOrEqual(most.count);
+        expect(bytes).toBeLessThanOrEqual(most.bytes);
+        expect(memoryFiles().open).toBeLessThan(most.files);
+      }
+    }),
+  );
+
+  onLinux('results that are kept are copied once too many are mapped', () =>
+    leavesNothing(1, async (js) => {
+      const each = 10;
+      const got: Uint8Array[][] = [];
+      // Each of them is a segment of 16 MiB.
+      for (let i = 0; i < 20; i++) {
+        got.push(await js.run(jobs.filledList, each, mega, i));
+        expect(mapped().bytes).toBeLessThanOrEqual(most.bytes);
+      }
+      expect(memoryFiles().open).toBeLessThan(most.files);
+      for (const [i, list] of got.entries()) {
+        for (const bytes of list)
+          expect([bytes[0], bytes[mega - 1]]).toEqual([i, i]);
+      }
+    }),
+  );
+
+  onLinux('a process that is killed with large values leaves nothing', () =>
+    withSeed((random) =>
+      leavesNothing(2, async (js) => {
+        const calls = Array.from({ length: 12 }, async (_, i) => {
+          const bytes = pattern(3 * mega, i);
+          const future = await js.submit(jobs.echoMoved, [bytes]);
+          setTimeout(() => future.kill('SIGKILL'), random() * 150);
+          return future.result();
+        });
+        for (const [i, call] of (await Promise.allSettled(calls)).entries()) {
+          if (call.status === 'fulfilled') {
+            expectBytes(call.value, pattern(3 * mega, i));
+          } else {
+            expect(call.reason).toMatchObject({ signal: 'SIGKILL' });
+          }
+        }
+        expect([js.running, freeSlots(js)]).toEqual([0, 2]);
+      }),
+    ),
+  );
+
+  testIf(process.platform === 'linux' && isRemote(context))(
+    'calls that time out, abort or are refused leave nothing',
+    () =>
+      leavesNothing(1, async (js) => {
+        const holder = await js.submit(jobs.moveAllocated, [mega, 1]);
+        const abort = new AbortController();
+        const { signal } = abort;
+        const ended = [
+          js.submit(identity, [jobs.moveAllocated(mega, 1)], { timeout: 0 }),
+          js.submit(identity, [pattern(mega, 1)], { signal }),
+          js.submit(identity<unknown>, [
+            [jobs.moveAllocated(mega, 1), () => 1],
+          ]),
+        ];
+        abort.abort();
+        const all = await Promise.allSettled(ended);
+        expect(all.map(({ status }) => status)).toEqual([
+          expect.stringMatching(/rejected|fulfilled/),
+          expect.stringMatching(/rejected|fulfilled/),
+          'rejected',
+        ]);
+        await holder.result();
+      }),
+  );
+}
