@@ -32,7 +32,7 @@ import {
 import { now } from '../system/deadline.js';
 import type { Fd } from '../system/fd.js';
 import { trace } from '../system/trace.js';
-import type { Encoded } from '../wire/value.js';
+import { type Encoded, encodeThrown } from '../wire/value.js';
 import { type Answer, answerOn } from './answer.js';
 import { callEither } from './call.js';
 import { Growth } from './growth.js';
@@ -279,8 +279,13 @@ class Server {
 
   #answerTo(job: number): Answer {
     return answerOn(this.#socket, (kind, content, enclosures) => {
-      const report = { kind, state: this.#stateAfter };
-      this.#send(job, report, content, enclosures?.files);
+      const state = this.#stateAfter;
+      try {
+        this.#send(job, { kind, state }, content, enclosures?.files);
+      } catch (error) {
+        // The file of a large message could not be written.
+        this.#send(job, { kind: 'error', state }, encodeThrown(error));
+      }
       enclosures?.end();
     });
   }
