@@ -73,8 +73,8 @@ export function valueLeakContract(context: Context): void {
     });
   }
 
-  // A new node takes too long.
-  const many = context === 'spawn' ? 60 : 300;
+  // Other processes take long to start.
+  const many = context === 'forkserver' ? 300 : 60;
   onLinux(`${many} results of 2 MiB take no more memory than is allowed`, () =>
     leavesNothing(1, async (js) => {
       for (let i = 0; i < many; i++) {

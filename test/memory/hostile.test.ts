@@ -102,7 +102,10 @@ const message = fc.record({
   mayMap: fc.boolean(),
   names: fc.array(name, { minLength: 1, maxLength: 4 }),
   places: fc.array(place, { minLength: 1, maxLength: 3 }),
-  starts: mostly(fc.constant<number[]>([]), fc.array(position, { maxLength: 3 })),
+  starts: mostly(
+    fc.constant<number[]>([]),
+    fc.array(position, { maxLength: 3 }),
+  ),
   /** Of the views, in bytes. */
   shift: mostly(fc.constant(0), fc.constantFrom(8, -8)),
   count: mostly(
