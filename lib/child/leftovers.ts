@@ -6,17 +6,19 @@ import { workerState } from '../protocol/worker-state.js';
 /** Of one job, from the moment when its modules are imported. */
 export class Leftovers {
   readonly #listeners = countListeners();
-  readonly #all = process.getActiveResourcesInfo();
+  readonly #resources = process.getActiveResourcesInfo();
 
   /** What the job has left behind first; undefined if nothing. */
   find(): string | undefined {
     if (workerState.busy.size > 0) return 'jobs';
     if (countListeners() > this.#listeners) return 'listeners on process';
-    const all = process.getActiveResourcesInfo();
-    if (all.length <= this.#all.length) return undefined;
-    const own = all.filter(isOfJob);
-    if (own.length <= this.#all.filter(isOfJob).length) return undefined;
-    return own.join(', ');
+    const left = process.getActiveResourcesInfo().filter(isOfJob);
+    // Some of those that were there may have gone, and must not make up for others.
+    for (const known of left.length > 0 ? this.#resources : []) {
+      const index = left.indexOf(known);
+      if (index >= 0) left.splice(index, 1);
+    }
+    return left.length > 0 ? left.join(', ') : undefined;
   }
 }
 

@@ -254,6 +254,10 @@ class Server {
   /** Waits for what the job has left behind. */
   async #settle(job: number): Promise<void> {
     await flushOutput();
+    // Node frees the memory of collected buffers in immediates, which count as left.
+    await new Promise<void>((resume) => {
+      setImmediate(resume);
+    });
     const left = this.#leftovers.find();
     if (left === undefined && !this.#growth.isTooMuch()) {
       this.#send(job, { kind: 'none', state: 'free' });

@@ -7,6 +7,8 @@ import {
   type Jobserver,
   JobserverExecutor,
   LostResult,
+  allocate,
+  move,
 } from '../../dist/index.js';
 import { native } from '../../dist/system/binding.js';
 import { identity } from '../fixtures/jobs.js';
@@ -313,6 +315,17 @@ export function reuseContract(context: Context): void {
         make(name);
         expect(await js.run(jobs.importFile, at(name))).toBe(pid);
       }
+    });
+
+    test('whose large buffer is collected leaves nothing behind', async () => {
+      const js = open(1);
+      let buffer = allocate(64 << 20);
+      const pid = await js.run(jobs.pid);
+      for (let i = 0; i < 4; i += 1) {
+        buffer = await js.run(jobs.moveBack, move(buffer));
+        expect(await js.run(jobs.pid)).toBe(pid);
+      }
+      expect(await js.run(jobs.drop, move(buffer))).toBe(pid);
     });
 
     test.each([

@@ -3,7 +3,7 @@ import { setImmediate as turnOfLoop } from 'node:timers/promises';
 import { allocate, share } from '../../dist/memory/allocate.js';
 import {
   detachPiece,
-  forgetPieces,
+  closePieces,
   isMapped,
   pieceOf,
   tableAt,
@@ -74,10 +74,10 @@ test('what is shared is found by its inode, until it is collected', async () => 
   });
 });
 
-test('after forgetPieces, only what is shared has a piece', () => {
+test('after closePieces, only what is shared has a piece', () => {
   const [own, table] = [allocate(mega), share(8)];
   const { file } = pieceOf(own)!;
-  forgetPieces();
+  closePieces();
   expect([pieceOf(own), file.number]).toEqual([undefined, -1]);
   expect(pieceOf(table)).toBeDefined();
   expect(own.byteLength).toBe(mega);
