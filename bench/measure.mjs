@@ -14,16 +14,25 @@ export function median(values) {
   return sorted[Math.floor(sorted.length / 2)];
 }
 
+/** The median time of each named async function: see `timesInTurn`. */
+export async function inTurn(rounds, actions, inRow) {
+  const times = await timesInTurn(rounds, actions, inRow);
+  return Object.fromEntries(
+    Object.entries(times).map(([name, all]) => [name, median(all)]),
+  );
+}
+
 /**
- * Measures each named async function and returns its median time in milliseconds.
- * In each round it runs `inRow` times in a row. A function that measures its own
- * time returns that as `elapsed`.
+ * Measures each named async function and returns its times in milliseconds. In each
+ * round it runs `inRow` times in a row. A function that measures its own time returns
+ * that as `elapsed`. `tidy` runs before each of them, and does not count.
  */
-export async function inTurn(rounds, actions, inRow = 1) {
+export async function timesInTurn(rounds, actions, inRow = 1, tidy) {
   const times = Object.fromEntries(Object.keys(actions).map((k) => [k, []]));
   for (let round = -1; round < rounds; round++) {
     for (const [name, action] of Object.entries(actions)) {
       // The previous action may have work left, which must not count here.
+      tidy?.();
       await sleep(pauseMs);
       for (let i = 0; i < inRow; i++) {
         const start = performance.now();
@@ -34,9 +43,7 @@ export async function inTurn(rounds, actions, inRow = 1) {
       }
     }
   }
-  return Object.fromEntries(
-    Object.entries(times).map(([name, all]) => [name, median(all)]),
-  );
+  return times;
 }
 
 export function table(title, head, rows) {

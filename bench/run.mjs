@@ -14,12 +14,14 @@ const all = [
   'queue',
   'work',
   'service',
+  'values',
 ];
 const flags = {
   memory: ['--expose-gc', ...threadless, '--max-old-space-size=4096'],
   waiting: ['--expose-gc'],
   outstanding: ['--expose-gc'],
   queue: ['--expose-gc'],
+  values: ['--expose-gc'],
 };
 
 const usage = `
