@@ -116,6 +116,10 @@ test('coming from Python, a program computes the same numbers', async () => {
   expect(JSON.parse(before)).toEqual(JSON.parse(after));
 });
 
+test('a buffer that is moved leaves nothing behind', async () => {
+  expect(await outputOf('move.mjs')).toBe('0 67108864 255\n');
+});
+
 test('a job that runs for too long is ended', async () => {
   expect(await outputOf('limit.mjs')).toBe('ended by SIGKILL\n');
 });
@@ -167,7 +171,8 @@ describe('api.md', () => {
   test('its program prints the names of what it imports', async () => {
     const names = ['Future', 'Jobserver', 'JobserverExecutor'];
     const list = `[ '${names.join("', '")}' ]`;
-    expect(await outputOf('api.mjs')).toBe(`false 3\n${list}\n`);
+    const memory = `[ 'allocate', 'move', 'share' ]`;
+    expect(await outputOf('api.mjs')).toBe(`false 3\n${memory}\n${list}\n`);
   });
 
   test('it names everything that is exported', () => {
@@ -343,6 +348,16 @@ describe('recipes', () => {
       code: 130,
       output: 'Step 1 is done\nCancelled\n',
     });
+  });
+
+  test('all jobs have one table', async () => {
+    expect(await outputOf('table.mjs')).toBe('2.8\n0.0\n1411.4\n');
+  });
+
+  test('images are moved', async () => {
+    const size = (1920 * 1080).toString();
+    const grays = [10, 20, 30].map((shade) => `[ ${size}, ${shade} ]`);
+    expect(await outputOf('images.mjs')).toBe(`[ ${grays.join(', ')} ]\n`);
   });
 
   test('progress is shown', async () => {
