@@ -5,6 +5,7 @@ import type { Frame } from '../protocol/frame.js';
 import { onAbort } from '../system/abort.js';
 import { now } from '../system/deadline.js';
 import { trace } from '../system/trace.js';
+import { encodeThrown } from '../wire/value.js';
 import type { Advice } from './advice.js';
 import { type Future, type FutureOwner, futureControl } from './future.js';
 import type { Job, JobEvents, Plan } from './running-job.js';
@@ -52,8 +53,9 @@ export class StartedJob implements JobEvents {
     this.#countDown();
   }
 
-  onGone(frame: Frame | undefined, ending: Ending): void {
+  onGone(arrived: Frame | undefined, ending: Ending): void {
     this.#offAbort?.();
+    const frame = arrived ?? this.#suspicion(ending);
     const { pid, exitCode, signal, refusal } = ending;
     if (trace.enabled) {
       const result = frame?.kind ?? 'no result';
@@ -66,6 +68,16 @@ export class StartedJob implements JobEvents {
     futureControl.settle(this.future, frame, ending);
     const lost = refusal === undefined ? 'lost' : 'unstarted';
     this.#plan.record.done(frame?.kind ?? lost, ending);
+  }
+
+  /** Names what the job may have written to when it was ended by SIGSEGV. */
+  #suspicion({ signal }: Ending): Frame | undefined {
+    const [length] = this.#plan.order.enclosures?.constants ?? [];
+    if (signal !== 'SIGSEGV' || length === undefined) return undefined;
+    const text =
+      `The job may have written to bytes that nobody can change: those of ` +
+      `share(bytes) among its arguments, ${length} bytes long`;
+    return { kind: 'lost', content: encodeThrown(new Error(text)) };
   }
 
   #abort({ reason }: AbortSignal): void {

@@ -7,7 +7,13 @@ import type { Fd } from '../system/fd.js';
 import { type BufferRange, type Place, placeKinds } from '../wire/value.js';
 import { isToMove, takeMemory, unmark } from './move.js';
 import { type Piece, detachPiece, pieceOf } from './pieces.js';
-import { Segment, headBytes, keepTaken, orderFor } from './segment.js';
+import {
+  Segment,
+  headBytes,
+  keepTaken,
+  orderFor,
+  pageBytes,
+} from './segment.js';
 import type { SegmentPool } from './segment-pool.js';
 
 /** The receiver copies smaller buffers: mapping them would take longer. */
@@ -17,7 +23,6 @@ export const leastMapped = 1 << 20;
 export const mostEnclosures = 31;
 
 // Buffers that are mapped begin at a page; the others, at a line of the cache.
-const pageBytes = 4096;
 const lineBytes = 64;
 
 /** A buffer that is copied. */
@@ -55,6 +60,9 @@ export class Enclosures {
   /** What `send` has returned last. */
   files: readonly number[] = [];
 
+  /** The lengths of the buffers that the receiver cannot change. */
+  readonly constants: number[] = [];
+
   /** Whether buffers of the sender have been detached. */
   get hasMoved(): boolean {
     return this.#hasMoved;
@@ -77,6 +85,7 @@ export class Enclosures {
     if (piece !== undefined && (isMoved || piece.kind !== placeKinds.moved)) {
       const file = this.#passed.push({ buffer, piece }) - 1;
       const { kind, offset, length } = piece;
+      if (kind === placeKinds.constant) this.constants.push(length);
       return { kind, file, offset, length };
     }
     const { start, end } = range;
