@@ -6,6 +6,7 @@ export type { Context } from './context.js';
 export type { EnvAdditions } from './protocol/environment.js';
 export { allocate, share } from './memory/allocate.js';
 export { move } from './memory/move.js';
+export { notify, wait } from './memory/wait.js';
 export { Blocked, CallbackRaised, LostResult } from './errors.js';
 export type { ShutdownOptions, WorkOptions } from './executor/executor.js';
 export { JobserverExecutor } from './executor/executor.js';

@@ -41,6 +41,7 @@
           "linux/close_range.cc",
           "linux/fds.cc",
           "linux/fork.cc",
+          "linux/futex.cc",
           "linux/hot_pages.cc",
           "linux/identity.cc",
           "linux/inheritance.cc",
@@ -68,6 +69,7 @@
         "sources": [
           "darwin/fds.cc",
           "darwin/fork.cc",
+          "darwin/futex.cc",
           "darwin/process.cc",
           "darwin/selector.cc",
           "darwin/spawn.cc",

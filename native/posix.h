@@ -57,6 +57,11 @@ int MakeConstant(int fd);
 // Maps a file, shared with all who do so.
 int Map(int fd, size_t size, bool is_writable, void** base);
 int Unmap(void* base, size_t size);
+// Waits until WakeWord is called for a word that has this value. -EAGAIN when
+// it has another one, -ETIMEDOUT after timeout_ms; below 0: no limit.
+int WaitWord(int32_t* word, int32_t value, double timeout_ms);
+// Returns how many were woken, at most count.
+int WakeWord(int32_t* word, int count);
 // Replaces a mapping, in place, by a copy that belongs to this process. With
 // gives_back, the first word of the file becomes 0 in between.
 int MakePrivate(void* base, size_t size, bool gives_back);

@@ -220,6 +220,20 @@ int MakeSegmentsPrivate(const Args&) {
   return 0;
 }
 
+int32_t* WordAt(const Args& args) {
+  const int index = args.Int(1);
+  args.Assert(index >= 0, 1, "not negative");
+  return args.IntsAt(0, static_cast<size_t>(index) + 1).data + index;
+}
+
+int WaitWord(const Args& args) {
+  return sys::WaitWord(WordAt(args), args.Int(2), args.Double(3));
+}
+
+int WakeWord(const Args& args) {
+  return sys::WakeWord(WordAt(args), args.Int(2));
+}
+
 int DetachBuffer(const Args& args) {
   return napi_detach_arraybuffer(args.Env(), args.At(0)) == napi_ok ? 0
                                                                     : -EINVAL;
@@ -237,5 +251,7 @@ void ExportSegments(Napi::Object exports) {
   Export<ViewsOfSegment>(exports, "viewsOfSegment");
   Export<MappedSegments>(exports, "mappedSegments");
   Export<MakeSegmentsPrivate>(exports, "makeSegmentsPrivate");
+  Export<WaitWord>(exports, "waitWord");
+  Export<WakeWord>(exports, "wakeWord");
   Export<DetachBuffer>(exports, "detachBuffer");
 }

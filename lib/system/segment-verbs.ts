@@ -59,6 +59,18 @@ export interface SegmentVerbs {
    * process alone, except in mappings that are `shared` or `readOnly`.
    */
   makeSegmentsPrivate(): number;
+  /**
+   * Waits until `wakeWord` is called for an element that has this value. -EAGAIN
+   * when it has another one, -ETIMEDOUT after timeoutMs; below 0: no limit.
+   */
+  waitWord(
+    words: Int32Array,
+    index: number,
+    value: number,
+    timeoutMs: number,
+  ): number;
+  /** Returns how many were woken, at most `count`. */
+  wakeWord(words: Int32Array, index: number, count: number): number;
   /** Detaches an ArrayBuffer; -EINVAL when it cannot be detached. */
   detachBuffer(buffer: ArrayBuffer): number;
 }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { Context } from '../../dist/context.js';
-import { type Jobserver, move, share } from '../../dist/index.js';
+import { type Jobserver, move, notify, share, wait } from '../../dist/index.js';
 import { identity } from '../fixtures/jobs.js';
 import * as jobs from '../fixtures/value-jobs.js';
 import { useGates } from '../helpers/gate.js';
@@ -115,6 +115,52 @@ export function sharingContract(context: Context): void {
     expect(await reader.result()).toBe(pattern(mega, 1)[1]);
     expect(await js.run(jobs.lookUp, table, 0)).toBe(pattern(mega, 1)[0]);
     expectBytes(new Uint8Array(table), pattern(mega, 1));
+  });
+
+  test('a process waits until a job notifies it', async () => {
+    const flag = new Int32Array(share(8));
+    const future = await open().submit(jobs.setAndNotify, [flag]);
+    // The job may have set it before.
+    expect(['ok', 'not-equal']).toContain(wait(flag, 1, 0));
+    expect(flag[1]).toBe(1);
+    await future.result();
+    expect(wait(flag, 1, 0)).toBe('not-equal');
+    expect(wait(flag, 0, 0, { timeout: 20 })).toBe('timed-out');
+    expect(notify(flag, 0)).toBe(0);
+  });
+
+  test('a job that waits is notified, once for each call', async () => {
+    const flag = new Int32Array(share(4));
+    const js = open(2);
+    const waiting = [js.run(jobs.waitFor, flag), js.run(jobs.waitFor, flag)];
+    let woken = 0;
+    await until('both to be woken', () => {
+      const count = notify(flag, 0, 1);
+      expect(count).toBeLessThanOrEqual(1);
+      woken += count;
+      return woken === 2;
+    });
+    expect(await Promise.all(waiting)).toEqual(['ok', 'ok']);
+  });
+
+  test('wait and notify refuse what is not shared', () => {
+    const flag = new Int32Array(share(4));
+    const constant = new Int32Array(share(new Uint8Array(4)));
+    for (const each of [new Int32Array(1), constant, new Uint8Array(4)]) {
+      const code = 'ERR_INVALID_ARG_TYPE';
+      const array = each as Int32Array;
+      expect(thrown(() => wait(array, 0, 0))).toMatchObject({ code });
+      expect(thrown(() => notify(array, 0))).toMatchObject({ code });
+    }
+    for (const call of [
+      () => wait(flag, 1, 0),
+      () => wait(flag, -1, 0),
+      () => wait(flag, 0, 2 ** 31),
+      () => wait(flag, 0, 0, { timeout: -1 }),
+      () => notify(flag, 0, -1),
+    ]) {
+      expect(thrown(call)).toMatchObject({ code: 'ERR_OUT_OF_RANGE' });
+    }
   });
 
   test('the arguments of a preexec may share memory', async () => {
