@@ -25,7 +25,7 @@ int32_t* token_word = nullptr;
 // Atomic: two threads may run the handler for two signals at the same time.
 bool is_token_given = false;
 
-// The result pipes of the lenders. Set before a guard is installed.
+// The result sockets of the lenders. Set before a guard is installed.
 constexpr size_t kMostLenders = 32;
 int lender_fds[kMostLenders];
 size_t lender_count = 0;

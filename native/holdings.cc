@@ -115,7 +115,7 @@ int Holdings::ReceiveReport(int report_fd, Report* report, int* pidfd) {
   return length;
 }
 
-// The result pipe decides who gives the token of a job back. Once no process
+// The result socket decides who gives the token of a job back. Once no process
 // holds its writer, this thread does so. Once the thread has closed the reader,
 // a worker that finds it closed does so.
 void Holdings::Release() {
@@ -149,7 +149,7 @@ void Holdings::GiveTokens() {
   });
 }
 
-// Among the fds may be the writer of a result pipe whose job has not begun.
+// Among the fds may be the writer of a result socket whose job has not begun.
 void Holdings::CloseUnused() {
   FdSet used;
   results_.TakeIf([&used](int64_t reader, const Result* result) {

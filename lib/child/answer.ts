@@ -1,5 +1,5 @@
 // The answer to one job: at most one frame, and before it the message that the
-// worker lends its slot. It goes to the result pipe, or to the socket of a worker
+// worker lends its slot. It goes to the result socket, or to the socket of a worker
 // that runs several jobs.
 import { native, pollEvents } from '../system/binding.js';
 import {
@@ -23,7 +23,7 @@ export class Answer {
   #isSent = false;
   #isLoanKnown = false;
 
-  /** `write` is for a socket; default: to the result pipe. */
+  /** `write` is for a socket; default: to the result socket. */
   constructor(resultFd: number, write?: Write) {
     this.#fd = resultFd;
     this.#write =

@@ -122,10 +122,10 @@ function removeSignalListeners(): void {
 }
 
 // The submitters of the parent and of its lenders wait for the end of these
-// result pipes. A child holds them only while it runs in their slot.
+// result sockets. A child holds them only while it runs in their slot.
 function closeParentFds(kept: readonly number[]): void {
   closeInherited(kept);
-  for (const fd of workerState.ambient?.resultPipes ?? []) {
+  for (const fd of workerState.ambient?.resultSockets ?? []) {
     if (!kept.includes(fd)) native.close(fd);
   }
 }

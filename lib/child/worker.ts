@@ -40,7 +40,7 @@ export function enterWorker(
     slots: slots.count,
     identity: slots.identity,
     token,
-    resultPipes: [...lenders, resultFd],
+    resultSockets: [...lenders, resultFd],
     announceLoan: () => currentAnswer()!.announceLoan(),
     jobSlot: undefined,
     context,
@@ -68,7 +68,7 @@ function isHandled(signal: number): boolean {
 /**
  * Requests the orphan signal. Called after `enterWorker`, because a signal that
  * arrived earlier would end the worker without giving the slot back. If the
- * submitter died before the request, the result pipe shows it.
+ * submitter died before the request, the result socket shows it.
  */
 export function followSubmitter(orphanSignal: number, answer: Answer): void {
   if (orphanSignal === 0) return;

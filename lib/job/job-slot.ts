@@ -1,7 +1,7 @@
 // The slot of the job that this process runs. While the job waits, one job that
 // it submits may run in the slot. The token stays where it is: the submitter of
 // this job gives it back once every process that runs in the slot has closed the
-// result pipe of this job. So a kill at any moment frees the slot neither early
+// result socket of this job. So a kill at any moment frees the slot neither early
 // nor twice.
 import { setImmediate } from 'node:timers';
 import {
@@ -39,7 +39,7 @@ class LendableSlot implements JobSlot {
 
   constructor(ambient: Ambient) {
     this.#ambient = ambient;
-    const [first, ...others] = ambient.resultPipes;
+    const [first, ...others] = ambient.resultSockets;
     this.#lenders = [first!, ...others.slice(1 - mostLenders)];
   }
 

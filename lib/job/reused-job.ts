@@ -25,7 +25,7 @@ export function startJob(
   events: JobEvents,
   crew: Crew,
 ): Job {
-  // A process of several jobs has no result pipes of lenders.
+  // A process of several jobs has no result sockets of lenders.
   if (token.lenders.length > 0 || !isReusable(plan)) {
     return new RunningJob(plan, token, events);
   }

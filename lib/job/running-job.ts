@@ -1,8 +1,8 @@
 // One job from the start of its process until the process is gone. In its
-// result pipe, a frame is the outcome, and end of file without one is a loss.
+// result socket, a frame is the outcome, and end of file without one is a loss.
 // This object owns the token, and gives it back once the worker is reaped and
 // its fds are closed. If a job of the worker still runs in the slot then, the
-// token waits for the end of the result pipe, which that job keeps open. Without
+// token waits for the end of the result socket, which that job keeps open. Without
 // the resources for a process, the job keeps its token and waits for the end of
 // another job. Driven by the selector, or by a caller of `advance`.
 import type { Ending } from '../errors.js';
@@ -77,7 +77,7 @@ export class RunningJob implements Job {
   /** Undefined while the job waits for resources. */
   #worker: Worker | undefined;
   /**
-   * Open until the slot is free: a worker whose pipe has no reader assumes a
+   * Open until the slot is free: a worker whose socket has no reader assumes a
    * dead submitter and gives the token back.
    */
   #reader = new Fd(-1);
@@ -134,7 +134,7 @@ export class RunningJob implements Job {
     }
     if (this.#worker === undefined) return;
     this.#read();
-    // A borrower keeps the pipe open, so that it may show no end.
+    // A borrower keeps the socket open, so that it may show no end.
     if (this.#outcome === undefined && !this.#isLender) return;
     const ending = this.#worker.reap();
     if (ending === undefined) {
@@ -248,7 +248,7 @@ export class RunningJob implements Job {
     if (hasStarted) removeEnded();
   }
 
-  /** Frees the slot once no process runs in it: then the pipe ends. */
+  /** Frees the slot once no process runs in it: then the socket ends. */
   #awaitBorrowers(): void {
     const fd = this.#reader.number;
     if (fd < 0) return;

@@ -34,14 +34,14 @@ export interface Times {
 
 /**
  * `lends`: the worker starts a job in its own slot, so another process will keep
- * the pipe open. No outcome, and sent before it.
+ * the socket open. No outcome, and sent before it.
  */
 export type MessageKind = FrameKind | 'lends';
 
 /** `times`: what the job has taken. No outcome, and sent before it. */
-type PipeKind = MessageKind | 'times';
+type SentKind = MessageKind | 'times';
 
-const kinds: readonly PipeKind[] = ['value', 'error', 'lost', 'lends', 'times'];
+const kinds: readonly SentKind[] = ['value', 'error', 'lost', 'lends', 'times'];
 const headerBytes = 9;
 
 // The kind has these bits; the others, how many files come with the header.
@@ -52,13 +52,13 @@ const kindMask = (1 << kindBits) - 1;
 // spent on bytes that arrive, not on the length that a header claims.
 const stepBytes = 1 << 20;
 
-// The most that one turn of the event loop reads from one pipe.
+// The most that one turn of the event loop reads from one socket.
 const turnBytes = 8 << 20;
 
 /** Writes one frame. False when nobody reads. `enclosures`: borrowed files. */
 export function writeFrame(
   fd: number,
-  kind: PipeKind,
+  kind: SentKind,
   content: Encoded,
   enclosures: readonly number[] = [],
 ): boolean {
@@ -87,7 +87,7 @@ export function writeTimes(fd: number, { load, run }: Times): void {
 export class FrameReader {
   readonly #header = Buffer.alloc(headerBytes);
   #headerLength = 0;
-  #kind: PipeKind | undefined;
+  #kind: SentKind | undefined;
   readonly #files: Fd[] = [];
   #received: Int32Array | undefined;
   #length = 0;
@@ -102,14 +102,14 @@ export class FrameReader {
   }
 
   /**
-   * The frame; 'end' when the writer closed the pipe before the frame was
+   * The frame; 'end' when the writer closed the socket before the frame was
    * complete; undefined while bytes are missing.
    */
   read(fd: number): Frame | 'end' | undefined {
     for (let budget = turnBytes; budget > 0;) {
       const count = this.#readSome(fd);
       if (count === -errno.EAGAIN) return undefined;
-      // A pipe that cannot be read gives no result: the same as its end.
+      // A socket that cannot be read gives no result: the same as its end.
       if (count <= 0) return 'end';
       budget -= count;
       const frame = this.#whole();
@@ -138,7 +138,7 @@ export class FrameReader {
     if (this.#headerLength < headerBytes) return undefined;
     if (this.#kind === undefined) {
       this.#kind = kinds[this.#header[0]! & kindMask];
-      // Not a frame of this library: other code wrote to the pipe.
+      // Not a frame of this library: other code wrote to the socket.
       if (this.#kind === undefined) return 'end';
       this.#length = Number(this.#header.readBigUInt64LE(1));
     }
@@ -212,7 +212,7 @@ function timesOf(bytes: Buffer): Times | undefined {
   return { load: bytes.readDoubleLE(0), run: bytes.readDoubleLE(8) };
 }
 
-/** Throws when the pipe cannot be made non-blocking. */
+/** Throws when the socket cannot be made non-blocking. */
 export function prepareReader(fd: number): void {
-  check(native.setNonBlocking(fd, true), 'prepare the result pipe');
+  check(native.setNonBlocking(fd, true), 'prepare the result socket');
 }

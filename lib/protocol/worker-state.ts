@@ -16,9 +16,9 @@ export interface Ambient {
   readonly identity: symbol;
   /** See `Token.byte`. Each job of the worker may have another one. */
   token: number;
-  /** The result pipe of the job, after those of the jobs that lend its slot. */
-  readonly resultPipes: readonly number[];
-  /** Called before a process starts that holds the result pipe. */
+  /** The result socket of the job, after those of the jobs that lend its slot. */
+  readonly resultSockets: readonly number[];
+  /** Called before a process starts that holds the result socket. */
   readonly announceLoan: () => boolean;
   /** Made by job/job-slot when it is first needed. */
   jobSlot: JobSlot | undefined;

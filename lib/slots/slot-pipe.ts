@@ -27,7 +27,7 @@ const noWord: Int32Array = new Int32Array(0);
 export class Token {
   readonly byte: number;
   /**
-   * The result pipes of the jobs that lend the slot. The worker keeps them open,
+   * The result sockets of the jobs that lend the slot. The worker keeps them open,
    * because the submitter of a lender gives the token back at their end.
    */
   readonly lenders: readonly number[];
@@ -60,7 +60,7 @@ export class Token {
   }
 
   /**
-   * Until the reader of the job's result pipe is closed, the end of this thread
+   * Until the reader of the job's result socket is closed, the end of this thread
    * leaves the token to the processes that hold the other end. `word`: that of
    * their claims.
    */

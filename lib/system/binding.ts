@@ -125,7 +125,7 @@ export interface Native extends SegmentVerbs {
   /**
    * For the token of a job, until resultReader is closed. When this worker
    * thread ends, the token is written to slotFd if no process holds the other
-   * end of the result pipe. Otherwise that process gives it back. `signal`: what
+   * end of the result socket. Otherwise that process gives it back. `signal`: what
    * the job gets then, or 0. `word`: see `shareToken`; it is set to token + 1.
    * An empty array where there is none.
    */
@@ -212,7 +212,7 @@ export interface Native extends SegmentVerbs {
    */
   shareToken(word: Int32Array): number;
   /**
-   * For a worker that runs in a lent slot, before guardToken: the result pipes
+   * For a worker that runs in a lent slot, before guardToken: the result sockets
    * of its lenders. While one of them has a reader, neither the guard nor
    * giveToken writes. -E2BIG when there are too many.
    */
@@ -229,7 +229,7 @@ export interface Native extends SegmentVerbs {
   giveToken(slotFd: number, token: number): number;
   /**
    * For a worker of the zygote: a guarded signal from process `pid` means that
-   * the submitter is dying and that its end of the result pipe is about to
+   * the submitter is dying and that its end of the result socket is about to
    * close.
    */
   setOrphanSignaler(pid: number): number;
