@@ -141,8 +141,8 @@ int GuardToken(int signal, int result_fd, int slot_fd, uint8_t token);
 // *word minus 1, or none where it is 0. The submitter changes it meanwhile.
 // nullptr: the token is the one that GuardToken or GiveToken names.
 int ShareToken(int32_t* word);
-// Neither a guard nor GiveToken writes while the result socket of a lender has a
-// reader, or while the slot is lent. SetLenders ends a loan of the parent.
+// Neither a guard nor GiveToken writes while the result socket of a lender has
+// a reader, or while the slot is lent. SetLenders ends a loan of the parent.
 int SetLenders(const int* result_fds, size_t count);
 int SetLent(bool is_lent);
 // Writes the token to slot_fd, unless a guard or a call has written it before.
