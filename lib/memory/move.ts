@@ -32,8 +32,8 @@ const marked = new WeakSet<ArrayBuffer>();
  *
  * @param value - An ArrayBuffer, or a view whose buffer is moved.
  * @throws A TypeError with code ERR_INVALID_ARG_TYPE for anything else. A
- * DOMException named `DataCloneError` for a buffer that is detached or resizable,
- * or shared by {@link share}.
+ * DOMException named `DataCloneError` for a buffer that is detached, resizable, or
+ * shared by {@link share}.
  */
 export function move<T extends ArrayBuffer | ArrayBufferView>(value: T): T {
   const buffer = ArrayBuffer.isView(value) ? value.buffer : value;
@@ -42,7 +42,7 @@ export function move<T extends ArrayBuffer | ArrayBufferView>(value: T): T {
   }
   checkAttached(buffer);
   if ((buffer as { resizable?: boolean }).resizable === true) {
-    throw dataCloneError('A resizable ArrayBuffer could not be moved');
+    throw dataCloneError('An ArrayBuffer that is resizable could not be moved');
   }
   const kind = pieceOf(buffer)?.kind ?? placeKinds.moved;
   if (kind !== placeKinds.moved) {

@@ -168,6 +168,18 @@ export function movingContract(context: Context): void {
     }
   });
 
+  test('move refuses a resizable buffer, which stays as it is', () => {
+    const Resizable = ArrayBuffer as unknown as new (
+      length: number,
+      options: { maxByteLength: number },
+    ) => ArrayBuffer;
+    const buffer = new Resizable(mega, { maxByteLength: 2 * mega });
+    for (const value of [buffer, new Uint8Array(buffer)]) {
+      expect(thrown(() => move(value))).toMatchObject(refused);
+    }
+    expect(buffer.byteLength).toBe(mega);
+  });
+
   testRemote(
     'a buffer that is moved twice in a value is moved once',
     async () => {
