@@ -132,10 +132,10 @@ export function valueContract(context: Context): void {
 
   test('of a buffer, only the part is sent that views cover', async () => {
     const bytes = pattern(8 * mega, 1);
-    const views = [bytes.subarray(mega, 3 * mega), bytes.subarray(10, 20)];
-    const [got] = await echo([views[0]!]);
-    expect([got!.length, got!.buffer.byteLength]).toEqual([2 * mega, 2 * mega]);
-    expectBytes(got, views[0]!);
+    const view = bytes.subarray(mega, 3 * mega);
+    const got = await echo(view);
+    expect([got.length, got.buffer.byteLength]).toEqual([2 * mega, 2 * mega]);
+    expectBytes(got, view);
   });
 
   testRemote(
