@@ -100,6 +100,12 @@ int Map(int fd, size_t size, bool is_writable, void** base) {
   return 0;
 }
 
+void GiveBack(void* head) {
+  int32_t lent = 1;
+  __atomic_compare_exchange_n(static_cast<int32_t*>(head), &lent, 0, false,
+                              __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 int Unmap(void* base, size_t size) {
   return munmap(base, size) == 0 ? 0 : -errno;
 }

@@ -62,8 +62,12 @@ int Unmap(void* base, size_t size);
 int WaitWord(int32_t* word, int32_t value, double timeout_ms);
 // Returns how many were woken, at most count.
 int WakeWord(int32_t* word, int count);
+constexpr size_t kPageBytes = 4096;
+// Changes the first word of a file from 1 to 0, unless the receiver has passed
+// a part of the file on.
+void GiveBack(void* head);
 // Replaces a mapping, in place, by a copy that belongs to this process. With
-// gives_back, the first word of the file becomes 0 in between.
+// gives_back, GiveBack follows.
 int MakePrivate(void* base, size_t size, bool gives_back);
 
 // Returns how many fds are ready, or 0 after timeout_ms and never earlier. A

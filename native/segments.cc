@@ -62,10 +62,7 @@ void Remove(Mapping* mapping) {
 // Its owner may use the segment again.
 void GiveBack(const Mapping* mapping) {
   if ((mapping->flags & kBorrowed) == 0 || mapping->is_private) return;
-  // Unless the receiver has passed a part of it on.
-  int32_t lent = 1;
-  __atomic_compare_exchange_n(reinterpret_cast<int32_t*>(mapping->base), &lent,
-                              0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+  sys::GiveBack(mapping->base);
 }
 
 // With the lock.

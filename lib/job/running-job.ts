@@ -21,6 +21,7 @@ import type { JobRecord } from './record.js';
 import {
   addStarted,
   awaitEnd,
+  hasFreedDescriptors,
   isShortage,
   removeEnded,
   removeRefused,
@@ -163,6 +164,15 @@ export class RunningJob implements Job {
   }
 
   #start(): void {
+    try {
+      this.#launch();
+    } catch (error) {
+      if (!hasFreedDescriptors(error)) throw error;
+      this.#launch();
+    }
+  }
+
+  #launch(): void {
     const { order } = this.#plan;
     const { reader, writer } = openSocketPair('the result socket');
     try {

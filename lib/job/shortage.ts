@@ -49,6 +49,12 @@ function retryWaiters(): void {
   }
 }
 
+/** Whether descriptors were missing, and large buffers had some. */
+export function hasFreedDescriptors(error: unknown): boolean {
+  const { code } = (error ?? {}) as { code?: unknown };
+  return code === 'EMFILE' && closePieces() > 0;
+}
+
 /** Whether the end of another job may mend the error. */
 export function isShortage(error: unknown): boolean {
   forgetParent();
@@ -59,7 +65,6 @@ export function isShortage(error: unknown): boolean {
 /** Retries when another job, or a process without a job, has ended. */
 export function awaitEnd(waiter: Waiter): void {
   waiters.add(waiter);
-  closePieces();
   for (const endIdle of reserves) endIdle();
 }
 

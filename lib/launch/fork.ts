@@ -25,8 +25,8 @@ export const forkLauncher: Launcher = {
     }
     // A fork would write into the memory of buffers that others have sent.
     forgetMappings();
-    check(native.makeSegmentsPrivate(), 'fork');
     closePieces();
+    check(native.makeSegmentsPrivate(), 'fork');
     const pid = check(native.fork(), 'fork');
     if (pid > 0) return new ChildWorker(pid);
     const { local, slotPipes } = order;

@@ -74,7 +74,7 @@ export class Arrivals {
         list.map((place) =>
           isCopied(place)
             ? copies.shift()!
-            : { memory: openPassed(files, place), start: place.start },
+            : { memory: openPassed(files, place, mayMap), start: place.start },
         ),
       );
     } finally {
@@ -172,7 +172,11 @@ export function forgetMappings(): void {
 }
 
 /** A buffer that was moved or is shared. */
-function openPassed(files: readonly Fd[], place: PlacedRange): ArrayBuffer {
+function openPassed(
+  files: readonly Fd[],
+  place: PlacedRange,
+  mayMap: boolean,
+): ArrayBuffer {
   const fd = fileOf(files[place.file]);
   const { kind } = place;
   const isMoved = kind === placeKinds.moved;
@@ -181,7 +185,7 @@ function openPassed(files: readonly Fd[], place: PlacedRange): ArrayBuffer {
     isMoved || found === undefined ? undefined : tableAt(found.inode);
   if (table !== undefined) return table;
   // Where no file is sealed, only shared memory is mapped: it has to be.
-  if (isMoved && found === undefined) return copyOf(fd, place);
+  if (isMoved && (found === undefined || !mayMap)) return copyOf(fd, place);
   const size = found?.size ?? place.offset + place.length;
   const flags = isMoved ? 0 : flagsOf(kind);
   const mapping = native.mapSegment(fd, size, flags);

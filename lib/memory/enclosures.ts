@@ -118,17 +118,18 @@ export class Enclosures {
           `at most ${mostEnclosures - 1} can be`,
       );
     }
-    for (const { buffer, part } of this.#taken) {
-      part.bytes = takeMemory(buffer);
+    if (this.#taken.length > 0) {
+      const memory = takeMemory(this.#taken.map(({ buffer }) => buffer));
       this.#hasMoved = true;
+      for (const [i, { part }] of this.#taken.entries()) part.bytes = memory[i];
     }
     for (const { buffer, piece } of this.#passed) {
       if (piece.kind !== placeKinds.moved) continue;
       unmark(buffer);
       this.#hasMoved = true;
       if (piece.isBorrowed) keepTaken(piece.file.number);
-      this.#owned.push(piece.file);
       detachPiece(buffer, piece);
+      this.#owned.push(piece.file);
     }
   }
 

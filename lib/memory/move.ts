@@ -63,23 +63,25 @@ export function unmark(buffer: ArrayBuffer): void {
 }
 
 /**
- * The memory of a buffer, which is detached. Throws what `postMessage` throws for a
- * buffer that cannot be transferred.
+ * The memory of these buffers, which are detached. Throws what `postMessage` throws
+ * for a buffer that cannot be transferred; then it has detached none, except on
+ * Node 20 those that are not marked as untransferable.
  */
-export function takeMemory(buffer: ArrayBuffer): Uint8Array {
-  unmark(buffer);
-  if (isMapped(buffer)) {
+export function takeMemory(buffers: readonly ArrayBuffer[]): Uint8Array[] {
+  for (const buffer of buffers) unmark(buffer);
+  const ordinary = buffers.filter((buffer) => !isMapped(buffer));
+  const lengths = ordinary.map(({ byteLength }) => byteLength);
+  const taken = structuredClone(ordinary, { transfer: ordinary });
+  // Node 20 copies a buffer that is marked as untransferable.
+  if (ordinary.some(({ byteLength }, i) => byteLength > 0 && lengths[i]! > 0)) {
+    throw dataCloneError('An ArrayBuffer is not transferable');
+  }
+  return buffers.map((buffer) => {
+    if (!isMapped(buffer)) return new Uint8Array(taken.shift()!);
     const bytes = new Uint8Array(buffer).slice();
     check(native.detachBuffer(buffer), 'detach a buffer');
     return bytes;
-  }
-  const { byteLength } = buffer;
-  const taken = structuredClone(buffer, { transfer: [buffer] });
-  // Node 20 copies a buffer that is marked as untransferable.
-  if (byteLength > 0 && buffer.byteLength > 0) {
-    throw dataCloneError('An ArrayBuffer is not transferable');
-  }
-  return new Uint8Array(taken);
+  });
 }
 
 function checkAttached(buffer: ArrayBuffer): void {

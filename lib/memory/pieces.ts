@@ -28,7 +28,10 @@ const collected = new FinalizationRegistry<Fd>((file) => {
   file.close();
 });
 
-/** `fd`: borrowed. Without a free descriptor, the buffer is an ordinary one. */
+/**
+ * `fd`: borrowed. Without a free descriptor, the buffer is an ordinary one; throws
+ * for one that is shared.
+ */
 export function keepPiece(
   buffer: ArrayBuffer,
   fd: number,
@@ -36,13 +39,14 @@ export function keepPiece(
 ): void {
   mapped.add(buffer);
   if (files.size >= mostPieces) closeOldest();
+  const isShared = piece.kind !== placeKinds.moved;
   let file;
   try {
     file = duplicate(fd);
-  } catch {
+  } catch (error) {
+    if (isShared) throw error;
     return;
   }
-  const isShared = piece.kind !== placeKinds.moved;
   if (isShared) file.keepInForks();
   files.set(file, isShared);
   pieces.set(buffer, { ...piece, file });
@@ -91,17 +95,20 @@ export function pieceOf(buffer: ArrayBuffer): Piece | undefined {
 
 /** Its memory belongs to another process. The caller closes the file. */
 export function detachPiece(buffer: ArrayBuffer, { file }: Piece): void {
+  check(native.detachBuffer(buffer), 'detach a buffer');
   pieces.delete(buffer);
   files.delete(file);
   collected.unregister(buffer);
-  check(native.detachBuffer(buffer), 'detach a buffer');
 }
 
-/** Makes ordinary buffers of those that are not shared. */
-export function closePieces(): void {
+/** Makes ordinary buffers of those that are not shared; returns how many. */
+export function closePieces(): number {
+  let count = 0;
   for (const [file, isShared] of files) {
     if (isShared) continue;
     files.delete(file);
     file.close();
+    count += 1;
   }
+  return count;
 }

@@ -66,7 +66,7 @@ export class Segment {
   }
 
   lend(): void {
-    word[0] = states.lent;
+    word.fill(0)[0] = states.lent;
     this.write(word, 0);
   }
 
@@ -118,7 +118,7 @@ function stateOf(fd: number): number | undefined {
 }
 
 function writeState(fd: number, state: number): void {
-  word[0] = state;
+  word.fill(0)[0] = state;
   native.writeAt(fd, word, 0, 4, 0);
 }
 

@@ -19,7 +19,9 @@ const longestWaitMs = native.isMainThread ? longestTimerMs : 100;
 
 /**
  * Blocks the thread until another process or thread calls {@link notify} for the
- * same element, like `Atomics.wait`. Use it for memory of {@link share}.
+ * same element, like `Atomics.wait`. Use it for memory of {@link share}. Change the
+ * element before you notify: a worker thread waits 100 ms at a time, so that it can
+ * be terminated, and looks at the element in between.
  *
  * @example
  * ```js

@@ -22,7 +22,8 @@ constexpr int kGetSeals = 1034;
 // These keep the size, or also the content and the seals. The last one refuses
 // only what is written from then on, except through mappings that exist.
 constexpr int kSealSize = 2 | 4;
-constexpr int kSealAll = 1 | kSealSize | 8;
+constexpr int kSealSeals = 1;
+constexpr int kSealAll = kSealSeals | kSealSize | 8;
 constexpr int kSealFutureWrites = 16;
 
 // By number, because memfd_create is missing before glibc 2.27.
@@ -37,15 +38,18 @@ bool IsMissing(int result) { return result == -ENOSYS || result == -EPERM; }
 
 int Seal(int fd, int seals) {
   if (fcntl(fd, kAddSeals, seals) == 0) return 0;
-  // A temporary file cannot be sealed.
-  return errno == EINVAL ? 0 : -errno;
+  // A temporary file cannot be sealed; tmpfs says EPERM.
+  return errno == EINVAL || errno == EPERM ? 0 : -errno;
 }
 
 // -ENOTSUP for a file like those that AnonymousFile opens where the kernel has
 // no seals; -EBADMSG for any other.
 int CheckSeals(int fd, int wanted) {
   const int seals = fcntl(fd, kGetSeals);
-  if (seals >= 0) return (seals & wanted) == wanted ? 0 : -EBADMSG;
+  // A temporary file of tmpfs has the seal that refuses others.
+  if (seals >= 0 && seals != kSealSeals) {
+    return (seals & wanted) == wanted ? 0 : -EBADMSG;
+  }
   const int memory = CreateMemory();
   if (memory >= 0) Close(memory);
   if (!IsMissing(memory)) return -EBADMSG;
@@ -106,14 +110,20 @@ int MakePrivate(void* base, size_t size, bool gives_back) {
   void* copy = mmap(nullptr, size, kAccess, kKind, -1, 0);
   if (copy == MAP_FAILED) return -errno;
   memcpy(copy, base, size);
-  if (gives_back) {
-    __atomic_store_n(static_cast<int32_t*>(base), 0, __ATOMIC_SEQ_CST);
-  }
+  // Another mapping of the first page, because the file may be given back only
+  // when the copy has taken the place of its mapping.
+  void* head = mremap(base, 0, kPageBytes, MREMAP_MAYMOVE);
   constexpr int kMove = MREMAP_MAYMOVE | MREMAP_FIXED;
-  if (mremap(copy, size, size, kMove, base) != MAP_FAILED) return 0;
-  const int error = -errno;
-  munmap(copy, size);
-  return error;
+  if (head == MAP_FAILED ||
+      mremap(copy, size, size, kMove, base) == MAP_FAILED) {
+    const int error = -errno;
+    if (head != MAP_FAILED) munmap(head, kPageBytes);
+    munmap(copy, size);
+    return error;
+  }
+  if (gives_back) GiveBack(head);
+  munmap(head, kPageBytes);
+  return 0;
 }
 
 int PollOnce(struct pollfd* fds, size_t count, const timespec* left) {

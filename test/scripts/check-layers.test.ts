@@ -16,6 +16,7 @@ const ranked: Readonly<Record<string, string>> = {
   'launch/launcher.ts': "import type { Order } from '../protocol/order.js';\n",
   'child/run.ts': "import { native } from '../system/binding.js';\n",
   'protocol/order.ts': "import { SlotPipe } from '../slots/slot-pipe.js';\n",
+  'memory/segment.ts': '',
   'slots/slot-pipe.ts': "import { native } from '../system/binding.js';\n",
   'functions/url.ts': '',
   'wire/value.ts': '',
