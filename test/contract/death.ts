@@ -4,7 +4,7 @@ import type { Context } from '../../dist/context.js';
 import { type Jobserver, LostResult } from '../../dist/index.js';
 import * as jobs from '../fixtures/death-jobs.js';
 import { identity } from '../fixtures/jobs.js';
-import { announceBytes } from '../fixtures/stress-jobs.js';
+import { announceText } from '../fixtures/stress-jobs.js';
 import { useFolder } from '../helpers/folder.js';
 import { hasEventLoop, testIf } from '../helpers/context.js';
 import { ofOwnProcess, openJobserver } from '../helpers/jobserver.js';
@@ -225,14 +225,14 @@ export function deathContract(context: Context): void {
     'a job killed while it sends its result rejects with LostResult',
     async () => {
       const js = open();
-      const future = js.submitSync(announceBytes, [started(), 64 << 20]);
+      const future = js.submitSync(announceText, [started(), 64 << 20]);
       const pid = future.pid!;
       untilSync('the job to return', () => existsSync(started()));
-      // The result is larger than the pipe, so the job sleeps in write.
-      untilSync('the pipe to be full', () => stateOf(pid) === 'S');
+      // The result is larger than the socket holds, so the job sleeps in write.
+      untilSync('the socket to be full', () => stateOf(pid) === 'S');
       process.kill(pid, 'SIGSTOP');
       untilSync('the job to stop', () => stateOf(pid) === 'T');
-      // Reads the part of the result that is in the pipe.
+      // Reads the part of the result that is in the socket.
       expect(future.waitSync({ timeout: 20 })).toBe(false);
       expect(future.kill('SIGKILL')).toBe(true);
       expect(await lossOf(future.result())).toMatchObject({

@@ -92,7 +92,7 @@ describe('what is reported, with its file, line and rule', () => {
       [1, 2, 3, 4, 5, 6, 7, 8].map(
         (line) =>
           `lib/system/fd.ts:${line}: imports ../job/future.js: ` +
-          'system (rank 10) may not import job (rank 5)',
+          'system (rank 11) may not import job (rank 5)',
       ),
     );
   });
@@ -106,7 +106,7 @@ describe('what is reported, with its file, line and rule', () => {
     expect(status).toBe(1);
     expect(problems).toEqual([
       'lib/wire/value.ts:2: imports ../slots/slot-pipe.js: ' +
-        'wire (rank 9) may not import slots (rank 9)',
+        'wire (rank 10) may not import slots (rank 10)',
     ]);
   });
 
