@@ -1,5 +1,6 @@
-// The verbs for processes that run several jobs: for the token of such a worker,
-// for the files of large messages, and for what it finds when a job begins.
+// The verbs for processes that run several jobs: for the token of such a
+// worker, for the files of large messages, and for what it finds when a job
+// begins.
 #pragma once
 #include "args.h"
 
