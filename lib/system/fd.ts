@@ -98,7 +98,7 @@ export function sendAll(
   return true;
 }
 
-export const noFds = new Int32Array(0);
+export const noFds: Int32Array = new Int32Array(0);
 
 /**
  * Writes all bytes, and waits where a non-blocking fd has no room. 0, or the
