@@ -92,7 +92,10 @@ export function packHead(head: WorkerHead): Buffer {
   return Buffer.from(JSON.stringify(head));
 }
 
-/** The order of a worker that gets its jobs by messages. */
+/**
+ * The order of a worker that gets its jobs by messages; the large buffers of the
+ * first job come with its message.
+ */
 export function orderOfWorker(order: Order, claimsFile: number): Order {
   const { context, preload, orphanSignal } = order;
   const bytes = order.maxProcessMemory;
@@ -104,7 +107,8 @@ export function orderOfWorker(order: Order, claimsFile: number): Order {
     orphanSignal,
     maxProcessMemory: bytes === Infinity ? null : bytes,
   };
-  return { ...order, claimsFile, body: [packHead(head), '', ''] };
+  const body = [packHead(head), '', ''] as const;
+  return { ...order, claimsFile, body, enclosures: undefined };
 }
 
 /** A call that a fork of this process makes: nothing is encoded. */

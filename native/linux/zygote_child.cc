@@ -53,14 +53,17 @@ constexpr double kRetryMs = 10;
 // The byte, which the request does not have any more, or a negative number
 // where there is none to give back.
 int TakeToken(const Message& request) {
-  double order[2] = {-1, 0};
+  // As lib/protocol/order.ts packs them.
+  double order[3] = {-1, 0, 0};
   ReadAt(request.fds[kOrderFd], order, sizeof order, 0);
-  const auto [byte, lenders] = order;
+  const auto [byte, lenders, enclosures] = order;
   // The submitter of the first lender gives it back.
   if (lenders > 0) return -1;
-  // Each slot pipe has two fds, so one of them is that of the claims.
-  const bool has_claims = (request.fd_count - kFirstInheritedFd) % 2 == 1;
-  if (!has_claims) return static_cast<int>(byte);
+  // Only a job has files of large buffers, and only a worker of several jobs
+  // has claims. Each slot pipe has two fds, so the odd one is that of the
+  // claims.
+  const bool is_even = (request.fd_count - kFirstInheritedFd) % 2 == 0;
+  if (enclosures > 0 || is_even) return static_cast<int>(byte);
   const int page = request.fds[request.fd_count - 1];
   int32_t word = 0;
   const int32_t none = 0;

@@ -171,15 +171,19 @@ describe.each(cases)(
     );
 
     onLinux.each([
-      ['1', 'SIGKILL'],
-      ['1', undefined],
-      ['Infinity', 'SIGKILL'],
-      ['Infinity', undefined],
+      ['1', '0', 'SIGKILL'],
+      ['1', '0', undefined],
+      // They travel as a file of their own.
+      ['1', '40000', 'SIGKILL'],
+      ['Infinity', '0', 'SIGKILL'],
+      ['Infinity', '0', undefined],
+      ['Infinity', '40000', 'SIGKILL'],
     ])(
-      'a parent that ends at once loses no token (jobsPerProcess %s, %s)',
-      async (jobsPerProcess, signal = '') => {
+      'a parent that ends at once loses no token (jobsPerProcess %s, %s bytes, %s)',
+      async (jobsPerProcess, length, signal = '') => {
         const pool = makePool(bytes);
-        const args = ['leave', name, jobsPerProcess, signal].filter(Boolean);
+        const settings = [jobsPerProcess, length, signal].filter(Boolean);
+        const args = ['leave', name, ...settings];
         await start(process.execPath, [program, ...args], pool).ended;
         await until('all tokens', () => pool.free().length === bytes.length);
         expect(pool.free()).toEqual(inOrder(bytes));
