@@ -16,10 +16,10 @@
 #include "fd_table.h"
 #include "fork.h"
 #include "instance.h"
-#include "passing.h"
 #include "posix.h"
 #include "reuse.h"
 #include "segments.h"
+#include "sockets.h"
 #include "strings.h"
 #include "watcher.h"
 #include "zygote_loop.h"
@@ -29,12 +29,6 @@ namespace {
 int Pipe(const Args& args) {
   const Ints ends = args.IntsAt(0, 2);
   return OwnAll(args, sys::Pipe(ends.data), {ends.data, 2});
-}
-
-int SocketPair(const Args& args) {
-  const Ints ends = args.IntsAt(0, 2);
-  const int result = sys::SocketPair(ends.data, args.Bool(1));
-  return OwnAll(args, result, {ends.data, 2});
 }
 
 int Open(const Args& args) {
@@ -196,29 +190,6 @@ int SetOrphanSignaler(const Args& args) {
 
 int UnblockSignals(const Args&) { return sys::UnblockSignals(); }
 
-int SendFds(const Args& args) {
-  const Bytes bytes = args.View<Bytes>(1, napi_uint8_array);
-  const Ints fds = args.IntsAt(2, 0);
-  return sys::SendFds(args.Int(0),
-                      {bytes.data, bytes.length, fds.data, fds.count});
-}
-
-// Fills the rest of the fds with -1.
-int ReceiveFds(const Args& args) {
-  const Bytes bytes = args.View<Bytes>(1, napi_uint8_array);
-  const Ints fds = args.IntsAt(2, 0);
-  sys::Message message = {bytes.data, bytes.length, fds.data, fds.count};
-  const int fd = args.Int(0);
-  const int result = Input(args, fd, sys::ReceiveFds(fd, &message, false));
-  const size_t received = result < 0 ? 0 : message.fd_count;
-  for (size_t i = received; i < fds.count; i++) fds.data[i] = -1;
-  return OwnAll(args, result, {fds.data, received});
-}
-
-int PassCredentials(const Args& args) {
-  return sys::PassCredentials(args.Int(0));
-}
-
 int Fork(const Args& args) {
   const int pid = sys::Fork();
   if (pid != 0) return pid;
@@ -242,7 +213,6 @@ int ExitNow(const Args& args) { _exit(args.Int(0)); }
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   StartInstance(env);
   Export<Pipe>(exports, "pipe");
-  Export<SocketPair>(exports, "socketpair");
   Export<Open>(exports, "open");
   Export<Duplicate>(exports, "dup");
   Export<Close>(exports, "close");
@@ -284,9 +254,6 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<ResetSignal>(exports, "resetSignal");
   Export<SetOrphanSignaler>(exports, "setOrphanSignaler");
   Export<UnblockSignals>(exports, "unblockSignals");
-  Export<SendFds>(exports, "sendFds");
-  Export<ReceiveFds>(exports, "receiveFds");
-  Export<PassCredentials>(exports, "passCredentials");
   Export<Fork>(exports, "fork");
   Export<AwaitQuiet>(exports, "awaitQuiet");
   Export<HoldZygote>(exports, "holdZygote");
@@ -296,6 +263,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<GetPid>(exports, "getpid");
   Export<ExitNow>(exports, "exitNow");
   ExportSegments(exports);
+  ExportSockets(exports);
   exports.Set("isMainThread", IsMainThread(env));
   return exports;
 }

@@ -15,6 +15,7 @@
       "reap.cc",
       "reuse.cc",
       "segments.cc",
+      "sockets.cc",
       "temporary_file.cc",
       "zygote_loop.cc",
       "zygote_table.cc"

@@ -3,7 +3,7 @@
 // travel as an anonymous file instead, whose descriptor comes with the header:
 // so a submitter never waits for a worker that does not read.
 import { constants } from 'node:buffer';
-import { check, errno, native } from '../system/binding.js';
+import { check, errno, native, noFd } from '../system/binding.js';
 import { mostEnclosures } from '../memory/enclosures.js';
 import { mayBeSegment } from '../memory/segment.js';
 import { Fd, noFds, openSocketPair, sendAll, writeAll } from '../system/fd.js';
@@ -96,10 +96,14 @@ export class MessageWriter {
    * false when the other side is gone.
    */
   flush(socket: number, waits: boolean): boolean {
+    return this.#flush(socket, noFds, waits);
+  }
+
+  #flush(socket: number, files: Int32Array, waits: boolean): boolean {
     if (this.#end === 0) return true;
     const bytes = this.#buffer.subarray(0, this.#end);
     this.#end = 0;
-    return sendAll(socket, bytes, noFds, waits);
+    return sendAll(socket, bytes, files, waits);
   }
 
   /**
@@ -110,13 +114,9 @@ export class MessageWriter {
   send(socket: number, message: OutgoingMessage, waits: boolean): boolean {
     if (this.add(message) > 0) return this.flush(socket, waits);
     if (!this.flush(socket, waits)) return false;
-    if (this.#append(message) === 0) {
-      return this.#sendFile(socket, message, waits);
-    }
-    const bytes = this.#buffer.subarray(0, this.#end);
-    this.#end = 0;
-    const files = Int32Array.from(message.enclosures ?? []);
-    return sendAll(socket, bytes, files, waits);
+    return this.#append(message) > 0
+      ? this.#flush(socket, Int32Array.from(message.enclosures ?? []), waits)
+      : this.#sendFile(socket, message, waits);
   }
 
   #sendFile(socket: number, message: OutgoingMessage, waits: boolean): boolean {
@@ -151,15 +151,15 @@ export class MessageWriter {
   }
 }
 
-const noEnclosures: readonly Fd[] = [];
+const noFiles: readonly Fd[] = [];
 
 /** Receives messages, in parts if necessary. */
 export class MessageReader {
   readonly #buffer = Buffer.allocUnsafeSlow(bufferBytes);
   #start = 0;
   #end = 0;
-  /** Files that have arrived and whose headers are still to be read. */
-  readonly #files: number[] = [];
+  /** The files of each message that has some and is still to be read. */
+  readonly #files: number[][] = [];
   readonly #received = new Int32Array(mostFilesOfMessage);
   #isBroken = false;
   #file: MessageFile | undefined;
@@ -190,28 +190,28 @@ export class MessageReader {
       if (count === -errno.EAGAIN) return true;
       if (count <= 0) return false;
       this.#end += count;
-      // The kernel has no more. It also stops at a file.
-      if (this.#received[0]! < 0 && count < room.length) return true;
-      this.#isBroken = !this.#keepFiles();
+      if (this.#received[0] !== noFd) this.#isBroken = !this.#keepFiles();
+      // The kernel has no more. It also stops at files.
+      else if (count < room.length) return true;
     }
     return !this.#isBroken;
   }
 
-  /** False for files that this library does not send. */
+  /**
+   * Keeps the files of one message, or none where some were lost. False for files
+   * that this library does not send.
+   */
   #keepFiles(): boolean {
-    let areOurs = true;
-    for (const file of this.#received) {
-      if (file < 0) break;
-      this.#files.push(file);
-      areOurs &&= mayBeSegment(file);
-    }
-    areOurs &&= this.#files.length <= mostFiles;
+    const files = [...this.#received].filter((file) => file >= 0);
+    this.#files.push(files);
+    const areOurs =
+      files.every(mayBeSegment) && this.#files.flat().length <= mostFiles;
     if (!areOurs) this.#closeFiles();
     return areOurs;
   }
 
   #closeFiles(): void {
-    for (const file of this.#files.splice(0)) native.close(file);
+    for (const file of this.#files.splice(0).flat()) native.close(file);
   }
 
   /** Whether `next` has a message, or has to be called again for one. */
@@ -243,35 +243,32 @@ export class MessageReader {
     const kind = flags & ~enclosuresMask;
     const job = this.#buffer.readInt32LE(start + 12);
     const runTime = this.#buffer.readUInt32LE(start + 16);
-    // Its file is the first one.
-    const fd = isInline ? undefined : this.#files.shift();
-    const enclosures = this.#takeFiles(
-      (flags & enclosuresMask) >>> enclosuresShift,
-    );
+    const count = (flags & enclosuresMask) >>> enclosuresShift;
     if (isInline) {
       const bytes = this.#buffer.subarray(from, end);
+      const enclosures = this.#takeFiles(count);
       return { kind, job, runTime, bytes, isBorrowed: true, enclosures };
     }
+    const files = this.#takeFiles(1 + count);
+    const [file, ...enclosures] = files as [Fd, ...Fd[]];
     const rest = { kind, job, runTime, isBorrowed: false, enclosures };
-    if (fd === undefined) return { ...rest, bytes: undefined };
+    if (file.number < 0) return { ...rest, bytes: undefined };
     // A job may have sent a pipe, or a file that makes its readers wait.
-    if (native.checkSealed(fd) < 0) {
-      native.close(fd);
-      for (const file of enclosures) file.close();
+    if (native.checkSealed(file.number) < 0) {
+      for (const each of files) each.close();
       this.#isBroken = true;
       return undefined;
     }
-    this.#file = new MessageFile(fd, length, rest);
+    this.#file = new MessageFile(file.disown(), length, rest);
     return this.#readFile(this.#file);
   }
 
-  /** A file that could not be received is below 0. */
+  /** The files of the message that is read; below 0 where they were lost. */
   #takeFiles(count: number): readonly Fd[] {
-    if (count === 0) return noEnclosures;
-    return Array.from(
-      { length: count },
-      () => new Fd(this.#files.shift() ?? -1),
-    );
+    if (count === 0) return noFiles;
+    const files = this.#files.shift() ?? [];
+    for (const other of files.splice(count)) native.close(other);
+    return Array.from({ length: count }, (_, i) => new Fd(files[i] ?? -1));
   }
 
   #nextLength(): number {

@@ -249,7 +249,8 @@ export interface Native extends SegmentVerbs {
   passCredentials(socket: number): number;
   /**
    * Receives the next message, without waiting, and returns its length, 0 at
-   * the end. Fills fds with its fds, close-on-exec, then with -1.
+   * the end. Fills fds with its fds, close-on-exec, then with `noFd`; with
+   * `lostFd` when this process cannot have all of them, and has none.
    */
   receiveFds(socket: number, bytes: Uint8Array, fds: Int32Array): number;
   /**
@@ -348,6 +349,10 @@ function remedy({ code, resource }: LoadError): string {
 }
 
 export const { errno } = constants;
+
+/** See `receiveFds`. */
+export const noFd = -1;
+export const lostFd = -2;
 
 export const pollEvents = { in: 1, out: 4, error: 8, hangUp: 16 } as const;
 

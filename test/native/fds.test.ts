@@ -1,5 +1,8 @@
+import { spawnSync } from 'node:child_process';
 import { constants, readFileSync } from 'node:fs';
-import { native } from '../../dist/system/binding.js';
+import { resolve } from 'node:path';
+import { lostFd, native } from '../../dist/system/binding.js';
+import { runProgram } from '../helpers/program.js';
 import {
   close,
   closeAndCheckLeaks,
@@ -11,6 +14,8 @@ import {
   withProc,
   write,
 } from './verbs.js';
+
+const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0;
 
 // An fd number that no test opens.
 const noFd = 1_000_000;
@@ -210,3 +215,14 @@ describe('an anonymous file', () => {
     expect(readFileSync(`/proc/self/fd/${copy}`, 'utf8')).toBe('kept');
   });
 });
+
+(hasPrlimit ? test : test.skip)(
+  'a message of which fds are lost gives none, and keeps none open',
+  async () => {
+    const program = resolve('test', 'fixtures', 'few-descriptors.mjs');
+    const args = ['--nofile=60', process.execPath, program];
+    const { stdout } = await runProgram('prlimit', args);
+    const lost = [lostFd, lostFd, lostFd, lostFd];
+    expect(JSON.parse(stdout)).toEqual([1, ...lost, true, false]);
+  },
+);

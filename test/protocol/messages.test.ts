@@ -1,4 +1,4 @@
-import { constants, ftruncateSync, writeSync } from 'node:fs';
+import { constants, fstatSync, ftruncateSync, writeSync } from 'node:fs';
 import {
   type Message,
   MessageReader,
@@ -7,8 +7,8 @@ import {
   keep,
   openMessageSockets,
 } from '../../dist/protocol/messages.js';
-import { native } from '../../dist/system/binding.js';
-import type { Fd } from '../../dist/system/fd.js';
+import { lostFd, native } from '../../dist/system/binding.js';
+import { Fd } from '../../dist/system/fd.js';
 import { checkLeaks } from '../helpers/leaks.js';
 import { thrown } from '../helpers/thrown.js';
 
@@ -219,8 +219,34 @@ describe('messages', () => {
     },
   );
 
+  test('that have lost a file spoil no other', () => {
+    const files = [1, 2, 3].map(() => new Fd(native.segmentFile(4096)));
+    const [first, second, third] = files.map((file) => file.number);
+    const send = (job: number, ...enclosures: number[]): void => {
+      const message = { ...messageOf(job, 10), enclosures };
+      expect(sendMessage(own.number, message, false)).toBe(true);
+    };
+    send(1, first!, second!);
+    send(2, third!);
+    const receiveFds = jest.spyOn(native, 'receiveFds');
+    receiveFds.mockImplementationOnce((socket, bytes, fds) => {
+      receiveFds.mockRestore();
+      const length = native.receiveFds(socket, bytes, fds);
+      for (const fd of fds) if (fd >= 0) native.close(fd);
+      fds.fill(lostFd);
+      return length;
+    });
+    const [one, two] = receive();
+    expect(one!.enclosures.map(({ number }) => number)).toEqual([-1, -1]);
+    const inodes = [third!, two!.enclosures[0]!.number].map(
+      (fd) => fstatSync(fd).ino,
+    );
+    expect(inodes[1]).toBe(inodes[0]);
+    for (const file of [...files, ...two!.enclosures]) file.close();
+  });
+
   test('with too many files break the stream', () => {
-    const file = native.anonymousFile();
+    const file = native.segmentFile(4096);
     // Without a header, none of them is read.
     for (let i = 0; i < 70; i++) {
       native.sendFds(own.number, Uint8Array.of(0), Int32Array.of(file));
