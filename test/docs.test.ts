@@ -171,7 +171,7 @@ describe('api.md', () => {
   test('its program prints the names of what it imports', async () => {
     const names = ['Future', 'Jobserver', 'JobserverExecutor'];
     const list = `[ '${names.join("', '")}' ]`;
-    const memory = `[ 'allocate', 'move', 'share' ]`;
+    const memory = `[ 'allocate', 'move', 'notify', 'share', 'wait' ]`;
     expect(await outputOf('api.mjs')).toBe(`false 3\n${memory}\n${list}\n`);
   });
 

@@ -12,9 +12,12 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { tokenWord } from '../../../dist/protocol/claims.js';
-import { native } from '../../../dist/system/binding.js';
+import binding from '../../../dist/system/binding.js';
+import claims from '../../../dist/protocol/claims.js';
 
+// Node finds no names in these modules, because they are linked.
+const { native } = binding;
+const { tokenWord } = claims;
 const pageBytes = 4096;
 const textOf = (byte) => String.fromCharCode(byte);
 /** A token that is being taken. */
