@@ -8,6 +8,7 @@
 #include "args.h"
 #include "export.h"
 #include "instance.h"
+#include "lock.h"
 #include "posix.h"
 
 namespace {
@@ -38,14 +39,6 @@ struct Mapping {
 
 pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 Mapping* all = nullptr;
-
-class Lock {
- public:
-  Lock() { pthread_mutex_lock(&mutex); }
-  ~Lock() { pthread_mutex_unlock(&mutex); }
-  Lock(const Lock&) = delete;
-  Lock& operator=(const Lock&) = delete;
-};
 
 void Add(Mapping* mapping) {
   mapping->next = all;
@@ -78,7 +71,7 @@ void FreeUnused(Mapping* mapping) {
 }
 
 void EndHandle(napi_env, void* data, void*) {
-  const Lock lock;
+  const Lock lock(&mutex);
   auto* mapping = static_cast<Mapping*>(data);
   mapping->is_held = false;
   mapping->has_handle = false;
@@ -86,7 +79,7 @@ void EndHandle(napi_env, void* data, void*) {
 }
 
 void EndView(napi_env, void*, void* hint) {
-  const Lock lock;
+  const Lock lock(&mutex);
   auto* mapping = static_cast<Mapping*>(hint);
   mapping->views -= 1;
   if (mapping->views == 0) GiveBack(mapping);
@@ -138,7 +131,7 @@ Napi::Value MapSegment(const Napi::CallbackInfo& info) {
   mapping->is_held = true;
   mapping->has_handle = true;
   {
-    const Lock lock;
+    const Lock lock(&mutex);
     Add(mapping);
   }
   napi_value handle = nullptr;
@@ -159,7 +152,7 @@ Napi::Value ViewSegment(const Napi::CallbackInfo& info) {
   args.Assert(offset <= mapping->size && length <= mapping->size - offset, 1,
               "within the segment");
   {
-    const Lock lock;
+    const Lock lock(&mutex);
     mapping->views += 1;
   }
   napi_value buffer = nullptr;
@@ -169,14 +162,14 @@ Napi::Value ViewSegment(const Napi::CallbackInfo& info) {
     return Napi::Value(info.Env(), buffer);
   }
   {
-    const Lock lock;
+    const Lock lock(&mutex);
     mapping->views -= 1;
   }
   return Failure(info.Env(), -ENOTSUP);
 }
 
 int UnmapSegment(const Args& args) {
-  const Lock lock;
+  const Lock lock(&mutex);
   Mapping* mapping = MappingAt(args, 0);
   mapping->is_held = false;
   FreeUnused(mapping);
@@ -184,7 +177,7 @@ int UnmapSegment(const Args& args) {
 }
 
 int ViewsOfSegment(const Args& args) {
-  const Lock lock;
+  const Lock lock(&mutex);
   return static_cast<int>(MappingAt(args, 0)->views);
 }
 
@@ -193,7 +186,7 @@ int MappedSegments(const Args& args) {
   args.Assert(numbers.count >= 2, 0, "a longer array");
   size_t count = 0;
   size_t bytes = 0;
-  const Lock lock;
+  const Lock lock(&mutex);
   for (Mapping* mapping = all; mapping != nullptr; mapping = mapping->next) {
     if (mapping->base == nullptr || (mapping->flags & kShared) != 0) continue;
     count += 1;
@@ -205,7 +198,7 @@ int MappedSegments(const Args& args) {
 }
 
 int MakeSegmentsPrivate(const Args&) {
-  const Lock lock;
+  const Lock lock(&mutex);
   for (Mapping* mapping = all; mapping != nullptr; mapping = mapping->next) {
     if ((mapping->flags & (kShared | kReadOnly)) != 0) continue;
     if (mapping->is_private || mapping->views == 0) continue;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lock.h"
 #include "posix.h"
 
 namespace sys {
@@ -21,14 +22,6 @@ struct Entry {
 // Guards the list and all its entries.
 pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 Entry* entries = nullptr;
-
-class Lock {
- public:
-  Lock() { pthread_mutex_lock(&mutex); }
-  ~Lock() { pthread_mutex_unlock(&mutex); }
-  Lock(const Lock&) = delete;
-  Lock& operator=(const Lock&) = delete;
-};
 
 bool Hold(const char* key, ZygoteLink* link) {
   for (Entry* entry = entries; entry != nullptr; entry = entry->next) {
@@ -48,12 +41,12 @@ void End(const ZygoteLink& link) {
 }  // namespace
 
 int HoldZygote(const char* key, ZygoteLink* link) {
-  const Lock lock;
+  const Lock lock(&mutex);
   return Hold(key, link) ? 0 : -ENOENT;
 }
 
 int ShareZygote(const char* key, ZygoteLink* link) {
-  const Lock lock;
+  const Lock lock(&mutex);
   const ZygoteLink own = *link;
   if (Hold(key, link)) {
     End(own);
@@ -73,7 +66,7 @@ int ShareZygote(const char* key, ZygoteLink* link) {
 }
 
 int ReleaseZygote(int socket, bool is_dead) {
-  const Lock lock;
+  const Lock lock(&mutex);
   Entry** at = &entries;
   while (*at != nullptr && (*at)->link.socket != socket) at = &(*at)->next;
   Entry* entry = *at;

@@ -42,8 +42,9 @@ int Seal(int fd, int seals) {
   return errno == EINVAL || errno == EPERM ? 0 : -errno;
 }
 
-// -ENOTSUP for a file like those that AnonymousFile opens where the kernel has
-// no seals; -EBADMSG for any other.
+// Whether a file has these seals. -ENOTSUP for a file without a name where this
+// process has no memfd_create, so that AnonymousFile cannot seal either;
+// -EBADMSG for any other file.
 int CheckSeals(int fd, int wanted) {
   const int seals = fcntl(fd, kGetSeals);
   // A temporary file of tmpfs has the seal that refuses others.
