@@ -3,11 +3,11 @@ import { types } from 'node:util';
 import { invalidArgument, outOfRange } from '../errors.js';
 import { check, native, systemError } from '../system/binding.js';
 import { mappingFlags } from '../system/segment-verbs.js';
-import { Fd } from '../system/fd.js';
-import { alwaysOutOfBand, placeKinds } from '../wire/value.js';
+import { Fd, writeAllAt } from '../system/fd.js';
+import { placeKinds } from '../wire/value.js';
 import { leastMapped } from './enclosures.js';
 import { keepPiece, keepTable } from './pieces.js';
-import { headBytes, pageBytes, writeAllAt } from './segment.js';
+import { headBytes, mapBuffer, pageBytes } from './segment.js';
 
 /**
  * An ArrayBuffer of zeros that {@link move} hands to another process without
@@ -25,14 +25,11 @@ export function allocate(byteLength: number): ArrayBuffer {
   const file = tryOpen(byteLength);
   if (file === undefined) return new ArrayBuffer(byteLength);
   try {
-    const buffer = map(file.number, byteLength, 0);
+    const place = { offset: headBytes, length: byteLength };
+    const buffer = mapBuffer(file.number, sizeOf(byteLength), 0, place);
     if (typeof buffer === 'number') return new ArrayBuffer(byteLength);
-    keepPiece(buffer, file.number, {
-      kind: placeKinds.moved,
-      offset: headBytes,
-      length: byteLength,
-      isBorrowed: false,
-    });
+    const { moved: kind } = placeKinds;
+    keepPiece(buffer, file.number, { ...place, kind, isBorrowed: false });
     return buffer;
   } finally {
     file.close();
@@ -45,8 +42,9 @@ export function allocate(byteLength: number): ArrayBuffer {
  *
  * With a number, the memory is zeros that each of them can change; use
  * `Atomics.load`, `store`, `add` and so on for what several change at a time. With
- * bytes, it is a copy of these that nobody can change, for one big table which all
- * jobs read: a process that writes to it is ended by SIGSEGV, and its job is lost.
+ * bytes, the memory is a copy of them, which no process can change. Use it for a big
+ * table that all jobs read. The kernel ends a process that writes to it by SIGSEGV,
+ * and the job of that process is lost.
  *
  * The memory is freed when no process has the buffer any more.
  *
@@ -76,14 +74,15 @@ export function share(
   const file = new Fd(check(native.segmentFile(sizeOf(length)), role));
   try {
     if (bytes !== undefined) {
-      writeAllAt(file.number, bytes, headBytes);
+      check(writeAllAt(file.number, bytes, headBytes), role);
       check(native.makeConstant(file.number), role);
     }
     const kind = bytes === undefined ? placeKinds.shared : placeKinds.constant;
-    const buffer = map(file.number, length, flagsOf(kind));
+    const place = { offset: headBytes, length };
+    const flags = flagsOf(kind);
+    const buffer = mapBuffer(file.number, sizeOf(length), flags, place);
     if (typeof buffer === 'number') throw systemError(buffer, role);
-    keepTable(buffer, file.number, { kind, offset: headBytes, length });
-    alwaysOutOfBand.add(buffer);
+    keepTable(buffer, file.number, { ...place, kind });
     return buffer;
   } finally {
     file.close();
@@ -117,12 +116,4 @@ function sizeOf(length: number): number {
 function tryOpen(byteLength: number): Fd | undefined {
   const fd = native.segmentFile(sizeOf(byteLength));
   return fd < 0 ? undefined : new Fd(fd);
-}
-
-function map(fd: number, length: number, flags: number): ArrayBuffer | number {
-  const mapping = native.mapSegment(fd, sizeOf(length), flags);
-  if (typeof mapping === 'number') return mapping;
-  const buffer = native.viewSegment(mapping, headBytes, length);
-  native.unmapSegment(mapping);
-  return buffer;
 }

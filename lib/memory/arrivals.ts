@@ -9,23 +9,23 @@ import {
   type ArrivedBuffer,
   type Encoded,
   type PlacedRange,
-  alwaysOutOfBand,
   placeKinds,
   places,
 } from '../wire/value.js';
 import { flagsOf } from './allocate.js';
 import { leastMapped } from './enclosures.js';
 import { keepPiece, keepTable, tableAt } from './pieces.js';
-import { giveBack, readAllAt } from './segment.js';
+import {
+  type Inspected,
+  giveBack,
+  inspect,
+  mapBuffer,
+  readSegment,
+} from './segment.js';
 
 /** The most bytes of copies, and segments, that this process maps. */
 const mostBytes = 256 << 20;
 const mostMappings = 256;
-
-interface Inspected {
-  readonly inode: number;
-  readonly size: number;
-}
 
 interface Mapped {
   readonly mapping: Mapping;
@@ -117,7 +117,7 @@ export class Arrivals {
     }
   }
 
-  /** Of a call or result that nobody gets. */
+  /** Gives back, and closes, the files of a call that this process does not make. */
   refuse(files: readonly Fd[]): void {
     for (const file of files) {
       // Moved and shared memory has no sender that waits for it.
@@ -188,33 +188,17 @@ function openPassed(
   if (isMoved && (found === undefined || !mayMap)) return copyOf(fd, place);
   const size = found?.size ?? place.offset + place.length;
   const flags = isMoved ? 0 : flagsOf(kind);
-  const mapping = native.mapSegment(fd, size, flags);
-  if (typeof mapping === 'number') return copyOf(fd, place);
-  const view = viewOf({ mapping, size }, place);
-  native.unmapSegment(mapping);
-  if (view === undefined) return copyOf(fd, place);
-  if (isMoved) {
-    keepPiece(view, fd, { ...place, isBorrowed: false });
-  } else {
-    keepTable(view, fd, place);
-    alwaysOutOfBand.add(view);
-  }
+  checkPlace(size, place);
+  const view = mapBuffer(fd, size, flags, place);
+  if (typeof view === 'number') return copyOf(fd, place);
+  if (isMoved) keepPiece(view, fd, { ...place, isBorrowed: false });
+  else keepTable(view, fd, place);
   return view;
 }
 
 function fileOf(file: Fd | undefined): number {
   if (file === undefined) throw new Error('A file of large buffers is missing');
   return file.number;
-}
-
-/** Undefined for a file that is not to be mapped. Throws for no segment. */
-function inspect(fd: number): Inspected | undefined {
-  const numbers = new Float64Array(2);
-  const result = native.inspectSegment(fd, numbers);
-  if (result === -errno.ENOTSUP) return undefined;
-  check(result, 'open large buffers');
-  const [inode, size] = numbers as unknown as [number, number];
-  return { inode, size };
 }
 
 /** Unmaps what no buffer uses. False when that is not enough. */
@@ -237,17 +221,20 @@ function hasRoomFor(size: number): boolean {
 
 function viewOf(
   { mapping, size }: Mapped,
-  { offset, length }: PlacedRange,
+  place: PlacedRange,
 ): ArrayBuffer | undefined {
-  if (offset + length > size) throw new Error('A segment is truncated');
-  // Atomics would fail with SIGBUS on some machines.
-  if (offset % 8 !== 0) throw new Error('A large buffer is not aligned');
+  checkPlace(size, place);
+  const { offset, length } = place;
   const view = native.viewSegment(mapping, offset, length);
   return typeof view === 'number' ? undefined : view;
 }
 
+function checkPlace(size: number, { offset, length }: PlacedRange): void {
+  if (offset + length > size) throw new Error('A segment is truncated');
+  // Atomics would fail with SIGBUS on some machines.
+  if (offset % 8 !== 0) throw new Error('A large buffer is not aligned');
+}
+
 function copyOf(fd: number, { offset, length }: PlacedRange): ArrayBuffer {
-  const bytes = new Uint8Array(length);
-  readAllAt(fd, bytes, offset);
-  return bytes.buffer;
+  return readSegment(fd, offset, length);
 }

@@ -27,8 +27,10 @@ const lineBytes = 64;
 
 /** A buffer that is copied. */
 interface Part {
-  /** Of the sender, or a copy; absent once they are in a segment. */
+  /** Absent once they are in a segment. */
   bytes: Uint8Array | undefined;
+  /** The sender cannot change the bytes any more. */
+  isOwn: boolean;
   readonly offset: number;
   readonly length: number;
 }
@@ -54,7 +56,6 @@ export class Enclosures {
   readonly #owned: Fd[] = [];
   #end = headBytes;
   #hasMoved = false;
-  #isCopied = false;
   #sent: Sent | undefined;
 
   /** What `send` has returned last. */
@@ -77,12 +78,13 @@ export class Enclosures {
     const { buffer } = range;
     const piece = pieceOf(buffer);
     const isMoved = isToMove(buffer);
-    if (isMoved || (piece && piece.kind !== placeKinds.moved)) {
+    const isShared = (piece?.kind ?? placeKinds.moved) !== placeKinds.moved;
+    if (isMoved || isShared) {
       // The receiver gets all of it, as from postMessage.
       range.start = 0;
       range.end = buffer.byteLength;
     }
-    if (piece !== undefined && (isMoved || piece.kind !== placeKinds.moved)) {
+    if (piece !== undefined && (isMoved || isShared)) {
       const file = this.#passed.push({ buffer, piece }) - 1;
       const { kind, offset, length } = piece;
       if (kind === placeKinds.constant) this.constants.push(length);
@@ -100,7 +102,7 @@ export class Enclosures {
     const unit = length >= leastMapped ? pageBytes : lineBytes;
     const offset = Math.ceil(this.#end / unit) * unit;
     this.#end = offset + length;
-    const part = { bytes, offset, length };
+    const part = { bytes, isOwn: false, offset, length };
     this.#parts.push(part);
     return part;
   }
@@ -121,7 +123,10 @@ export class Enclosures {
     if (this.#taken.length > 0) {
       const memory = takeMemory(this.#taken.map(({ buffer }) => buffer));
       this.#hasMoved = true;
-      for (const [i, { part }] of this.#taken.entries()) part.bytes = memory[i];
+      for (const [i, { part }] of this.#taken.entries()) {
+        part.bytes = memory[i];
+        part.isOwn = true;
+      }
     }
     for (const { buffer, piece } of this.#passed) {
       if (piece.kind !== placeKinds.moved) continue;
@@ -133,13 +138,12 @@ export class Enclosures {
     }
   }
 
-  /** Unless they have been sent. */
+  /** Copies what has not been sent, and what the sender may still change. */
   copy(): void {
-    if (this.#sent !== undefined || this.#isCopied) return;
-    this.#isCopied = true;
-    const taken = new Set(this.#taken.map(({ part }) => part));
     for (const part of this.#parts) {
-      if (!taken.has(part)) part.bytes = part.bytes!.slice();
+      if (part.isOwn) continue;
+      part.bytes = part.bytes?.slice();
+      part.isOwn = true;
     }
   }
 
@@ -164,8 +168,8 @@ export class Enclosures {
     }
     this.#release();
     this.#sent = { segment, pool };
-    // A second attempt reads it back.
-    if (!this.#isCopied) for (const part of this.#parts) part.bytes = undefined;
+    // A second attempt reads them back.
+    for (const part of this.#parts) part.bytes = undefined;
     this.files = [...passed, segment.fd];
     return this.files;
   }

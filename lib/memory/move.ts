@@ -63,9 +63,9 @@ export function unmark(buffer: ArrayBuffer): void {
 }
 
 /**
- * The memory of these buffers, which are detached. Throws what `postMessage` throws
- * for a buffer that cannot be transferred; then it has detached none, except on
- * Node 20 those that are not marked as untransferable.
+ * Detaches the buffers and returns their memory. Throws what `postMessage` throws if
+ * one of them cannot be transferred. The others are still attached then, except on
+ * Node 20.
  */
 export function takeMemory(buffers: readonly ArrayBuffer[]): Uint8Array[] {
   for (const buffer of buffers) unmark(buffer);

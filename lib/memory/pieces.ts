@@ -2,7 +2,8 @@
 // `allocate` and `share`, and large ones that it has received.
 import { check, native } from '../system/binding.js';
 import { type Fd, duplicate } from '../system/fd.js';
-import { type Place, placeKinds } from '../wire/value.js';
+import { type Place, alwaysOutOfBand, placeKinds } from '../wire/value.js';
+import { inspect } from './segment.js';
 
 /** Where the memory of a buffer is. */
 export interface Piece extends Omit<Place, 'file'> {
@@ -60,9 +61,9 @@ export function keepTable(
   place: Omit<Piece, 'file' | 'isBorrowed'>,
 ): void {
   keepPiece(buffer, fd, { ...place, isBorrowed: false });
-  const numbers = new Float64Array(2);
-  if (native.inspectSegment(fd, numbers) < 0) return;
-  const [inode] = numbers as unknown as [number];
+  alwaysOutOfBand.add(buffer);
+  const inode = inspect(fd)?.inode;
+  if (inode === undefined) return;
   for (const [each, table] of tables) {
     if (table.deref() === undefined) tables.delete(each);
   }
@@ -101,7 +102,10 @@ export function detachPiece(buffer: ArrayBuffer, { file }: Piece): void {
   collected.unregister(buffer);
 }
 
-/** Makes ordinary buffers of those that are not shared; returns how many. */
+/**
+ * Closes the files of all buffers that are not shared, and returns how many there
+ * were. From then on, such a buffer is copied when it is moved.
+ */
 export function closePieces(): number {
   let count = 0;
   for (const [file, isShared] of files) {

@@ -10,10 +10,14 @@ const most = 256 << 20;
 /** Of all segments that pools keep. */
 let total = 0;
 
+// The receiver may keep hundreds of segments. Each look is a system call.
+const mostLooks = 16;
+
 export class SegmentPool {
   /** By their orders. */
   readonly #free = new Map<number, Segment[]>();
-  readonly #lent = new Set<Segment>();
+  /** The one that was looked at, or lent, last is at the end. */
+  readonly #lent: Segment[] = [];
   #isClosed = false;
 
   /**
@@ -21,24 +25,31 @@ export class SegmentPool {
    * kernel has none.
    */
   take(end: number): Segment {
-    this.#takeBack();
     const order = orderFor(end);
-    // A larger one takes as many pages as are written to.
-    for (const each of [order, order + 1, order + 2]) {
-      const segment = this.#free.get(each)?.pop();
-      if (segment === undefined) continue;
-      total -= segment.size;
-      return segment;
+    let segment = this.#takeFree(order);
+    if (segment === undefined) {
+      this.#takeBack();
+      segment = this.#takeFree(order);
     }
-    return Segment.open(order);
+    if (segment === undefined) return Segment.open(order);
+    total -= segment.size;
+    return segment;
+  }
+
+  #takeFree(order: number): Segment | undefined {
+    // A larger one takes as many pages as are written to.
+    return (
+      this.#free.get(order)?.pop() ??
+      this.#free.get(order + 1)?.pop() ??
+      this.#free.get(order + 2)?.pop()
+    );
   }
 
   #takeBack(): void {
-    for (const segment of this.#lent) {
+    for (const segment of this.#lent.splice(0, mostLooks)) {
       if (segment.isReturned) this.#free.get(segment.order)!.push(segment);
       else if (segment.isTaken) this.#forget(segment);
-      else continue;
-      this.#lent.delete(segment);
+      else this.#lent.push(segment);
     }
   }
 
@@ -56,16 +67,16 @@ export class SegmentPool {
     total += segment.size;
     const { order } = segment;
     if (!this.#free.has(order)) this.#free.set(order, []);
-    this.#lent.add(segment);
+    this.#lent.push(segment);
   }
 
   /** The other process is gone. */
   close(): void {
     this.#isClosed = true;
-    for (const segment of this.#lent) this.#forget(segment);
-    for (const segment of [...this.#free.values()].flat())
-      this.#forget(segment);
-    this.#lent.clear();
+    for (const segment of this.#lent.splice(0)) this.#forget(segment);
+    for (const segments of this.#free.values()) {
+      for (const segment of segments) this.#forget(segment);
+    }
     this.#free.clear();
   }
 }

@@ -3,7 +3,7 @@
 // the head. The first word of the head is 1 while the segment is lent: the
 // receiver sets it to 0 when it needs the bytes no longer.
 import { check, errno, native } from '../system/binding.js';
-import { Fd } from '../system/fd.js';
+import { Fd, readAllAt, writeAllAt } from '../system/fd.js';
 
 export const pageBytes = 4096;
 
@@ -56,13 +56,11 @@ export class Segment {
 
   /** Throws when the kernel has no room. */
   write(bytes: Uint8Array, position: number): void {
-    writeAllAt(this.fd, bytes, position);
+    check(writeAllAt(this.fd, bytes, position), 'write to a segment');
   }
 
   read(position: number, length: number): Uint8Array {
-    const bytes = new Uint8Array(length);
-    readAllAt(this.fd, bytes, position);
-    return bytes;
+    return new Uint8Array(readSegment(this.fd, position, length));
   }
 
   lend(): void {
@@ -90,9 +88,9 @@ export class Segment {
 }
 
 /**
- * Whether a file that was received may be one of this library. A process must not
- * keep any other: if it were the sender's end of their own socket, that socket
- * would never show the end of the sender.
+ * Whether a file that was received may be one of this library. A process closes any
+ * other file at once. It may be the sender's end of the socket between the two: kept
+ * open here, the socket would not show that the sender has ended.
  */
 export function mayBeSegment(fd: number): boolean {
   const result = native.inspectSegment(fd, new Float64Array(2));
@@ -122,31 +120,46 @@ function writeState(fd: number, state: number): void {
   native.writeAt(fd, word, 0, 4, 0);
 }
 
-/** Throws when the kernel has no room. */
-export function writeAllAt(
+/** Throws at the end of the file. */
+export function readSegment(
   fd: number,
-  bytes: Uint8Array,
-  position: number,
-): void {
-  for (let done = 0; done < bytes.length;) {
-    const left = bytes.length - done;
-    const count = native.writeAt(fd, bytes, done, left, position + done);
-    done += check(count, 'write to a segment');
-  }
+  offset: number,
+  length: number,
+): ArrayBuffer {
+  const bytes = new Uint8Array(length);
+  const count = check(readAllAt(fd, bytes, offset), 'read a segment');
+  if (count < length) throw new Error('A segment is truncated');
+  return bytes.buffer;
 }
 
-/** Throws at the end of the file. */
-export function readAllAt(
+export interface Inspected {
+  readonly inode: number;
+  readonly size: number;
+}
+
+/** Undefined for a file that is not to be mapped. Throws for no segment. */
+export function inspect(fd: number): Inspected | undefined {
+  const numbers = new Float64Array(2);
+  const result = native.inspectSegment(fd, numbers);
+  if (result === -errno.ENOTSUP) return undefined;
+  check(result, 'open large buffers');
+  const [inode, size] = numbers as unknown as [number, number];
+  return { inode, size };
+}
+
+/**
+ * Maps a file for one buffer, and for as long as this exists. Returns a negative
+ * errno when that is not possible.
+ */
+export function mapBuffer(
   fd: number,
-  bytes: Uint8Array,
-  position: number,
-): void {
-  for (let done = 0; done < bytes.length;) {
-    const left = bytes.length - done;
-    const count = native.readAt(fd, bytes, done, left, position + done);
-    if (check(count, 'read a segment') === 0) {
-      throw new Error('A segment is truncated');
-    }
-    done += count;
-  }
+  size: number,
+  flags: number,
+  { offset, length }: { readonly offset: number; readonly length: number },
+): ArrayBuffer | number {
+  const mapping = native.mapSegment(fd, size, flags);
+  if (typeof mapping === 'number') return mapping;
+  const buffer = native.viewSegment(mapping, offset, length);
+  native.unmapSegment(mapping);
+  return buffer;
 }

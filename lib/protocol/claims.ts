@@ -3,6 +3,7 @@
 // worker begins a job by claiming it, and the submitter takes one back by
 // recalling it; only one of them succeeds. It also has the token that the worker
 // holds, for the guard of an orphan.
+import { mapBuffer, pageBytes } from '../memory/segment.js';
 import { check, native, systemError } from '../system/binding.js';
 import { mappingFlags } from '../system/segment-verbs.js';
 import { Fd } from '../system/fd.js';
@@ -15,7 +16,6 @@ export const jobWords = 64;
 /** Where the token is, for C++. */
 export const tokenWord = jobWords;
 
-const pageBytes = 4096;
 const role = 'share a page with a worker';
 
 export class Claims {
@@ -29,10 +29,8 @@ export class Claims {
 
   /** `fd`: a segment of `pageBytes`; borrowed. */
   constructor(fd: number) {
-    const mapping = native.mapSegment(fd, pageBytes, mappingFlags.shared);
-    if (typeof mapping === 'number') throw systemError(mapping, role);
-    const page = native.viewSegment(mapping, 0, pageBytes);
-    native.unmapSegment(mapping);
+    const whole = { offset: 0, length: pageBytes };
+    const page = mapBuffer(fd, pageBytes, mappingFlags.shared, whole);
     if (typeof page === 'number') throw systemError(page, role);
     this.#words = new Int32Array(page);
     this.token = this.#words.subarray(tokenWord);

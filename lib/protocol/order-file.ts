@@ -2,7 +2,7 @@
 // it. So no pipe has to be fed, and a worker that dies while it reads blocks no
 // other process.
 import { check, native } from '../system/binding.js';
-import { Fd, writeAll } from '../system/fd.js';
+import { Fd, readAllAt, writeAll } from '../system/fd.js';
 import type { Token } from '../slots/slot-pipe.js';
 import { type Encoded, bytesOf } from '../wire/value.js';
 import {
@@ -44,18 +44,15 @@ export function readOrder(fd: number): ReceivedOrder {
   const length = orderLength(bytes);
   if (length > arrived) {
     bytes = Buffer.allocUnsafeSlow(length);
-    readAll(fd, bytes);
+    readWhole(fd, bytes);
   }
   native.close(fd);
   return unpackOrder(bytes);
 }
 
-function readAll(fd: number, bytes: Buffer): void {
-  for (let offset = 0; offset < bytes.length;) {
-    const length = bytes.length - offset;
-    // By position, because the writer left the file offset at the end.
-    const count = native.readAt(fd, bytes, offset, length, offset);
-    if (count === 0) throw new Error('The order of the job is truncated');
-    offset += check(count, 'read the order');
-  }
+function readWhole(fd: number, bytes: Buffer): void {
+  // By position, because the writer left the file offset at the end.
+  const count = check(readAllAt(fd, bytes, 0), 'read the order');
+  if (count < bytes.length)
+    throw new Error('The order of the job is truncated');
 }

@@ -1,13 +1,24 @@
 // Loads the addon and declares its verbs, the functions that it exports. No
-// other file loads it. A verb never throws. Except for mapSegment,
-// viewSegment, watch, unwatch, refWatch and exitNow, it returns a value >= 0 or a negative errno: callers
-// compare the failures that they expect (EAGAIN, ECHILD), and `check` turns the
-// others into an Error.
+// other file loads it. A verb never throws. Except for mapSegment, viewSegment,
+// watch, unwatch, refWatch and exitNow, it returns a value >= 0 or a negative errno:
+// callers compare the failures that they expect (EAGAIN, ECHILD), and `check` turns
+// the others into an Error.
 import { join } from 'node:path';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { codedError } from '../errors.js';
 import type { SegmentVerbs } from './segment-verbs.js';
+
+/** Moves bytes[offset, offset + length) from or to a position of a file. */
+export type TransferAt = (
+  ...range: [
+    fd: number,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    position: number,
+  ]
+) => number;
 
 /** An fd watched on the environment's event loop. */
 export interface Watch {
@@ -43,23 +54,11 @@ export interface Native extends SegmentVerbs {
   /** Bytes written, possibly fewer than length. Without a reader: -EPIPE. */
   write(fd: number, bytes: Uint8Array, offset: number, length: number): number;
   /** Like `read`, but at a position of a file. Its offset stays as it is. */
-  readAt(
-    fd: number,
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    position: number,
-  ): number;
+  readonly readAt: TransferAt;
   /** An empty anonymous file, close-on-exec, that lives as long as its fds. */
   anonymousFile(): number;
   /** Like `write`, but at a position of a file. Its offset stays as it is. */
-  writeAt(
-    fd: number,
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    position: number,
-  ): number;
+  readonly writeAt: TransferAt;
 
   /**
    * Makes an anonymous file final. On Linux, no process can change it from then

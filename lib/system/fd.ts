@@ -1,6 +1,12 @@
 // The owner of a descriptor. A bare number is borrowed for the duration of a
 // call.
-import { check, errno, native, pollEvents } from './binding.js';
+import {
+  check,
+  errno,
+  native,
+  pollEvents,
+  type TransferAt,
+} from './binding.js';
 
 // Descriptors that a fork of this process must not keep open.
 const ownFds = new Set<Fd>();
@@ -99,6 +105,44 @@ export function sendAll(
 }
 
 export const noFds: Int32Array = new Int32Array(0);
+
+/**
+ * Fills the bytes from a position of a file. Returns how many it has read, which
+ * is fewer only at the end of the file, or a negative errno.
+ */
+export function readAllAt(
+  fd: number,
+  bytes: Uint8Array,
+  position: number,
+): number {
+  return transferAllAt(native.readAt, fd, bytes, position);
+}
+
+/** Writes all bytes to a position of a file. Their number, or a negative errno. */
+export function writeAllAt(
+  fd: number,
+  bytes: Uint8Array,
+  position: number,
+): number {
+  return transferAllAt(native.writeAt, fd, bytes, position);
+}
+
+function transferAllAt(
+  transfer: TransferAt,
+  fd: number,
+  bytes: Uint8Array,
+  position: number,
+): number {
+  let done = 0;
+  while (done < bytes.length) {
+    const left = bytes.length - done;
+    const count = transfer(fd, bytes, done, left, position + done);
+    if (count < 0) return count;
+    if (count === 0) break;
+    done += count;
+  }
+  return done;
+}
 
 /**
  * Writes all bytes, and waits where a non-blocking fd has no room. 0, or the

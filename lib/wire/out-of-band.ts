@@ -60,28 +60,15 @@ export type Store = (
 
 /** The buffers that leave one message. */
 export class OutOfBand {
-  readonly #ranges = new Map<ArrayBuffer, BufferRange>();
-  readonly #ids = new Map<ArrayBuffer, number>();
+  /** In the order of their numbers. */
+  readonly #ranges: BufferRange[] = [];
+  readonly #numbers = new Map<ArrayBuffer, number>();
   readonly #wholes = new Set<ArrayBuffer>();
   /** A buffer was found that V8 has written between the other bytes. */
   hasMissed = false;
 
-  /** Buffers that are values by themselves, with their numbers. */
-  *wholes(): Iterable<[number, ArrayBuffer]> {
-    for (const buffer of this.#wholes) {
-      yield [this.#cover(buffer, 0, buffer.byteLength), buffer];
-    }
-  }
-
   get ranges(): readonly BufferRange[] {
-    return [...this.#ranges.values()];
-  }
-
-  /** Forgets the views of an earlier attempt. */
-  reset(): void {
-    this.#ranges.clear();
-    this.#ids.clear();
-    this.hasMissed = false;
+    return this.#ranges;
   }
 
   /** Notes a buffer that is a value by itself. */
@@ -91,10 +78,24 @@ export class OutOfBand {
     this.hasMissed = true;
   }
 
+  /**
+   * Forgets the views of an earlier attempt. Returns the buffers that are values by
+   * themselves, with their numbers.
+   */
+  begin(): ReadonlyMap<ArrayBuffer, number> {
+    this.#ranges.length = 0;
+    this.#numbers.clear();
+    this.hasMissed = false;
+    for (const buffer of this.#wholes) {
+      this.#cover(buffer, 0, buffer.byteLength);
+    }
+    return this.#numbers;
+  }
+
   /** The number of the view's buffer; undefined for a view that stays. */
   add(view: ArrayBufferView): number | undefined {
     const { buffer, byteOffset, byteLength } = view;
-    if (!isMovable(buffer)) return undefined;
+    if (!hasFixedLength(buffer)) return undefined;
     if (byteLength < leastOutOfBand && !alwaysOutOfBand.has(buffer)) {
       return undefined;
     }
@@ -102,18 +103,17 @@ export class OutOfBand {
   }
 
   #cover(buffer: ArrayBuffer, start: number, end: number): number {
-    const range = this.#ranges.get(buffer);
-    if (range === undefined) {
-      const id = this.#ranges.size;
-      this.#ids.set(buffer, id);
-      this.#ranges.set(buffer, { buffer, start, end });
-      return id;
+    const known = this.#numbers.get(buffer);
+    if (known === undefined) {
+      this.#numbers.set(buffer, this.#ranges.length);
+      return this.#ranges.push({ buffer, start, end }) - 1;
     }
-    // Aligned for elements of every size.
+    const range = this.#ranges[known]!;
     if (start < range.start) range.start = start;
-    range.start -= range.start % 8;
     if (end > range.end) range.end = end;
-    return this.#ids.get(buffer)!;
+    // Aligned for elements of every size.
+    range.start -= range.start % 8;
+    return known;
   }
 }
 
@@ -121,12 +121,12 @@ function isLargeBuffer(value: object): value is ArrayBuffer {
   return (
     types.isArrayBuffer(value) &&
     (value.byteLength >= leastOutOfBand || alwaysOutOfBand.has(value)) &&
-    isMovable(value)
+    hasFixedLength(value)
   );
 }
 
 /** The length of a resizable buffer may change while the value is read. */
-function isMovable(buffer: ArrayBufferLike): buffer is ArrayBuffer {
+function hasFixedLength(buffer: ArrayBufferLike): buffer is ArrayBuffer {
   return (
     types.isArrayBuffer(buffer) &&
     (buffer as { resizable?: boolean }).resizable !== true

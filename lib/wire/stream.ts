@@ -104,8 +104,8 @@ function open(
     },
   });
   if (beside !== undefined) {
-    for (const [id, buffer] of beside.wholes()) {
-      writer.transferArrayBuffer(id, buffer);
+    for (const [buffer, number] of beside.begin()) {
+      writer.transferArrayBuffer(number, buffer);
     }
   }
   const head = new Uint8Array(headBytes);

@@ -94,13 +94,12 @@ function encodePlain(
   value: unknown,
   beside: OutOfBand | undefined,
 ): Buffer | undefined {
-  const bytes = writeAnew(beside, () => write(value, beside));
+  const bytes = write(value, beside);
   if (!isObject(value)) return bytes;
   // Few trees have more objects than this for their size.
   const budget = 64 + bytes.length / 6;
   if (hasSpecials(value, budget, beside)) return undefined;
-  if (beside?.hasMissed !== true) return bytes;
-  return writeAnew(beside, () => write(value, beside));
+  return beside?.hasMissed === true ? write(value, beside) : bytes;
 }
 
 function encodeCopy(
@@ -109,20 +108,13 @@ function encodeCopy(
   beside: OutOfBand | undefined,
 ): Buffer {
   const message = copyMessage(value, send, beside);
-  const write = (): Buffer =>
-    writeAnew(beside, () => writeMessage(message, beside));
   try {
-    return write();
+    return writeMessage(message, beside);
   } catch (error) {
     if (message.fields.length === 0) throw error;
     prune(message);
-    return write();
+    return writeMessage(message, beside);
   }
-}
-
-function writeAnew(beside: OutOfBand | undefined, write: () => Buffer): Buffer {
-  beside?.reset();
-  return write();
 }
 
 function notSerializable(

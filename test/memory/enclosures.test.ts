@@ -2,7 +2,7 @@ import { allocate, share } from '../../dist/memory/allocate.js';
 import { Enclosures } from '../../dist/memory/enclosures.js';
 import { move } from '../../dist/memory/move.js';
 import { pieceOf } from '../../dist/memory/pieces.js';
-import { headBytes, readAllAt } from '../../dist/memory/segment.js';
+import { headBytes, readSegment } from '../../dist/memory/segment.js';
 import { SegmentPool } from '../../dist/memory/segment-pool.js';
 import { type BufferRange, placeKinds } from '../../dist/wire/value.js';
 import { pattern } from '../fixtures/value-jobs.js';
@@ -30,9 +30,7 @@ const rangeOf = (
 ): BufferRange => ({ buffer, start, end });
 
 function read(file: number, offset: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  readAllAt(file, bytes, offset);
-  return bytes;
+  return new Uint8Array(readSegment(file, offset, length));
 }
 
 test('buffers lie in one file, at lines of the cache, and at pages if they are mapped', () => {

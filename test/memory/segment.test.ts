@@ -1,12 +1,12 @@
 import { truncateSync } from 'node:fs';
 import { native } from '../../dist/system/binding.js';
+import { readAllAt } from '../../dist/system/fd.js';
 import {
   Segment,
   giveBack,
   headBytes,
   keepTaken,
   orderFor,
-  readAllAt,
 } from '../../dist/memory/segment.js';
 import { checkLeaks } from '../helpers/leaks.js';
 
