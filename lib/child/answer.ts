@@ -2,19 +2,15 @@
 // worker lends its slot. It goes to the result socket, or to the socket of a worker
 // that runs several jobs.
 import { native, pollEvents } from '../system/binding.js';
-import {
-  type FrameKind,
-  type MessageKind,
-  writeFrame,
-} from '../protocol/frame.js';
-import type { Enclosures } from '../memory/enclosures.js';
+import { type MessageKind, writeFrame } from '../protocol/frame.js';
 import type { Encoded } from '../wire/value.js';
+import type { Outcome } from './outcome.js';
 
 /** A reader that is gone is no error: the worker ends in any case. */
 type Write = (
   kind: MessageKind,
   content: Encoded,
-  enclosures?: Enclosures,
+  files?: readonly number[],
 ) => void;
 
 export class Answer {
@@ -28,21 +24,20 @@ export class Answer {
     this.#fd = resultFd;
     this.#write =
       write ??
-      ((kind, content, enclosures) => {
-        writeFrame(resultFd, kind, content, enclosures?.files);
-        enclosures?.end();
-      });
+      ((kind, content, files) => writeFrame(resultFd, kind, content, files));
   }
 
   get isSent(): boolean {
     return this.#isSent;
   }
 
-  /** Only the first frame is sent. Takes over the enclosures, if it has any. */
-  send(kind: FrameKind, content: Encoded, enclosures?: Enclosures): void {
-    if (this.#isSent) return;
-    this.#isSent = true;
-    this.#write(kind, content, enclosures);
+  /** Only the first outcome is sent. Takes over the enclosures, if it has any. */
+  send({ kind, content, enclosures }: Outcome): void {
+    if (!this.#isSent) {
+      this.#isSent = true;
+      this.#write(kind, content, enclosures?.files);
+    }
+    enclosures?.end();
   }
 
   /**

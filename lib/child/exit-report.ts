@@ -66,7 +66,7 @@ function reportExit(code: number): void {
   if (answer === undefined) return;
   if (!answer.isSent) {
     const reason = uncaught === undefined ? whyExit(code) : uncaught.error;
-    answer.send('lost', encodeThrown(reason));
+    answer.send({ kind: 'lost', content: encodeThrown(reason) });
   }
   if (answer.isOrphan()) giveTokenBack();
 }

@@ -25,7 +25,7 @@ import {
 import { Answer, answerOn } from './answer.js';
 import { callSync } from './call.js';
 import { isExitObserved, reportEndings } from './exit-report.js';
-import { type Outcome, outcomeOfError, outcomeOfValue } from './outcome.js';
+import { outcomeOfError, outcomeOfValue } from './outcome.js';
 import { writeThrough } from './output.js';
 import { renewRandomness, replaceMathRandom } from './random.js';
 import {
@@ -57,7 +57,7 @@ export function rehearse(): void {
   new EventEmitter().on('exit', emptyCall.fn).removeAllListeners('exit');
   changeEnvironment(new Map(), []);
   followSubmitter(0, answer);
-  send(answer, outcomeOfValue(call(emptyCall)));
+  answer.send(outcomeOfValue(call(emptyCall)));
   answer.isOrphan();
   sink.close();
 }
@@ -74,9 +74,9 @@ export function runInFork(
     const began = now();
     const outcome = outcomeOfValue(call(localCall));
     writeTimes(resultFd, { load: 0, run: now() - began });
-    send(answer, outcome);
+    answer.send(outcome);
   } catch (error) {
-    send(answer, outcomeOfError(error));
+    answer.send(outcomeOfError(error));
   }
   try {
     leave(answer);
@@ -128,10 +128,6 @@ function closeParentFds(kept: readonly number[]): void {
   for (const fd of workerState.ambient?.resultSockets ?? []) {
     if (!kept.includes(fd)) native.close(fd);
   }
-}
-
-function send(answer: Answer, { kind, content, enclosures }: Outcome): void {
-  answer.send(kind, content, enclosures);
 }
 
 function call({ args, preexecArgs, ...rest }: LocalCall): unknown {

@@ -13,7 +13,8 @@ export class Leftovers {
     if (workerState.busy.size > 0) return 'jobs';
     if (countListeners() > this.#listeners) return 'listeners on process';
     const left = process.getActiveResourcesInfo().filter(isOfJob);
-    // Some of those that were there may have gone, and must not make up for others.
+    // A resource that was there before the job may have gone. It must not make up
+    // for one that the job has left.
     for (const known of left.length > 0 ? this.#resources : []) {
       const index = left.indexOf(known);
       if (index >= 0) left.splice(index, 1);

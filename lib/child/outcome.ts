@@ -15,7 +15,7 @@ export interface Outcome {
   readonly kind: FrameKind;
   readonly content: Encoded;
   /** Owned. */
-  readonly enclosures: Enclosures | undefined;
+  readonly enclosures?: Enclosures | undefined;
 }
 
 /**
@@ -32,8 +32,7 @@ export function outcomeOfError(error: unknown, pool?: SegmentPool): Outcome {
   try {
     return outcomeOf('error', pool, (store) => encodeThrown(error, store));
   } catch (reason) {
-    const content = encodeThrown(reason);
-    return { kind: 'error', content, enclosures: undefined };
+    return { kind: 'error', content: encodeThrown(reason) };
   }
 }
 
@@ -48,7 +47,7 @@ function outcomeOf(
     enclosures = new Enclosures();
     return enclosures.note(ranges);
   });
-  if (enclosures === undefined) return { kind, content, enclosures };
+  if (enclosures === undefined) return { kind, content };
   enclosures.commit();
   try {
     enclosures.send(pool);
@@ -58,6 +57,6 @@ function outcomeOf(
     // The sender does not have moved buffers any more.
     if (enclosures.hasMoved) throw error;
     trace('large buffers travel between the other bytes: %s', error);
-    return { kind, content: encodeWith(), enclosures: undefined };
+    return { kind, content: encodeWith() };
   }
 }

@@ -48,8 +48,7 @@ export async function run(order: WorkerOrder): Promise<void> {
   enterWorker(order, head);
   // The zygote signals the orphans among its children itself.
   if (order.forkserverFd < 0) followSubmitter(head.orphanSignal, answer);
-  const { kind, content, enclosures } = await perform(order);
-  answer.send(kind, content, enclosures);
+  answer.send(await perform(order));
   if (trace.enabled) trace('job %s answered', describeFunction(head.fn));
   await end(order.exit, answer);
 }

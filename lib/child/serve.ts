@@ -178,11 +178,11 @@ class Server {
     });
   }
 
-  #finish(job: number, { kind, content, enclosures }: Outcome): void {
+  #finish(job: number, outcome: Outcome): void {
     const isClean = this.#leftovers.find() === undefined && !hasOutput();
     const isLast = isClean && this.#growth.isTooMuch();
     this.#stateAfter = isLast ? 'last' : isClean ? 'free' : 'busy';
-    this.answer.send(kind, content, enclosures);
+    this.answer.send(outcome);
     if (isLast) {
       void this.#leave();
     } else if (isClean) {
@@ -282,15 +282,14 @@ class Server {
   }
 
   #answerTo(job: number): Answer {
-    return answerOn(this.#socket, (kind, content, enclosures) => {
+    return answerOn(this.#socket, (kind, content, files) => {
       const state = this.#stateAfter;
       try {
-        this.#send(job, { kind, state }, content, enclosures?.files);
+        this.#send(job, { kind, state }, content, files);
       } catch (error) {
         // The file of a large message could not be written.
         this.#send(job, { kind: 'error', state }, encodeThrown(error));
       }
-      enclosures?.end();
     });
   }
 
