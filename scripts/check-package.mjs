@@ -65,7 +65,7 @@ async function files() {
   const packed = await packedFiles();
   const compiled = [
     ...[...entries, ...linkedFiles].map((name) => `dist/${name}`),
-    // An .mts file becomes .mjs and .d.mts, which nobody imports.
+    // Of an .mts file, .mjs is packed. No program imports its types.
     ...below('lib').map((path) =>
       path.endsWith('.mts')
         ? `dist/${path.replace(/ts$/, 'js')}`

@@ -368,7 +368,7 @@ export class JobserverExecutor implements AsyncDisposable {
     });
     this.#offers?.withdrawBelow(call.priority);
     this.#pending.add(call);
-    // The caller may change them while the call waits.
+    // The caller may change its buffers while the call waits.
     plan.order.enclosures?.copy();
     record.submitted();
     if (this.#place === undefined || this.#offers?.hasRoom) {

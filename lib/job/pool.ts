@@ -75,7 +75,7 @@ export class Pool implements Busy {
     const own = this.#own;
     const submission = own.submit(request, onAdmission);
     own.begin(submission);
-    // The caller may change them while the job waits.
+    // The caller may change its buffers while the job waits.
     request.plan.order.enclosures?.copy();
     return submission;
   }

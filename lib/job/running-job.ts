@@ -21,7 +21,7 @@ import type { JobRecord } from './record.js';
 import {
   addStarted,
   awaitEnd,
-  hasFreedDescriptors,
+  freeDescriptors,
   isShortage,
   removeEnded,
   removeRefused,
@@ -167,7 +167,7 @@ export class RunningJob implements Job {
     try {
       this.#launch();
     } catch (error) {
-      if (!hasFreedDescriptors(error)) throw error;
+      if (!freeDescriptors(error)) throw error;
       this.#launch();
     }
   }

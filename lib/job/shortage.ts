@@ -49,8 +49,11 @@ function retryWaiters(): void {
   }
 }
 
-/** Whether descriptors were missing, and large buffers had some. */
-export function hasFreedDescriptors(error: unknown): boolean {
+/**
+ * After an error for want of descriptors, closes those that large buffers keep.
+ * False for another error, and when they keep none.
+ */
+export function freeDescriptors(error: unknown): boolean {
   const { code } = (error ?? {}) as { code?: unknown };
   return code === 'EMFILE' && closePieces() > 0;
 }

@@ -130,7 +130,7 @@ export class WorkerSocket {
     do {
       for (let message; (message = this.#reader.next());) {
         this.#onMessage(message);
-        // Those that nobody has taken.
+        // What `onMessage` has used is closed already.
         for (const file of message.enclosures) file.close();
         if (this.#isOver) return;
       }

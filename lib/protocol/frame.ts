@@ -55,7 +55,10 @@ const stepBytes = 1 << 20;
 // The most that one turn of the event loop reads from one socket.
 const turnBytes = 8 << 20;
 
-/** Writes one frame. False when nobody reads. `enclosures`: borrowed files. */
+/**
+ * Writes one frame. False when the other end is closed. `enclosures`: the files of
+ * its large buffers, borrowed.
+ */
 export function writeFrame(
   fd: number,
   kind: SentKind,
