@@ -85,6 +85,7 @@ class MessageCopy {
       case 'handle':
         return this.#copyHandle(source);
       case 'unsendable':
+      case 'host':
         return refused;
       case 'leaf':
         this.#beside?.note(source);

@@ -6,6 +6,7 @@
 import { inspect, types } from 'node:util';
 import { isBuiltinFunction } from './class-name.js';
 import { knownErrorClass } from './error.js';
+import { isCompiledModule, isHostPrototype } from './host.js';
 
 /** Marks a class whose instances are sent as handles; see `encode`. */
 export const sendable: unique symbol = Symbol.for('jobserver.sendable');
@@ -25,6 +26,7 @@ export type ValueKind =
   | 'error'
   | 'handle'
   | 'unsendable'
+  | 'host'
   | 'proxy'
   | 'leaf';
 
@@ -40,10 +42,16 @@ export function kindOf(value: object): ValueKind {
 
 /**
  * Whether V8 alone would encode the object wrongly: it drops most fields of an
- * error, and makes a plain object of a handle or an unsendable instance.
+ * error, and makes a plain object of a handle, an unsendable instance or an object
+ * of the host.
  */
 export function isSpecial(kind: ValueKind): boolean {
-  return kind === 'error' || kind === 'handle' || kind === 'unsendable';
+  return (
+    kind === 'error' ||
+    kind === 'handle' ||
+    kind === 'unsendable' ||
+    kind === 'host'
+  );
 }
 
 function kindOfTarget(value: object): ValueKind {
@@ -51,6 +59,7 @@ function kindOfTarget(value: object): ValueKind {
   if (sendable in value) return 'handle';
   const family = familyOf(Object.getPrototypeOf(value) as object | null);
   if (types.isNativeError(value) || family === 'error') return 'error';
+  if (family === 'host') return 'host';
   if (Array.isArray(value)) return 'array';
   if (types.isMap(value)) return 'map';
   if (types.isSet(value)) return 'set';
@@ -72,7 +81,7 @@ function hasOddSlots(value: object): boolean {
 }
 
 /** The class of an object as far as its prototype chain shows it. */
-export type Family = 'plain' | 'error' | 'builtin';
+export type Family = 'plain' | 'error' | 'builtin' | 'host';
 
 const families = new WeakMap<object, Family>();
 
@@ -92,7 +101,11 @@ function familyByChain(prototype: object): Family {
   while (link !== null && !types.isProxy(link)) {
     const next = Object.getPrototypeOf(link) as object | null;
     // The last link is the Object.prototype of the object's realm.
-    if (next !== null && isBuiltinPrototype(link)) return 'builtin';
+    if (next === null) break;
+    if (isBuiltinPrototype(link)) {
+      return isCompiledModule(link) ? 'host' : 'builtin';
+    }
+    if (isHostPrototype(link, link === prototype)) return 'host';
     link = next;
   }
   return 'plain';

@@ -5,9 +5,10 @@ import { types } from 'node:util';
 import { className } from './class-name.js';
 import type { Send } from './copy.js';
 import { describe } from './error.js';
+import { substituteFor } from './host.js';
 import { kindOf, unsendable } from './kind.js';
 import { isObject } from './scan.js';
-import { write } from './stream.js';
+import { dataCloneError, write } from './stream.js';
 
 /** A text such as `args[0].log is a function`, and the error that says so. */
 export interface Offender {
@@ -74,6 +75,8 @@ function faultOf(value: unknown, send: Send | undefined): Offender | undefined {
       return { text: 'is a Proxy', cause: refusalOf(value) };
     case 'unsendable':
       return { text: `${instance(value)}${reasonOf(value)}` };
+    case 'host':
+      return faultOfHost(value);
     case 'handle':
       return faultOfHandle(value, send);
     case 'leaf':
@@ -136,7 +139,18 @@ function faultOfLeaf(value: object): Offender | undefined {
   }
   if (isView || types.isArrayBuffer(value)) return faultOfMemory(value);
   const cause = refusalOf(value);
-  return cause === undefined ? undefined : { text: instance(value), cause };
+  if (cause === undefined) return undefined;
+  return { text: `${instance(value)}${advice(value)}`, cause };
+}
+
+function faultOfHost(value: object): Offender {
+  const text = `${instance(value)}${advice(value)}`;
+  return { text, cause: dataCloneError(`The value ${text}`) };
+}
+
+function advice(value: object): string {
+  const substitute = substituteFor(value);
+  return substitute === undefined ? '' : `: send ${substitute}`;
 }
 
 function faultOfMemory(

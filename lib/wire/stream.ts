@@ -171,7 +171,7 @@ function checkView(value: object): asserts value is ArrayBufferView {
 }
 
 // A plain function, because V8 calls it and Node calls it with `new`.
-function dataCloneError(message: string): Error {
+export function dataCloneError(message: string): Error {
   return typeof DOMException === 'function'
     ? new DOMException(message, 'DataCloneError')
     : new Error(message);

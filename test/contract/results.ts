@@ -13,6 +13,7 @@ import { identity } from '../fixtures/jobs.js';
 import * as jobs from '../fixtures/result-jobs.js';
 import { hasEventLoop, isRemote, testIf } from '../helpers/context.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
+import { rejection } from '../helpers/thrown.js';
 import { timeoutFactor } from '../helpers/until.js';
 
 /** Values and errors arrive as the job produced them. */
@@ -135,6 +136,41 @@ export function resultContract(context: Context): void {
     });
     expect(await js.run(identity, 1)).toBe(1);
   });
+
+  test('a job that returns an object of its process rejects, and says what to return', async () => {
+    const js = open();
+    for (const [kind, advice] of Object.entries(jobs.substitutes)) {
+      const refusal = await rejection(js.run(jobs.returnHostObject, kind));
+      expect(refusal).toMatchObject({
+        code: 'ERR_JOBSERVER_NOT_SERIALIZABLE',
+        message: expect.stringContaining(
+          `result.deep.get('it')[0] is an instance of ${kind}: send ${advice}`,
+        ),
+        cause: { name: 'DataCloneError' },
+      });
+    }
+    expect(await js.run(identity, 1)).toBe(1);
+  });
+
+  testIf(isRemote(context))(
+    'an argument that is an object of this process rejects submit',
+    async () => {
+      const js = open(1);
+      for (const [kind, advice] of Object.entries(jobs.substitutes)) {
+        const value = jobs.returnHostObject(kind);
+        await expect(
+          js.submit(identity<unknown>, [value]),
+        ).rejects.toMatchObject({
+          code: 'ERR_JOBSERVER_NOT_SERIALIZABLE',
+          message: expect.stringContaining(
+            `args[0].deep.get('it')[0] is an instance of ${kind}: send ${advice}`,
+          ),
+          cause: { name: 'DataCloneError' },
+        });
+      }
+      expect(freeSlots(js)).toBe(1);
+    },
+  );
 
   testIf(isRemote(context))(
     'an argument that cannot be serialized rejects submit and takes no slot',
