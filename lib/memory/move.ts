@@ -17,7 +17,8 @@ const marked = new WeakSet<ArrayBuffer>();
  * Returns the value that it is given, so it can stand anywhere among arguments and
  * results. A buffer that cannot be moved, such as the memory of WebAssembly, is
  * refused with the error of `postMessage`, a DOMException named `DataCloneError`,
- * when the value is sent.
+ * when the value is sent. Then no other buffer of the value is detached either, and
+ * the others stay marked for the next call.
  *
  * @example
  * ```js
@@ -64,24 +65,61 @@ export function unmark(buffer: ArrayBuffer): void {
 
 /**
  * Detaches the buffers and returns their memory. Throws what `postMessage` throws if
- * one of them cannot be transferred. The others are still attached then, except on
- * Node 20.
+ * one of them cannot be transferred; then the others are attached and marked as
+ * before.
  */
 export function takeMemory(buffers: readonly ArrayBuffer[]): Uint8Array[] {
+  const taken = transfer(buffers.filter((buffer) => !isMapped(buffer)));
   for (const buffer of buffers) unmark(buffer);
-  const ordinary = buffers.filter((buffer) => !isMapped(buffer));
-  const lengths = ordinary.map(({ byteLength }) => byteLength);
-  const taken = structuredClone(ordinary, { transfer: ordinary });
-  // Node 20 copies a buffer that is marked as untransferable.
-  if (ordinary.some(({ byteLength }, i) => byteLength > 0 && lengths[i]! > 0)) {
-    throw dataCloneError('An ArrayBuffer is not transferable');
-  }
   return buffers.map((buffer) => {
     if (!isMapped(buffer)) return new Uint8Array(taken.shift()!);
     const bytes = new Uint8Array(buffer).slice();
     check(native.detachBuffer(buffer), 'detach a buffer');
     return bytes;
   });
+}
+
+// Node 20 transfers the other buffers and copies one that it does not transfer.
+const copiesSome = parseInt(process.versions.node) < 22;
+
+function transfer(buffers: ArrayBuffer[]): ArrayBuffer[] {
+  if (copiesSome) checkTransferable(buffers);
+  try {
+    return structuredClone(buffers, { transfer: buffers });
+  } catch (error) {
+    checkTransferable(buffers);
+    throw error;
+  }
+}
+
+/** Buffers that cannot be transferred lose their mark, so that they can be copied. */
+function checkTransferable(buffers: readonly ArrayBuffer[]): void {
+  const refused = buffers.filter((buffer) => !isTransferable(buffer));
+  if (refused.length === 0) return;
+  for (const buffer of refused) unmark(buffer);
+  throw dataCloneError('An ArrayBuffer is not transferable');
+}
+
+// Detaches nothing. A list that has a buffer twice is refused, unless Node 20 passes
+// over the buffer.
+function isTransferable(buffer: ArrayBuffer): boolean {
+  return isAccepted([buffer]) && !isAccepted([buffer, buffer]);
+}
+
+/** Whether Node, once it has checked the list, goes on to the value. */
+function isAccepted(transfer: ArrayBuffer[]): boolean {
+  const accepted = new Error();
+  const value = {
+    get unreadable(): never {
+      throw accepted;
+    },
+  };
+  try {
+    structuredClone(value, { transfer });
+    return true;
+  } catch (error) {
+    return error === accepted;
+  }
 }
 
 function checkAttached(buffer: ArrayBuffer): void {

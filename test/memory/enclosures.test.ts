@@ -1,6 +1,7 @@
+import { markAsUntransferable } from 'node:worker_threads';
 import { allocate, share } from '../../dist/memory/allocate.js';
 import { Enclosures } from '../../dist/memory/enclosures.js';
-import { move } from '../../dist/memory/move.js';
+import { isToMove, move } from '../../dist/memory/move.js';
 import { pieceOf } from '../../dist/memory/pieces.js';
 import { headBytes, readSegment } from '../../dist/memory/segment.js';
 import { SegmentPool } from '../../dist/memory/segment-pool.js';
@@ -134,6 +135,57 @@ test('the sender keeps what is shared', () => {
   expect([table.byteLength, bytes.byteLength]).toEqual([100, 5000]);
   expectBytes(read(files[1]!, places[1]!.offset, 5000), pattern(5000, 1));
 });
+
+// The types of Node lack WebAssembly.
+const { WebAssembly } = globalThis as unknown as {
+  WebAssembly: {
+    Memory: new (size: { initial: number }) => { buffer: ArrayBuffer };
+  };
+};
+
+const unmovable: [name: string, make: () => ArrayBuffer][] = [
+  ['wasm memory', () => new WebAssembly.Memory({ initial: 1 }).buffer],
+  ['the pool of Buffer', () => Buffer.from('text').buffer as ArrayBuffer],
+  [
+    'a marked buffer',
+    () => {
+      const buffer = bufferOf(40_000, 1);
+      markAsUntransferable(buffer);
+      return buffer;
+    },
+  ],
+  [
+    'a marked buffer without bytes',
+    () => {
+      const buffer = new ArrayBuffer(0);
+      markAsUntransferable(buffer);
+      return buffer;
+    },
+  ],
+];
+
+test.each(unmovable)(
+  'where %s is to be moved, nothing is detached, and others stay marked',
+  (_, make) => {
+    const others = [0, 10, 40_000].map((length) => move(bufferOf(length, 1)));
+    const refused = move(make());
+    const { byteLength } = refused;
+    const [first, ...rest] = others;
+    const all = [first!, refused, ...rest];
+    enclosures.note(all.map((buffer) => rangeOf(buffer)));
+    expect(thrown(() => enclosures.commit())).toMatchObject({
+      name: 'DataCloneError',
+    });
+    const lengths = all.map((buffer) => buffer.byteLength);
+    expect(lengths).toEqual([0, byteLength, 10, 40_000]);
+    expect(all.map(isToMove)).toEqual([true, false, true, true]);
+    enclosures = new Enclosures();
+    enclosures.note(all.map((buffer) => rangeOf(buffer)));
+    enclosures.commit();
+    expect(rest.map((buffer) => buffer.byteLength)).toEqual([0, 0]);
+    expect(refused.byteLength).toBe(byteLength);
+  },
+);
 
 test('too many files are refused, and nothing is detached', () => {
   const ordinary = move(bufferOf(40_000, 1));
