@@ -45,6 +45,7 @@ const emptyCall: LocalCall = {
   isMapped: false,
   preexec: undefined,
   preexecArgs: [],
+  moved: [],
 };
 
 /**

@@ -11,6 +11,7 @@ import {
 import { workerExecArgv } from '../launch/exec-argv.js';
 import type { JobStart } from '../launch/launchers.js';
 import { Enclosures } from '../memory/enclosures.js';
+import { takeMarked } from '../memory/move.js';
 import {
   environmentOfJob,
   environmentOfNextJob,
@@ -250,6 +251,7 @@ function localCall(
     isMapped,
     preexec: preexec?.target as Callee | undefined,
     preexecArgs: preexec?.args ?? [],
+    moved: takeMarked(preexec === undefined ? args : [args, preexec.args]),
   };
 }
 

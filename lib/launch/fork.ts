@@ -4,6 +4,7 @@ import { check, native } from '../system/binding.js';
 import { forkError } from '../system/forkable.js';
 import { rehearse, runInFork } from '../child/fork.js';
 import { forgetMappings } from '../memory/arrivals.js';
+import { detach } from '../memory/move.js';
 import { closePieces } from '../memory/pieces.js';
 import { ChildWorker } from './child-worker.js';
 import type { Launcher } from './launcher.js';
@@ -28,8 +29,11 @@ export const forkLauncher: Launcher = {
     closePieces();
     check(native.makeSegmentsPrivate(), 'fork');
     const pid = check(native.fork(), 'fork');
-    if (pid > 0) return new ChildWorker(pid);
     const { local, slotPipes } = order;
+    if (pid > 0) {
+      detach(local!.moved);
+      return new ChildWorker(pid);
+    }
     return runInFork(order, local!, {
       slotPipes,
       resultFd: resultWriter,

@@ -2,17 +2,21 @@
 import { types } from 'node:util';
 import { invalidArgument } from '../errors.js';
 import { check, native } from '../system/binding.js';
+import { forEachLeaf } from '../wire/scan.js';
 import { alwaysOutOfBand, placeKinds } from '../wire/value.js';
 import { isMapped, pieceOf } from './pieces.js';
 
 const marked = new WeakSet<ArrayBuffer>();
+/** How many marks are left, with those of buffers that have been collected. */
+let marks = 0;
 
 /**
  * Hands a buffer over to the job, or to the submitter, that the value is sent to
  * next: nothing is copied if the buffer comes from {@link allocate} or has been
  * received, and any other buffer is copied once. Like the transfer list of
  * `postMessage`, this detaches the sender's buffer, with all of its views, when
- * the call is submitted or the job returns. The receiver gets the whole buffer.
+ * the call is submitted or the job returns; in the `fork` context, when the process
+ * has been forked. The receiver gets the whole buffer.
  *
  * Returns the value that it is given, so it can stand anywhere among arguments and
  * results. A buffer that cannot be moved, such as the memory of WebAssembly, is
@@ -49,6 +53,7 @@ export function move<T extends ArrayBuffer | ArrayBufferView>(value: T): T {
   if (kind !== placeKinds.moved) {
     throw dataCloneError('An ArrayBuffer that is shared could not be moved');
   }
+  if (!marked.has(buffer)) marks += 1;
   marked.add(buffer);
   alwaysOutOfBand.add(buffer);
   return value;
@@ -59,8 +64,30 @@ export function isToMove(buffer: ArrayBuffer): boolean {
 }
 
 export function unmark(buffer: ArrayBuffer): void {
-  marked.delete(buffer);
+  if (marked.delete(buffer)) marks -= 1;
   alwaysOutOfBand.delete(buffer);
+}
+
+/**
+ * The marked buffers among arguments that are not sent, without their marks: a call
+ * has them. Throws like `takeMemory`.
+ */
+export function takeMarked(args: readonly unknown[]): readonly ArrayBuffer[] {
+  if (marks === 0) return [];
+  const found = new Set<ArrayBuffer>();
+  forEachLeaf(args, (leaf) => {
+    const buffer = ArrayBuffer.isView(leaf) ? leaf.buffer : leaf;
+    if (marked.has(buffer as ArrayBuffer)) found.add(buffer as ArrayBuffer);
+  });
+  const buffers = [...found];
+  checkTransferable(buffers.filter((buffer) => !isMapped(buffer)));
+  for (const buffer of buffers) unmark(buffer);
+  return buffers;
+}
+
+/** Detaches what `takeMarked` has returned. Never throws. */
+export function detach(buffers: readonly ArrayBuffer[]): void {
+  for (const buffer of buffers) native.detachBuffer(buffer);
 }
 
 /**

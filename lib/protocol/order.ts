@@ -119,6 +119,8 @@ export interface LocalCall {
   readonly isMapped: boolean;
   readonly preexec: Callee | undefined;
   readonly preexecArgs: readonly unknown[];
+  /** The submitter loses them when the process has been forked. */
+  readonly moved: readonly ArrayBuffer[];
 }
 
 export type Callee = (...args: unknown[]) => unknown;

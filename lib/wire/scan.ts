@@ -54,6 +54,29 @@ export function hasSpecials(
   }
 }
 
+/**
+ * Visits what a value consists of besides its containers: its buffers and views,
+ * among others. Calls no getter of an object, because the value need not be one that
+ * can be sent.
+ */
+export function forEachLeaf(root: object, visit: (leaf: object) => void): void {
+  const seen = new Set<object>();
+  const pending: Pending = { nodes: [root], rests: [] };
+  for (let node = next(pending); node !== undefined; node = next(pending)) {
+    if (seen.has(node)) continue;
+    seen.add(node);
+    const kind = kindOf(node);
+    if (kind === 'leaf') visit(node);
+    else if (kind === 'object' || kind === 'error') pushValues(node, pending);
+    else pushParts(node, kind, pending);
+  }
+}
+
+function pushValues(node: object, pending: Pending): void {
+  const properties = Object.getOwnPropertyDescriptors(node);
+  for (const { value } of Object.values(properties)) push(value, pending);
+}
+
 const fewParts = 8;
 
 function scan(

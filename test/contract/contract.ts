@@ -27,6 +27,7 @@ import { mapEndContract } from './map-end.js';
 import { mapInputContract } from './map-input.js';
 import { mapReuseContract } from './map-reuse.js';
 import { movingContract } from './moving.js';
+import { forkedMovingContract } from './moving-forked.js';
 import { nestingContract } from './nesting.js';
 import { optionNameContract } from './option-names.js';
 import { orphanContract } from './orphans.js';
@@ -108,7 +109,7 @@ const ofReuse: Contracts = {
 
 const ofValues: Contracts = {
   values: [valueContract],
-  'move and allocate': [movingContract],
+  'move and allocate': [movingContract, forkedMovingContract],
   share: [sharingContract],
   'memory of values': [valueLeakContract],
 };

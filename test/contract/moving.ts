@@ -45,26 +45,23 @@ export function movingContract(context: Context): void {
     }
   });
 
-  testRemote(
-    'a buffer that is moved to a job is detached, and arrives',
-    async () => {
-      const js = open();
-      for (const length of lengths) {
-        for (const bytes of [
-          pattern(length, 1),
-          jobs.allocated(length, 1),
-          await js.run(pattern, length, 1),
-        ]) {
-          const { buffer } = bytes;
-          const result = js.run(identity, move(bytes));
-          expect([bytes.length, buffer.byteLength]).toEqual([0, 0]);
-          expectBytes(await result, pattern(length, 1));
-        }
+  test('a buffer that is moved to a job is detached, and arrives', async () => {
+    const js = open();
+    for (const length of lengths) {
+      for (const bytes of [
+        pattern(length, 1),
+        jobs.allocated(length, 1),
+        await js.run(pattern, length, 1),
+      ]) {
+        const { buffer } = bytes;
+        const result = js.run(identity, move(bytes));
+        expect([bytes.length, buffer.byteLength]).toEqual([0, 0]);
+        expectBytes(await result, pattern(length, 1));
       }
-    },
-  );
+    }
+  });
 
-  testRemote('blocking calls detach what is moved, too', () => {
+  test('blocking calls detach what is moved, too', () => {
     const js = open();
     for (const length of [100, mega]) {
       const bytes = jobs.allocated(length, 1);
@@ -84,7 +81,7 @@ export function movingContract(context: Context): void {
     }
   });
 
-  testRemote('a buffer is handed forth and back many times', async () => {
+  test('a buffer is handed forth and back many times', async () => {
     const js = open();
     for (const length of [100, mega]) {
       let bytes = jobs.allocated(length, 3);
@@ -99,16 +96,13 @@ export function movingContract(context: Context): void {
     }
   });
 
-  testRemote(
-    'the whole buffer of a view is moved, with all views',
-    async () => {
-      const all = jobs.allocated(2 * mega, 1);
-      const view = all.subarray(10, 20);
-      const [lengths] = await open().run(jobs.lengths, [move(view)]);
-      expect(lengths).toEqual([10, 2 * mega]);
-      expect([all.length, view.length]).toEqual([0, 0]);
-    },
-  );
+  test('the whole buffer of a view is moved, with all views', async () => {
+    const all = jobs.allocated(2 * mega, 1);
+    const view = all.subarray(10, 20);
+    const [lengths] = await open().run(jobs.lengths, [move(view)]);
+    expect(lengths).toEqual([10, 2 * mega]);
+    expect([all.length, view.length]).toEqual([0, 0]);
+  });
 
   testRemote(
     'a buffer that is moved to a job that waits is detached at once',
@@ -129,31 +123,67 @@ export function movingContract(context: Context): void {
     },
   );
 
-  testRemote(
-    'buffers that cannot be moved are refused when they are sent',
-    async () => {
-      const js = open();
-      const buffer = wasmMemory();
-      const refusal = await rejection(js.run(identity, move(buffer)));
-      expect(refusal).toMatchObject(refused);
-      expect(buffer.byteLength).toBe(65_536);
-      expect(await js.run(identity, 1)).toBe(1);
-    },
-  );
+  test('buffers that cannot be moved are refused when they are sent', async () => {
+    const js = open();
+    const buffer = wasmMemory();
+    const refusal = await rejection(js.run(identity, move(buffer)));
+    expect(refusal).toMatchObject(refused);
+    expect(buffer.byteLength).toBe(65_536);
+    expect(await js.run(identity, 1)).toBe(1);
+  });
 
-  testRemote(
-    'a call that is refused detaches no buffer of allocate',
-    async () => {
-      const js = open();
-      const bytes = jobs.allocated(mega, 1);
-      const buffer = wasmMemory();
-      for (const other of [move(buffer), () => 1]) {
-        await rejection(js.run(identity<unknown>, [move(bytes), other]));
-        expect(bytes.length).toBe(mega);
-      }
-      expectBytes(await js.run(identity, bytes), pattern(mega, 1));
-    },
-  );
+  test('a call that is refused detaches no buffer of allocate', async () => {
+    const js = open();
+    const bytes = jobs.allocated(mega, 1);
+    const buffer = wasmMemory();
+    const others = isRemote(context) ? [() => 1, buffer] : [buffer];
+    for (const other of others) {
+      if (other === buffer) move(buffer);
+      await rejection(js.run(identity<unknown>, [move(bytes), other]));
+      expect(bytes.length).toBe(mega);
+    }
+    expectBytes(await js.run(identity, bytes), pattern(mega, 1));
+  });
+
+  test('of a call that is refused, all buffers are attached and marked', async () => {
+    const js = open();
+    const bytes = [1, 2].map((seed) => pattern(40_000, seed)).map(move);
+    const buffer = move(wasmMemory());
+    const refusal = await rejection(
+      js.run(identity<unknown>, [bytes[0], buffer, bytes[1]]),
+    );
+    expect(refusal).toMatchObject(refused);
+    expect(bytes.map(({ length }) => length)).toEqual([40_000, 40_000]);
+    const got = await js.run(identity<unknown>, [bytes, buffer]);
+    expect(bytes.map(({ length }) => length)).toEqual([0, 0]);
+    expect(buffer.byteLength).toBe(65_536);
+    expectBytes((got as Uint8Array[][])[0]![1], pattern(40_000, 2));
+  });
+
+  test('a buffer is moved from wherever it is in an argument', async () => {
+    const js = open();
+    const make = (): Uint8Array => move(pattern(40_000, 1));
+    const list = Array.from({ length: 6 }, make);
+    class Own {
+      readonly bytes = list[0];
+    }
+    const cause = list[1]!;
+    await js.run(identity<unknown>, [
+      { deep: [new Own(), new Error('why', { cause })] },
+      new Map([[{ key: list[2] }, new Set([list[3]])]]),
+      Object.assign([1], { named: list[4] }),
+      list[5]!.buffer,
+    ]);
+    expect(list.map(({ length }) => length)).toEqual([0, 0, 0, 0, 0, 0]);
+  });
+
+  test('a buffer that has been moved is copied by the next job', async () => {
+    const js = open();
+    const bytes = pattern(40_000, 1);
+    const got = (await js.run(identity<unknown>, move(bytes))) as Uint8Array;
+    expect(await js.run(jobs.digest, got)).toBe(jobs.digest(got));
+    expect(got.length).toBe(40_000);
+  });
 
   test('move refuses a detached buffer, and what is no buffer', () => {
     const buffer = new ArrayBuffer(8);
@@ -180,21 +210,15 @@ export function movingContract(context: Context): void {
     expect(buffer.byteLength).toBe(mega);
   });
 
-  testRemote(
-    'a buffer that is moved twice in a value is moved once',
-    async () => {
-      const bytes = jobs.allocated(mega, 1);
-      const buffer = bytes.buffer as ArrayBuffer;
-      const sent = [move(bytes), move(buffer), move(bytes)] as const;
-      const got = (await open().run(identity<unknown>, sent)) as typeof sent;
-      expect(bytes.length).toBe(0);
-      expectBytes(got[0], pattern(mega, 1));
-      expect([got[0].buffer === got[1], got[2] === got[0]]).toEqual([
-        true,
-        true,
-      ]);
-    },
-  );
+  test('a buffer that is moved twice in a value is moved once', async () => {
+    const bytes = jobs.allocated(mega, 1);
+    const buffer = bytes.buffer as ArrayBuffer;
+    const sent = [move(bytes), move(buffer), move(bytes)] as const;
+    const got = (await open().run(identity<unknown>, sent)) as typeof sent;
+    expect(bytes.length).toBe(0);
+    expectBytes(got[0], pattern(mega, 1));
+    expect([got[0].buffer === got[1], got[2] === got[0]]).toEqual([true, true]);
+  });
 
   testRemote('up to 30 buffers are moved by one call', async () => {
     const js = open();
@@ -209,7 +233,7 @@ export function movingContract(context: Context): void {
     expect(many.every(({ length }) => length === mega)).toBe(true);
   });
 
-  testRemote('the items of a map may be moved, each in a chunk', async () => {
+  test('the items of a map may be moved, each in a chunk', async () => {
     const items = [1, 2, 3, 4, 5].map((seed) => jobs.allocated(mega, seed));
     const got = [];
     const chunks = { chunkSize: 2 };

@@ -145,7 +145,7 @@ const { WebAssembly } = globalThis as unknown as {
 
 const unmovable: [name: string, make: () => ArrayBuffer][] = [
   ['wasm memory', () => new WebAssembly.Memory({ initial: 1 }).buffer],
-  ['the pool of Buffer', () => Buffer.from('text').buffer as ArrayBuffer],
+  ['the pool of Buffer', () => Buffer.from('text').buffer],
   [
     'a marked buffer',
     () => {
