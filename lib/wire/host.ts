@@ -1,7 +1,6 @@
 // The objects that belong to their process: their data is not in properties, so V8
 // would often send `{}` instead. `postMessage` refuses these objects, or takes them
 // by means of the thread.
-
 import { types } from 'node:util';
 import { builtin } from '../system/builtins.js';
 import { constructorName } from './class-name.js';
