@@ -22,11 +22,15 @@ const pieces = new WeakMap<ArrayBuffer, Piece>();
 const mapped = new WeakSet<ArrayBuffer>();
 /** Shared buffers of this process, by inode. */
 const tables = new Map<number, WeakRef<ArrayBuffer>>();
-/** Open ones, and whether forks of this process share the memory. */
-const files = new Map<Fd, boolean>();
+/** Open ones of buffers that are not shared. */
+const files = new Set<Fd>();
 const collected = new FinalizationRegistry<Fd>((file) => {
   files.delete(file);
   file.close();
+});
+const collectedTables = new FinalizationRegistry<number>((inode) => {
+  // There may be another buffer for it already.
+  if (tableAt(inode) === undefined) tables.delete(inode);
 });
 
 /**
@@ -39,8 +43,8 @@ export function keepPiece(
   piece: Omit<Piece, 'file'>,
 ): void {
   mapped.add(buffer);
-  if (files.size >= mostPieces) closeOldest();
   const isShared = piece.kind !== placeKinds.moved;
+  if (!isShared && files.size >= mostPieces) closeOldest();
   let file;
   try {
     file = duplicate(fd);
@@ -49,7 +53,7 @@ export function keepPiece(
     return;
   }
   if (isShared) file.keepInForks();
-  files.set(file, isShared);
+  else files.add(file);
   pieces.set(buffer, { ...piece, file });
   collected.register(buffer, file, buffer);
 }
@@ -64,10 +68,8 @@ export function keepTable(
   alwaysOutOfBand.add(buffer);
   const inode = inspect(fd)?.inode;
   if (inode === undefined) return;
-  for (const [each, table] of tables) {
-    if (table.deref() === undefined) tables.delete(each);
-  }
   tables.set(inode, new WeakRef(buffer));
+  collectedTables.register(buffer, inode);
 }
 
 export function tableAt(inode: number): ArrayBuffer | undefined {
@@ -80,8 +82,7 @@ export function isMapped(buffer: ArrayBuffer): boolean {
 }
 
 function closeOldest(): void {
-  for (const [file, isShared] of files) {
-    if (isShared) continue;
+  for (const file of files) {
     files.delete(file);
     file.close();
     return;
@@ -107,12 +108,8 @@ export function detachPiece(buffer: ArrayBuffer, { file }: Piece): void {
  * were. From then on, such a buffer is copied when it is moved.
  */
 export function closePieces(): number {
-  let count = 0;
-  for (const [file, isShared] of files) {
-    if (isShared) continue;
-    files.delete(file);
-    file.close();
-    count += 1;
-  }
+  const count = files.size;
+  for (const file of files) file.close();
+  files.clear();
   return count;
 }
