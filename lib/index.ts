@@ -6,6 +6,8 @@ export type { Context } from './context.js';
 export type { EnvAdditions } from './protocol/environment.js';
 export { allocate, share } from './memory/allocate.js';
 export { move } from './memory/move.js';
+export type { MemoryUse, SharedMemory } from './memory/usage.js';
+export { sharedMemory } from './memory/usage.js';
 export { notify, wait } from './memory/wait.js';
 export { Blocked, CallbackRaised, LostResult } from './errors.js';
 export type { ShutdownOptions, WorkOptions } from './executor/executor.js';

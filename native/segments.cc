@@ -17,8 +17,18 @@ namespace {
 constexpr int kReadOnly = 1;
 constexpr int kShared = 2;
 constexpr int kBorrowed = 4;
+constexpr int kAllocated = 8;
+constexpr int kUncounted = 16;
 
-constexpr double kMostBytes = 9007199254740991;
+constexpr double kMostSize = 9007199254740991;
+
+// What mappings are for.
+enum Use { kForReceived, kForAllocated, kForShared, kUses, kForNothing };
+
+// Linux limits the mappings of a process, of which V8 needs some, to 65,530.
+// Those of shared memory cannot be replaced by copies.
+constexpr size_t kMostMappings = 1024;
+constexpr size_t kMostShared = 32768;
 
 // A mapping is the object of one JavaScript handle, and of the buffers over
 // parts of it. It is unmapped when it is not held and has no buffer; the struct
@@ -39,6 +49,46 @@ struct Mapping {
 
 pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 Mapping* all = nullptr;
+
+struct Total {
+  size_t count;
+  size_t bytes;
+};
+Total totals[kUses];
+
+// Of what is received or allocated.
+double most_bytes = 256 << 20;
+
+Use UseOf(int flags) {
+  if ((flags & kUncounted) != 0) return kForNothing;
+  if ((flags & kShared) != 0) return kForShared;
+  return (flags & kAllocated) != 0 ? kForAllocated : kForReceived;
+}
+
+// With the lock. Counts a mapping, unless it would be one too many.
+bool Reserve(Use use, size_t size) {
+  if (use >= kUses) return true;
+  if (use == kForShared) {
+    if (totals[use].count >= kMostShared) return false;
+  } else {
+    const Total& other = totals[kForReceived + kForAllocated - use];
+    const size_t bytes = totals[use].bytes + other.bytes;
+    if (totals[use].count + other.count >= kMostMappings) return false;
+    if (static_cast<double>(bytes) + static_cast<double>(size) > most_bytes) {
+      return false;
+    }
+  }
+  totals[use].count += 1;
+  totals[use].bytes += size;
+  return true;
+}
+
+// With the lock.
+void Release(Use use, size_t size) {
+  if (use >= kUses) return;
+  totals[use].count -= 1;
+  totals[use].bytes -= size;
+}
 
 void Add(Mapping* mapping) {
   mapping->next = all;
@@ -64,6 +114,7 @@ void FreeUnused(Mapping* mapping) {
   if (!mapping->is_held && mapping->base != nullptr) {
     sys::Unmap(mapping->base, mapping->size);
     mapping->base = nullptr;
+    Release(UseOf(mapping->flags), mapping->size);
   }
   if (mapping->has_handle || mapping->base != nullptr) return;
   Remove(mapping);
@@ -96,7 +147,7 @@ Mapping* MappingAt(const Args& args, size_t index) {
 
 size_t SizeAt(const Args& args, size_t index) {
   const double value = args.Double(index);
-  args.Assert(value >= 0 && value <= kMostBytes, index, "a size");
+  args.Assert(value >= 0 && value <= kMostSize, index, "a size");
   return static_cast<size_t>(value);
 }
 
@@ -120,10 +171,21 @@ Napi::Value MapSegment(const Napi::CallbackInfo& info) {
   const Args args(info);
   const size_t size = SizeAt(args, 1);
   const int flags = args.Int(2);
+  const Use use = UseOf(flags);
+  {
+    const Lock lock(&mutex);
+    if (!Reserve(use, size)) {
+      return Failure(info.Env(), use == kForShared ? -ENOMEM : -ENOBUFS);
+    }
+  }
   void* base = nullptr;
   const int result =
       sys::Map(args.Int(0), size, (flags & kReadOnly) == 0, &base);
-  if (result < 0) return Failure(info.Env(), result);
+  if (result < 0) {
+    const Lock lock(&mutex);
+    Release(use, size);
+    return Failure(info.Env(), result);
+  }
   auto* mapping = new Mapping{};
   mapping->base = static_cast<char*>(base);
   mapping->size = size;
@@ -183,18 +245,26 @@ int ViewsOfSegment(const Args& args) {
 
 int MappedSegments(const Args& args) {
   const Doubles numbers = args.View<Doubles>(0, napi_float64_array);
-  args.Assert(numbers.count >= 2, 0, "a longer array");
-  size_t count = 0;
-  size_t bytes = 0;
+  args.Assert(numbers.count >= 2 * kUses, 0, "a longer array");
   const Lock lock(&mutex);
-  for (Mapping* mapping = all; mapping != nullptr; mapping = mapping->next) {
-    if (mapping->base == nullptr || (mapping->flags & kShared) != 0) continue;
-    count += 1;
-    bytes += mapping->size;
+  for (size_t use = 0; use < kUses; use++) {
+    numbers.data[2 * use] = static_cast<double>(totals[use].count);
+    numbers.data[2 * use + 1] = static_cast<double>(totals[use].bytes);
   }
-  numbers.data[0] = static_cast<double>(count);
-  numbers.data[1] = static_cast<double>(bytes);
   return 0;
+}
+
+int LimitSegments(const Args& args) {
+  const double bytes = args.Double(0);
+  args.Assert(bytes >= 0, 0, "a number of bytes");
+  const Lock lock(&mutex);
+  most_bytes = bytes;
+  return 0;
+}
+
+Napi::Value SegmentLimit(const Napi::CallbackInfo& info) {
+  const Lock lock(&mutex);
+  return Napi::Number::New(info.Env(), most_bytes);
 }
 
 int MakeSegmentsPrivate(const Args&) {
@@ -240,6 +310,8 @@ void ExportSegments(Napi::Object exports) {
   Export<UnmapSegment>(exports, "unmapSegment");
   Export<ViewsOfSegment>(exports, "viewsOfSegment");
   Export<MappedSegments>(exports, "mappedSegments");
+  Export<LimitSegments>(exports, "limitSegments");
+  ExportValue<SegmentLimit>(exports, "segmentLimit");
   Export<MakeSegmentsPrivate>(exports, "makeSegmentsPrivate");
   Export<WaitWord>(exports, "waitWord");
   Export<WakeWord>(exports, "wakeWord");

@@ -7,6 +7,7 @@ import { constants } from 'node:fs';
 import { devNull, constants as os } from 'node:os';
 import { writeTimes } from '../protocol/frame.js';
 import { forgetPools } from '../memory/segment-pool.js';
+import { memoryLimit } from '../memory/usage.js';
 import type { LocalCall, Order } from '../protocol/order.js';
 import type { Surroundings } from '../protocol/surroundings.js';
 import { workingDirectory } from '../protocol/environment.js';
@@ -105,7 +106,11 @@ function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   removeSignalListeners();
   // Without what the parent runs at its own end in a wrapper of `emit`.
   reportEndings(EventEmitter.prototype);
-  enterWorker({ ...fds, forkserverFd: -1 }, { ...order, context: 'fork' });
+  const { preload, orphanSignal } = order;
+  enterWorker(
+    { ...fds, forkserverFd: -1 },
+    { preload, orphanSignal, context: 'fork', memoryLimit: memoryLimit() },
+  );
   followSubmitter(order.orphanSignal, answer);
   if (order.cwd !== workingDirectory()) process.chdir(order.cwd);
   changeEnvironment(new Map(Object.entries(process.env)), order.env);

@@ -29,7 +29,8 @@ export function enterWorker(
     context,
     preload,
     orphanSignal,
-  }: Pick<WorkerHead, 'context' | 'preload' | 'orphanSignal'>,
+    memoryLimit,
+  }: Omit<WorkerHead, 'hasClaims' | 'slots'>,
   claims?: Claims,
 ): void {
   const [slots] = slotPipes;
@@ -47,6 +48,7 @@ export function enterWorker(
     preload,
     forkserverFd,
   };
+  native.limitSegments(memoryLimit ?? Infinity);
   check(native.setLenders(Int32Array.from(lenders)), 'guard a lent token');
   if (claims === undefined) native.shareToken(new Int32Array(0));
   else claims.guard();

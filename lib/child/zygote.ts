@@ -9,6 +9,7 @@ import { inspect } from 'node:util';
 import { fingerprint } from '../functions/exports.js';
 import { importModule } from '../functions/loaded-module.js';
 import { versionOf } from '../functions/sources.js';
+import { memoryLimit } from '../memory/usage.js';
 import { environmentOfJob, workingDirectory } from '../protocol/environment.js';
 import {
   childSteps,
@@ -179,6 +180,7 @@ async function writeWarmUpOrder(): Promise<number> {
     context: 'forkserver',
     preload,
     orphanSignal: 0,
+    memoryLimit: memoryLimit(),
   } as const;
   // Not a text, because a clone takes more code.
   const args = encode([3, { four: 4 }, 'five', undefined], 'args');

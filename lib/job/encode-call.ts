@@ -12,6 +12,7 @@ import { workerExecArgv } from '../launch/exec-argv.js';
 import type { JobStart } from '../launch/launchers.js';
 import { Enclosures } from '../memory/enclosures.js';
 import { takeMarked } from '../memory/move.js';
+import { memoryLimit } from '../memory/usage.js';
 import {
   environmentOfJob,
   environmentOfNextJob,
@@ -206,7 +207,8 @@ function headOf(
   call: Pick<Head, 'fn' | 'isMapped' | 'preexec' | 'imports'>,
 ): Head {
   const slots = slotPipes.map((pipe) => pipe.count);
-  return { ...call, hasClaims: false, slots, context, preload, orphanSignal };
+  const plain = { context, preload, orphanSignal, memoryLimit: memoryLimit() };
+  return { ...call, ...plain, hasClaims: false, slots };
 }
 
 interface PlainHead {
@@ -230,6 +232,7 @@ function plainHead(
     known.head.context === controls.context &&
     known.head.preload === controls.preload &&
     known.head.orphanSignal === controls.orphanSignal &&
+    known.head.memoryLimit === memoryLimit() &&
     known.head.slots[0] === slots.count
   ) {
     return known;

@@ -3,7 +3,7 @@
 import { check, native } from '../system/binding.js';
 import { forkError } from '../system/forkable.js';
 import { rehearse, runInFork } from '../child/fork.js';
-import { forgetMappings } from '../memory/arrivals.js';
+import { forgetMappings } from '../memory/mappings.js';
 import { detach } from '../memory/move.js';
 import { closePieces } from '../memory/pieces.js';
 import { ChildWorker } from './child-worker.js';

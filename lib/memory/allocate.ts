@@ -6,14 +6,16 @@ import { mappingFlags } from '../system/segment-verbs.js';
 import { Fd, writeAllAt } from '../system/fd.js';
 import { placeKinds } from '../wire/value.js';
 import { leastMapped } from './enclosures.js';
+import { mapBuffer } from './mappings.js';
 import { keepPiece, keepTable } from './pieces.js';
-import { headBytes, mapBuffer, pageBytes } from './segment.js';
+import { headBytes, pageBytes } from './segment.js';
 
 /**
  * An ArrayBuffer of zeros that {@link move} hands to another process without
  * copying it. Otherwise it is like `new ArrayBuffer(byteLength)`, except that
  * `postMessage` copies it instead of transferring it. Below 1 MiB, where copying
- * is faster, and where the kernel has no such memory, it is an ordinary buffer.
+ * is faster, beyond the limit of {@link sharedMemory}, and where the kernel has no
+ * such memory, it is an ordinary buffer.
  *
  * @param byteLength - An integer of at least 0.
  * @throws A RangeError with code ERR_OUT_OF_RANGE for another length.
@@ -26,7 +28,8 @@ export function allocate(byteLength: number): ArrayBuffer {
   if (file === undefined) return new ArrayBuffer(byteLength);
   try {
     const place = { offset: headBytes, length: byteLength };
-    const buffer = mapBuffer(file.number, sizeOf(byteLength), 0, place);
+    const flags = mappingFlags.allocated;
+    const buffer = mapBuffer(file.number, sizeOf(byteLength), flags, place);
     if (typeof buffer === 'number') return new ArrayBuffer(byteLength);
     const { moved: kind } = placeKinds;
     keepPiece(buffer, file.number, { ...place, kind, isBorrowed: false });

@@ -2,7 +2,7 @@
 // mapped: nothing is copied, and the sender gets the memory back when the buffer
 // has been collected. Smaller ones are copied, and so is everything where the
 // kernel cannot map it safely, or where too much is mapped already.
-import { check, errno, native } from '../system/binding.js';
+import { check, errno, native, systemError } from '../system/binding.js';
 import { type Mapping, mappingFlags } from '../system/segment-verbs.js';
 import type { Fd } from '../system/fd.js';
 import {
@@ -14,18 +14,20 @@ import {
 } from '../wire/value.js';
 import { flagsOf } from './allocate.js';
 import { leastMapped } from './enclosures.js';
+import {
+  type Kept,
+  endMapping,
+  keepMapping,
+  mapBuffer,
+  mapSegment,
+} from './mappings.js';
 import { keepPiece, keepTable, tableAt } from './pieces.js';
 import {
   type Inspected,
   giveBack,
   inspect,
-  mapBuffer,
   readSegment,
 } from './segment.js';
-
-/** The most bytes of copies, and segments, that this process maps. */
-const mostBytes = 256 << 20;
-const mostMappings = 256;
 
 interface Mapped {
   readonly mapping: Mapping;
@@ -33,21 +35,15 @@ interface Mapped {
 }
 
 /** A mapping that is kept, because its segment will come again. */
-interface Kept extends Mapped {
-  readonly inode: number;
-  readonly owner: Arrivals;
-}
-
-/** Those of all senders. The one that was used last is at the end. */
-const kept = new Set<Kept>();
+type KeptSegment = Mapped & Kept;
 
 export class Arrivals {
   /** By inode. Undefined for a sender of a single message. */
-  readonly #kept: Map<number, Kept> | undefined;
+  readonly #kept: Map<number, KeptSegment> | undefined;
 
   /** `sendsAgain`: the sender uses its segments again. */
   constructor(sendsAgain: boolean) {
-    this.#kept = sendsAgain ? new Map<number, Kept>() : undefined;
+    this.#kept = sendsAgain ? new Map<number, KeptSegment>() : undefined;
   }
 
   /**
@@ -128,13 +124,7 @@ export class Arrivals {
 
   /** The sender is gone. Its buffers stay. */
   close(): void {
-    for (const each of this.#kept?.values() ?? []) this.forget(each);
-  }
-
-  forget(each: Kept): void {
-    kept.delete(each);
-    this.#kept?.delete(each.inode);
-    native.unmapSegment(each.mapping);
+    for (const each of this.#kept?.values() ?? []) each.forget();
   }
 
   /** Undefined where it has to be copied. */
@@ -143,33 +133,29 @@ export class Arrivals {
     const { inode, size } = found;
     const present = this.#kept?.get(inode);
     if (present !== undefined) {
-      kept.delete(present);
-      kept.add(present);
+      keepMapping(present);
       return present;
     }
-    if (!makeRoomFor(size)) return undefined;
     const flags = this.#kept === undefined ? 0 : mappingFlags.borrowed;
-    const mapping = native.mapSegment(fd, size, flags);
+    const mapping = mapSegment(fd, size, flags);
     if (typeof mapping === 'number') return undefined;
-    const added = { mapping, size, inode, owner: this };
-    if (this.#kept !== undefined) {
-      kept.add(added);
-      this.#kept.set(inode, added);
-    }
+    if (this.#kept === undefined) return { mapping, size };
+    const added = {
+      mapping,
+      size,
+      forget: (): void => {
+        this.#kept!.delete(inode);
+        endMapping(added);
+      },
+    };
+    this.#kept.set(inode, added);
+    keepMapping(added);
     return added;
   }
 }
 
 /** For senders of a single message. */
 export const singleArrivals = new Arrivals(false);
-
-/**
- * Before a fork: buffers that are made private no longer show what their senders
- * write, so what these send later is mapped anew.
- */
-export function forgetMappings(): void {
-  for (const each of kept) each.owner.forget(each);
-}
 
 /** A buffer that was moved or is shared. */
 function openPassed(
@@ -190,7 +176,11 @@ function openPassed(
   const flags = isMoved ? 0 : flagsOf(kind);
   checkPlace(size, place);
   const view = mapBuffer(fd, size, flags, place);
-  if (typeof view === 'number') return copyOf(fd, place);
+  if (typeof view === 'number') {
+    // A copy would not show what others write.
+    if (kind === placeKinds.shared) throw systemError(view, 'share memory');
+    return copyOf(fd, place);
+  }
   if (isMoved) keepPiece(view, fd, { ...place, isBorrowed: false });
   else keepTable(view, fd, place);
   return view;
@@ -199,24 +189,6 @@ function openPassed(
 function fileOf(file: Fd | undefined): number {
   if (file === undefined) throw new Error('A file of large buffers is missing');
   return file.number;
-}
-
-/** Unmaps what no buffer uses. False when that is not enough. */
-function makeRoomFor(size: number): boolean {
-  if (hasRoomFor(size)) return true;
-  for (const each of kept) {
-    if (native.viewsOfSegment(each.mapping) > 0) continue;
-    each.owner.forget(each);
-    if (hasRoomFor(size)) return true;
-  }
-  return false;
-}
-
-function hasRoomFor(size: number): boolean {
-  const numbers = new Float64Array(2);
-  native.mappedSegments(numbers);
-  const [count, bytes] = numbers as unknown as [number, number];
-  return count < mostMappings && bytes + size <= mostBytes;
 }
 
 function viewOf(

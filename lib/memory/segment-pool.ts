@@ -2,13 +2,12 @@
 // and again, because writing to memory that the kernel has just made takes ten
 // times as long as writing to memory in use. Each other process has segments of
 // its own: it can read, and change, whatever comes to stand in them.
+import { native } from '../system/binding.js';
 import { Segment, orderFor } from './segment.js';
 
-/** The most bytes that all pools of this process keep. */
-const most = 256 << 20;
-
-/** Of all segments that pools keep. */
-let total = 0;
+/** Of all segments that pools of this thread keep. */
+export let pooledBytes = 0;
+export let pooledCount = 0;
 
 // The receiver may keep hundreds of segments. Each look is a system call.
 const mostLooks = 16;
@@ -32,7 +31,7 @@ export class SegmentPool {
       segment = this.#takeFree(order);
     }
     if (segment === undefined) return Segment.open(order);
-    total -= segment.size;
+    uncount(segment);
     return segment;
   }
 
@@ -54,17 +53,19 @@ export class SegmentPool {
   }
 
   #forget(segment: Segment): void {
-    total -= segment.size;
+    uncount(segment);
     segment.close();
   }
 
   /** Takes over a segment that was sent, or was not, and is not sent again. */
   put(segment: Segment): void {
-    if (this.#isClosed || total + segment.size > most) {
+    const bytes = pooledBytes + segment.size;
+    if (this.#isClosed || bytes > native.segmentLimit()) {
       segment.close();
       return;
     }
-    total += segment.size;
+    pooledBytes = bytes;
+    pooledCount += 1;
     const { order } = segment;
     if (!this.#free.has(order)) this.#free.set(order, []);
     this.#lent.push(segment);
@@ -81,6 +82,12 @@ export class SegmentPool {
   }
 }
 
+function uncount({ size }: Segment): void {
+  pooledBytes -= size;
+  pooledCount -= 1;
+}
+
 export function forgetPools(): void {
-  total = 0;
+  pooledBytes = 0;
+  pooledCount = 0;
 }

@@ -146,20 +146,3 @@ export function inspect(fd: number): Inspected | undefined {
   const [inode, size] = numbers as unknown as [number, number];
   return { inode, size };
 }
-
-/**
- * Maps a file for one buffer, and for as long as this exists. Returns a negative
- * errno when that is not possible.
- */
-export function mapBuffer(
-  fd: number,
-  size: number,
-  flags: number,
-  { offset, length }: { readonly offset: number; readonly length: number },
-): ArrayBuffer | number {
-  const mapping = native.mapSegment(fd, size, flags);
-  if (typeof mapping === 'number') return mapping;
-  const buffer = native.viewSegment(mapping, offset, length);
-  native.unmapSegment(mapping);
-  return buffer;
-}

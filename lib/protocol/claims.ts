@@ -3,7 +3,8 @@
 // worker begins a job by claiming it, and the submitter takes one back by
 // recalling it; only one of them succeeds. It also has the token that the worker
 // holds, for the guard of an orphan.
-import { mapBuffer, pageBytes } from '../memory/segment.js';
+import { mapBuffer } from '../memory/mappings.js';
+import { pageBytes } from '../memory/segment.js';
 import { check, native, systemError } from '../system/binding.js';
 import { mappingFlags } from '../system/segment-verbs.js';
 import { Fd } from '../system/fd.js';
@@ -30,7 +31,8 @@ export class Claims {
   /** `fd`: a segment of `pageBytes`; borrowed. */
   constructor(fd: number) {
     const whole = { offset: 0, length: pageBytes };
-    const page = mapBuffer(fd, pageBytes, mappingFlags.shared, whole);
+    const flags = mappingFlags.shared | mappingFlags.uncounted;
+    const page = mapBuffer(fd, pageBytes, flags, whole);
     if (typeof page === 'number') throw systemError(page, role);
     this.#words = new Int32Array(page);
     this.token = this.#words.subarray(tokenWord);

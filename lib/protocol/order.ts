@@ -4,6 +4,7 @@
 import type { Context } from '../context.js';
 import type { FunctionRef } from '../functions/function-ref.js';
 import type { Enclosures } from '../memory/enclosures.js';
+import { memoryLimit } from '../memory/usage.js';
 import type { SlotPipe, Token } from '../slots/slot-pipe.js';
 import type { Encoded } from '../wire/value.js';
 import {
@@ -53,6 +54,8 @@ export interface WorkerHead {
   /** URLs of the modules that the zygote has loaded. */
   readonly preload: readonly string[];
   readonly orphanSignal: number;
+  /** `limit` of `sharedMemory` in the submitter. null: any, see below. */
+  readonly memoryLimit: number | null;
 }
 
 export interface ServerHead extends WorkerHead {
@@ -105,6 +108,7 @@ export function orderOfWorker(order: Order, claimsFile: number): Order {
     context,
     preload,
     orphanSignal,
+    memoryLimit: memoryLimit(),
     maxProcessMemory: bytes === Infinity ? null : bytes,
   };
   const body = [packHead(head), '', ''] as const;

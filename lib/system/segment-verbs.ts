@@ -15,6 +15,9 @@ export const mappingFlags = {
    * then the owner of the file may use it again.
    */
   borrowed: 4,
+  allocated: 8,
+  /** No memory of users. */
+  uncounted: 16,
 } as const;
 
 export interface SegmentVerbs {
@@ -36,7 +39,9 @@ export interface SegmentVerbs {
   makeConstant(fd: number): number;
   /**
    * Maps the first `size` bytes: all who do so share them. `flags`: of
-   * `mappingFlags`. -errno when the kernel refuses.
+   * `mappingFlags`. -errno when the kernel refuses; -ENOBUFS when this
+   * process would have more than 1,024 mappings, or `segmentLimit` bytes, that are
+   * not `shared`; -ENOMEM with more than 32,768 that are.
    */
   mapSegment(fd: number, size: number, flags: number): Mapping | number;
   /**
@@ -52,8 +57,14 @@ export interface SegmentVerbs {
   unmapSegment(mapping: Mapping): number;
   /** How many of its buffers have not been collected. */
   viewsOfSegment(mapping: Mapping): number;
-  /** Fills [count, bytes] of what is mapped, except what is `shared`. */
+  /**
+   * Fills [count, bytes, count, bytes, count, bytes] of what is mapped in this
+   * process, with all of its threads: what was received, is `allocated`, `shared`.
+   */
   mappedSegments(numbers: Float64Array): number;
+  /** Sets the limit of this process, in bytes. */
+  limitSegments(bytes: number): number;
+  segmentLimit(): number;
   /**
    * Before a fork: gives each buffer, in place, memory that belongs to this
    * process alone, except in mappings that are `shared` or `readOnly`.

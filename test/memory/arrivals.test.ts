@@ -4,6 +4,7 @@ import { allocate, share } from '../../dist/memory/allocate.js';
 import { Arrivals } from '../../dist/memory/arrivals.js';
 import { Enclosures } from '../../dist/memory/enclosures.js';
 import { move } from '../../dist/memory/move.js';
+import { sharedMemory } from '../../dist/memory/usage.js';
 import { pieceOf } from '../../dist/memory/pieces.js';
 import {
   Segment,
@@ -66,9 +67,8 @@ function receive(
 }
 
 const mapped = (): number => {
-  const numbers = new Float64Array(2);
-  native.mappedSegments(numbers);
-  return numbers[0]!;
+  const { received, allocated } = sharedMemory;
+  return received.count + allocated.count;
 };
 
 async function untilCollected(what: () => boolean): Promise<void> {
