@@ -9,6 +9,7 @@
 #include "export.h"
 #include "instance.h"
 #include "lock.h"
+#include "mapping_counts.h"
 #include "posix.h"
 
 namespace {
@@ -21,14 +22,6 @@ constexpr int kAllocated = 8;
 constexpr int kUncounted = 16;
 
 constexpr double kMostSize = 9007199254740991;
-
-// What mappings are for.
-enum Use { kForReceived, kForAllocated, kForShared, kUses, kForNothing };
-
-// Linux limits the mappings of a process, of which V8 needs some, to 65,530.
-// Those of shared memory cannot be replaced by copies.
-constexpr size_t kMostMappings = 1024;
-constexpr size_t kMostShared = 32768;
 
 // A mapping is the object of one JavaScript handle, and of the buffers over
 // parts of it. It is unmapped when it is not held and has no buffer; the struct
@@ -50,44 +43,10 @@ struct Mapping {
 pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 Mapping* all = nullptr;
 
-struct Total {
-  size_t count;
-  size_t bytes;
-};
-Total totals[kUses];
-
-// Of what is received or allocated.
-double most_bytes = 256 << 20;
-
 Use UseOf(int flags) {
   if ((flags & kUncounted) != 0) return kForNothing;
   if ((flags & kShared) != 0) return kForShared;
   return (flags & kAllocated) != 0 ? kForAllocated : kForReceived;
-}
-
-// With the lock. Counts a mapping, unless it would be one too many.
-bool Reserve(Use use, size_t size) {
-  if (use >= kUses) return true;
-  if (use == kForShared) {
-    if (totals[use].count >= kMostShared) return false;
-  } else {
-    const Total& other = totals[kForReceived + kForAllocated - use];
-    const size_t bytes = totals[use].bytes + other.bytes;
-    if (totals[use].count + other.count >= kMostMappings) return false;
-    if (static_cast<double>(bytes) + static_cast<double>(size) > most_bytes) {
-      return false;
-    }
-  }
-  totals[use].count += 1;
-  totals[use].bytes += size;
-  return true;
-}
-
-// With the lock.
-void Release(Use use, size_t size) {
-  if (use >= kUses) return;
-  totals[use].count -= 1;
-  totals[use].bytes -= size;
 }
 
 void Add(Mapping* mapping) {
@@ -114,7 +73,7 @@ void FreeUnused(Mapping* mapping) {
   if (!mapping->is_held && mapping->base != nullptr) {
     sys::Unmap(mapping->base, mapping->size);
     mapping->base = nullptr;
-    Release(UseOf(mapping->flags), mapping->size);
+    UncountMapping(UseOf(mapping->flags), mapping->size);
   }
   if (mapping->has_handle || mapping->base != nullptr) return;
   Remove(mapping);
@@ -172,18 +131,14 @@ Napi::Value MapSegment(const Napi::CallbackInfo& info) {
   const size_t size = SizeAt(args, 1);
   const int flags = args.Int(2);
   const Use use = UseOf(flags);
-  {
-    const Lock lock(&mutex);
-    if (!Reserve(use, size)) {
-      return Failure(info.Env(), use == kForShared ? -ENOMEM : -ENOBUFS);
-    }
+  if (!CountMapping(use, size)) {
+    return Failure(info.Env(), use == kForShared ? -ENOMEM : -ENOBUFS);
   }
   void* base = nullptr;
   const int result =
       sys::Map(args.Int(0), size, (flags & kReadOnly) == 0, &base);
   if (result < 0) {
-    const Lock lock(&mutex);
-    Release(use, size);
+    UncountMapping(use, size);
     return Failure(info.Env(), result);
   }
   auto* mapping = new Mapping{};
@@ -246,25 +201,19 @@ int ViewsOfSegment(const Args& args) {
 int MappedSegments(const Args& args) {
   const Doubles numbers = args.View<Doubles>(0, napi_float64_array);
   args.Assert(numbers.count >= 2 * kUses, 0, "a longer array");
-  const Lock lock(&mutex);
-  for (size_t use = 0; use < kUses; use++) {
-    numbers.data[2 * use] = static_cast<double>(totals[use].count);
-    numbers.data[2 * use + 1] = static_cast<double>(totals[use].bytes);
-  }
+  CountedMappings(numbers.data);
   return 0;
 }
 
 int LimitSegments(const Args& args) {
   const double bytes = args.Double(0);
   args.Assert(bytes >= 0, 0, "a number of bytes");
-  const Lock lock(&mutex);
-  most_bytes = bytes;
+  LimitMappings(bytes);
   return 0;
 }
 
 Napi::Value SegmentLimit(const Napi::CallbackInfo& info) {
-  const Lock lock(&mutex);
-  return Napi::Number::New(info.Env(), most_bytes);
+  return Napi::Number::New(info.Env(), MappingLimit());
 }
 
 int MakeSegmentsPrivate(const Args&) {

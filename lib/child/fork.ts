@@ -7,7 +7,6 @@ import { constants } from 'node:fs';
 import { devNull, constants as os } from 'node:os';
 import { writeTimes } from '../protocol/frame.js';
 import { forgetPools } from '../memory/segment-pool.js';
-import { memoryLimit } from '../memory/usage.js';
 import type { LocalCall, Order } from '../protocol/order.js';
 import type { Surroundings } from '../protocol/surroundings.js';
 import { workingDirectory } from '../protocol/environment.js';
@@ -106,11 +105,7 @@ function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   removeSignalListeners();
   // Without what the parent runs at its own end in a wrapper of `emit`.
   reportEndings(EventEmitter.prototype);
-  const { preload, orphanSignal } = order;
-  enterWorker(
-    { ...fds, forkserverFd: -1 },
-    { preload, orphanSignal, context: 'fork', memoryLimit: memoryLimit() },
-  );
+  enterWorker({ ...fds, forkserverFd: -1 }, { ...order, context: 'fork' });
   followSubmitter(order.orphanSignal, answer);
   if (order.cwd !== workingDirectory()) process.chdir(order.cwd);
   changeEnvironment(new Map(Object.entries(process.env)), order.env);

@@ -3,6 +3,7 @@
 import { followFunctions } from '../functions/sources.js';
 import { type Head, unpackHead } from '../protocol/order.js';
 import { type Functions, load } from './run.js';
+import { setMemoryLimit } from './worker.js';
 
 /** The functions of a head. */
 export interface Loaded extends Functions {
@@ -16,7 +17,8 @@ export class KnownFunctions {
   /** By the heads. */
   readonly #known = new Map<string, Loaded>();
   /** The head that was received last. */
-  #head: Buffer = Buffer.alloc(0);
+  #bytes: Buffer = Buffer.alloc(0);
+  #head: Head | undefined;
   #current: Loaded | undefined;
 
   /** Those of the last head; undefined while they are not loaded. */
@@ -26,17 +28,20 @@ export class KnownFunctions {
 
   /** A head was received. */
   select(head: Buffer): void {
-    this.#head = head;
+    this.#bytes = head;
     this.#current = this.#known.get(head.toString('latin1'));
+    this.#head = this.#current?.head ?? unpackHead(head);
+    // Before the arguments are received.
+    setMemoryLimit(this.#head);
   }
 
   async load(): Promise<Loaded> {
-    const head = unpackHead(this.#head);
+    const head = this.#head!;
     followFunctions([head.fn, head.preexec, ...head.imports]);
     const loaded = { ...(await load(head)), head };
     this.#current = loaded;
     if (this.#known.size === mostLoaded) this.#known.clear();
-    this.#known.set(this.#head.toString('latin1'), loaded);
+    this.#known.set(this.#bytes.toString('latin1'), loaded);
     return loaded;
   }
 }

@@ -27,6 +27,7 @@ import {
   enterWorker,
   followSubmitter,
   giveTokenBack,
+  setMemoryLimit,
 } from './worker.js';
 
 export interface WorkerOrder<
@@ -46,6 +47,7 @@ export async function run(order: WorkerOrder): Promise<void> {
   const { head } = order.body;
   const answer = answerOn(order.resultFd);
   enterWorker(order, head);
+  setMemoryLimit(head);
   // The zygote signals the orphans among its children itself.
   if (order.forkserverFd < 0) followSubmitter(head.orphanSignal, answer);
   answer.send(await perform(order));

@@ -2,7 +2,7 @@
 // the token of the job, and follows its submitter.
 import type { Claims } from '../protocol/claims.js';
 import type { Inherited } from '../protocol/fds.js';
-import type { WorkerHead } from '../protocol/order.js';
+import type { Head, WorkerHead } from '../protocol/order.js';
 import { workerState } from '../protocol/worker-state.js';
 import { check, native } from '../system/binding.js';
 import { signalName } from '../system/signals.js';
@@ -29,8 +29,7 @@ export function enterWorker(
     context,
     preload,
     orphanSignal,
-    memoryLimit,
-  }: Omit<WorkerHead, 'hasClaims' | 'slots'>,
+  }: Pick<WorkerHead, 'context' | 'preload' | 'orphanSignal'>,
   claims?: Claims,
 ): void {
   const [slots] = slotPipes;
@@ -48,7 +47,6 @@ export function enterWorker(
     preload,
     forkserverFd,
   };
-  native.limitSegments(memoryLimit ?? Infinity);
   check(native.setLenders(Int32Array.from(lenders)), 'guard a lent token');
   if (claims === undefined) native.shareToken(new Int32Array(0));
   else claims.guard();
@@ -60,6 +58,13 @@ export function enterWorker(
   }
   // Signals that arrived before the guard was installed are delivered now.
   native.unblockSignals();
+}
+
+/** Jobs have the limit that their submitter had when it submitted them. */
+export function setMemoryLimit({
+  memoryLimit,
+}: Pick<Head, 'memoryLimit'>): void {
+  native.limitSegments(memoryLimit ?? Infinity);
 }
 
 /** A preloaded module may end the job in its own way, or let it run on. */

@@ -22,12 +22,7 @@ import {
   mapSegment,
 } from './mappings.js';
 import { keepPiece, keepTable, tableAt } from './pieces.js';
-import {
-  type Inspected,
-  giveBack,
-  inspect,
-  readSegment,
-} from './segment.js';
+import { type Inspected, giveBack, inspect, readSegment } from './segment.js';
 
 interface Mapped {
   readonly mapping: Mapping;

@@ -18,8 +18,8 @@ export interface SharedMemory {
    * together, and bytes of `pooled` memory: 0 or more, or Infinity. Default 256
    * MiB. Beyond it, and beyond 1,024 mappings, buffers are copied, and
    * {@link allocate} returns ordinary ones. 0: all are copied. It applies to what comes;
-   * nothing that is mapped is taken away. Processes that are started for jobs have
-   * the limit of their submitter at that time, and so have those for their own jobs.
+   * nothing that is mapped is taken away. A job has the limit that its submitter has
+   * when it submits it, and so have the jobs of that job.
    *
    * Setting it throws a TypeError with code ERR_INVALID_ARG_TYPE or a RangeError
    * with code ERR_OUT_OF_RANGE for anything else.

@@ -4,7 +4,6 @@
 import type { Context } from '../context.js';
 import type { FunctionRef } from '../functions/function-ref.js';
 import type { Enclosures } from '../memory/enclosures.js';
-import { memoryLimit } from '../memory/usage.js';
 import type { SlotPipe, Token } from '../slots/slot-pipe.js';
 import type { Encoded } from '../wire/value.js';
 import {
@@ -54,8 +53,6 @@ export interface WorkerHead {
   /** URLs of the modules that the zygote has loaded. */
   readonly preload: readonly string[];
   readonly orphanSignal: number;
-  /** `limit` of `sharedMemory` in the submitter. null: any, see below. */
-  readonly memoryLimit: number | null;
 }
 
 export interface ServerHead extends WorkerHead {
@@ -70,6 +67,8 @@ export interface Head extends WorkerHead {
   readonly fn: FunctionRef;
   /** The call is a list of calls: `args` and the result are lists. */
   readonly isMapped: boolean;
+  /** `limit` of `sharedMemory` in the submitter. null: Infinity, as above. */
+  readonly memoryLimit: number | null;
   readonly preexec: FunctionRef | undefined;
   /** Functions; a Jobserver handle in the arguments has their indexes. */
   readonly imports: readonly FunctionRef[];
@@ -108,7 +107,6 @@ export function orderOfWorker(order: Order, claimsFile: number): Order {
     context,
     preload,
     orphanSignal,
-    memoryLimit: memoryLimit(),
     maxProcessMemory: bytes === Infinity ? null : bytes,
   };
   const body = [packHead(head), '', ''] as const;

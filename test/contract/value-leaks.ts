@@ -1,8 +1,12 @@
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { setImmediate as turnOfLoop } from 'node:timers/promises';
 import type { Context } from '../../dist/context.js';
-import type { Jobserver } from '../../dist/index.js';
-import { native } from '../../dist/system/binding.js';
+import {
+  type Jobserver,
+  allocate,
+  move,
+  sharedMemory,
+} from '../../dist/index.js';
 import { identity } from '../fixtures/jobs.js';
 import * as jobs from '../fixtures/value-jobs.js';
 import { collectGarbage } from '../helpers/collect.js';
@@ -14,14 +18,7 @@ import { withSeed } from '../stress/random.js';
 
 const mega = 1 << 20;
 const { pattern } = jobs;
-const most = { count: 256, bytes: 256 * mega, files: 300 };
-
-function mapped(): { count: number; bytes: number } {
-  const numbers = new Float64Array(2);
-  native.mappedSegments(numbers);
-  const [count, bytes] = numbers as unknown as [number, number];
-  return { count, bytes };
-}
+const most = { count: 1024, bytes: 256 * mega, files: 300 };
 
 const isMemory = (name: string): boolean => name.includes('memfd:jobserver');
 
@@ -56,6 +53,9 @@ export function valueLeakContract(context: Context): void {
     }
     before = memoryFiles();
   });
+  afterEach(() => {
+    sharedMemory.limit = most.bytes;
+  });
 
   /** The variables of `work` are gone at its end, and so are its values. */
   async function leavesNothing(
@@ -80,7 +80,7 @@ export function valueLeakContract(context: Context): void {
       for (let i = 0; i < many; i++) {
         const got = await js.run(jobs.filled, 2 * mega, i);
         expect([got[0], got[2 * mega - 1]]).toEqual([i % 256, i % 256]);
-        const { count, bytes } = mapped();
+        const { count, bytes } = sharedMemory.received;
         expect(count).toBeLessThanOrEqual(most.count);
         expect(bytes).toBeLessThanOrEqual(most.bytes);
         expect(memoryFiles().open).toBeLessThan(most.files);
@@ -95,7 +95,7 @@ export function valueLeakContract(context: Context): void {
       // Each of them is a segment of 16 MiB.
       for (let i = 0; i < 20; i++) {
         got.push(await js.run(jobs.filledList, each, mega, i));
-        expect(mapped().bytes).toBeLessThanOrEqual(most.bytes);
+        expect(sharedMemory.received.bytes).toBeLessThanOrEqual(most.bytes);
       }
       expect(memoryFiles().open).toBeLessThan(most.files);
       for (const [i, list] of got.entries()) {
@@ -104,6 +104,44 @@ export function valueLeakContract(context: Context): void {
       }
     }),
   );
+
+  // Those that are allocated are ordinary buffers, or collected.
+  onLinux('a loop that moves what it allocates stays within the limit', () =>
+    leavesNothing(1, async (js) => {
+      for (let i = 0; i < 40; i++) {
+        const lost = Array.from({ length: 5 }, () => allocate(8 * mega));
+        const bytes = new Uint8Array(allocate(8 * mega)).fill(i);
+        expect(await js.run(jobs.lookUp, move(bytes).buffer, 7)).toBe(i);
+        const left = isRemote(context) ? 0 : 8 * mega;
+        expect([bytes.length, lost.length]).toEqual([left, 5]);
+        const { allocated, received } = sharedMemory;
+        const all = allocated.bytes + received.bytes;
+        expect(all).toBeLessThanOrEqual(most.bytes);
+      }
+    }),
+  );
+
+  test('a job has the limit of its submitter, and so has a job of its own', async () => {
+    const js = open();
+    for (const limit of [12_345, 0, Infinity]) {
+      sharedMemory.limit = limit;
+      expect(await js.run(jobs.memoryLimits)).toEqual([limit, limit]);
+    }
+  });
+
+  test('a limit of 0 has everything copied, here and in the job', async () => {
+    sharedMemory.limit = 0;
+    const js = open();
+    for (let i = 0; i < 3; i++) {
+      const bytes = new Uint8Array(allocate(2 * mega)).fill(i);
+      const moved = isRemote(context) ? move(bytes) : bytes;
+      const got = await js.run(jobs.echoAndMemory, moved);
+      expectBytes(got.bytes, new Uint8Array(2 * mega).fill(i));
+      expect(got.inUse).toBe(0);
+      const { received, allocated, pooled } = sharedMemory;
+      expect(received.count + allocated.count + pooled.count).toBe(0);
+    }
+  });
 
   onLinux('a process that is killed with large values leaves nothing', () =>
     withSeed((random) =>
