@@ -4,6 +4,10 @@ import { join, resolve } from 'node:path';
 import { testIf } from './helpers/context.js';
 import { useFolder } from './helpers/folder.js';
 import { type Ended, runNode, runProgram } from './helpers/program.js';
+import { timeoutFactor } from './helpers/until.js';
+
+// Seventy thousand buffers take long.
+jest.setTimeout(200_000 * timeoutFactor);
 
 const program = resolve('test', 'fixtures', 'large-values.mjs');
 const mega = 1 << 20;
@@ -107,3 +111,13 @@ describe.each([
     },
   );
 });
+
+testIf(process.platform === 'linux')(
+  'a process survives more buffers than it can have mappings',
+  async () => {
+    const values = resolve('test', 'soak', 'values.mjs');
+    const args = [values, 'parts', 'shared'];
+    const ended = await runNode(args, { limitMs: 200_000 });
+    expect(ended).toMatchObject({ code: 0, signal: null, stderr: '' });
+  },
+);
