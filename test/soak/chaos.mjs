@@ -3,7 +3,8 @@
 //
 //   node test/soak/chaos.mjs [--seconds=30] [--seed=N]
 //
-// Fails when a call does not settle, a job begins twice, a value is wrong, more
+// Fails when memory that was sent is left in this process, or a file in /dev/shm. Each
+// round ends with the end of all other processes. Fails when a call does not settle, a job begins twice, a value is wrong, more
 // jobs are lost than processes were killed, or descriptors or processes are left.
 // Also when other slots are lost than those which docs/design.md allows: each
 // submitter keeps a ledger of its tokens, which names them. The message of a failure names the seed,
@@ -12,12 +13,20 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { openFds, kill, mark, processes } from './chaos/processes.mjs';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import {
+  kill,
+  mark,
+  openFds,
+  processes,
+  sentMemory,
+} from './chaos/processes.mjs';
 import { Random } from './chaos/random.mjs';
 import { Round } from './chaos/round.mjs';
 
@@ -77,6 +86,23 @@ async function stableFds() {
   return fds;
 }
 
+const collect = (() => {
+  setFlagsFromString('--expose-gc');
+  return runInNewContext('gc');
+})();
+
+/** What is left once all that was received has been collected. */
+async function leftMemory() {
+  for (let i = 0; i < 200 && sentMemory().length > 0; i++) {
+    collect();
+    await sleep(20);
+  }
+  return sentMemory();
+}
+
+const namedMemory = () =>
+  existsSync('/dev/shm') ? readdirSync('/dev/shm').sort() : [];
+
 async function runRound(number) {
   const seed = Number(values.seed) + number;
   const names = Object.keys(kinds);
@@ -92,8 +118,8 @@ async function runRound(number) {
       `seed ${seed}, ${kindName}: ${seconds} s, ${JSON.stringify(told)}`,
     );
   } catch (error) {
-    error.message = `seed ${seed}, ${kindName}: ${error.message}`;
-    throw error;
+    const message = `seed ${seed}, ${kindName}: ${error.message}`;
+    throw new Error(message, { cause: error });
   } finally {
     for (const { pid } of processes()) kill(pid);
     rmSync(folder, { recursive: true });
@@ -104,10 +130,14 @@ async function runRound(number) {
 await once(spawn('true', { stdio: ['ignore', 'pipe', 'inherit'] }), 'exit');
 const end = performance.now() + 1000 * Number(values.seconds);
 console.log(`chaos: seed ${values.seed}, Node ${process.version}`);
+const seed = Number(values.seed);
+const named = namedMemory();
 let fds;
 for (let number = 0; performance.now() < end; number++) {
   await runRound(number);
+  assert.deepEqual(await leftMemory(), [], `seed ${seed + number}: memory`);
   const now = await stableFds();
   fds ??= now;
-  assert.deepEqual(now, fds, `seed ${Number(values.seed) + number}: open fds`);
+  assert.deepEqual(now, fds, `seed ${seed + number}: open fds`);
 }
+assert.deepEqual(namedMemory(), named, 'files in /dev/shm');

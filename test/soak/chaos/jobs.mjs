@@ -2,7 +2,7 @@
 // does anything else, so that the log shows how often it began.
 import { appendFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Jobserver } from 'jobserver';
+import { Jobserver, allocate, move, share } from 'jobserver';
 
 // One write(2) in append mode: lines of different processes do not mix.
 function begin(log, id) {
@@ -31,6 +31,21 @@ export async function pause(log, id, ms) {
 export function large(log, id, bytes) {
   begin(log, id);
   return { id, bytes: bytes.reverse() };
+}
+
+/** Its argument and its result travel in memory that processes share. */
+export function big(log, id, bytes, kind) {
+  begin(log, id);
+  const expected = Buffer.alloc(bytes.length, bytes[0]);
+  if (!expected.equals(bytes)) throw new Error(`${id} got mixed bytes`);
+  if (kind === 'plain') return { id, bytes };
+  if (kind === 'moved') return { id, bytes: move(bytes) };
+  if (kind === 'allocated') {
+    const copy = new Uint8Array(allocate(bytes.length));
+    copy.set(bytes);
+    return { id, bytes: move(copy) };
+  }
+  return { id, bytes: new Uint8Array(share(bytes)) };
 }
 
 export function fail(log, id) {

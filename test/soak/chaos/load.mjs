@@ -1,7 +1,8 @@
 // A random stream of calls through several handles, and what became of each.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Jobserver, JobserverExecutor } from 'jobserver';
+import { Jobserver, JobserverExecutor, allocate, move, share } from 'jobserver';
 import {
+  big,
   compute,
   die,
   exit,
@@ -14,6 +15,7 @@ import {
 } from './jobs.mjs';
 
 const jobs = {
+  big,
   compute,
   die,
   exit,
@@ -60,12 +62,33 @@ function open(...given) {
   return { all, close: () => Promise.all(all.map((js) => js.close())) };
 }
 
-const harmless = ['quick', 'quick', 'quick', 'compute', 'pause', 'large'];
+const many = ['quick', 'quick', 'quick', 'compute', 'pause', 'large'];
+const harmless = [...many, ...many, 'big'];
 
 /** Their processes end with them, or their jobs take long. */
 function harmful(canNest) {
   const kinds = ['fail', 'exit', 'die', 'leaveTimer'];
   return canNest ? [...kinds, 'nest', 'nest', 'nest'] : kinds;
+}
+
+/** 32 KiB to 8 MiB of one byte, and how they go there and back. */
+function bigArgs(random) {
+  const length = Math.floor(2 ** (15 + 8 * random.next()));
+  const byte = random.below(256);
+  const kinds = ['plain', 'moved', 'allocated', 'shared'];
+  const memory = {
+    plain: () => new Uint8Array(length).fill(byte),
+    moved: () => move(new Uint8Array(length).fill(byte)),
+    allocated: () => move(new Uint8Array(allocate(length)).fill(byte)),
+    shared: () => new Uint8Array(share(new Uint8Array(length).fill(byte))),
+  };
+  const there = random.pick(kinds);
+  // What is shared cannot be moved.
+  const back = random.pick(
+    kinds.filter((kind) => there !== 'shared' || kind !== 'moved'),
+  );
+  const args = [memory[there](), back];
+  return { args, expected: { length, byte } };
 }
 
 function randomCall({ random, canNest, isGentle }) {
@@ -78,14 +101,20 @@ function randomCall({ random, canNest, isGentle }) {
     large: [Buffer.alloc(random.below(200_000), random.below(256))],
     nest: [{ depth: random.below(3), width: random.below(3), jobsPerProcess }],
   };
+  if (name === 'big') return { name, ...bigArgs(random) };
   return { name, args: args[name] ?? [] };
 }
 
+function isFilled(bytes, { length, byte }) {
+  return Buffer.compare(bytes, Buffer.alloc(length, byte)) === 0;
+}
+
 /** Throws if `value` is not what the job returns. */
-function checkValue({ name, id, args }, value) {
+function checkValue({ name, id, args, expected }, value) {
   const isRight =
     value.id === id &&
-    (name !== 'large' || Buffer.compare(value.bytes, args[0]) === 0);
+    (name !== 'large' || Buffer.compare(value.bytes, args[0]) === 0) &&
+    (name !== 'big' || isFilled(value.bytes, expected));
   if (!isRight) throw new Error(`${id} (${name}) has the value of another job`);
 }
 

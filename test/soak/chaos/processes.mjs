@@ -31,6 +31,11 @@ export function filesOf(pid) {
   return [...mapped, ...fdTargets(pid)];
 }
 
+/** Memory that was sent, which this process has open or mapped. */
+export function sentMemory() {
+  return filesOf('self').filter((path) => path.includes('memfd:jobserver'));
+}
+
 /** Children of this process that it has not reaped. */
 export function zombies() {
   return readFileSync('/proc/thread-self/children', 'utf8')
