@@ -1,11 +1,12 @@
 // What a worker of several jobs sends to its submitter and writes to their page
 // may be anything. The workers here are no processes, so that many can be tried.
-import { readdirSync } from 'node:fs';
+import { ftruncateSync, openSync, readdirSync } from 'node:fs';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { Ending } from '../../dist/errors.js';
 import type { Worker } from '../../dist/launch/launcher.js';
 import { launchers } from '../../dist/launch/launchers.js';
+import { Segment, headBytes } from '../../dist/memory/segment.js';
 import { Claims, jobWords } from '../../dist/protocol/claims.js';
 import { writeFrame } from '../../dist/protocol/frame.js';
 import {
@@ -18,8 +19,15 @@ import { packReport, unpackCall } from '../../dist/protocol/worker-messages.js';
 import { native } from '../../dist/system/binding.js';
 import { duplicate, openPipe } from '../../dist/system/fd.js';
 import { type Mapping, mappingFlags } from '../../dist/system/segment-verbs.js';
-import { type Encoded, decode, encode } from '../../dist/wire/value.js';
+import {
+  type Encoded,
+  type Place,
+  decode,
+  encode,
+  placeKinds,
+} from '../../dist/wire/value.js';
 import { identity } from '../fixtures/jobs.js';
+import { collectGarbage } from '../helpers/collect.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { timeoutFactor, until } from '../helpers/until.js';
 
@@ -28,13 +36,44 @@ const runs = {
   numRuns: Math.ceil(Number(process.env['PROPERTY_RUNS'] ?? 1000) / 10),
 };
 // No step takes longer.
+const mega = 1 << 20;
 const patienceMs = 20_000 * timeoutFactor;
 
 type Step =
   | { do: 'answer' | 'claimAll' | 'close' | 'die' | 'sendFds' }
+  | { do: 'answerWith'; files: readonly FileName[]; places: readonly Place[] }
   | { do: 'report'; kind: number; job: number; length: number }
   | { do: 'send'; bytes: Uint8Array }
   | { do: 'write'; at: number; word: number };
+
+/** What a worker may send in the place of a segment. */
+const files = {
+  segment: () => {
+    const segment = Segment.open(21);
+    segment.lend();
+    const copy = native.dup(segment.fd);
+    segment.close();
+    return copy;
+  },
+  /** Its receiver has given it back. */
+  returned: () => native.segmentFile(2 * mega + headBytes),
+  tiny: () => native.segmentFile(10),
+  unsealed: () => {
+    const fd = native.anonymousFile();
+    ftruncateSync(fd, 4 * mega);
+    return fd;
+  },
+  empty: () => native.anonymousFile(),
+  folder: () => openSync('/', 'r'),
+  pipe: () => {
+    const { reader, writer } = openPipe('test pipe');
+    const copy = native.dup(reader.number);
+    reader.close();
+    writer.close();
+    return copy;
+  },
+};
+type FileName = keyof typeof files;
 
 const answerTo = (args: Encoded): Encoded =>
   encode((decode(args) as unknown[])[0], 'result');
@@ -104,6 +143,7 @@ class FakeWorker implements Worker {
   #take(step: Step): void {
     const socket = this.#socket.number;
     if (step.do === 'answer') this.#answer();
+    else if (step.do === 'answerWith') this.#answer(step);
     else if (step.do === 'report') {
       const { kind, job, length } = step;
       const parts = [Buffer.alloc(length, '1')];
@@ -123,7 +163,7 @@ class FakeWorker implements Worker {
   }
 
   /** As a worker does; ends at the end of its socket. */
-  #answer(): void {
+  #answer(sent?: Extract<Step, { do: 'answerWith' }>): void {
     if (this.#socket.number < 0) return;
     if (!this.#reader.fill(this.#socket.number)) this.#die();
     for (let message; (message = this.#reader.next()) !== undefined;) {
@@ -131,7 +171,19 @@ class FakeWorker implements Worker {
       if (!this.#claims!.claim(message.job)) continue;
       const { args } = unpackCall(message)!;
       const kind = packReport({ kind: 'value', state: 'free' });
-      this.#send({ kind, job: message.job, parts: [answerTo(args)] });
+      const { job } = message;
+      if (sent === undefined) {
+        this.#send({ kind, job, parts: [answerTo(args)] });
+        return;
+      }
+      const view = new Uint8Array(mega);
+      const value = sent.places.map(() => view.slice());
+      const bytes = encode(value, 'result', undefined, () => sent.places);
+      const opened = sent.files.map((name) => files[name]());
+      // The first one comes twice.
+      const enclosures = [...opened, ...opened.slice(0, 1)];
+      this.#send({ kind, job, parts: [bytes], enclosures });
+      for (const fd of opened) native.close(fd);
       return;
     }
   }
@@ -150,6 +202,13 @@ class FakeWorker implements Worker {
 }
 
 const small = fc.integer({ min: -3, max: 12 });
+const place = fc.record({
+  kind: fc.constantFrom<number>(...Object.values(placeKinds), 9),
+  file: fc.constantFrom(0, 0, 1, 31, -1),
+  offset: fc.constantFrom(headBytes, headBytes, 0, 1, mega, 2 ** 40, -8),
+  length: fc.constantFrom(mega, mega, 40_000, 0, 8 * mega, 2 ** 52),
+});
+
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.constant({ do: 'answer' as const }) },
   fc.constantFrom<Step>(
@@ -157,6 +216,23 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       do: each as 'die',
     })),
   ),
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('answerWith' as const),
+      files: fc.array(
+        fc.constantFrom<FileName>(
+          'segment',
+          ...(Object.keys(files) as FileName[]),
+        ),
+        { maxLength: 32 },
+      ),
+      places: fc.array(place as fc.Arbitrary<Place>, {
+        minLength: 1,
+        maxLength: 4,
+      }),
+    }),
+  },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -232,7 +308,11 @@ test('whatever workers do, each job settles, and no slot and no descriptor is lo
   await fc.assert(
     fc.asyncProperty(scripts, fc.nat(40), async (all, killed) => {
       await runJobs(all, killed);
-      await until('no leaked descriptor', () => countFds() <= before);
+      await until('no leaked descriptor', async () => {
+        collectGarbage();
+        await setImmediate();
+        return countFds() <= before;
+      });
     }),
     runs,
   );
