@@ -48,10 +48,9 @@ int CheckTemporary(int fd);
 // An anonymous file of zeros. On Linux it is sealed, so that no process can
 // make it shorter: a process that has mapped it would be ended by SIGBUS.
 int SegmentFile(size_t size);
-// The inode and the size of a file that SegmentFile has sealed; -ENOTSUP for
-// one that it could not seal, -EBADMSG for anything else, of which a read may
-// wait.
-int InspectSegment(int fd, double* inode, double* size);
+// Whether a file of SegmentFile is sealed, 1 or 0; -EBADMSG for anything else,
+// of which a read may wait.
+int IsSealedSegment(int fd);
 // No process can write to the file from now on, where the kernel can do that.
 int MakeConstant(int fd);
 // Maps a file, shared with all who do so.

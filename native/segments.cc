@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "args.h"
 #include "export.h"
@@ -119,9 +120,17 @@ int SegmentFile(const Args& args) {
 }
 
 int InspectSegment(const Args& args) {
+  const int fd = args.Int(0);
   const Doubles numbers = args.View<Doubles>(1, napi_float64_array);
-  args.Assert(numbers.count >= 2, 1, "a longer array");
-  return sys::InspectSegment(args.Int(0), &numbers.data[0], &numbers.data[1]);
+  args.Assert(numbers.count >= 3, 1, "a longer array");
+  const int result = sys::IsSealedSegment(fd);
+  if (result < 0) return result;
+  struct stat file;
+  if (fstat(fd, &file) != 0) return -errno;
+  numbers.data[0] = static_cast<double>(file.st_ino);
+  numbers.data[1] = static_cast<double>(file.st_size);
+  numbers.data[2] = static_cast<double>(file.st_dev);
+  return result;
 }
 
 int MakeConstant(const Args& args) { return sys::MakeConstant(args.Int(0)); }

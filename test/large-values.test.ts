@@ -23,6 +23,7 @@ interface Outcome {
   readonly moved: string;
   readonly detached: boolean;
   readonly shared: number | string;
+  readonly same: boolean | string;
   readonly constant: number | string;
   readonly again: string;
 }
@@ -34,7 +35,7 @@ const outcomesOf = (ended: Ended): Outcome[] => {
 
 const right = {
   ...{ argument: 3, result: 'ok', both: 'ok', moved: 'ok', detached: true },
-  ...{ shared: 1, constant: 3, again: 'text' },
+  ...{ shared: 1, same: true, constant: 3, again: 'text' },
 };
 const allRight = [40_000, mega, 3 * mega].map((length) => ({
   length,
@@ -81,7 +82,8 @@ describe.each([
       const code = 'EFBIG';
       expect(large).toEqual({
         ...{ length: 3 * mega, argument: code, both: code, moved: code },
-        ...{ detached: true, shared: code, constant: code, again: 'text' },
+        ...{ detached: true, shared: code, same: code },
+        ...{ constant: code, again: 'text' },
         // Only what a process of several jobs sends has to be a file.
         result: jobs === '1' ? 'ok' : code,
       });

@@ -8,7 +8,7 @@ import { placeKinds } from '../wire/value.js';
 import { leastMapped } from './enclosures.js';
 import { mapBuffer } from './mappings.js';
 import { keepPiece, keepTable } from './pieces.js';
-import { headBytes, pageBytes } from './segment.js';
+import { headBytes, inspect, pageBytes } from './segment.js';
 
 /**
  * An ArrayBuffer of zeros that {@link move} hands to another process without
@@ -27,6 +27,8 @@ export function allocate(byteLength: number): ArrayBuffer {
   const file = tryOpen(byteLength);
   if (file === undefined) return new ArrayBuffer(byteLength);
   try {
+    // Its receiver would copy it.
+    if (!inspect(file.number).isSealed) return new ArrayBuffer(byteLength);
     const place = { offset: headBytes, length: byteLength };
     const flags = mappingFlags.allocated;
     const buffer = mapBuffer(file.number, sizeOf(byteLength), flags, place);
@@ -47,7 +49,7 @@ export function allocate(byteLength: number): ArrayBuffer {
  * `Atomics.load`, `store`, `add` and so on for what several change at a time. With
  * bytes, the memory is a copy of them, which no process can change. Use it for a big
  * table that all jobs read. The kernel ends a process that writes to it by SIGSEGV,
- * and the job of that process is lost.
+ * on macOS by SIGBUS, and the job of that process is lost.
  *
  * The memory is freed when no process has the buffer any more.
  *

@@ -21,7 +21,7 @@ import {
   mapBuffer,
   mapSegment,
 } from './mappings.js';
-import { keepPiece, keepTable, tableAt } from './pieces.js';
+import { keepPiece, keepTable, tableOf } from './pieces.js';
 import { type Inspected, giveBack, inspect, readSegment } from './segment.js';
 
 interface Mapped {
@@ -33,12 +33,12 @@ interface Mapped {
 type KeptSegment = Mapped & Kept;
 
 export class Arrivals {
-  /** By inode. Undefined for a sender of a single message. */
-  readonly #kept: Map<number, KeptSegment> | undefined;
+  /** By the ids of files. Undefined for a sender of a single message. */
+  readonly #kept: Map<string, KeptSegment> | undefined;
 
   /** `sendsAgain`: the sender uses its segments again. */
   constructor(sendsAgain: boolean) {
-    this.#kept = sendsAgain ? new Map<number, KeptSegment>() : undefined;
+    this.#kept = sendsAgain ? new Map<string, KeptSegment>() : undefined;
   }
 
   /**
@@ -123,10 +123,9 @@ export class Arrivals {
   }
 
   /** Undefined where it has to be copied. */
-  #map(fd: number, found: Inspected | undefined): Mapped | undefined {
-    if (found === undefined) return undefined;
-    const { inode, size } = found;
-    const present = this.#kept?.get(inode);
+  #map(fd: number, { id, size, isSealed }: Inspected): Mapped | undefined {
+    if (!isSealed) return undefined;
+    const present = this.#kept?.get(id);
     if (present !== undefined) {
       keepMapping(present);
       return present;
@@ -139,11 +138,11 @@ export class Arrivals {
       mapping,
       size,
       forget: (): void => {
-        this.#kept!.delete(inode);
+        this.#kept!.delete(id);
         endMapping(added);
       },
     };
-    this.#kept.set(inode, added);
+    this.#kept.set(id, added);
     keepMapping(added);
     return added;
   }
@@ -161,13 +160,11 @@ function openPassed(
   const fd = fileOf(files[place.file]);
   const { kind } = place;
   const isMoved = kind === placeKinds.moved;
-  const found = inspect(fd);
-  const table =
-    isMoved || found === undefined ? undefined : tableAt(found.inode);
+  const { id, size, isSealed } = inspect(fd);
+  const table = isMoved ? undefined : tableOf(id);
   if (table !== undefined) return table;
   // Where no file is sealed, only shared memory is mapped: it has to be.
-  if (isMoved && (found === undefined || !mayMap)) return copyOf(fd, place);
-  const size = found?.size ?? place.offset + place.length;
+  if (isMoved && !(isSealed && mayMap)) return copyOf(fd, place);
   const flags = isMoved ? 0 : flagsOf(kind);
   checkPlace(size, place);
   const view = mapBuffer(fd, size, flags, place);

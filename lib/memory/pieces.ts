@@ -20,17 +20,17 @@ const mostPieces = 64;
 const pieces = new WeakMap<ArrayBuffer, Piece>();
 /** All buffers over segments. `postMessage` would not transfer them. */
 const mapped = new WeakSet<ArrayBuffer>();
-/** Shared buffers of this process, by inode. */
-const tables = new Map<number, WeakRef<ArrayBuffer>>();
+/** Shared buffers of this process, by the ids of their files. */
+const tables = new Map<string, WeakRef<ArrayBuffer>>();
 /** Open ones of buffers that are not shared. */
 const files = new Set<Fd>();
 const collected = new FinalizationRegistry<Fd>((file) => {
   files.delete(file);
   file.close();
 });
-const collectedTables = new FinalizationRegistry<number>((inode) => {
+const collectedTables = new FinalizationRegistry<string>((id) => {
   // There may be another buffer for it already.
-  if (tableAt(inode) === undefined) tables.delete(inode);
+  if (tableOf(id) === undefined) tables.delete(id);
 });
 
 /**
@@ -66,14 +66,14 @@ export function keepTable(
 ): void {
   keepPiece(buffer, fd, { ...place, isBorrowed: false });
   alwaysOutOfBand.add(buffer);
-  const inode = inspect(fd)?.inode;
-  if (inode === undefined) return;
-  tables.set(inode, new WeakRef(buffer));
-  collectedTables.register(buffer, inode);
+  const { id } = inspect(fd);
+  tables.set(id, new WeakRef(buffer));
+  collectedTables.register(buffer, id);
 }
 
-export function tableAt(inode: number): ArrayBuffer | undefined {
-  return tables.get(inode)?.deref();
+/** `id`: of the file. */
+export function tableOf(id: string): ArrayBuffer | undefined {
+  return tables.get(id)?.deref();
 }
 
 /** Whether it is, or was, over a segment. */

@@ -2,7 +2,7 @@
 // sender writes into it; its receiver maps it, or reads from it. The first page is
 // the head. The first word of the head is 1 while the segment is lent: the
 // receiver sets it to 0 when it needs the bytes no longer.
-import { check, errno, native } from '../system/binding.js';
+import { check, native } from '../system/binding.js';
 import { Fd, readAllAt, writeAllAt } from '../system/fd.js';
 
 export const pageBytes = 4096;
@@ -93,8 +93,7 @@ export class Segment {
  * open here, the socket would not show that the sender has ended.
  */
 export function mayBeSegment(fd: number): boolean {
-  const result = native.inspectSegment(fd, new Float64Array(2));
-  return result === 0 || result === -errno.ENOTSUP;
+  return native.inspectSegment(fd, new Float64Array(3)) >= 0;
 }
 
 /**
@@ -133,16 +132,18 @@ export function readSegment(
 }
 
 export interface Inspected {
-  readonly inode: number;
+  /** Of the file, while it is open or mapped. */
+  readonly id: string;
   readonly size: number;
+  /** Nobody can make it shorter, which would end who has mapped it. */
+  readonly isSealed: boolean;
 }
 
-/** Undefined for a file that is not to be mapped. Throws for no segment. */
-export function inspect(fd: number): Inspected | undefined {
-  const numbers = new Float64Array(2);
+/** Throws for no segment. */
+export function inspect(fd: number): Inspected {
+  const numbers = new Float64Array(3);
   const result = native.inspectSegment(fd, numbers);
-  if (result === -errno.ENOTSUP) return undefined;
-  check(result, 'open large buffers');
-  const [inode, size] = numbers as unknown as [number, number];
-  return { inode, size };
+  const isSealed = check(result, 'open large buffers') === 1;
+  const [inode, size, device] = numbers as unknown as [number, number, number];
+  return { id: `${device}:${inode}`, size, isSealed };
 }

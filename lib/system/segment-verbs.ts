@@ -27,9 +27,9 @@ export interface SegmentVerbs {
    */
   segmentFile(size: number): number;
   /**
-   * Fills [inode, size] of a segment. -ENOTSUP where it is not sealed (macOS): it
-   * is not to be mapped, because its owner could make it shorter. -EBADMSG for
-   * any other file, of which a read may wait.
+   * Fills [inode, size, device] of a segment. Returns 1 where its size is sealed,
+   * and 0 where the kernel has no seals (macOS), so that its owner could make it
+   * shorter. -EBADMSG for any other file, of which a read may wait.
    */
   inspectSegment(fd: number, numbers: Float64Array): number;
   /**

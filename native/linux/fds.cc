@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -89,14 +88,10 @@ int SegmentFile(size_t size) {
   return result;
 }
 
-int InspectSegment(int fd, double* inode, double* size) {
+int IsSealedSegment(int fd) {
   const int result = CheckSeals(fd, kSealSize);
-  if (result < 0) return result;
-  struct stat file;
-  if (fstat(fd, &file) != 0) return -errno;
-  *inode = static_cast<double>(file.st_ino);
-  *size = static_cast<double>(file.st_size);
-  return 0;
+  if (result == 0) return 1;
+  return result == -ENOTSUP ? 0 : result;
 }
 
 int MakeConstant(int fd) {

@@ -6,9 +6,9 @@ import {
   closePieces,
   isMapped,
   pieceOf,
-  tableAt,
+  tableOf,
 } from '../../dist/memory/pieces.js';
-import { native } from '../../dist/system/binding.js';
+import { inspect } from '../../dist/memory/segment.js';
 import { collectGarbage } from '../helpers/collect.js';
 import { checkLeaks } from '../helpers/leaks.js';
 import { until } from '../helpers/until.js';
@@ -17,11 +17,8 @@ checkLeaks();
 
 const mega = 1 << 20;
 
-function inodeOf(buffer: ArrayBuffer): number {
-  const numbers = new Float64Array(2);
-  native.inspectSegment(pieceOf(buffer)!.file.number, numbers);
-  return numbers[0]!;
-}
+const idOf = (buffer: ArrayBuffer): string =>
+  inspect(pieceOf(buffer)!.file.number).id;
 
 const isOpen = (fd: number): boolean => {
   try {
@@ -61,16 +58,16 @@ test('the file of a buffer is closed when the buffer has been collected', async 
   });
 });
 
-test('what is shared is found by its inode, until it is collected', async () => {
+test('what is shared is found by the id of its file, until it is collected', async () => {
   let table: ArrayBuffer | undefined = share(8);
-  const inode = inodeOf(table);
-  expect(tableAt(inode)).toBe(table);
-  expect(tableAt(inodeOf(allocate(mega)))).toBe(undefined);
+  const id = idOf(table);
+  expect(tableOf(id)).toBe(table);
+  expect(tableOf(idOf(allocate(mega)))).toBe(undefined);
   await turnOfLoop();
   table = undefined;
   await until('it to be collected', () => {
     collectGarbage();
-    return tableAt(inode) === undefined;
+    return tableOf(id) === undefined;
   });
 });
 

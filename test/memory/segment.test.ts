@@ -1,10 +1,10 @@
 import { truncateSync } from 'node:fs';
-import { native } from '../../dist/system/binding.js';
 import { readAllAt } from '../../dist/system/fd.js';
 import {
   Segment,
   giveBack,
   headBytes,
+  inspect,
   keepTaken,
   orderFor,
 } from '../../dist/memory/segment.js';
@@ -17,11 +17,7 @@ beforeEach(() => {
   segment = Segment.open(16);
 });
 
-const sizeOf = ({ fd }: Segment): number => {
-  const numbers = new Float64Array(2);
-  expect(native.inspectSegment(fd, numbers)).toBe(0);
-  return numbers[1]!;
-};
+const sizeOf = ({ fd }: Segment): number => inspect(fd).size;
 
 test.each([
   [0, 16],
@@ -56,6 +52,7 @@ test('what is not in the file cannot be read or written', () => {
 
 const onLinux = process.platform === 'linux' ? test : test.skip;
 onLinux('no process can change the size of a segment', () => {
+  expect(inspect(segment.fd).isSealed).toBe(true);
   const path = `/proc/self/fd/${segment.fd}`;
   for (const size of [0, 1 << 20]) {
     expect(() => truncateSync(path, size)).toThrow('EPERM');
