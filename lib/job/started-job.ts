@@ -70,10 +70,11 @@ export class StartedJob implements JobEvents {
     this.#plan.record.done(frame?.kind ?? lost, ending);
   }
 
-  /** Names what the job may have written to when it was ended by SIGSEGV. */
+  /** Names what the job may have written to when the kernel has ended it. */
   #suspicion({ signal }: Ending): Frame | undefined {
     const [length] = this.#plan.order.enclosures?.constants ?? [];
-    if (signal !== 'SIGSEGV' || length === undefined) return undefined;
+    const mayBe = signal === 'SIGSEGV' || signal === 'SIGBUS';
+    if (!mayBe || length === undefined) return undefined;
     const text =
       `The job may have written to bytes that nobody can change: those of ` +
       `share(bytes) among its arguments, ${length} bytes long`;
