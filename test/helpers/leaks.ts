@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { collectGarbage } from './collect.js';
+import { isMemoryFile } from './memory-files.js';
 import { until } from './until.js';
 
 const hasProc = existsSync('/proc/self/fd');
@@ -77,7 +78,7 @@ export function checkLeaks(warmUp?: () => Promise<unknown>): void {
     const isClean = (): boolean => {
       const { fds, children } = leaked();
       // A large buffer has a file until it is collected.
-      if (fds.some((name) => name.includes('memfd:'))) collectGarbage();
+      if (fds.some(isMemoryFile)) collectGarbage();
       return fds.length + children.length === 0;
     };
     await until('no leaked fd or child', isClean, 5000).catch(() => {

@@ -1,3 +1,6 @@
+// A large value is cut short in the message of a failure.
+import { inspect } from 'node:util';
+
 /** Returns what a call throws; fails when it does not throw. */
 export function thrown(call: () => unknown): unknown {
   let value: unknown;
@@ -6,7 +9,7 @@ export function thrown(call: () => unknown): unknown {
   } catch (error) {
     return error;
   }
-  throw new Error(`Nothing was thrown, but returned: ${String(value)}`);
+  throw new Error(`Nothing was thrown, but returned: ${inspect(value)}`);
 }
 
 /** Returns the reason of a rejected promise; fails when it is fulfilled. */
@@ -17,5 +20,5 @@ export async function rejection(promise: Promise<unknown>): Promise<unknown> {
   } catch (error) {
     return error;
   }
-  throw new Error(`Nothing was rejected, but resolved: ${String(value)}`);
+  throw new Error(`Nothing was rejected, but resolved: ${inspect(value)}`);
 }
