@@ -67,7 +67,7 @@ export function allocate(byteLength: number): ArrayBuffer {
  * or a view, whose bytes are copied.
  * @throws A RangeError with code ERR_OUT_OF_RANGE for another length. A TypeError
  * with code ERR_INVALID_ARG_TYPE for anything else. A system error, such as ENOMEM,
- * where the kernel has no such memory.
+ * or ENOSPC where the memory is a file on a full disk.
  */
 export function share(
   source: number | ArrayBuffer | ArrayBufferView,
@@ -81,6 +81,8 @@ export function share(
     if (bytes !== undefined) {
       check(writeAllAt(file.number, bytes, headBytes), role);
       check(native.makeConstant(file.number), role);
+    } else if (!inspect(file.number).isSealed) {
+      takeRoom(file.number, sizeOf(length), role);
     }
     const kind = bytes === undefined ? placeKinds.shared : placeKinds.constant;
     const place = { offset: headBytes, length };
@@ -91,6 +93,17 @@ export function share(
     return buffer;
   } finally {
     file.close();
+  }
+}
+
+/**
+ * Of a file on a disk. Where the disk is full, this throws; a process that wrote to
+ * the mapping would be ended by SIGBUS.
+ */
+function takeRoom(fd: number, size: number, role: string): void {
+  const zeros = new Uint8Array(Math.min(size, 1 << 20));
+  for (let at = 0; at < size; at += zeros.length) {
+    check(writeAllAt(fd, zeros.subarray(0, size - at), at), role);
   }
 }
 

@@ -1,6 +1,7 @@
-import { existsSync } from 'node:fs';
+import { existsSync, fstatSync } from 'node:fs';
 import type { Context } from '../../dist/context.js';
 import { type Jobserver, move, notify, share, wait } from '../../dist/index.js';
+import { pieceOf } from '../../dist/memory/pieces.js';
 import { identity } from '../fixtures/jobs.js';
 import * as jobs from '../fixtures/value-jobs.js';
 import { useGates } from '../helpers/gate.js';
@@ -33,6 +34,15 @@ export function sharingContract(context: Context): void {
       expect(at[0]).toBe(table);
       const view = await js.run(identity<Uint8Array>, new Uint8Array(table));
       expect(view.buffer).toBe(table);
+    },
+  );
+
+  testIf(process.platform === 'darwin')(
+    'shared memory takes its room on the disk when it is made',
+    () => {
+      const { file } = pieceOf(share(3 * mega))!;
+      const { blocks } = fstatSync(file.number);
+      expect(blocks * 512).toBeGreaterThanOrEqual(3 * mega);
     },
   );
 

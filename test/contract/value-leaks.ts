@@ -68,7 +68,7 @@ export function valueLeakContract(context: Context): void {
         const { count, bytes } = sharedMemory.received;
         expect(count).toBeLessThanOrEqual(most.count);
         expect(bytes).toBeLessThanOrEqual(most.bytes);
-        expect(memoryFiles().open).toBeLessThan(most.files);
+        expect(openMemoryFiles()).toBeLessThan(most.files);
       }
     }));
 
@@ -81,7 +81,7 @@ export function valueLeakContract(context: Context): void {
         got.push(await js.run(jobs.filledList, each, mega, i));
         expect(sharedMemory.received.bytes).toBeLessThanOrEqual(most.bytes);
       }
-      expect(memoryFiles().open).toBeLessThan(most.files);
+      expect(openMemoryFiles()).toBeLessThan(most.files);
       for (const [i, list] of got.entries()) {
         for (const bytes of list)
           expect([bytes[0], bytes[mega - 1]]).toEqual([i, i]);
