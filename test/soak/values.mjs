@@ -1,12 +1,13 @@
 // Sends and keeps so many large buffers that a process which mapped them all would
 // have no mapping or no memory left.
 //
-//   node test/soak/values.mjs [KIND...]
+//   node test/soak/values.mjs [--many=N] [KIND...]
 //
-// Fails when a buffer has wrong bytes, or more is mapped than may be. 70,000
-// mappings would end the process.
+// Fails when a buffer has wrong bytes, or more is mapped than may be. N buffers are
+// kept, by default 70,000: as many mappings would end the process.
 import assert from 'node:assert/strict';
 import { setImmediate as turnOfLoop } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import {
   Jobserver,
   allocate,
@@ -23,7 +24,11 @@ import { echoMoved, fill, filledLists } from '../fixtures/large-value-jobs.mjs';
 const { Arrivals } = arrivals;
 const { Segment, headBytes, orderFor } = segment;
 const { encode, decode, placeKinds } = value;
-const many = 70_000;
+const { values, positionals: names } = parseArgs({
+  options: { many: { type: 'string', default: '70000' } },
+  allowPositionals: true,
+});
+const many = Number(values.many);
 const length = 32 << 10;
 const mega = 1 << 20;
 const limit = 256 * mega;
@@ -80,6 +85,7 @@ const kinds = {
       return decode(bytes, undefined, buffers);
     });
     for (const buffer of kept) assert.equal(buffer[length - 1], 7);
+    checkUse();
   },
   /** Their pages are never touched. */
   allocated() {
@@ -122,7 +128,6 @@ const kinds = {
   },
 };
 
-const names = process.argv.slice(2);
 for (const name of names.length > 0 ? names : Object.keys(kinds)) {
   const start = performance.now();
   await kinds[name]();
