@@ -8,6 +8,7 @@ const all = [
   'start',
   'reuse',
   'preload',
+  'warm-up',
   'memory',
   'waiting',
   'outstanding',

@@ -1,0 +1,75 @@
+// What several tools do to a file. A module for each tool would be loaded alone, so
+// BENCH_TOOL says which one this process has.
+import { readFileSync, readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { basename, join } from 'node:path';
+
+const require = createRequire(import.meta.url);
+
+const tools = {
+  async eslint() {
+    const { Linter } = await import('eslint');
+    const { default: js } = await import('@eslint/js');
+    const config = [js.configs.recommended];
+    return (text, filename) =>
+      new Linter().verify(text, config, { filename }).length;
+  },
+  async typescript() {
+    const { default: ts } = await import('typescript');
+    const options = {
+      compilerOptions: { target: 'es2020', module: 'commonjs' },
+    };
+    return (text) => ts.transpileModule(text, options).outputText.length;
+  },
+  async prettier() {
+    const { format } = await import('prettier');
+    return async (text) => (await format(text, { parser: 'babel' })).length;
+  },
+  async babel() {
+    const { parseSync, transformFromAstSync } = await import('@babel/core');
+    const options = {
+      configFile: false,
+      babelrc: false,
+      sourceType: 'unambiguous',
+    };
+    return (text) =>
+      transformFromAstSync(parseSync(text, options), text, options).code.length;
+  },
+};
+
+export const toolNames = Object.keys(tools);
+const { BENCH_TOOL } = process.env;
+const tool = BENCH_TOOL && (await tools[BENCH_TOOL]());
+
+const least = 5_000;
+const most = 60_000;
+
+/** The scripts of eslint, between 5 and 60 kB. */
+export function files() {
+  const folder = join(require.resolve('eslint/package.json'), '..', 'lib');
+  return readdirSync(folder, { recursive: true })
+    .filter((name) => name.endsWith('.js'))
+    .map((name) => join(folder, name))
+    .filter((path) => {
+      const { length } = readFileSync(path);
+      return length >= least && length <= most;
+    });
+}
+
+/** Runs the tool. Returns milliseconds of CPU, and page faults. */
+export async function work(path) {
+  const before = process.resourceUsage();
+  await tool(readFileSync(path, 'utf8'), basename(path));
+  const after = process.resourceUsage();
+  const since = (field) => after[field] - before[field];
+  return {
+    cpu: (since('userCPUTime') + since('systemCPUTime')) / 1000,
+    faults: since('minorPageFault'),
+    zygote: process.ppid,
+  };
+}
+
+/** As jobs do, to files of their kind. */
+export async function warmUp() {
+  for (const path of files().slice(0, 20)) await work(path);
+}
