@@ -43,8 +43,13 @@ import {
   spread,
 } from './map/input.js';
 import { contextOf } from './launch/launchers.js';
+import { type Readiness, whenReady } from './launch/readiness.js';
 import { type MapPlan, mapAsync, mapSync } from './map/map.js';
-import { type EnvAdditions, revise } from './protocol/environment.js';
+import {
+  type EnvAdditions,
+  revise,
+  workingDirectory,
+} from './protocol/environment.js';
 import type { InheritedSlots } from './protocol/fds.js';
 import type { SlotPipe } from './slots/slot-pipe.js';
 import { checkNotImporting } from './protocol/worker-state.js';
@@ -77,6 +82,22 @@ export interface JobserverOptions {
    * otherwise none. The other contexts ignore it.
    */
   preload?: Iterable<string | URL> | undefined;
+  /**
+   * A function that the forkserver calls, without arguments, after it has imported
+   * the modules of `preload`: again and again until it takes no less time, so that
+   * V8 compiles what jobs will run, and each job begins with the machine code. It
+   * has to do what jobs do, and may return a promise; it must leave no open
+   * handle, timer or thread. Until it is done, and if it fails, jobs are forked
+   * from a process without it. Default: in a job, that of its Jobserver if
+   * `preload` is not given either; otherwise none. The other contexts ignore it.
+   */
+  warmUp?: Callable<[], unknown> | undefined;
+  /**
+   * Milliseconds that the calls of `warmUp` may take in all: 0 or more, Infinity:
+   * any. Default 60000. No call begins after that, and one that takes longer
+   * has failed.
+   */
+  warmUpTimeout?: number | undefined;
   /**
    * Milliseconds that the forkserver lives on after this Jobserver is closed,
    * for the next one with the same `preload`; 0 or more, Infinity: until this
@@ -132,6 +153,8 @@ const jobserverOptions: OptionNames<JobserverOptions> = {
   slots: true,
   context: true,
   preload: true,
+  warmUp: true,
+  warmUpTimeout: true,
   forkserverKeepAlive: true,
   jobsPerProcess: true,
   idleTimeout: true,
@@ -252,6 +275,27 @@ export class Jobserver implements Disposable, AsyncDisposable {
    */
   get running(): number {
     return this.#pool.running;
+  }
+
+  /**
+   * Prepares for the first job, which then starts sooner, and resolves with how it
+   * will start: 'warm', forked from a process that has run `warmUp`; 'cold',
+   * forked from one that has not, because there is no warm-up or it has failed;
+   * 'spawn', in a new node; 'fork', forked from this process.
+   *
+   * @throws what a module of `preload` throws; ERR_JOBSERVER_PRELOAD;
+   * ERR_JOBSERVER_CLOSED; a system error when no process can be started.
+   */
+  async ready(): Promise<Readiness> {
+    this.#pool.checkOpen();
+    const readiness = await whenReady({
+      ...startOf(this.#controls),
+      cwd: workingDirectory(),
+      slotPipes: [this.#pool.slots],
+      keepAlive: this.#controls.forkserverKeepAlive,
+    });
+    this.#pool.checkOpen();
+    return readiness;
   }
 
   /**

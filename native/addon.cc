@@ -166,6 +166,8 @@ int SetDeathSignal(const Args& args) {
 
 int TimerSlack(const Args&) { return sys::TimerSlack(); }
 
+int EndAfter(const Args& args) { return sys::EndAfter(args.Double(0)); }
+
 int GiveToken(const Args& args) {
   return sys::GiveToken(args.Int(0), static_cast<uint8_t>(args.Byte(1)));
 }
@@ -243,6 +245,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<ExitFd>(exports, "exitFd");
   Export<Kill>(exports, "kill");
   Export<SetDeathSignal>(exports, "setDeathSignal");
+  Export<EndAfter>(exports, "endAfter");
   Export<Stamp>(exports, "stamp");
   Export<EnvironmentStamp>(exports, "environmentStamp");
   Export<TimerSlack>(exports, "timerSlack");
@@ -260,6 +263,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<ShareZygote>(exports, "shareZygote");
   Export<ReleaseZygote>(exports, "releaseZygote");
   Export<ServeForks>(exports, "serveForks");
+  Export<EndScoutAfter>(exports, "endScoutAfter");
   Export<GetPid>(exports, "getpid");
   Export<ExitNow>(exports, "exitNow");
   ExportSegments(exports);

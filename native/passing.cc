@@ -2,9 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "posix.h"
 
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0
@@ -144,6 +147,25 @@ int ReceiveFds(int socket, Message* message, bool wait) {
   TakeParts(&header, message);
   message->is_truncated = (header.msg_flags & MSG_CTRUNC) != 0;
   return static_cast<int>(received);
+}
+
+int Peek(int socket, void* bytes, size_t length) {
+  for (;;) {
+    const ssize_t result = recv(socket, bytes, length, MSG_PEEK | MSG_DONTWAIT);
+    if (result >= 0) return static_cast<int>(result);
+    if (errno != EINTR) return -errno;
+  }
+}
+
+int EndWithPeer(int socket, bool on) {
+  const int flags = fcntl(socket, F_GETFL);
+  if (flags < 0 || fcntl(socket, F_SETOWN, getpid()) < 0) return -errno;
+  const int wanted = on ? flags | O_ASYNC : flags & ~O_ASYNC;
+  if (fcntl(socket, F_SETFL, wanted) < 0) return -errno;
+  // It may have been closed before.
+  struct pollfd end = {socket, 0, 0};
+  if (on && Poll(&end, 1, 0) > 0) raise(SIGIO);
+  return 0;
 }
 
 }  // namespace sys

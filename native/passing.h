@@ -39,5 +39,10 @@ int SendFds(int socket, const Message& message);
 // received. Fds for which there is no room are closed. Without `wait`, the call
 // returns -EAGAIN when there is no message.
 int ReceiveFds(int socket, Message* message, bool wait);
+// Copies the bytes of the next message, which stays. Returns like ReceiveFds.
+int Peek(int socket, void* bytes, size_t length);
+// While `on`, this process ends by SIGIO when the other end is closed, or when
+// a message arrives.
+int EndWithPeer(int socket, bool on);
 
 }  // namespace sys

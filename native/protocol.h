@@ -43,6 +43,16 @@ enum ReportKind : int {
   kMismatch = 5,
 };
 
+// What a zygote says of itself, once, on the socket of its requests.
+enum ZygoteState : int {
+  // It forks from here on.
+  kReady = 1,
+  // Its forks cannot run jobs; what follows is the position of the reason.
+  kUnfit = 2,
+  // What it was to load or to run has failed; what follows is the error.
+  kFailed = 3,
+};
+
 // What a child of the zygote asks of JavaScript, as the first argument of the
 // callback of serveForks.
 enum ChildStep : int {

@@ -50,11 +50,22 @@ int PassCredentials(const Args& args) {
   return sys::PassCredentials(args.Int(0));
 }
 
+int Peek(const Args& args) {
+  const Bytes bytes = args.View<Bytes>(1, napi_uint8_array);
+  return sys::Peek(args.Int(0), bytes.data, bytes.length);
+}
+
+int EndWithPeer(const Args& args) {
+  return sys::EndWithPeer(args.Int(0), args.Bool(1));
+}
+
 }  // namespace
 
 void ExportSockets(Napi::Object exports) {
   Export<SocketPair>(exports, "socketpair");
   Export<SendFds>(exports, "sendFds");
   Export<ReceiveFds>(exports, "receiveFds");
+  Export<Peek>(exports, "peek");
+  Export<EndWithPeer>(exports, "endWithPeer");
   Export<PassCredentials>(exports, "passCredentials");
 }

@@ -29,6 +29,8 @@ class Zygote {
   // then to call EndScout. The other children copy the pages it has touched.
   int ForkScout();
   void EndScout();
+  // Called in the scout: EndScout is called after that much of CPU time.
+  int EndScoutAfter(double cpu_ms);
 
   // Serves in the calling process, which ends when no submitter is left.
   // Returns in each child, a spare, which is to call TakeJob.
@@ -49,6 +51,7 @@ class Zygote {
     int orphan_signal;
   };
 
+  void Announce() const;
   int MovePrivate(int fd);
   int ForkMissing();
   bool IsSpareMissing() const;

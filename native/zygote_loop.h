@@ -4,3 +4,4 @@
 #include "args.h"
 
 int ServeForks(const Args& args);
+int EndScoutAfter(const Args& args);

@@ -36,7 +36,7 @@ import {
 } from './worker.js';
 
 /** The parts of an order that a fork needs. */
-type ForkOrder = Pick<Order, 'preload' | 'orphanSignal'> & Surroundings;
+type ForkOrder = Pick<Order, 'preparation' | 'orphanSignal'> & Surroundings;
 type ForkFds = Omit<WorkerFds, 'forkserverFd'>;
 
 const emptyCall: LocalCall = {

@@ -27,9 +27,9 @@ export function enterWorker(
   { token, resultFd, slotPipes, lenders, forkserverFd }: WorkerFds,
   {
     context,
-    preload,
+    preparation,
     orphanSignal,
-  }: Pick<WorkerHead, 'context' | 'preload' | 'orphanSignal'>,
+  }: Pick<WorkerHead, 'context' | 'preparation' | 'orphanSignal'>,
   claims?: Claims,
 ): void {
   const [slots] = slotPipes;
@@ -44,7 +44,7 @@ export function enterWorker(
     announceLoan: () => currentAnswer()!.announceLoan(),
     jobSlot: undefined,
     context,
-    preload,
+    preparation,
     forkserverFd,
   };
   check(native.setLenders(Int32Array.from(lenders)), 'guard a lent token');

@@ -1,6 +1,5 @@
-// Entry of the forkserver: loads the modules that jobs will need, runs a job of
-// no effect so that V8 compiles what a job runs, then forks itself for each
-// request. Before a spare takes a job, it renews what siblings must not share.
+// Entry of the forkserver: loads the modules that jobs will need, exercises what a
+// job runs so that V8 compiles it, then forks itself for each request. Before a spare takes a job, it renews what siblings must not share.
 import { constants } from 'node:fs';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
@@ -19,8 +18,11 @@ import {
   requestInts,
   unpackInherited,
   unpackJobFds,
+  mostStateBytes,
   zygoteRequestFd,
+  zygoteStates,
 } from '../protocol/fds.js';
+import { type Preparation, modulesOf } from '../protocol/preparation.js';
 import { writeFrame } from '../protocol/frame.js';
 import { hasJob, packHead } from '../protocol/order.js';
 import { readOrder, writeOrder } from '../protocol/order-file.js';
@@ -31,8 +33,10 @@ import {
   unpackEnv,
 } from '../protocol/surroundings.js';
 import { workerState } from '../protocol/worker-state.js';
+import { zygoteFlags } from '../protocol/zygote-flags.js';
 import { Token } from '../slots/slot-pipe.js';
 import { check, errno, native, pollEvents } from '../system/binding.js';
+import { noFds } from '../system/fd.js';
 import {
   type ObstacleToForks,
   obstacleToForks,
@@ -54,19 +58,23 @@ import {
   resetInspectorSignal,
 } from './exit-report.js';
 import { noteOutput, writeLastWords } from './output.js';
+import { collectFully, collectYoung } from './heap.js';
 import { preloadModules } from './preload.js';
 import { renewRandomness, replaceMathRandom } from './random.js';
 import { run } from './run.js';
 import { serve } from './serve.js';
+import { WarmingUp } from './warm-up.js';
 
 // Processes that are forked before a job needs them.
 const spares = Number(process.env['JOBSERVER_SPARES'] || 2);
 
 // Enough for V8 to optimize what a job runs: code that it compiles in a job is
 // lost with the job.
-const warmUpRuns = 30;
+const exercises = 30;
 
-const preload = process.argv.slice(2);
+const preparation = JSON.parse(process.argv[2]!) as Preparation;
+const { warmUp } = preparation;
+const warmingUp = warmUp && new WarmingUp(warmUp);
 const environment = new Map(Object.entries(process.env));
 const packedEnvironment = packEnv(environmentOfJob(new Map()));
 const sink = check(native.open(devNull, constants.O_WRONLY), `open ${devNull}`);
@@ -88,10 +96,13 @@ async function main(): Promise<void> {
     return;
   }
   replaceMathRandom();
+  let order: number;
   try {
-    await load();
+    order = await prepare();
   } catch (error) {
     const bytes = encodeThrown(error);
+    tell(zygoteStates.failed, failureOf(error));
+    if (warmUp !== undefined) native.exitNow(1);
     answerAll((resultFd) => {
       // Does not block: a small frame fits into an empty pipe.
       writeFrame(resultFd, 'error', bytes);
@@ -99,15 +110,10 @@ async function main(): Promise<void> {
     });
     return;
   }
-  const order = await writeWarmUpOrder();
-  becomeSpare();
-  for (let i = 0; i < warmUpRuns; i++) await runWarmUpJob(order);
-  // becomeSpare set a worker's title.
-  process.title = 'jobserver-zygote';
   // The scout shows which memory a job touches; other children copy it in bulk.
   const scout = (): void => {
     becomeSpare();
-    void runWarmUpJob(order);
+    void exercise(order).then(() => warmingUp?.onceMore());
   };
   const spare = (): void => {
     becomeSpare();
@@ -126,15 +132,35 @@ async function main(): Promise<void> {
 
 // A node that a job starts must not inherit the flags of the zygote.
 function hideOwnFlags(): void {
-  const own = /^--(single-threaded|v8-pool-size=1|use-largepages=silent)$/;
-  process.execArgv = process.execArgv.filter((flag) => !own.test(flag));
+  const own = zygoteFlags(preparation);
+  process.execArgv = process.execArgv.filter((flag) => !own.includes(flag));
+}
+
+/** Returns the file of the exercise's order. */
+async function prepare(): Promise<number> {
+  // No job is requested before this zygote is ready.
+  if (warmUp !== undefined) native.endWithPeer(zygoteRequestFd, true);
+  await load();
+  await warmingUp?.untilSteady();
+  const order = await writeExercise();
+  if (modulesOf(preparation).length > 0) collectFully();
+  becomeSpare();
+  for (let i = 0; i < exercises; i++) await exercise(order);
+  // becomeSpare set a worker's title.
+  process.title = 'jobserver-zygote';
+  if (warmingUp === undefined) return order;
+  await warmingUp.again();
+  collectYoung();
+  workerState.isWarm = true;
+  native.endWithPeer(zygoteRequestFd, false);
+  return order;
 }
 
 async function load(): Promise<void> {
   // First, so that a change after it is seen.
-  workerState.preloadVersion = versionOf(preload);
+  workerState.preparedVersion = versionOf(modulesOf(preparation));
   workerState.isImporting = true;
-  await preloadModules(preload);
+  await preloadModules(preparation.preload);
   workerState.isImporting = false;
   // Loaded here for all jobs that submit jobs.
   require('../jobserver.js');
@@ -143,7 +169,25 @@ async function load(): Promise<void> {
 /** Lets the job of each request be spawned until no client is left. */
 function declineAll(obstacle: ObstacleToForks): void {
   const index = obstaclesToForks.indexOf(obstacle);
+  tell(zygoteStates.unfit, new Uint8Array(Int32Array.of(index).buffer));
+  if (warmUp !== undefined) native.exitNow(1);
   answerAll(() => [reportKinds.declined, index]);
+}
+
+/** As bytes, although a thrown text would travel as one; see launch/zygote.ts. */
+function failureOf(error: unknown): Uint8Array {
+  const bytes = encodeThrown([error]) as Uint8Array;
+  if (bytes.length <= mostStateBytes) return bytes;
+  const text = inspect(error).slice(0, 1000);
+  return encodeThrown([new Error(text)]) as Uint8Array;
+}
+
+/** Says once what has become of this zygote. The socket is empty until then. */
+function tell(state: number, bytes: Uint8Array): void {
+  native.endWithPeer(zygoteRequestFd, false);
+  const head = new Uint8Array(Int32Array.of(state).buffer);
+  const message = Buffer.concat([head, bytes]);
+  native.sendFds(zygoteRequestFd, message, noFds);
 }
 
 /** Refuses each request until no client is left. */
@@ -162,10 +206,10 @@ function answerAll(answer: (resultFd: number) => [number, number]): void {
   }
 }
 
-/** The order of the warm-up job; it names its function as a submitter does. */
-async function writeWarmUpOrder(): Promise<number> {
+/** The order of the exercise; it names its function as a submitter does. */
+async function writeExercise(): Promise<number> {
   const url = pathToFileURL(
-    join(__dirname, '..', 'child', 'warm-up-job.mjs'),
+    join(__dirname, '..', 'child', 'exercise.mjs'),
   ).href;
   const { echo } = (await importModule(url)) as { echo: Function };
   const at = { line: 1, column: 0, isRewritten: false };
@@ -178,7 +222,7 @@ async function writeWarmUpOrder(): Promise<number> {
     hasClaims: false,
     slots: [1],
     context: 'forkserver',
-    preload,
+    preparation,
     orphanSignal: 0,
     memoryLimit: memoryLimit(),
   } as const;
@@ -193,7 +237,7 @@ async function writeWarmUpOrder(): Promise<number> {
 }
 
 /** Runs a whole job except for its exit. */
-async function runWarmUpJob(order: number): Promise<void> {
+async function exercise(order: number): Promise<void> {
   await new Promise<unknown>((resolve) => {
     const slots = [-1, -1];
     becomeJob([native.dup(order), sink, zygoteRequestFd, ...slots], resolve);

@@ -8,15 +8,15 @@ import {
   type FunctionRef,
   nameFunction,
 } from '../functions/function-ref.js';
-import { isUrl, parseExportName } from '../functions/url.js';
 import {
   type EnvAdditions,
   type EnvRevision,
   revise,
 } from '../protocol/environment.js';
+import type { Preparation } from '../protocol/preparation.js';
 import { workerState } from '../protocol/worker-state.js';
 import { checkForkable } from '../system/forkable.js';
-import { type OptionNames, checkOptions } from '../system/options.js';
+import { type OptionNames, checkMs, checkOptions } from '../system/options.js';
 import { type Signal, signalNumber } from '../system/signals.js';
 import { type Encoded, decode, encode } from '../wire/value.js';
 import {
@@ -26,13 +26,13 @@ import {
   referenceOf,
   targetOf,
 } from './encode-call.js';
+import { type PreparationOptions, preparationOf } from './preparation.js';
 import type { Reuse } from './running-job.js';
 import { type SleepGate, admitAlways } from './submission.js';
 
 export interface Controls {
   readonly context: Context;
-  /** URLs of modules. */
-  readonly preload: readonly string[];
+  readonly preparation: Preparation;
   /** Milliseconds. */
   readonly forkserverKeepAlive: number;
   /** A signal number; 0: none. */
@@ -48,16 +48,17 @@ export interface Controls {
   readonly maxProcessMemory: number;
 }
 
-export function initialControls(options: {
+export interface ControlOptions extends PreparationOptions {
   readonly context?: Context | undefined;
   readonly orphanSignal?: Signal | null | undefined;
-  readonly preload?: Iterable<string | URL> | undefined;
   readonly forkserverKeepAlive?: number | undefined;
   readonly jobsPerProcess?: number | undefined;
   readonly idleTimeout?: number | undefined;
   readonly maxProcessMemory?: number | undefined;
-}): Controls {
-  const { orphanSignal = 'SIGTERM', preload } = options;
+}
+
+export function initialControls(options: ControlOptions): Controls {
+  const { orphanSignal = 'SIGTERM' } = options;
   const { forkserverKeepAlive = 5000, idleTimeout = 5000 } = options;
   const { jobsPerProcess = 1, maxProcessMemory = Infinity } = options;
   const { ambient } = workerState;
@@ -67,8 +68,7 @@ export function initialControls(options: {
   if (context === 'fork') checkForkable(workerState.isForked);
   return {
     context,
-    preload:
-      preload === undefined ? (ambient?.preload ?? []) : moduleUrls(preload),
+    preparation: preparationOf(options),
     forkserverKeepAlive: checkMs(forkserverKeepAlive, 'forkserverKeepAlive'),
     orphanSignal:
       orphanSignal === null ? 0 : signalNumber(orphanSignal, 'orphanSignal'),
@@ -156,37 +156,12 @@ function checkJobsPerProcess(count: unknown, context: Context): number {
   );
 }
 
-function checkMs(ms: unknown, name: string): number {
-  if (typeof ms !== 'number') {
-    throw invalidArgument(name, 'a number of milliseconds', ms);
-  }
-  if (!(ms >= 0)) throw outOfRange(name, 'non-negative', ms);
-  return ms;
-}
-
 function checkBytes(bytes: unknown, name: string): number {
   if (typeof bytes !== 'number') {
     throw invalidArgument(name, 'a number of bytes', bytes);
   }
   if (!(bytes > 0)) throw outOfRange(name, 'positive', bytes);
   return bytes;
-}
-
-function moduleUrls(preload: unknown): string[] {
-  const expected = 'an iterable of module URLs, paths or names';
-  if (
-    typeof preload !== 'object' ||
-    preload === null ||
-    !(Symbol.iterator in preload)
-  ) {
-    throw invalidArgument('preload', expected, preload);
-  }
-  return [...(preload as Iterable<unknown>)].map((module, i) => {
-    if (typeof module === 'string' || isUrl(module)) {
-      return parseExportName(module, `preload[${i}]`).url;
-    }
-    throw invalidArgument(`preload[${i}]`, 'a URL or string', module);
-  });
 }
 
 /** How the processes of jobs are used; undefined: one for each job. */
@@ -197,7 +172,7 @@ export function reuseOf(controls: Controls): Reuse | undefined {
 /** Controls as plain data. */
 export interface SentControls {
   readonly context: Context;
-  readonly preload: readonly string[];
+  readonly preparation: Preparation;
   readonly forkserverKeepAlive: number;
   readonly orphanSignal: number;
   readonly jobsPerProcess: number;
@@ -246,7 +221,7 @@ export function receiveControls(
   const local = imports[sent.localPreexec] as Preexec['target'] | undefined;
   return {
     context: sent.context,
-    preload: sent.preload,
+    preparation: sent.preparation,
     forkserverKeepAlive: sent.forkserverKeepAlive,
     orphanSignal: sent.orphanSignal,
     jobsPerProcess: sent.jobsPerProcess,

@@ -2,7 +2,7 @@
 // do, or else a new one.
 import type { ProcessJob } from '../launch/process-job.js';
 import { ReusedProcess } from '../launch/reused-process.js';
-import { keyOf } from '../launch/zygote-client.js';
+import { keysOf } from '../launch/zygote-client.js';
 import type { Order } from '../protocol/order.js';
 import type { Token } from '../slots/slot-pipe.js';
 import { now } from '../system/deadline.js';
@@ -141,7 +141,7 @@ export class Crew {
   #squadOf(order: Order, { jobsPerProcess, idleTimeout }: Reuse): Squad {
     const { context, orphanSignal, maxProcessMemory } = order;
     const own = [context, orphanSignal, jobsPerProcess, idleTimeout];
-    const key = `${own.join()} ${maxProcessMemory} ${keyOf(order)}`;
+    const key = `${own.join()} ${maxProcessMemory} ${keysOf(order).warm}`;
     let squad = this.#squads.get(key);
     if (squad === undefined) {
       squad = new Squad(idleTimeout);

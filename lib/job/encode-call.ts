@@ -97,7 +97,7 @@ export function encodeCall(
     context: controls.context,
     env,
     execArgv,
-    preload: controls.preload,
+    preparation: controls.preparation,
     cwd: workingDirectory(),
     keepAlive: controls.forkserverKeepAlive,
     orphanSignal: controls.orphanSignal,
@@ -110,7 +110,7 @@ export function encodeCall(
 /** How the process of a job that is submitted now would start. */
 export function startOf({
   context,
-  preload,
+  preparation,
   env,
   jobsPerProcess,
 }: Controls): JobStart {
@@ -118,7 +118,7 @@ export function startOf({
     context,
     env: jobsPerProcess > 1 ? environmentOfNextJob(env) : environmentOfJob(env),
     execArgv: workerExecArgv(process.execArgv),
-    preload,
+    preparation,
   };
 }
 
@@ -202,12 +202,13 @@ function encodeBody(
 }
 
 function headOf(
-  { context, preload, orphanSignal }: Controls,
+  { context, preparation, orphanSignal }: Controls,
   slotPipes: readonly SlotPipe[],
   call: Pick<Head, 'fn' | 'isMapped' | 'preexec' | 'imports'>,
 ): Head {
   const slots = slotPipes.map((pipe) => pipe.count);
-  const plain = { context, preload, orphanSignal, memoryLimit: memoryLimit() };
+  const memory = memoryLimit();
+  const plain = { context, preparation, orphanSignal, memoryLimit: memory };
   return { ...call, ...plain, hasClaims: false, slots };
 }
 
@@ -230,7 +231,7 @@ function plainHead(
   if (
     known?.head.isMapped === isMapped &&
     known.head.context === controls.context &&
-    known.head.preload === controls.preload &&
+    known.head.preparation === controls.preparation &&
     known.head.orphanSignal === controls.orphanSignal &&
     known.head.memoryLimit === memoryLimit() &&
     known.head.slots[0] === slots.count

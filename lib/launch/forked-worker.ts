@@ -15,7 +15,7 @@ import { Fd } from '../system/fd.js';
 import { obstaclesToForks } from '../system/forkable.js';
 import { isFatal, signalName } from '../system/signals.js';
 import type { Worker } from './launcher.js';
-import { type Zygote, patienceMs } from './zygote-client.js';
+import { type Zygote, patienceMs } from './zygote.js';
 
 type Report = readonly [
   kind: number,

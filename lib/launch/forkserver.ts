@@ -11,12 +11,13 @@ import { ForkedWorker } from './forked-worker.js';
 import type { Launcher, Worker } from './launcher.js';
 import { obstacleTo } from './obstacle.js';
 import { spawnLauncher } from './spawn.js';
-import { type Zygote, keyOf, zygoteFor } from './zygote-client.js';
+import type { Zygote } from './zygote.js';
+import { keysOf, zygoteFor } from './zygote-client.js';
 
 export const forkserverLauncher: Launcher = {
   launch(order, resultWriter, token) {
-    const key = keyOf(order);
-    const obstacle = obstacleTo(order, key);
+    const keys = keysOf(order);
+    const obstacle = obstacleTo(order, keys.cold);
     if (obstacle !== undefined) {
       warn(obstacle);
       return spawnLauncher.launch(order, resultWriter, token);
@@ -31,7 +32,7 @@ export const forkserverLauncher: Launcher = {
     };
     try {
       const send = (): Worker =>
-        request(zygoteFor(order, key), order.orphanSignal, fds);
+        request(zygoteFor(order, keys), order.orphanSignal, fds);
       try {
         return send();
       } catch (error) {

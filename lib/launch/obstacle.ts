@@ -9,12 +9,12 @@ import { native } from '../system/binding.js';
 import { hasHooksThread } from '../system/builtins.js';
 import { hooksInThread, mathIsFrozen } from '../system/forkable.js';
 import { workerExecArgv } from './exec-argv.js';
-import { type ZygoteStart, keyOf, obstacleOf } from './zygote-client.js';
+import { type ZygoteStart, keysOf, obstacleOf } from './zygote-client.js';
 
 /** Undefined where nothing keeps a zygote from starting. */
 export function obstacleTo(
   start: ZygoteStart,
-  key = keyOf(start),
+  key = keysOf(start).cold,
 ): string | undefined {
   if (!hasProc)
     return 'it needs /proc, which is not mounted or may not be read';

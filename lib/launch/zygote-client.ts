@@ -1,8 +1,7 @@
-// The zygotes of this process: which one serves an order, how it is started,
-// and how a request reaches it.
+// The zygotes of this process: which one serves an order, and how it is started.
 import { join } from 'node:path';
-import { clearTimeout, setTimeout } from 'node:timers';
 import { outOfRange } from '../errors.js';
+import { describeFunction } from '../functions/function-ref.js';
 import { versionOf } from '../functions/sources.js';
 import {
   environmentOfJob,
@@ -10,154 +9,17 @@ import {
   startupVariablesOf,
 } from '../protocol/environment.js';
 import type { Order } from '../protocol/order.js';
+import { modulesOf } from '../protocol/preparation.js';
+import { zygoteFlags } from '../protocol/zygote-flags.js';
 import { workerState } from '../protocol/worker-state.js';
-import type { SlotPipe } from '../slots/slot-pipe.js';
-import {
-  check,
-  errno,
-  native,
-  pollEvents,
-  systemError,
-} from '../system/binding.js';
-import {
-  deadlineAfter,
-  longestTimerMs,
-  remaining,
-} from '../system/deadline.js';
+import { check, errno, native } from '../system/binding.js';
 import { Fd, duplicate } from '../system/fd.js';
 import { checkReadable } from '../system/readable.js';
-import { selector } from '../system/selector.js';
+import { trace } from '../system/trace.js';
 import { startNode } from './spawn.js';
+import { Zygote, notMyChild } from './zygote.js';
 
 const entry = join(__dirname, '..', 'child', 'zygote.js');
-
-/** A zygote silent for this long will not respond. */
-export const patienceMs = 10_000;
-
-/**
- * A zygote that this copy of the module holds. Other threads and other copies
- * may hold it too; see native/zygote_table.h.
- */
-export class Zygote {
-  /** The socket to the zygote; borrowed. */
-  readonly client: number;
-  /** Released: the next request goes to another zygote. */
-  isGone = false;
-  /** Why jobs with its key have to be spawned. */
-  obstacle: string | undefined;
-  /** That of the modules that it has loaded. */
-  readonly version: string;
-  /** A job has begun in one of its forks. */
-  hasServed = false;
-  /** How many zygotes with its key, the last ones, refused their first job. */
-  #misfits: number;
-  /** Open pools that have sent a job to it. */
-  #users = 0;
-  readonly #known = new WeakSet<SlotPipe>();
-  #timer: NodeJS.Timeout | undefined;
-  /** Readable when the zygote has ended. */
-  #exit = new Fd(-1);
-
-  constructor(
-    [client, pid]: readonly [number, number],
-    version: string,
-    predecessor: Zygote | undefined,
-  ) {
-    this.client = client;
-    this.version = version;
-    this.#misfits = predecessor?.hasServed === false ? predecessor.#misfits : 0;
-    if (pid > 0) this.#watchEnd(pid);
-  }
-
-  /** Keeps the zygote for `keepAlive` ms after the pool of the order closes. */
-  serve({ slotPipes, keepAlive }: Order): void {
-    const pool = slotPipes[0]!;
-    if (this.#known.has(pool)) return;
-    this.#known.add(pool);
-    this.#users += 1;
-    clearTimeout(this.#timer);
-    pool.closeWith({
-      close: () => {
-        this.#users -= 1;
-        if (this.#users === 0) this.#releaseAfter(keepAlive);
-      },
-    });
-  }
-
-  send(orphanSignal: number, fds: readonly number[]): void {
-    const request = Int32Array.of(orphanSignal, native.timerSlack());
-    const bytes = new Uint8Array(request.buffer);
-    const table = Int32Array.from(fds);
-    const deadline = deadlineAfter(patienceMs);
-    for (;;) {
-      const result = native.sendFds(this.client, bytes, table);
-      if (result !== -errno.EAGAIN) {
-        if (result < 0 && !isShortage(result)) this.abandon();
-        check(result, 'ask the forkserver');
-        return;
-      }
-      // The socket is full of requests that the zygote has not taken.
-      const pollFd = Int32Array.of(this.client, pollEvents.out);
-      const ready = native.poll(pollFd, 1, remaining(deadline));
-      if (ready === 0) throw systemError(result, 'ask the forkserver');
-    }
-  }
-
-  /**
-   * A fork of it may do more than this process, so the next request goes to a
-   * new zygote. If that refuses its first request too, and the one after it,
-   * this process has a property that no zygote can verify.
-   */
-  onMismatch(): void {
-    if (this.isGone) return;
-    this.abandon();
-    this.#misfits += 1;
-    if (this.hasServed || this.#misfits < 2) return;
-    this.obstacle =
-      'it cannot see that its jobs would have no more rights than this process';
-  }
-
-  /** No thread sends another request to it. */
-  abandon(): void {
-    this.#release(true);
-  }
-
-  #releaseAfter(ms: number): void {
-    if (this.isGone || ms > longestTimerMs) return;
-    this.#timer = setTimeout(() => {
-      this.#release(false);
-    }, ms).unref();
-  }
-
-  #release(isDead: boolean): void {
-    if (this.isGone) return;
-    this.isGone = true;
-    clearTimeout(this.#timer);
-    const isLast = native.releaseZygote(this.client, isDead) === 1;
-    if (!isLast) this.#unwatch();
-  }
-
-  /** Does not keep the loop alive. Any turn of the selector reaps the zygote. */
-  #watchEnd(pid: number): void {
-    this.#exit = new Fd(Math.max(-1, native.exitFd(pid)));
-    const isWatched = selector.tryAdd(this.#exit.number, () => {
-      this.abandon();
-      this.#unwatch();
-    });
-    if (!isWatched) this.#exit.close();
-  }
-
-  #unwatch(): void {
-    selector.remove(this.#exit.number);
-    this.#exit.close();
-  }
-}
-
-/** What this process lacks is no fault of the zygote. */
-function isShortage(result: number): boolean {
-  const { EMFILE, ENOBUFS, ENOMEM } = errno;
-  return [EMFILE, ENOBUFS, ENOMEM].includes(-result);
-}
 
 const zygotes = new Map<string, Zygote>();
 
@@ -167,13 +29,31 @@ const ownVariables = JSON.stringify(
 );
 
 /** What decides which zygote a job needs. */
-export type ZygoteStart = Pick<Order, 'execArgv' | 'preload' | 'env'>;
+export type ZygoteStart = Pick<Order, 'execArgv' | 'preparation' | 'env'>;
 
-/** Orders of equal key share a zygote. */
-export function keyOf({ execArgv, preload, env }: ZygoteStart): string {
+/** What a zygote is started for. */
+export type ZygoteOrder = ZygoteStart &
+  Pick<Order, 'cwd' | 'slotPipes' | 'keepAlive'>;
+
+/** Orders of equal keys share their zygotes. */
+export interface ZygoteKeys {
+  /** Of the zygote without the warm-up. */
+  readonly cold: string;
+  /** Of the one with all of the preparation; the same without a warm-up. */
+  readonly warm: string;
+}
+
+export function keysOf({
+  execArgv,
+  preparation: { preload, warmUp },
+  env,
+}: ZygoteStart): ZygoteKeys {
   const { JOBSERVER_SPARES: spares = '' } = process.env;
   const variables = startupVariablesOf(env);
-  return JSON.stringify([execArgv, preload, variables, spares]);
+  const cold = JSON.stringify([execArgv, preload, variables, spares]);
+  const warm =
+    warmUp === undefined ? cold : `${cold} ${JSON.stringify(warmUp)}`;
+  return { cold, warm };
 }
 
 function checkSpares(): void {
@@ -187,20 +67,106 @@ export function obstacleOf(key: string): string | undefined {
   return zygotes.get(key)?.obstacle;
 }
 
-export function zygoteFor(order: Order, key: string): Zygote {
+/**
+ * The zygote that serves an order at present: the warm one, once it is ready. It is
+ * started when the other one is.
+ */
+export function zygoteFor(order: ZygoteOrder, keys: ZygoteKeys): Zygote {
+  if (order.preparation.warmUp === undefined) return open(order, keys.cold);
+  const warm = warmZygoteFor(order, keys);
+  if (warm?.isReady === true) {
+    warm.serve(order);
+    return warm;
+  }
+  const { preload } = order.preparation;
+  const preparation = { preload, warmUp: undefined };
+  const cold = open({ ...order, preparation }, keys.cold);
+  if (warm === undefined) warmUpAfter(cold, order, keys);
+  return cold;
+}
+
+/** Undefined when it is yet to be started. */
+export function warmZygoteFor(
+  order: ZygoteOrder,
+  { warm: key }: ZygoteKeys,
+): Zygote | undefined {
+  const version = versionOf(modulesOf(order.preparation));
   const known = zygotes.get(key);
-  const version = versionOf(order.preload);
+  if (known === undefined && isInherited(order, version)) {
+    return open(order, key);
+  }
+  if (known?.version !== version) return undefined;
+  return known.isGone && known.failure === undefined ? undefined : known;
+}
+
+/** The warm-ups that wait until the zygote without it is ready. */
+const planned = new Set<string>();
+
+function warmUpAfter(cold: Zygote, order: ZygoteOrder, keys: ZygoteKeys): void {
+  if (planned.has(keys.warm)) return;
+  planned.add(keys.warm);
+  cold.whenKnown(() => {
+    planned.delete(keys.warm);
+    const isClosed = order.slotPipes[0]!.reader < 0;
+    if (isClosed || !cold.isReady || !makesRoom(keys.warm)) return;
+    try {
+      warmUp(order, keys.warm);
+    } catch (error) {
+      // The jobs do without it, until another one asks for it.
+      trace('no warm-up: %o', error);
+    }
+  });
+}
+
+// Each of them is a process with a heap of its own.
+const mostWarm = 4;
+const warmKeys = new Set<string>();
+
+/** False when so many warm zygotes are in use. */
+function makesRoom(key: string): boolean {
+  const others = [...warmKeys]
+    .filter((each) => each !== key)
+    .map((each) => zygotes.get(each))
+    .filter((each) => each?.isGone === false);
+  if (others.length >= mostWarm) {
+    const idle = others.find((each) => each?.isIdle);
+    if (idle === undefined) return false;
+    idle.release();
+  }
+  warmKeys.add(key);
+  return true;
+}
+
+function warmUp(order: ZygoteOrder, key: string): void {
+  const zygote = open(order, key);
+  zygote.whenKnown(() => {
+    const { failure } = zygote;
+    if (failure === undefined || workerState.isWorker) return;
+    const name = describeFunction(order.preparation.warmUp!.fn);
+    process.emitWarning(
+      `The warm-up by ${name} has failed: ${failure.message}. Jobs are forked ` +
+        'from a process without it',
+      { type: 'JobserverWarning', code: 'JOBSERVER_WARM_UP' },
+    );
+  });
+}
+
+/** A zygote that is known, or else that of this job, or else a new one. */
+function open(order: ZygoteOrder, key: string): Zygote {
+  const known = zygotes.get(key);
+  const version = versionOf(modulesOf(order.preparation));
   // Its forks have what was loaded before the change.
   if (known?.version !== version) known?.abandon();
   if (known?.isGone === false) {
     known.serve(order);
     return known;
   }
-  const open = (): [socket: Fd, pid: number] =>
-    (known === undefined ? inherited(order, version) : undefined) ??
-    start(order);
   // A copy of the package in another folder may have another version.
-  const link = hold(`${entry} ${version} ${key}`, open);
+  const link = hold(`${entry} ${version} ${key}`, () =>
+    known === undefined && isInherited(order, version)
+      ? inherited()
+      : start(order),
+  );
   const zygote = new Zygote(link, version, known);
   zygotes.set(key, zygote);
   zygote.serve(order);
@@ -224,35 +190,43 @@ function hold(
   return [link[0]!, link[1]!];
 }
 
-/** In a job: the zygote that forked it, if another would be the same. */
-function inherited(
-  order: Order,
+/** Whether this process is a job of a zygote that another would be the same as. */
+function isInherited(
+  { preparation, env }: ZygoteOrder,
   version: string,
-): [socket: Fd, pid: number] | undefined {
-  const { ambient, preloadVersion } = workerState;
-  if (ambient === undefined || ambient.forkserverFd < 0) return undefined;
-  const isSame =
-    ambient.preload.join('\n') === order.preload.join('\n') &&
-    preloadVersion === version &&
-    JSON.stringify(startupVariablesOf(order.env)) === ownVariables;
-  // A duplicate, because several keys may share the connection of the job.
-  return isSame ? [duplicate(ambient.forkserverFd), notMyChild] : undefined;
+): boolean {
+  const { ambient, preparedVersion } = workerState;
+  if (ambient === undefined || ambient.forkserverFd < 0) return false;
+  return (
+    JSON.stringify(ambient.preparation) === JSON.stringify(preparation) &&
+    // The job may come from the zygote without the warm-up.
+    [version, versionOf(preparation.preload)].includes(preparedVersion) &&
+    JSON.stringify(startupVariablesOf(env)) === ownVariables
+  );
 }
 
-const notMyChild = 0;
+function inherited(): [socket: Fd, pid: number] {
+  // A duplicate, because several keys may share the connection of the job.
+  return [duplicate(workerState.ambient!.forkserverFd), notMyChild];
+}
 
-function start(order: Order): [socket: Fd, pid: number] {
+function start(order: ZygoteOrder): [socket: Fd, pid: number] {
   checkSpares();
   checkReadable(entry);
   const ends = new Int32Array(2);
   check(native.socketpair(ends, true), 'open the forkserver socket');
   const client = new Fd(ends[0]!);
   const server = new Fd(ends[1]!);
+  const { execArgv, preparation, cwd } = order;
   try {
     // Before the first request, because each one needs its sender.
     check(native.passCredentials(server.number), 'identify submitters');
-    const argv = [...order.execArgv, ...zygoteFlags, entry, ...order.preload];
-    const { cwd } = order;
+    const argv = [
+      ...execArgv,
+      ...zygoteFlags(preparation),
+      entry,
+      JSON.stringify(preparation),
+    ];
     const env = environmentToStart(order.env);
     // The socket becomes `zygoteRequestFd`.
     return [client, startNode(argv, { env, cwd }, [1, 2, server.number])];
@@ -262,11 +236,4 @@ function start(order: Order): [socket: Fd, pid: number] {
   } finally {
     server.close();
   }
-}
-
-// Only the forking thread lives on in a fork, so V8 must not need another one.
-// Large pages make a fork cheaper: it maps fewer of them (Node 26 has none).
-const zygoteFlags = ['--single-threaded', '--v8-pool-size=1'];
-if (parseInt(process.versions.node) < 26) {
-  zygoteFlags.push('--use-largepages=silent');
 }

@@ -39,6 +39,22 @@ export const reportKinds = {
 } as const;
 
 /**
+ * What a zygote says of itself, once, on the socket of its requests: an int32,
+ * then bytes. Whoever holds the other end may read it, so nobody removes it.
+ */
+export const zygoteStates = {
+  /** It forks from here on. */
+  ready: 1,
+  /** Its forks cannot run jobs; an int32 follows: see `obstaclesToForks`. */
+  unfit: 2,
+  /** What it was to load or to run has failed; the encoded error follows. */
+  failed: 3,
+} as const;
+
+/** An error takes at most as many bytes there. A socket has room for more. */
+export const mostStateBytes = 64 << 10;
+
+/**
  * A request is this many int32: the orphan signal, or 0; the timer slack of the
  * submitter in nanoseconds.
  */

@@ -6,6 +6,7 @@ import type { FunctionRef } from '../functions/function-ref.js';
 import type { Enclosures } from '../memory/enclosures.js';
 import type { SlotPipe, Token } from '../slots/slot-pipe.js';
 import type { Encoded } from '../wire/value.js';
+import type { Preparation } from './preparation.js';
 import {
   type PackedSurroundings,
   type Surroundings,
@@ -21,8 +22,7 @@ export interface Order extends Surroundings {
   readonly local: LocalCall | undefined;
   /** Options of node for the worker. */
   readonly execArgv: readonly string[];
-  /** URLs of the modules that a zygote has loaded. */
-  readonly preload: readonly string[];
+  readonly preparation: Preparation;
   /** Milliseconds that the zygote outlives the pool of this order. */
   readonly keepAlive: number;
   /** Number of the signal that ends an orphan; 0 lets it run on. */
@@ -50,8 +50,7 @@ export interface WorkerHead {
   /** The slots of each inherited slot pipe; undefined where unknown. */
   readonly slots: readonly (number | undefined)[];
   readonly context: Context;
-  /** URLs of the modules that the zygote has loaded. */
-  readonly preload: readonly string[];
+  readonly preparation: Preparation;
   readonly orphanSignal: number;
 }
 
@@ -99,13 +98,13 @@ export function packHead(head: WorkerHead): Buffer {
  * first job come with its message.
  */
 export function orderOfWorker(order: Order, claimsFile: number): Order {
-  const { context, preload, orphanSignal } = order;
+  const { context, preparation, orphanSignal } = order;
   const bytes = order.maxProcessMemory;
   const head: ServerHead = {
     hasClaims: true,
     slots: order.slotPipes.map((pipe) => pipe.count),
     context,
-    preload,
+    preparation,
     orphanSignal,
     maxProcessMemory: bytes === Infinity ? null : bytes,
   };

@@ -6,6 +6,7 @@ import { codedError } from '../errors.js';
 import type { Token } from '../slots/slot-pipe.js';
 import { mainValue } from '../system/main-global.js';
 import type { Queue } from '../system/queue.js';
+import type { Preparation } from './preparation.js';
 
 /** The slot pipe and the options of the Jobserver that runs this job. */
 export interface Ambient {
@@ -23,7 +24,7 @@ export interface Ambient {
   /** Made by job/job-slot when it is first needed. */
   jobSlot: JobSlot | undefined;
   readonly context: Context;
-  readonly preload: readonly string[];
+  readonly preparation: Preparation;
   /** The socket of the zygote that this process was forked from, or -1. */
   readonly forkserverFd: number;
 }
@@ -49,7 +50,9 @@ interface WorkerState {
   isImporting: boolean;
   ambient: Ambient | undefined;
   /** See `versionOf`: that of the modules which the zygote has loaded. */
-  preloadVersion: string;
+  preparedVersion: string;
+  /** Forked from a zygote that has run its warm-up. */
+  isWarm: boolean;
   /** Pools with running or waiting jobs, which end before the process exits. */
   readonly busy: Set<Busy>;
   /** How many forks lie between the first process and this one. */
@@ -70,7 +73,8 @@ export const workerState = mainValue<WorkerState>(
     isForked: false,
     isImporting: false,
     ambient: undefined,
-    preloadVersion: '',
+    preparedVersion: '',
+    isWarm: false,
     busy: new Set(),
     generation: 0,
   })`,

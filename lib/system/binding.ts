@@ -252,6 +252,15 @@ export interface Native extends SegmentVerbs {
    * `lostFd` when this process cannot have all of them, and has none.
    */
   receiveFds(socket: number, bytes: Uint8Array, fds: Int32Array): number;
+  /** Copies the bytes of the next message, which stays. Returns as receiveFds. */
+  peek(socket: number, bytes: Uint8Array): number;
+  /**
+   * While `on`, SIGIO ends this process when the other end of the socket is
+   * closed, or when a message arrives there.
+   */
+  endWithPeer(socket: number, on: boolean): number;
+  /** SIGALRM ends this process after that time; 0: no longer. */
+  endAfter(ms: number): number;
   /**
    * Holds the zygote of this key that another thread, or another copy of this
    * module, has shared; -ENOENT when there is none. Fills [socket, pid]. The
@@ -296,6 +305,8 @@ export interface Native extends SegmentVerbs {
     spares: number,
     onStep: (step: number, fds?: number[]) => void,
   ): number;
+  /** In the scout: it ends after that much of CPU time, if not before. */
+  endScoutAfter(cpuMs: number): number;
   /** Ends the process at once: no exit handlers, no destructors. */
   readonly exitNow: (code: number) => never;
 

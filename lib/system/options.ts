@@ -1,6 +1,6 @@
 // Checks the names in an object of options, because a misspelled name would be
 // an option without effect.
-import { invalidArgument, unknownOption } from '../errors.js';
+import { invalidArgument, outOfRange, unknownOption } from '../errors.js';
 
 /** Lists each option of O, or the compiler reports it. */
 export type OptionNames<O> = Readonly<Record<keyof O, true>>;
@@ -29,6 +29,15 @@ export function checkOptions<O extends object>(
     );
   }
   return options;
+}
+
+/** Returns a number of milliseconds, 0 or more. */
+export function checkMs(ms: unknown, name: string): number {
+  if (typeof ms !== 'number') {
+    throw invalidArgument(name, 'a number of milliseconds', ms);
+  }
+  if (!(ms >= 0)) throw outOfRange(name, 'non-negative', ms);
+  return ms;
 }
 
 /** The number of letters to insert, delete or replace (Levenshtein). */

@@ -22,6 +22,8 @@ int Zygote::ForkScout() { return -ENOSYS; }
 
 void Zygote::EndScout() {}
 
+int Zygote::EndScoutAfter(double) { return -ENOSYS; }
+
 void Zygote::Serve() {}
 
 size_t Zygote::TakeJob(int*) { return 0; }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -31,6 +32,50 @@ int AdviceFor(uint64_t page) {
 }
 
 }  // namespace
+
+// Reads a file line by line. Unlike stdio, it takes no memory, so that a
+// handler of signals may use it.
+class Lines {
+ public:
+  explicit Lines(const char* path) : fd_(open(path, O_RDONLY | O_CLOEXEC)) {}
+  ~Lines() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Lines(const Lines&) = delete;
+  Lines& operator=(const Lines&) = delete;
+
+  // The next line, or the end of one that is too long; nullptr at the end.
+  const char* Next() {
+    for (;;) {
+      char* const line = buffer_ + start_;
+      char* const end = static_cast<char*>(memchr(line, '\n', end_ - start_));
+      if (end != nullptr) {
+        *end = '\0';
+        start_ = static_cast<size_t>(end + 1 - buffer_);
+        return line;
+      }
+      if (!Fill()) return nullptr;
+    }
+  }
+
+ private:
+  bool Fill() {
+    const size_t rest = end_ - start_;
+    memmove(buffer_, buffer_ + start_, rest);
+    start_ = 0;
+    end_ = rest == sizeof buffer_ ? 0 : rest;
+    const ssize_t length =
+        fd_ < 0 ? 0 : read(fd_, buffer_ + end_, sizeof buffer_ - end_);
+    if (length <= 0) return false;
+    end_ += static_cast<size_t>(length);
+    return true;
+  }
+
+  const int fd_;
+  size_t start_ = 0;
+  size_t end_ = 0;
+  char buffer_[8192];
+};
 
 // In memory shared with the scout, which fills it.
 struct HotPages::Table {
@@ -65,9 +110,8 @@ void HotPages::Record() {
   if (table_ == nullptr) return;
   const auto page_size = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   const int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-  FILE* maps = fopen("/proc/self/maps", "re");
-  char line[512];
-  while (pagemap >= 0 && maps != nullptr && fgets(line, sizeof line, maps)) {
+  Lines maps("/proc/self/maps");
+  while (const char* line = pagemap < 0 ? nullptr : maps.Next()) {
     uintptr_t start = 0;
     uintptr_t end = 0;
     char mode[5] = "";
@@ -86,7 +130,6 @@ void HotPages::Record() {
       }
     }
   }
-  if (maps != nullptr) fclose(maps);
   if (pagemap >= 0) close(pagemap);
 }
 

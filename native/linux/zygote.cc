@@ -132,7 +132,14 @@ int Zygote::ForkScout() {
   return pid;
 }
 
+void Zygote::Announce() const {
+  int state = kReady;
+  // Fails when no submitter is left, which the loop notices as well.
+  SendFds(request_fd_, {&state, sizeof state, nullptr, 0});
+}
+
 void Zygote::Serve() {
+  Announce();
   for (;;) {
     const int missing = ForkMissing();
     if (missing == kIsChild) return;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "../deadline.h"
@@ -94,6 +95,27 @@ void Zygote::EndScout() {
   BecomeChildOf(zygote, TimerSlack());
   hot_pages_.Record();
   _exit(0);
+}
+
+namespace {
+
+Zygote* scouting = nullptr;
+
+}  // namespace
+
+int Zygote::EndScoutAfter(double cpu_ms) {
+  scouting = this;
+  struct sigaction action = {};
+  action.sa_handler = [](int) { scouting->EndScout(); };
+  if (sigaction(SIGPROF, &action, nullptr) != 0) return -errno;
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGPROF);
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  constexpr double kUsPerMs = 1000;
+  struct itimerval timer = {};
+  timer.it_value.tv_usec = static_cast<suseconds_t>(cpu_ms * kUsPerMs);
+  return setitimer(ITIMER_PROF, &timer, nullptr) == 0 ? 0 : -errno;
 }
 
 void Zygote::BecomeSpare(int zygote_pid) {
