@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import ts from 'typescript';
 import { testIf } from './helpers/context.js';
 import { type Ended, runNode } from './helpers/program.js';
@@ -54,7 +54,8 @@ beforeAll(() => {
   mkdirSync(modules);
   symlinkSync(resolve('.'), join(modules, 'jobserver'));
   const packages = ['piscina', 'tinypool', 'workerpool', 'jest-worker'];
-  for (const name of [...packages, 'typescript']) {
+  for (const name of [...packages, 'typescript', 'eslint', '@eslint/js']) {
+    mkdirSync(dirname(join(modules, name)), { recursive: true });
     symlinkSync(resolve('node_modules', name), join(modules, name));
   }
 });
@@ -90,6 +91,16 @@ test('the first program prints its numbers', async () => {
 
 test('the queue gives what is urgent and the rest', async () => {
   expect(await outputOf('queue.mjs')).toBe('55 [ 6765, 10946, 17711 ]\n');
+});
+
+test('files are linted, each in a process that starts warm', async () => {
+  const text = 'export const used = 1;\nconst unused = 2;\n';
+  place('lib', { 'a.mjs': text, 'b.mjs': text });
+  expect(await outputOf('lint-apart.mjs')).toBe('2 files, 2 messages\n');
+});
+
+test('a job that starts warm computes the same', async () => {
+  expect(await outputOf('warm-up.mjs')).toBe('warm\n5537\n');
 });
 
 test('processes of several jobs print their squares', async () => {
