@@ -68,7 +68,8 @@ test('a zygote that refuses all jobs ends when it cannot receive requests', asyn
   );
   // A file, which is always readable, in place of its socket.
   const file = openSync(devNull, 'r');
-  const zygote = spawn(process.execPath, [entry, preload.href], {
+  const preparation = JSON.stringify({ preload: [preload.href] });
+  const zygote = spawn(process.execPath, [entry, preparation], {
     stdio: ['ignore', 'ignore', 'inherit', file],
   });
   closeSync(file);
