@@ -3,6 +3,7 @@ import './system/host.js';
 import { workerState } from './protocol/worker-state.js';
 
 export type { Context } from './context.js';
+export type { Readiness } from './launch/readiness.js';
 export type { EnvAdditions } from './protocol/environment.js';
 export { allocate, share } from './memory/allocate.js';
 export { move } from './memory/move.js';

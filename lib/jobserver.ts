@@ -283,6 +283,12 @@ export class Jobserver implements Disposable, AsyncDisposable {
    * forked from one that has not, because there is no warm-up or it has failed;
    * 'spawn', in a new node; 'fork', forked from this process.
    *
+   * @example
+   * ```js
+   * const jobserver = new Jobserver({ preload: ['typescript'], warmUp });
+   * console.log(await jobserver.ready()); // 'warm'
+   * ```
+   *
    * @throws what a module of `preload` throws; ERR_JOBSERVER_PRELOAD;
    * ERR_JOBSERVER_CLOSED; a system error when no process can be started.
    */

@@ -21,22 +21,26 @@ const restMs = 8_000;
 // than it pays to copy for all.
 const scoutMs = 20;
 
-// A function that blocks is ended with its process, this long after the timeout.
+// After the timeout, for a call to settle. The process of one that blocks is ended
+// after twice this time.
 const graceMs = 1_000;
 
 export class WarmingUp {
   readonly #warmUp: WarmUp;
-  readonly #deadline: number;
+  #deadline = Infinity;
   #fn: Function | undefined;
   #calls = 0;
 
   constructor(warmUp: WarmUp) {
     this.#warmUp = warmUp;
-    this.#deadline = now() + warmUp.timeout;
   }
 
-  /** Calls the function until it takes no less time, or two thirds of it are up. */
+  /** Calls the function until it takes no less time, for two thirds of the timeout. */
   async untilSteady(): Promise<void> {
+    const timeout = this.#warmUp.timeout ?? Infinity;
+    const start = now();
+    const end = start + (timeout * 2) / 3;
+    this.#deadline = start + timeout;
     // What each call leaves, the first one has left.
     await this.#run(async () => {
       this.#fn = await importFunction(this.#warmUp.fn);
@@ -44,7 +48,6 @@ export class WarmingUp {
     });
     await this.#run(async () => {
       const fn = this.#fn!;
-      const end = this.#deadline - this.#warmUp.timeout / 3;
       let best = Infinity;
       for (let vain = 0; vain < mostVain && now() < end;) {
         const ms = await this.#round(fn);
@@ -92,7 +95,7 @@ export class WarmingUp {
   async #run(work: () => Promise<void>): Promise<void> {
     const before = present();
     const left = Math.max(0, this.#deadline - now());
-    native.endAfter(left + graceMs);
+    native.endAfter(left + 2 * graceMs);
     const end = await unlessLoopEnds(work(), left + graceMs);
     native.endAfter(0);
     const reason = whyUnsettled(end) ?? (await whatIsLeft(before, restMs));

@@ -143,7 +143,9 @@ async function prepare(): Promise<number> {
   await load();
   await warmingUp?.untilSteady();
   const order = await writeExercise();
-  if (modulesOf(preparation).length > 0) collectFully();
+  // What has been loaded, and run, has left garbage, which costs each fork time.
+  const isEmpty = warmUp === undefined && preparation.preload.length === 0;
+  if (!isEmpty) collectFully();
   becomeSpare();
   for (let i = 0; i < exercises; i++) await exercise(order);
   // becomeSpare set a worker's title.

@@ -37,7 +37,7 @@ function warmUpOf(
 ): WarmUp {
   const fn = nameFunction(given, 'warmUp');
   const modules = 'url' in fn ? [...preload, fn.url] : preload;
-  return { fn, modules, timeout };
+  return { fn, modules, timeout: timeout === Infinity ? null : timeout };
 }
 
 function urlsOf(preload: unknown): string[] {

@@ -16,6 +16,8 @@ import {
  * How the next job starts: 'warm', forked from a process that has run the warm-up;
  * 'cold', forked from one that has not; 'spawn', in a new node; 'fork', forked from
  * this process.
+ *
+ * @example See {@link Jobserver.ready}.
  */
 export type Readiness = 'warm' | 'cold' | 'spawn' | 'fork';
 

@@ -3,7 +3,11 @@ import { invalidArgument, outOfRange } from '../errors.js';
 import { native } from '../system/binding.js';
 import { pooledBytes, pooledCount } from './segment-pool.js';
 
-/** How much of something there is. */
+/**
+ * How much of something there is.
+ *
+ * @example See {@link sharedMemory}.
+ */
 export interface MemoryUse {
   /** Bytes, in whole pages. */
   readonly bytes: number;

@@ -13,8 +13,8 @@ export interface WarmUp {
   readonly fn: FunctionRef;
   /** The URLs of `preload`, and that of the module of `fn`. */
   readonly modules: readonly string[];
-  /** Milliseconds. */
-  readonly timeout: number;
+  /** Milliseconds. null: Infinity, for which JSON has no number. */
+  readonly timeout: number | null;
 }
 
 /** Whose code is in the zygote, and in its forks. */

@@ -40,7 +40,7 @@ const invalid: readonly [name: string, code: string, values: unknown[]][] = [
   ['jobsPerProcess', 'ERR_INVALID_ARG_TYPE', ['2', 2n, {}, null, true]],
   ['jobsPerProcess', 'ERR_OUT_OF_RANGE', [0, -1, 1.5, NaN, -Infinity]],
   ['warmUp', 'ERR_INVALID_ARG_TYPE', [5, {}, null, true]],
-  ['warmUp', 'ERR_JOBSERVER_FUNCTION', [() => 1]],
+  ['warmUp', 'ERR_JOBSERVER_FUNCTION', [identity.bind(undefined)]],
   ['warmUpTimeout', 'ERR_INVALID_ARG_TYPE', ['5', 5n, null, true]],
   ['warmUpTimeout', 'ERR_OUT_OF_RANGE', [-1, NaN]],
   ['preload', 'ERR_INVALID_ARG_TYPE', ['node:fs', 5, {}, null, true]],

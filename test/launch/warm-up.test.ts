@@ -59,7 +59,7 @@ function runWith(
 
 test('jobs are forked from a process that has run the warm-up', async () => {
   const path = moduleOf('');
-  const js = open(path);
+  const js = open(path, { warmUpTimeout: Infinity });
   expect(await js.ready()).toBe('warm');
   const calls = await call<number>(js, path, 'count');
   expect(calls).toBeGreaterThan(100);
