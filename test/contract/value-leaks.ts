@@ -59,7 +59,7 @@ export function valueLeakContract(context: Context): void {
   }
 
   // Other processes take long to start.
-  const many = context === 'forkserver' ? 300 : 60;
+  const many = context === 'forkserver' ? 150 : 60;
   test(`${many} results of 2 MiB take no more memory than is allowed`, () =>
     leavesNothing(1, async (js) => {
       for (let i = 0; i < many; i++) {
