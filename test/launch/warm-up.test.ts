@@ -21,6 +21,10 @@ function moduleOf(body: string, name = 'module.mjs'): string {
      export async function warm() { calls += 1; ${body} }
      export const count = () => calls;
      export const parent = () => process.ppid;
+     export function waste(count) {
+       for (let i = 0; i < count; i++) globalThis.latest = Array.from({ length: 1e5 }, Object);
+       return process.pid;
+     }
      export const numbers = () => [Math.random(), crypto.randomUUID()];`,
   );
   return path;
@@ -101,13 +105,11 @@ test('what the warm-up has compiled is in each job', async () => {
 });
 
 test('no full collection falls between the warm-up and the end of a job', async () => {
-  const path = moduleOf(`
-    for (let i = 0; i < 10; i++) Array.from({ length: 1e5 }, Object);
-    return process.pid;`);
+  const path = moduleOf('waste(10);');
   const text = `
     console.log(await js.ready());
     const jobs = [];
-    for (let i = 0; i < 5; i++) jobs.push(await js.run(path + '#warm'));
+    for (let i = 0; i < 5; i++) jobs.push(await js.run(path + '#waste', 30));
     console.log(JSON.stringify({ jobs, zygote: await js.run(path + '#parent') }));`;
   const { stdout } = await runWith(path, text, { flags: ['--trace-gc'] });
   const lines = stdout.split('\n');
