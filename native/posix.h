@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -45,6 +46,7 @@ int SealFile(int fd);
 int CheckSealed(int fd);
 // The check where the kernel has no seals: a regular file without a name.
 int CheckTemporary(int fd);
+int StatFile(int fd, struct stat* file);
 // An anonymous file of zeros. On Linux it is sealed, so that no process can
 // make it shorter: a process that has mapped it would be ended by SIGBUS.
 int SegmentFile(size_t size);

@@ -126,7 +126,8 @@ int InspectSegment(const Args& args) {
   const int result = sys::IsSealedSegment(fd);
   if (result < 0) return result;
   struct stat file;
-  if (fstat(fd, &file) != 0) return -errno;
+  const int error = sys::StatFile(fd, &file);
+  if (error < 0) return error;
   numbers.data[0] = static_cast<double>(file.st_ino);
   numbers.data[1] = static_cast<double>(file.st_size);
   numbers.data[2] = static_cast<double>(file.st_dev);

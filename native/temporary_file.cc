@@ -36,7 +36,8 @@ int TemporaryFile() {
 
 int CheckTemporary(int fd) {
   struct stat file;
-  if (fstat(fd, &file) != 0) return -errno;
+  const int error = StatFile(fd, &file);
+  if (error < 0) return error;
   return S_ISREG(file.st_mode) && file.st_nlink == 0 ? 0 : -EBADMSG;
 }
 

@@ -67,6 +67,10 @@ int CheckSealed(int fd) {
   return (system.f_flags & MNT_LOCAL) == 0 ? -EBADMSG : CheckTemporary(fd);
 }
 
+int StatFile(int fd, struct stat* file) {
+  return fstat(fd, file) == 0 ? 0 : -errno;
+}
+
 int SegmentFile(size_t size) {
   const int fd = TemporaryFile();
   if (fd < 0 || ftruncate(fd, static_cast<off_t>(size)) == 0) return fd;

@@ -78,6 +78,12 @@ int CheckSealed(int fd) {
   return result == -ENOTSUP ? 0 : result;
 }
 
+// By number, because fstat is missing before glibc 2.33. The kernel fills the
+// struct of libc on 64-bit machines.
+int StatFile(int fd, struct stat* file) {
+  return syscall(SYS_fstat, fd, file) == 0 ? 0 : -errno;
+}
+
 int SegmentFile(size_t size) {
   const int fd = AnonymousFile();
   if (fd < 0) return fd;

@@ -111,7 +111,7 @@ int Zygote::EndScoutAfter(double cpu_ms) {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGPROF);
-  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  sigprocmask(SIG_UNBLOCK, &signals, nullptr);
   constexpr double kUsPerMs = 1000;
   struct itimerval timer = {};
   timer.it_value.tv_usec = static_cast<suseconds_t>(cpu_ms * kUsPerMs);
