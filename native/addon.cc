@@ -8,10 +8,12 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "args.h"
+#include "deadline.h"
 #include "export.h"
 #include "fd_table.h"
 #include "fork.h"
@@ -166,7 +168,9 @@ int SetDeathSignal(const Args& args) {
 
 int TimerSlack(const Args&) { return sys::TimerSlack(); }
 
-int EndAfter(const Args& args) { return sys::EndAfter(args.Double(0)); }
+int EndAfter(const Args& args) {
+  return sys::StartTimer(ITIMER_REAL, args.Double(0));
+}
 
 int GiveToken(const Args& args) {
   return sys::GiveToken(args.Int(0), static_cast<uint8_t>(args.Byte(1)));

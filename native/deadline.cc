@@ -1,5 +1,8 @@
 #include "deadline.h"
 
+#include <errno.h>
+#include <sys/time.h>
+
 namespace sys {
 namespace {
 
@@ -42,6 +45,21 @@ int64_t Deadline::LeftNs() const {
   if (end_ns_ == kAtOnce) return 0;
   const int64_t ns = end_ns_ - Now();
   return ns > 0 ? ns : 0;
+}
+
+int StartTimer(int timer, double ms) {
+  constexpr double kMsPerSecond = 1000;
+  constexpr double kUsPerMs = 1000;
+  // setitimer refuses more.
+  constexpr double kMostMs = 1e11;
+  struct itimerval value = {};
+  if (ms < kMostMs) {
+    const auto seconds = static_cast<time_t>(ms / kMsPerSecond);
+    const double rest = ms - static_cast<double>(seconds) * kMsPerSecond;
+    value.it_value.tv_sec = seconds;
+    value.it_value.tv_usec = static_cast<suseconds_t>(rest * kUsPerMs);
+  }
+  return setitimer(timer, &value, nullptr) == 0 ? 0 : -errno;
 }
 
 }  // namespace sys

@@ -21,4 +21,8 @@ class Deadline {
   int64_t end_ns_;
 };
 
+// Has the kernel send the signal of an interval timer (ITIMER_REAL: SIGALRM,
+// ITIMER_PROF: SIGPROF) once, after that time. 0, or years: never.
+int StartTimer(int timer, double ms);
+
 }  // namespace sys

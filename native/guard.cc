@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "posix.h"
@@ -158,22 +157,6 @@ int UnblockSignals() {
   sigset_t none;
   sigemptyset(&none);
   return sigprocmask(SIG_SETMASK, &none, nullptr) < 0 ? -errno : 0;
-}
-
-int EndAfter(double ms) {
-  constexpr double kMsPerSecond = 1000;
-  constexpr double kUsPerMs = 1000;
-  // setitimer refuses more.
-  constexpr double kMostSeconds = 1e8;
-  const double seconds = ms / kMsPerSecond;
-  struct itimerval timer = {};
-  if (seconds < kMostSeconds) {
-    timer.it_value.tv_sec = static_cast<time_t>(seconds);
-    timer.it_value.tv_usec = static_cast<suseconds_t>(
-        (ms - static_cast<double>(timer.it_value.tv_sec) * kMsPerSecond) *
-        kUsPerMs);
-  }
-  return setitimer(ITIMER_REAL, &timer, nullptr) == 0 ? 0 : -errno;
 }
 
 int ResetSignal(int signal) {

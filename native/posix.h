@@ -124,8 +124,6 @@ void ReapLeft();
 void ForgetLeft();
 // An fd that becomes readable when the process has ended.
 int ExitFd(int pid);
-// Ends this process by SIGALRM after that time; 0: not any more.
-int EndAfter(double ms);
 // Uses exit_fd where the kernel can, and pid otherwise or when exit_fd is -1.
 int Kill(int pid, int exit_fd, int signal);
 // Makes the kernel send `signal` to this process when its parent dies.

@@ -29,8 +29,8 @@ class Zygote {
   // then to call EndScout. The other children copy the pages it has touched.
   int ForkScout();
   void EndScout();
-  // Called in the scout: EndScout is called after that much of CPU time.
-  int EndScoutAfter(double cpu_ms);
+  // Called in the scout: EndScout is called after that much CPU time.
+  static int EndScoutAfter(double cpu_ms);
 
   // Serves in the calling process, which ends when no submitter is left.
   // Returns in each child, a spare, which is to call TakeJob.
@@ -72,6 +72,9 @@ class Zygote {
   void RefuseOne(int error);
   Child* Unlink(int pid);
   void FreeForgotten();
+
+  // In the scout, for a handler of signals.
+  static Zygote* scout_;
 
   const int request_fd_;
   const int wanted_spares_;

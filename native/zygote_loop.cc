@@ -57,9 +57,6 @@ void RunLoop(uv_loop_t* loop, uv_idle_t* idle) {
   }
 }
 
-// That of this process.
-sys::Zygote* serving_zygote = nullptr;
-
 void LiveAsScout(Serving* serving) {
   uv_loop_fork(serving->loop);
   Napi::HandleScope scope(serving->env);
@@ -119,12 +116,11 @@ void Serve(uv_idle_t* idle) {
 
 int ServeForks(const Args& args) {
   auto* serving = new Serving(args);
-  serving_zygote = &serving->zygote;
   uv_idle_init(serving->loop, &serving->idle);
   serving->idle.data = serving;
   return uv_idle_start(&serving->idle, Serve);
 }
 
 int EndScoutAfter(const Args& args) {
-  return serving_zygote->EndScoutAfter(args.Double(0));
+  return sys::Zygote::EndScoutAfter(args.Double(0));
 }

@@ -72,6 +72,8 @@ struct Zygote::Child {
   Child* next = nullptr;
 };
 
+Zygote* Zygote::scout_ = nullptr;
+
 int Zygote::Open() {
   int result = ReadProcessState("self", &state_);
   if (result < 0) return result;
@@ -121,6 +123,7 @@ int Zygote::ForkScout() {
   const int pid = ForkMasked();
   if (pid == 0) {
     if (SetDeathSignal(SIGKILL, self) < 0) _exit(1);
+    scout_ = this;
     return 0;
   }
   if (pid < 0) return pid;

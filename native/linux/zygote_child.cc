@@ -97,25 +97,16 @@ void Zygote::EndScout() {
   _exit(0);
 }
 
-namespace {
-
-Zygote* scouting = nullptr;
-
-}  // namespace
-
 int Zygote::EndScoutAfter(double cpu_ms) {
-  scouting = this;
+  if (scout_ == nullptr) return -EINVAL;
   struct sigaction action = {};
-  action.sa_handler = [](int) { scouting->EndScout(); };
+  action.sa_handler = [](int) { scout_->EndScout(); };
   if (sigaction(SIGPROF, &action, nullptr) != 0) return -errno;
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGPROF);
   sigprocmask(SIG_UNBLOCK, &signals, nullptr);
-  constexpr double kUsPerMs = 1000;
-  struct itimerval timer = {};
-  timer.it_value.tv_usec = static_cast<suseconds_t>(cpu_ms * kUsPerMs);
-  return setitimer(ITIMER_PROF, &timer, nullptr) == 0 ? 0 : -errno;
+  return StartTimer(ITIMER_PROF, cpu_ms);
 }
 
 void Zygote::BecomeSpare(int zygote_pid) {
