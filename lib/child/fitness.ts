@@ -1,12 +1,13 @@
-// Whether a process can become a zygote after a work: forks would lack its
-// threads, and share its handles. A work may leave what ends soon.
+// Whether a process can be a zygote after it has run code of the user: its forks
+// would lack the threads that the code has left, and share the handles. What ends
+// soon is waited for.
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { clearInterval, setImmediate, setInterval } from 'node:timers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasHooksThread } from '../system/builtins.js';
 
-// Time is counted in turns of the event loop, so that a work that computes, or a
+// Time is counted in turns of the event loop, so that code that computes, or a
 // process that is stopped, does not reach a limit by that.
 const tickMs = 50;
 
@@ -18,7 +19,10 @@ export async function startPool(): Promise<void> {
   await stat(__filename);
 }
 
-/** Returns why forks cannot do without what has been left, if so. */
+/**
+ * Returns what the code has left that keeps this process from forking, as the end
+ * of a sentence; undefined if there is nothing. `before`: taken before the code ran.
+ */
 export async function whatIsLeft(
   before: Present,
   limitMs: number,

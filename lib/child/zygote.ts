@@ -73,8 +73,7 @@ const spares = Number(process.env['JOBSERVER_SPARES'] || 2);
 const exercises = 30;
 
 const preparation = JSON.parse(process.argv[2]!) as Preparation;
-const { warmUp } = preparation;
-const warmingUp = warmUp && new WarmingUp(warmUp);
+const warmingUp = preparation.warmUp && new WarmingUp(preparation.warmUp);
 const environment = new Map(Object.entries(process.env));
 const packedEnvironment = packEnv(environmentOfJob(new Map()));
 const sink = check(native.open(devNull, constants.O_WRONLY), `open ${devNull}`);
@@ -101,9 +100,7 @@ async function main(): Promise<void> {
     order = await prepare();
   } catch (error) {
     const bytes = encodeThrown(error);
-    tell(zygoteStates.failed, failureOf(error));
-    if (warmUp !== undefined) native.exitNow(1);
-    answerAll((resultFd) => {
+    refuseAll(zygoteStates.failed, failureOf(error), (resultFd) => {
       // Does not block: a small frame fits into an empty pipe.
       writeFrame(resultFd, 'error', bytes);
       return [reportKinds.ended, 0];
@@ -139,13 +136,13 @@ function hideOwnFlags(): void {
 /** Returns the file of the exercise's order. */
 async function prepare(): Promise<number> {
   // No job is requested before this zygote is ready.
-  if (warmUp !== undefined) native.endWithPeer(zygoteRequestFd, true);
+  if (warmingUp !== undefined) native.endWithPeer(zygoteRequestFd, true);
   await load();
   await warmingUp?.untilSteady();
   const order = await writeExercise();
   // What has been loaded, and run, has left garbage, which costs each fork time.
-  const isEmpty = warmUp === undefined && preparation.preload.length === 0;
-  if (!isEmpty) collectFully();
+  const hasRun = warmingUp !== undefined || preparation.preload.length > 0;
+  if (hasRun) collectFully();
   becomeSpare();
   for (let i = 0; i < exercises; i++) await exercise(order);
   // becomeSpare set a worker's title.
@@ -171,9 +168,8 @@ async function load(): Promise<void> {
 /** Lets the job of each request be spawned until no client is left. */
 function declineAll(obstacle: ObstacleToForks): void {
   const index = obstaclesToForks.indexOf(obstacle);
-  tell(zygoteStates.unfit, new Uint8Array(Int32Array.of(index).buffer));
-  if (warmUp !== undefined) native.exitNow(1);
-  answerAll(() => [reportKinds.declined, index]);
+  const reason = new Uint8Array(Int32Array.of(index).buffer);
+  refuseAll(zygoteStates.unfit, reason, () => [reportKinds.declined, index]);
 }
 
 /** As bytes, although a thrown text would travel as one; see launch/zygote.ts. */
@@ -184,16 +180,21 @@ function failureOf(error: unknown): Uint8Array {
   return encodeThrown([new Error(text)]) as Uint8Array;
 }
 
-/** Says once what has become of this zygote. The socket is empty until then. */
-function tell(state: number, bytes: Uint8Array): void {
+/**
+ * Says why this zygote cannot serve, and refuses each request until no client is
+ * left. A zygote with a warm-up gets no requests before it is ready, so it ends.
+ */
+function refuseAll(
+  state: number,
+  reason: Uint8Array,
+  answer: (resultFd: number) => [number, number],
+): void {
   native.endWithPeer(zygoteRequestFd, false);
   const head = new Uint8Array(Int32Array.of(state).buffer);
-  const message = Buffer.concat([head, bytes]);
-  native.sendFds(zygoteRequestFd, message, noFds);
-}
-
-/** Refuses each request until no client is left. */
-function answerAll(answer: (resultFd: number) => [number, number]): void {
+  const failure = Buffer.concat([head, reason]);
+  // Does not block: nothing was sent before.
+  native.sendFds(zygoteRequestFd, failure, noFds);
+  if (warmingUp !== undefined) native.exitNow(1);
   const request = new Uint8Array(4 * requestInts);
   const fds = new Int32Array(mostPassedFds);
   for (;;) {
@@ -203,7 +204,7 @@ function answerAll(answer: (resultFd: number) => [number, number]): void {
     if (length <= 0) exitAsNode();
     const [kind, value] = answer(fds[requestFds.result]!);
     const message = new Uint8Array(Int32Array.of(kind, value, 0).buffer);
-    native.sendFds(fds[requestFds.report]!, message, new Int32Array(0));
+    native.sendFds(fds[requestFds.report]!, message, noFds);
     for (const fd of fds) if (fd >= 0) native.close(fd);
   }
 }
