@@ -9,7 +9,7 @@ import {
   startupVariablesOf,
 } from '../protocol/environment.js';
 import type { Order } from '../protocol/order.js';
-import { modulesOf } from '../protocol/preparation.js';
+import { type Preparation, modulesOf } from '../protocol/preparation.js';
 import { zygoteFlags } from '../protocol/zygote-flags.js';
 import { workerState } from '../protocol/worker-state.js';
 import { check, errno, native } from '../system/binding.js';
@@ -72,15 +72,14 @@ export function obstacleOf(key: string): string | undefined {
  * started when the other one is.
  */
 export function zygoteFor(order: ZygoteOrder, keys: ZygoteKeys): Zygote {
-  if (order.preparation.warmUp === undefined) return open(order, keys.cold);
+  const { preload, warmUp } = order.preparation;
+  if (warmUp === undefined) return open(order, keys.cold);
   const warm = warmZygoteFor(order, keys);
   if (warm?.isReady === true) {
     warm.serve(order);
     return warm;
   }
-  const { preload } = order.preparation;
-  const preparation = { preload, warmUp: undefined };
-  const cold = open({ ...order, preparation }, keys.cold);
+  const cold = open(order, keys.cold, { preload, warmUp: undefined });
   if (warm === undefined) warmUpAfter(cold, order, keys);
   return cold;
 }
@@ -92,7 +91,8 @@ export function warmZygoteFor(
 ): Zygote | undefined {
   const version = versionOf(modulesOf(order.preparation));
   const known = zygotes.get(key);
-  if (known === undefined && isInherited(order, version)) {
+  const { env, preparation } = order;
+  if (known === undefined && isInherited(env, preparation, version)) {
     return open(order, key);
   }
   if (known?.version !== version) return undefined;
@@ -105,12 +105,15 @@ const planned = new Set<string>();
 function warmUpAfter(cold: Zygote, order: ZygoteOrder, keys: ZygoteKeys): void {
   if (planned.has(keys.warm)) return;
   planned.add(keys.warm);
+  // Without the arguments of the job, which may be large.
+  const { execArgv, preparation, env, cwd, slotPipes, keepAlive } = order;
+  const start = { execArgv, preparation, env, cwd, slotPipes, keepAlive };
   cold.whenKnown(() => {
     planned.delete(keys.warm);
-    const isClosed = order.slotPipes[0]!.reader < 0;
+    const isClosed = slotPipes[0]!.reader < 0;
     if (isClosed || !cold.isReady || !makesRoom(keys.warm)) return;
     try {
-      warmUp(order, keys.warm);
+      startWarmUp(start, keys.warm);
     } catch (error) {
       // The jobs do without it, until another one asks for it.
       trace('no warm-up: %o', error);
@@ -122,7 +125,7 @@ function warmUpAfter(cold: Zygote, order: ZygoteOrder, keys: ZygoteKeys): void {
 const mostWarm = 4;
 const warmKeys = new Set<string>();
 
-/** False when so many warm zygotes are in use. */
+/** False when `mostWarm` others are in use. */
 function makesRoom(key: string): boolean {
   const others = [...warmKeys]
     .filter((each) => each !== key)
@@ -137,7 +140,7 @@ function makesRoom(key: string): boolean {
   return true;
 }
 
-function warmUp(order: ZygoteOrder, key: string): void {
+function startWarmUp(order: ZygoteOrder, key: string): void {
   const zygote = open(order, key);
   zygote.whenKnown(() => {
     const { failure } = zygote;
@@ -152,9 +155,13 @@ function warmUp(order: ZygoteOrder, key: string): void {
 }
 
 /** A zygote that is known, or else that of this job, or else a new one. */
-function open(order: ZygoteOrder, key: string): Zygote {
+function open(
+  order: ZygoteOrder,
+  key: string,
+  preparation = order.preparation,
+): Zygote {
   const known = zygotes.get(key);
-  const version = versionOf(modulesOf(order.preparation));
+  const version = versionOf(modulesOf(preparation));
   // Its forks have what was loaded before the change.
   if (known?.version !== version) known?.abandon();
   if (known?.isGone === false) {
@@ -163,9 +170,9 @@ function open(order: ZygoteOrder, key: string): Zygote {
   }
   // A copy of the package in another folder may have another version.
   const link = hold(`${entry} ${version} ${key}`, () =>
-    known === undefined && isInherited(order, version)
+    known === undefined && isInherited(order.env, preparation, version)
       ? inherited()
-      : start(order),
+      : start(order, preparation),
   );
   const zygote = new Zygote(link, version, known);
   zygotes.set(key, zygote);
@@ -192,7 +199,8 @@ function hold(
 
 /** Whether this process is a job of a zygote that another would be the same as. */
 function isInherited(
-  { preparation, env }: ZygoteOrder,
+  env: Order['env'],
+  preparation: Preparation,
   version: string,
 ): boolean {
   const { ambient, preparedVersion } = workerState;
@@ -210,14 +218,16 @@ function inherited(): [socket: Fd, pid: number] {
   return [duplicate(workerState.ambient!.forkserverFd), notMyChild];
 }
 
-function start(order: ZygoteOrder): [socket: Fd, pid: number] {
+function start(
+  { execArgv, env, cwd }: ZygoteOrder,
+  preparation: Preparation,
+): [socket: Fd, pid: number] {
   checkSpares();
   checkReadable(entry);
   const ends = new Int32Array(2);
   check(native.socketpair(ends, true), 'open the forkserver socket');
   const client = new Fd(ends[0]!);
   const server = new Fd(ends[1]!);
-  const { execArgv, preparation, cwd } = order;
   try {
     // Before the first request, because each one needs its sender.
     check(native.passCredentials(server.number), 'identify submitters');
@@ -227,9 +237,9 @@ function start(order: ZygoteOrder): [socket: Fd, pid: number] {
       entry,
       JSON.stringify(preparation),
     ];
-    const env = environmentToStart(order.env);
+    const surroundings = { env: environmentToStart(env), cwd };
     // The socket becomes `zygoteRequestFd`.
-    return [client, startNode(argv, { env, cwd }, [1, 2, server.number])];
+    return [client, startNode(argv, surroundings, [1, 2, server.number])];
   } catch (error) {
     client.close();
     throw error;

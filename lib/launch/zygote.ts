@@ -148,6 +148,7 @@ export class Zygote {
     this.#release(true);
   }
 
+  /** As if no pool used it any more: it ends unless other threads hold it. */
   release(): void {
     this.#release(false);
   }
@@ -173,7 +174,10 @@ export class Zygote {
     const onMessage = (): void => {
       this.#readState();
     };
-    selector.tryAdd(this.client, onMessage);
+    if (!selector.tryAdd(this.client, onMessage)) {
+      // Nobody would ever learn its state.
+      this.#know(new Error('this process lacks what it needs to watch it'));
+    }
     this.#exit = new Fd(Math.max(-1, native.exitFd(pid)));
     const isWatched = selector.tryAdd(this.#exit.number, () => {
       this.#readState();
@@ -188,11 +192,11 @@ export class Zygote {
     const length = native.peek(this.client, message);
     if (length === -errno.EAGAIN) return;
     const bytes = message.subarray(0, Math.max(0, length));
-    const state = length < intBytes ? 0 : bytes.readInt32LE();
+    const [state, reason = -1] = int32sIn(bytes.subarray(0, 2 * intBytes));
     if (state === zygoteStates.ready) this.#know('ready');
     else if (state === zygoteStates.failed) this.#know(errorIn(bytes));
     else if (state === zygoteStates.unfit) {
-      this.obstacle = obstaclesToForks[bytes.readInt32LE(intBytes)]!;
+      this.obstacle = obstaclesToForks[reason];
       this.#know(new Error(this.obstacle));
       this.abandon();
     } else {
@@ -223,8 +227,19 @@ export const notMyChild = 0;
 
 const intBytes = 4;
 
+function int32sIn(bytes: Uint8Array): Int32Array {
+  const whole = bytes.length - (bytes.length % intBytes);
+  return new Int32Array(bytes.slice(0, whole).buffer);
+}
+
 function errorIn(bytes: Buffer): Error {
-  const thrown = decode(bytes.subarray(intBytes));
+  let thrown: unknown;
+  try {
+    thrown = decode(bytes.subarray(intBytes));
+  } catch (error) {
+    // A preloaded module has written to the socket.
+    thrown = error;
+  }
   const error: unknown = Array.isArray(thrown) ? thrown[0] : thrown;
   return error instanceof Error ? error : new Error(inspect(error));
 }
