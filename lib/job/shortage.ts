@@ -50,8 +50,8 @@ function retryWaiters(): void {
 }
 
 /**
- * After an error for want of descriptors, closes those that large buffers keep.
- * False for another error, and when they keep none.
+ * If the error says that this process has no free descriptor (EMFILE), closes the
+ * files of its large buffers. Returns whether it has closed any.
  */
 export function freeDescriptors(error: unknown): boolean {
   const { code } = (error ?? {}) as { code?: unknown };

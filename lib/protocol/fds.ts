@@ -39,8 +39,9 @@ export const reportKinds = {
 } as const;
 
 /**
- * What a zygote says of itself, once, on the socket of its requests: an int32,
- * then bytes. Whoever holds the other end may read it, so nobody removes it.
+ * A zygote sends one message to its submitters, on the socket of its requests: one
+ * of these numbers as an int32, then bytes. All submitters share their end of the
+ * socket. So each of them reads the message without taking it from the socket.
  */
 export const zygoteStates = {
   /** It forks from here on. */
