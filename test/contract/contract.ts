@@ -87,14 +87,15 @@ const ofExecutors: Contracts = {
   ],
 };
 
-/** The tests of what submits many jobs, and of the lives of handles. */
-const ofPools: Contracts = {
+const ofMaps: Contracts = {
   map: [mapContract, mapChunkContract, mapInputContract, mapEndContract],
+};
+
+const ofHandles: Contracts = {
   'life of a handle': [lifeContract, lifeProcessContract, lifeEndContract],
   reviseEnv: [environmentContract],
   replacePreexec: [preexecContract],
   terminal: [terminalContract],
-  ...ofExecutors,
 };
 
 const ofReuse: Contracts = {
@@ -140,14 +141,20 @@ export function reusedJobContract(context: Context): void {
   contract(context, { ...ofJobs, ...ofExecutors, ...ofReuse });
 }
 
-/** What is promised only where processes run several jobs. */
-export function reusedContract(context: Context): void {
-  contract(context, ofReuse);
+/** The same for pools of jobs. */
+export function reusedPoolContract(context: Context): void {
+  openAllWith({ jobsPerProcess: Infinity });
+  contract(context, { ...ofMaps, ...ofExecutors, ...ofReuse });
 }
 
 /** The guarantees about pools of jobs, for one context. */
 export function poolContract(context: Context): void {
-  contract(context, ofPools, () => {
+  handleContract(context, { ...ofMaps, ...ofExecutors });
+}
+
+/** The guarantees about handles, without what submits many jobs. */
+export function handleContract(context: Context, others: Contracts = {}): void {
+  contract(context, { ...ofHandles, ...others }, () => {
     // The fork context is not possible in a worker thread, and needs no export.
     if (context !== 'fork') {
       describe('worker threads', () => threadContract(context));

@@ -13,7 +13,7 @@ import {
 import { waitAt } from '../fixtures/gate-jobs.js';
 import { identity } from '../fixtures/jobs.js';
 import { useGates } from '../helpers/gate.js';
-import { openJobserver } from '../helpers/jobserver.js';
+import { ofOwnProcess, openJobserver } from '../helpers/jobserver.js';
 import { thrown } from '../helpers/thrown.js';
 import { until } from '../helpers/until.js';
 import {
@@ -178,18 +178,21 @@ export function mapChunkContract(context: Context): void {
     },
   );
 
-  test("executor.map with chunkSize 'auto' keeps the order, and one chunk pending", async () => {
-    const executor = new JobserverExecutor(open(2));
-    let most = 0;
-    for (const items of [numbers, asAsync(numbers)]) {
-      const found: number[] = [];
-      for await (const n of executor.map(identity<number>, items, auto)) {
-        found.push(n);
-        most = Math.max(most, executor.pending);
+  ofOwnProcess(
+    "executor.map with chunkSize 'auto' keeps the order, and one chunk pending",
+    async () => {
+      const executor = new JobserverExecutor(open(2));
+      let most = 0;
+      for (const items of [numbers, asAsync(numbers)]) {
+        const found: number[] = [];
+        for await (const n of executor.map(identity<number>, items, auto)) {
+          found.push(n);
+          most = Math.max(most, executor.pending);
+        }
+        expect(found).toEqual(numbers);
       }
-      expect(found).toEqual(numbers);
-    }
-    expect(most).toBeLessThanOrEqual(1);
-    expect(executor.completed).toBeLessThan(400);
-  });
+      expect(most).toBeLessThanOrEqual(1);
+      expect(executor.completed).toBeLessThan(400);
+    },
+  );
 }

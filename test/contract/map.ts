@@ -5,7 +5,11 @@ import { failOnThree, pidOf, sum } from '../fixtures/ending-jobs.js';
 import { announceAndWait, waitAt } from '../fixtures/gate-jobs.js';
 import { identity } from '../fixtures/jobs.js';
 import { useGates } from '../helpers/gate.js';
-import { freeSlots, openJobserver } from '../helpers/jobserver.js';
+import {
+  freeSlots,
+  ofOwnProcess,
+  openJobserver,
+} from '../helpers/jobserver.js';
 import { thrown } from '../helpers/thrown.js';
 import { badTimeouts } from '../helpers/timeouts.js';
 import { until } from '../helpers/until.js';
@@ -144,17 +148,21 @@ export function mapContract(context: Context): void {
     expect(input.reads).toBe(2);
   });
 
-  test.each(plain)('%s makes chunkSize calls in each job', async (name) => {
-    const js = open(2);
-    const run = async (chunkSize: number): Promise<number[]> => {
-      const items = [1, 2, 3, 4, 5];
-      const pids = await collect(start(js, name, pidOf, items, { chunkSize }));
-      return pids.map((pid) => [...new Set(pids)].indexOf(pid));
-    };
-    expect(await run(1)).toEqual([0, 1, 2, 3, 4]);
-    expect(await run(2)).toEqual([0, 0, 1, 1, 2]);
-    expect(await run(9)).toEqual([0, 0, 0, 0, 0]);
-  });
+  for (const name of plain) {
+    ofOwnProcess(`${name} makes chunkSize calls in each job`, async () => {
+      const js = open(2);
+      const run = async (chunkSize: number): Promise<number[]> => {
+        const items = [1, 2, 3, 4, 5];
+        const pids = await collect(
+          start(js, name, pidOf, items, { chunkSize }),
+        );
+        return pids.map((pid) => [...new Set(pids)].indexOf(pid));
+      };
+      expect(await run(1)).toEqual([0, 1, 2, 3, 4]);
+      expect(await run(2)).toEqual([0, 0, 1, 1, 2]);
+      expect(await run(9)).toEqual([0, 0, 0, 0, 0]);
+    });
+  }
 
   test.each(plain)(
     '%s throws the error of fn at its position and then ends',

@@ -1,3 +1,3 @@
-import { reusedContract } from '../contract.js';
+import { reusedPoolContract } from '../contract.js';
 
-reusedContract('spawn');
+reusedPoolContract('spawn');
