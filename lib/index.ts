@@ -14,6 +14,7 @@ export { Blocked, CallbackRaised, LostResult } from './errors.js';
 export type { ShutdownOptions, WorkOptions } from './executor/executor.js';
 export { JobserverExecutor } from './executor/executor.js';
 export type { Callable } from './functions/function-ref.js';
+export { inline } from './functions/function-ref.js';
 export type { WaitOptions } from './job/future.js';
 export { Future } from './job/future.js';
 export type { JobControls } from './job/controls.js';

@@ -103,6 +103,10 @@ test('a job that starts warm computes the same', async () => {
   expect(await outputOf('warm-up.mjs')).toBe('warm\n5537\n');
 });
 
+test('a function is sent as its source text', async () => {
+  expect(await outputOf('double.mjs')).toBe('42\n');
+});
+
 test('processes of several jobs print their squares', async () => {
   expect(await outputOf('reuse.mjs')).toBe('1\n4\n9\n16\n');
 });

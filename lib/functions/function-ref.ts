@@ -1,6 +1,6 @@
 // Names a function so that another process can import it. The parent names the
-// function, and the worker imports it. The source text of a function is
-// compared by its fingerprint, and never sent.
+// function, and the worker imports it. The source text of a function is compared by
+// its fingerprint, and sent only where the user asks for that: see `inline`.
 import { fileURLToPath } from 'node:url';
 import { types } from 'node:util';
 import { codedTypeError, invalidArgument } from '../errors.js';
@@ -70,6 +70,11 @@ export function nameFunction(callable: unknown, argument: string): FunctionRef {
  * with a TypeError (ERR_JOBSERVER_FUNCTION) when there is no such export.
  */
 export function importFunction(ref: FunctionRef): Function | Promise<Function> {
+  if (ref.kind === 'text') {
+    const fn = inlineModule().compileText(ref);
+    names.set(fn, ref);
+    return fn;
+  }
   if (ref.kind === 'global') return remember(resolveFunction(ref, globalThis));
   if (ref.kind === 'builtin') {
     return remember(resolveFunction(ref, require(ref.module)));
@@ -83,6 +88,39 @@ export function importFunction(ref: FunctionRef): Function | Promise<Function> {
     );
   }
   return remember(resolveFunction(ref, requireModule(ref)));
+}
+
+/**
+ * Makes a small function that no module exports usable as a job: the job compiles its
+ * source text. Returns `fn` itself.
+ *
+ * The function may use its arguments, its own variables and globals, but no variables
+ * around it and no imports. In it, `await import()` and `require` load modules, relative
+ * to the file that it stands in. It is strict code, and `this` is undefined. For what is
+ * more than a few lines, export a function from a module.
+ *
+ * Throws TypeError (`ERR_JOBSERVER_FUNCTION`) when `fn` uses a variable that it would
+ * lack in a job, which the message names; for classes, methods, bound and native
+ * functions; and for code that a coverage tool has changed.
+ *
+ * @example
+ * ```js
+ * import { Jobserver, inline } from 'jobserver';
+ *
+ * const jobserver = new Jobserver();
+ * const double = inline((n) => n * 2);
+ * console.log(await jobserver.run(double, 21));
+ * await jobserver.close();
+ * ```
+ */
+export function inline<Fn extends (...args: never[]) => unknown>(fn: Fn): Fn {
+  names.set(fn, inlineModule().textRefOf(fn));
+  return fn;
+}
+
+// Most processes need no inline function, and start sooner without it.
+function inlineModule(): typeof import('./inline.js') {
+  return require('./inline.js') as typeof import('./inline.js');
 }
 
 function requireModule(ref: ModuleRef): unknown {
@@ -112,6 +150,7 @@ function explained(error: unknown, ref: ModuleRef): unknown {
 
 /** For messages, traces and diagnostics: "fib (file:///app/jobs.mjs)". */
 export function describeFunction(ref: FunctionRef): string {
+  if (ref.kind === 'text') return `${ref.name || 'anonymous'} (inline)`;
   if (ref.kind === 'global') return `${ref.path.join('.')} (global)`;
   if (ref.kind === 'builtin') {
     return `${ref.path.join('.') || 'module.exports'} (${ref.module})`;

@@ -1,9 +1,8 @@
 // Asks V8 where the source of a function is: its script, line and column, and
-// which scopes it closes over. It does so by an inspector Session within the
-// process, which answers synchronously. The parent asks to name a function, and
-// a worker asks when several exports have the same text.
+// which scopes it closes over. The parent asks to name a function, and a worker
+// asks when several exports have the same text.
 import type { Session } from 'node:inspector';
-import { mainGlobal } from '../system/main-global.js';
+import { type Inspection, type Post, inspect, scopesOf } from './inspection.js';
 
 /**
  * Whether a function closes over variables of a function or block. If so, other
@@ -23,19 +22,6 @@ export interface SourceLocation {
   variables: object | undefined;
 }
 
-interface RemoteObject {
-  value?: { scriptId: string; lineNumber: number; columnNumber: number };
-  objectId?: string;
-  description?: string;
-}
-
-interface Properties {
-  result: { name: string; value?: RemoteObject }[];
-  internalProperties?: { name: string; value?: RemoteObject }[];
-}
-
-type Post = <T>(method: string, params?: object) => T;
-
 // URLs by script id. V8 does not reuse an id, so an entry stays valid.
 const scripts = new Map<string, string>();
 
@@ -44,32 +30,19 @@ const scripts = new Map<string, string>();
  * Throws what node:inspector throws where it is missing or not permitted.
  */
 export function locate(fn: Function): SourceLocation | undefined {
-  const inspector =
-    require('node:inspector') as typeof import('node:inspector');
-  const session = new inspector.Session();
-  session.connect();
-  try {
-    return inspect(session, fn);
-  } finally {
-    session.disconnect();
-  }
+  const holder: { fn: Function; variables?: object } = { fn };
+  return inspect(holder, (inspection) => locationOf(inspection, holder));
 }
 
-function inspect(session: Session, fn: Function): SourceLocation | undefined {
-  const post = poster(session);
-  const holder: { fn: Function; variables?: object } = { fn };
-  const { holderId, fnId } = handOver(post, holder);
-  const found = post<Properties>('Runtime.getProperties', {
-    objectId: fnId,
-    ownProperties: true,
-  });
-  const internal = (name: string): RemoteObject | undefined =>
-    found.internalProperties?.find((entry) => entry.name === name)?.value;
-
+function locationOf(
+  inspection: Inspection,
+  holder: { variables?: object },
+): SourceLocation | undefined {
+  const { session, post, holderId, internal } = inspection;
   const location = internal('[[FunctionLocation]]')?.value;
   if (location === undefined) return undefined;
 
-  const scopes = scopesOf(post, internal('[[Scopes]]'));
+  const scopes = scopesOf(inspection);
   const nesting = nestingOf(scopes.map(({ description = '' }) => description));
   const module = scopes.find(({ description }) => description === 'Module');
   if (nesting !== 'none' && module !== undefined) {
@@ -87,53 +60,6 @@ function inspect(session: Session, fn: Function): SourceLocation | undefined {
     isInModule: module !== undefined,
     variables: holder.variables,
   };
-}
-
-function poster(session: Session): Post {
-  return <T>(method: string, params: object = {}): T => {
-    let answer: unknown;
-    session.post(method, params, (error, result) => {
-      if (error !== null) {
-        throw new Error(`${method}: ${error.message}`, { cause: error });
-      }
-      answer = result;
-    });
-    return answer as T;
-  };
-}
-
-// The inspector evaluates expressions in the main realm only. The function is
-// passed to it in a property of the main realm's global object, which exists
-// only during this call.
-function handOver(
-  post: Post,
-  holder: object,
-): { holderId: string; fnId: string } {
-  const key = Symbol.for('jobserver.function');
-  const target = mainGlobal();
-  Object.defineProperty(target, key, { value: holder, configurable: true });
-  try {
-    const read = `globalThis[Symbol.for('jobserver.function')]`;
-    const objectIdOf = (expression: string): string =>
-      post<{ result: { objectId: string } }>('Runtime.evaluate', {
-        expression,
-        silent: true,
-      }).result.objectId;
-    return { holderId: objectIdOf(read), fnId: objectIdOf(`${read}.fn`) };
-  } finally {
-    delete target[key];
-  }
-}
-
-// The scopes of a function, the innermost first.
-function scopesOf(post: Post, list: RemoteObject | undefined): RemoteObject[] {
-  if (list?.objectId === undefined) return [];
-  return post<Properties>('Runtime.getProperties', {
-    objectId: list.objectId,
-    ownProperties: true,
-  }).result.flatMap(({ name, value }) =>
-    /^\d+$/.test(name) && value !== undefined ? [value] : [],
-  );
 }
 
 // V8 lists only scopes of which a variable is captured. A function that

@@ -66,7 +66,8 @@ export function findName(fn: Function, refuse: Refuse): FunctionRef {
   return nameByLocation(fn, location, refuse);
 }
 
-function isClass(fn: Function, text: string): boolean {
+/** Whether a call without `new` throws. */
+export function isClass(fn: Function, text: string): boolean {
   if (!/^class[^\w$]/.test(text)) return false;
   return Object.getOwnPropertyDescriptor(fn, 'prototype')?.writable === false;
 }

@@ -7,24 +7,21 @@ import {
   exportHint,
   shortUrl,
   type ExportRef,
-  type FunctionRef,
+  type NameRef,
   type PlaceRef,
 } from './url.js';
 
 /** A function, with the name by which it is found fastest. */
 export interface ResolvedFunction {
   fn: Function;
-  ref: FunctionRef;
+  ref: NameRef;
 }
 
 /**
  * `root` is globalThis, module.exports or the namespace of import(). Throws a
  * TypeError when it does not contain the function that `ref` names.
  */
-export function resolveFunction(
-  ref: FunctionRef,
-  root: unknown,
-): ResolvedFunction {
+export function resolveFunction(ref: NameRef, root: unknown): ResolvedFunction {
   if (ref.kind === 'place') return resolvePlace(ref, root);
   for (const path of ref.kind === 'export' ? aliases(ref) : [ref.path]) {
     const fn = valueAt(root, path);
@@ -149,10 +146,7 @@ function ambiguous(
   );
 }
 
-function missing(
-  ref: Exclude<FunctionRef, PlaceRef>,
-  root: unknown,
-): TypeError {
+function missing(ref: Exclude<NameRef, PlaceRef>, root: unknown): TypeError {
   const name = ref.path.join('.') || 'module.exports';
   if (ref.kind === 'global') {
     return functionError(`There is no global function ${name} in this process`);

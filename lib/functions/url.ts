@@ -53,8 +53,23 @@ export interface PlaceRef {
 /** The name of a function in a module of the user. */
 export type ModuleRef = ExportRef | PlaceRef;
 
-/** The name of a function, as plain data. */
-export type FunctionRef = GlobalRef | BuiltinRef | ModuleRef;
+/** A function that is sent as its source text. */
+export interface TextRef {
+  readonly kind: 'text';
+  readonly text: string;
+  /** May be ''. */
+  readonly name: string;
+  /** The path of its file; undefined where it was given to node as text. */
+  readonly file: string | undefined;
+  /** Counts from 0. */
+  readonly line: number;
+}
+
+/** The name of a function that is found in another process. */
+export type NameRef = GlobalRef | BuiltinRef | ModuleRef;
+
+/** The name of a function, or its text, as plain data. */
+export type FunctionRef = NameRef | TextRef;
 
 /** A module and the path of an export in it. */
 export interface ExportName {
@@ -66,8 +81,8 @@ export interface ExportName {
 /** The end of messages about a function that cannot be imported. */
 export const exportHint =
   `Export it from a module, or name it by URL: ` +
-  `new URL('./file.js#name', import.meta.url); the fork context takes any ` +
-  `function.`;
+  `new URL('./file.js#name', import.meta.url). inline() sends a small function ` +
+  `as its source text; the fork context takes any function.`;
 
 /** Accepts URL objects of another realm or package too. */
 export function isUrl(value: unknown): value is URL {

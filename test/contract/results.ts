@@ -7,6 +7,7 @@ import {
   CallbackRaised,
   type Jobserver,
   LostResult,
+  inline,
 } from '../../dist/index.js';
 import { returnBytes } from '../fixtures/ending-jobs.js';
 import { identity } from '../fixtures/jobs.js';
@@ -50,6 +51,16 @@ export function resultContract(context: Context): void {
       expect(Object.is(got, value)).toBe(true);
     },
   );
+
+  test('a function from inline runs without being exported', async () => {
+    const js = open();
+    const double = inline((n: number) => n * 2);
+    expect(await js.run(double, 21)).toBe(42);
+    const future = js.submitSync(double, [4]);
+    expect(future.resultSync()).toBe(8);
+    const failing = js.run(inline(() => JSON.parse('{')));
+    expect(await thrownBy(failing)).toBeInstanceOf(SyntaxError);
+  });
 
   test('every call of result gives the same object', async () => {
     const future = await open().submit(jobs.returnAllKinds);

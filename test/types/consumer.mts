@@ -6,6 +6,7 @@ import {
   Jobserver,
   JobserverExecutor,
   LostResult,
+  inline,
 } from 'jobserver';
 
 type Equal<A, B> =
@@ -36,6 +37,9 @@ export async function submit(jobserver: Jobserver): Promise<void> {
   isTrue<Equal<typeof hypot, number>>();
   const text = await jobserver.run(repeat, 'a', 3);
   isTrue<Equal<typeof text, string>>();
+  const double = inline((n: number) => n * 2);
+  const doubled = await jobserver.run(double, 21);
+  isTrue<Equal<typeof doubled, number>>();
   const optional = await jobserver.run(options);
   isTrue<Equal<typeof optional, boolean>>();
   const url = 'file:///jobs.mjs#lengthOf';
@@ -56,6 +60,10 @@ export async function submit(jobserver: Jobserver): Promise<void> {
   isTrue<Equal<Awaited<typeof length>, number>>();
   // @ts-expect-error Not a function.
   await jobserver.run(5);
+  // @ts-expect-error Not a function.
+  inline('lengthOf');
+  // @ts-expect-error An argument of the wrong type.
+  await jobserver.run(double, 'a');
 }
 
 export async function map(jobserver: Jobserver): Promise<void> {
