@@ -99,10 +99,6 @@ export function importFunction(ref: FunctionRef): Function | Promise<Function> {
  * to the file that it stands in. It is strict code, and `this` is undefined. For what is
  * more than a few lines, export a function from a module.
  *
- * Throws TypeError (`ERR_JOBSERVER_FUNCTION`) when `fn` uses a variable that it would
- * lack in a job, which the message names; for classes, methods, bound and native
- * functions; and for code that a coverage tool has changed.
- *
  * @example
  * ```js
  * import { Jobserver, inline } from 'jobserver';
@@ -112,6 +108,12 @@ export function importFunction(ref: FunctionRef): Function | Promise<Function> {
  * console.log(await jobserver.run(double, 21));
  * await jobserver.close();
  * ```
+ *
+ * @typeParam Fn - The type of the function.
+ * @param fn - An arrow function, or a function with the word `function`.
+ * @throws A TypeError with code ERR_JOBSERVER_FUNCTION when `fn` uses a variable that it
+ * would lack in a job, which the message names; for classes, methods, bound and native
+ * functions; and for code that a coverage tool has changed.
  */
 export function inline<Fn extends (...args: never[]) => unknown>(fn: Fn): Fn {
   names.set(fn, inlineModule().textRefOf(fn));
