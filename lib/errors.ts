@@ -142,6 +142,7 @@ export class AbortError extends Error {
 /** Codes of the errors that have no class of their own. */
 export type JobserverErrorCode =
   | 'ERR_JOBSERVER_CLOSED'
+  | 'ERR_JOBSERVER_JOINED'
   | 'ERR_JOBSERVER_EXECUTOR_SHUTDOWN'
   | 'ERR_JOBSERVER_FUNCTION'
   | 'ERR_JOBSERVER_IMPORTING'

@@ -51,6 +51,7 @@ import {
   workingDirectory,
 } from './protocol/environment.js';
 import type { InheritedSlots } from './protocol/fds.js';
+import { checkSlots } from './slots/default-count.js';
 import type { SlotPipe } from './slots/slot-pipe.js';
 import { checkNotImporting } from './protocol/worker-state.js';
 import { checkMayStartProcesses } from './system/permission.js';
@@ -264,9 +265,31 @@ export class Jobserver implements Disposable, AsyncDisposable {
     return contextOf(startOf(this.#controls));
   }
 
-  /** The number of slots; undefined when GNU Make owns the pool. */
+  /**
+   * The number of slots; undefined when GNU Make owns the pool. In a job, what it
+   * was when the process of the job started.
+   */
   get slots(): number | undefined {
     return this.#pool.slots.count;
+  }
+
+  /**
+   * Changes the number of slots. More can be used at once; fewer take effect as
+   * jobs end, and no job is ended for it. For all handles and jobs that share the
+   * pool, but only in the process that has made it.
+   *
+   * @example
+   * ```js
+   * jobserver.resize(2); // the machine is needed for something else
+   * ```
+   *
+   * @param slots 1 to 4096.
+   * @throws TypeError or RangeError for an invalid number; ERR_JOBSERVER_CLOSED;
+   * ERR_JOBSERVER_JOINED in a pool that another process has made.
+   */
+  resize(slots: number): void {
+    this.#pool.resize(checkSlots(slots));
+    trace('Jobserver with %d slots', slots);
   }
 
   /**

@@ -182,11 +182,17 @@ export class Activity implements CallOwner {
     started.follow(job);
   }
 
+  /** Changes the number of slots. */
+  resize(count: number): void {
+    this.#line.resize(count);
+  }
+
   /** Fails the calls that wait, and ends processes that have no job. */
   close(error: () => Error): void {
     this.#isClosed = true;
     const pending = [...this.#recipients.values(), ...this.#silent.values()];
     for (const submission of pending) submission.fail(error());
+    this.#line.close();
     this.#crew.close();
     this.#update();
     this.#notifyDrained();

@@ -123,6 +123,12 @@ export class Pool implements Busy {
     selector.turn(0);
   }
 
+  /** Changes the number of slots. Throws in a pool that was joined. */
+  resize(count: number): void {
+    this.checkOpen();
+    this.#own.resize(count);
+  }
+
   checkOpen(): void {
     if (this.#isClosed) throw closedError();
   }

@@ -1,5 +1,5 @@
 // The calls of this process that wait for a slot of one pipe, oldest first. The
-// pipe is in the selector only while there are any. In a job that holds a slot
+// pipe is in the selector only while there are any, or while it has surplus bytes. In a job that holds a slot
 // of the pipe, a call whose patience is over may use that one.
 import { type JobSlot, workerState } from '../protocol/worker-state.js';
 import type { SlotPipe, Token } from '../slots/slot-pipe.js';
@@ -21,6 +21,9 @@ export class SlotLine {
   /** Whether a job of this process may hold a slot. */
   readonly #hasJobs: () => boolean;
   readonly #waiters = new List<SlotWaiter>();
+  #isWatching = false;
+  #isClosed = false;
+  readonly #onReady = (): void => this.#serve();
   /** Undefined unless this process is a job in a slot of the pipe. */
   readonly jobSlot: JobSlot | undefined;
   /** Whether this process is a job of the pool. */
@@ -52,11 +55,7 @@ export class SlotLine {
 
   /** Adds it at the end, unless it is in line. */
   add(waiter: SlotWaiter): void {
-    if (this.#waiters.size === 0) {
-      selector.add(this.#slots.ready, () => {
-        this.#serve();
-      });
-    }
+    this.#watch();
     this.#waiters.add(waiter.place);
     if (waiter.mayBorrow) this.jobSlot?.borrowers.add(waiter);
   }
@@ -64,7 +63,34 @@ export class SlotLine {
   delete(waiter: SlotWaiter): void {
     if (!this.#waiters.delete(waiter.place)) return;
     this.jobSlot?.borrowers.delete(waiter);
-    if (this.#waiters.size === 0) selector.remove(this.#slots.ready);
+    this.#unwatchWhenIdle();
+  }
+
+  /** Changes the number of slots of the pipe. */
+  resize(count: number): void {
+    this.#slots.resize(count);
+    if (this.#slots.surplus === 0 || this.#isWatching) return;
+    // Without it, surplus bytes are taken when a job of this process ends.
+    this.#isWatching = selector.tryAdd(this.#slots.ready, this.#onReady);
+  }
+
+  /** Called when no call can come any more. */
+  close(): void {
+    this.#isClosed = true;
+    this.#unwatchWhenIdle();
+  }
+
+  #watch(): void {
+    if (this.#isWatching) return;
+    selector.add(this.#slots.ready, this.#onReady);
+    this.#isWatching = true;
+  }
+
+  #unwatchWhenIdle(): void {
+    const isIdle = this.#waiters.size === 0;
+    if (!isIdle || (this.#slots.surplus > 0 && !this.#isClosed)) return;
+    if (this.#isWatching) selector.remove(this.#slots.ready);
+    this.#isWatching = false;
   }
 
   /** Called in a job by a call that cannot use its slot, and waits long. */
@@ -76,6 +102,8 @@ export class SlotLine {
   }
 
   #serve(): void {
+    this.#slots.takeSurplus();
+    this.#unwatchWhenIdle();
     for (let first; (first = this.#waiters.first) !== undefined;) {
       first.attempt();
       // The first has found no slot, so there is none for the others.

@@ -1,6 +1,7 @@
 // The slot pipe: it holds one byte for each free slot and is shared by every
-// process that works under the Jobserver. This file knows neither who opened
-// the two ends of the pipe nor what a token is used for.
+// process that works under the Jobserver. The process that has made the pipe can
+// change the number of its bytes. This file does not know what a token is used for.
+import { codedError } from '../errors.js';
 import { check, errno, native, systemError } from '../system/binding.js';
 import { type Fd, openPipe } from '../system/fd.js';
 import { mainValue } from '../system/main-global.js';
@@ -103,14 +104,19 @@ interface SlotPipeOptions {
   readonly ownSlot?: OwnSlot | undefined;
   /** Default: that of a new pipe. */
   readonly identity?: symbol | undefined;
+  /** Whether this process has made the pipe. */
+  readonly isMaker?: boolean | undefined;
 }
 
 export class SlotPipe {
   readonly #reader: Fd;
   readonly #writer: Fd;
   readonly #ownSlot: OwnSlot | undefined;
-  /** Undefined where the creator of the pipe did not say. */
-  readonly count: number | undefined;
+  #count: number | undefined;
+  /** How many bytes more than `count` there are, in the pipe or as tokens. */
+  #surplus = 0;
+  /** The process that has made the pipe; 0: another one. */
+  readonly #maker: number;
   /** The same for all duplicates of one pipe in this process. */
   readonly identity: symbol;
   /** Closed together with the pipe. */
@@ -122,17 +128,13 @@ export class SlotPipe {
     const { reader, writer } = openPipe('slot pipe');
     try {
       check(native.setNonBlocking(reader.number, true), 'prepare slot pipe');
-      const tokens = Buffer.alloc(count, tokenByte);
-      const written = native.write(writer.number, tokens, 0, count);
-      if (written !== count) {
-        throw systemError(Math.min(written, -1), 'fill slot pipe');
-      }
+      fill(writer, count);
     } catch (error) {
       reader.close();
       writer.close();
       throw error;
     }
-    return new SlotPipe(reader, writer, count);
+    return new SlotPipe(reader, writer, count, { isMaker: true });
   }
 
   /** Takes over both ends and the own slot. */
@@ -140,11 +142,16 @@ export class SlotPipe {
     reader: Fd,
     writer: Fd,
     count: number | undefined,
-    { ownSlot, identity = Symbol('slot pipe') }: SlotPipeOptions = {},
+    {
+      ownSlot,
+      identity = Symbol('slot pipe'),
+      isMaker = false,
+    }: SlotPipeOptions = {},
   ) {
     this.#reader = reader.keepInForks();
     this.#writer = writer.keepInForks();
-    this.count = count;
+    this.#count = count;
+    this.#maker = isMaker ? process.pid : 0;
     this.#ownSlot = ownSlot;
     this.identity = identity;
     this.#parts = [reader, writer];
@@ -152,6 +159,48 @@ export class SlotPipe {
     const fds = [reader.number, writer.number, ownSlot?.ready ?? -1];
     this.#parts.push(noteOpen(fds));
     finalizer.registry.register(this, this.#parts, this);
+  }
+
+  /** The number of slots; undefined where the maker of the pipe did not say. */
+  get count(): number | undefined {
+    return this.#count;
+  }
+
+  /** How many bytes are still to be taken out after the pipe was made smaller. */
+  get surplus(): number {
+    // A fork of the maker has a copy of the number.
+    const hasAny = this.#surplus > 0 && this.#maker === process.pid;
+    return hasAny ? this.#surplus : 0;
+  }
+
+  /**
+   * Changes the number of slots. Bytes that become surplus are taken out of the
+   * pipe: at once if they are there, otherwise when they come back.
+   */
+  resize(count: number): void {
+    if (this.#maker !== process.pid) {
+      throw codedError(
+        'ERR_JOBSERVER_JOINED',
+        'This Jobserver has joined a pool that another process has made, and only ' +
+          'that one can resize it',
+      );
+    }
+    const missing = count - this.#count! - this.#surplus;
+    if (missing > 0) fill(this.#writer, missing);
+    this.#surplus = Math.max(0, -missing);
+    this.#count = count;
+    this.takeSurplus();
+  }
+
+  /** Takes out surplus bytes that are in the pipe. */
+  takeSurplus(): void {
+    const { surplus } = this;
+    if (surplus === 0) return;
+    // They are gone with this read, and no token of this thread: if the process or
+    // the thread ends at any moment, nobody gives them back.
+    const count = native.read(this.reader, new Uint8Array(surplus), 0, surplus);
+    if (count === -errno.EAGAIN) return;
+    this.#surplus -= check(count, 'read slot pipe');
   }
 
   /** Borrowed: readable while a slot is free for this process. */
@@ -175,6 +224,10 @@ export class SlotPipe {
     if (this.#ownSlot?.tryTake() === true) {
       this.#taken += 1;
       return new Token(noByte, () => this.#giveOwn());
+    }
+    if (this.surplus > 0) {
+      this.takeSurplus();
+      if (this.surplus > 0) return undefined;
     }
     const byte = native.takeToken(this.reader, this.writer);
     if (byte === -errno.EAGAIN) return undefined;
@@ -203,6 +256,7 @@ export class SlotPipe {
 
   #give(byte: number): void {
     check(native.returnToken(this.writer, byte), 'write slot pipe');
+    this.takeSurplus();
     this.#taken -= 1;
     this.#closeWhenIdle();
   }
@@ -218,6 +272,14 @@ export class SlotPipe {
     finalizer.registry.unregister(this);
     closeAll(this.#parts);
   }
+}
+
+/** Adds bytes. The pipe has room for them. */
+function fill(writer: Fd, count: number): void {
+  const tokens = Buffer.alloc(count, tokenByte);
+  const written = native.write(writer.number, tokens, 0, count);
+  if (written === count) return;
+  throw systemError(Math.min(written, -1), 'fill slot pipe');
 }
 
 interface Finalizer {

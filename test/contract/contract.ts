@@ -35,6 +35,7 @@ import { preexecContract } from './preexec.js';
 import { raisingContract } from './raising.js';
 import { raisingCloseContract } from './raising-close.js';
 import { recoveryContract } from './recovery.js';
+import { resizeContract } from './resize.js';
 import { resultContract } from './results.js';
 import { reuseContract } from './reuse.js';
 import { aheadContract } from './reuse-ahead.js';
@@ -67,6 +68,7 @@ const ofJobs: Contracts = {
   'submit arguments': [submitArgumentContract],
   'names of options': [optionNameContract],
   slots: [slotContract, slotTimeoutContract],
+  'number of slots': [resizeContract],
   'release of slots': [recoveryContract, orphanContract],
   'sleep gate': [sleepGateContract],
   waiting: [waitingContract],

@@ -16,7 +16,7 @@ function countFree(slots: SlotPipe): number {
   return tokens.length;
 }
 
-const opened: { js: Jobserver; slots: SlotPipe; count: number }[] = [];
+const opened: { js: Jobserver; slots: SlotPipe }[] = [];
 
 // The public declarations lack the constructor of derived handles.
 const Derived = Jobserver as unknown as new (
@@ -43,7 +43,7 @@ export function openJobserver(
   const options = { ...defaults, ...given };
   const slots = SlotPipe.open(options.slots);
   const js = new Derived(new Pool(slots), initialControls(options));
-  opened.push({ js, slots, count: options.slots });
+  opened.push({ js, slots });
   return js;
 }
 
@@ -55,13 +55,13 @@ export function freeSlots(js: Jobserver): number {
 /** Fails a test after which there are too few or too many free slots. */
 export function checkSlots(): void {
   afterEach(async () => {
-    for (const { js, slots, count } of opened.splice(0)) {
+    for (const { js, slots } of opened.splice(0)) {
       // The pipe is closed only once all tokens are back.
       if (slots.reader < 0) continue;
       await until('jobs to finish', () => js.running === 0);
       await until(
-        `${count} free slots`,
-        () => countFree(slots) === count,
+        `${slots.count} free slots`,
+        () => countFree(slots) === slots.count,
         5000,
       );
       await js.close();

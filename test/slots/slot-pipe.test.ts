@@ -73,6 +73,57 @@ describe('a slot pipe', () => {
     pipe.close();
   });
 
+  describe('that is resized', () => {
+    const inPipe = (): number => {
+      const bytes = Buffer.alloc(maxSlots + 1);
+      const count = native.read(slots!.reader, bytes, 0, bytes.length);
+      if (count > 0) native.write(slots!.writer, bytes, 0, count);
+      return Math.max(0, count);
+    };
+
+    test('has more tokens at once, or fewer as they come back', () => {
+      slots = SlotPipe.open(3);
+      const tokens = [slots.tryTake()!, slots.tryTake()!];
+      slots.resize(1);
+      expect([slots.count, slots.surplus, inPipe()]).toEqual([1, 1, 0]);
+      tokens[0]!.give();
+      expect([slots.surplus, inPipe()]).toEqual([0, 0]);
+      tokens[1]!.give();
+      expect([slots.surplus, inPipe()]).toEqual([0, 1]);
+      slots.resize(5);
+      expect([slots.count, slots.surplus, inPipe()]).toEqual([5, 0, 5]);
+    });
+
+    test('gives no token while bytes are surplus', () => {
+      slots = SlotPipe.open(2);
+      const token = slots.tryTake()!;
+      native.setNonBlocking(slots.reader, true);
+      // Another process has the other token.
+      native.read(slots.reader, Buffer.alloc(1), 0, 1);
+      slots.resize(1);
+      native.write(slots.writer, Buffer.from('+'), 0, 1);
+      expect([slots.tryTake(), slots.surplus]).toEqual([undefined, 0]);
+      token.give();
+      expect(inPipe()).toBe(1);
+    });
+
+    test('is one that this process has made', () => {
+      const code = 'ERR_JOBSERVER_JOINED';
+      slots = openOver('++');
+      expect(thrown(() => slots!.resize(1))).toMatchObject({ code });
+      expect(inPipe()).toBe(2);
+    });
+
+    test('is closed once the tokens are back, with or without a surplus', () => {
+      const pipe = SlotPipe.open(2);
+      const tokens = [pipe.tryTake()!, pipe.tryTake()!];
+      pipe.resize(1);
+      pipe.close();
+      for (const token of tokens) token.give();
+      expect([pipe.reader, pipe.writer]).toEqual([-1, -1]);
+    });
+  });
+
   test('is not inherited by a program that is executed', () => {
     slots = SlotPipe.open(1);
     const isInherited = (fd: number): boolean => {
