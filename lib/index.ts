@@ -11,7 +11,11 @@ export type { MemoryUse, SharedMemory } from './memory/usage.js';
 export { sharedMemory } from './memory/usage.js';
 export { notify, wait } from './memory/wait.js';
 export { Blocked, CallbackRaised, LostResult } from './errors.js';
-export type { ShutdownOptions, WorkOptions } from './executor/executor.js';
+export type {
+  ExecutorOptions,
+  ShutdownOptions,
+  WorkOptions,
+} from './executor/executor.js';
 export { JobserverExecutor } from './executor/executor.js';
 export type { Callable } from './functions/function-ref.js';
 export { inline } from './functions/function-ref.js';
@@ -22,6 +26,7 @@ export type { JobRecord } from './job/record.js';
 export type { JobserverOptions, SubmitOptions } from './jobserver.js';
 export { Jobserver } from './jobserver.js';
 export type { MapOptions } from './map/input.js';
+export type { MapResult, SettledItem } from './map/reading.js';
 export type { Signal } from './system/signals.js';
 export type { SleepGate } from './job/submission.js';
 export type { ExecutorFuture, WorkState } from './executor/queued-call.js';

@@ -4,7 +4,7 @@
 import { availableParallelism } from 'node:os';
 import { inspect } from 'node:util';
 import type { Context } from './context.js';
-import { invalidArgument, outOfRange } from './errors.js';
+import { invalidArgument } from './errors.js';
 import type { Callable } from './functions/function-ref.js';
 import {
   type Controls,
@@ -27,7 +27,7 @@ import {
 } from './job/encode-call.js';
 import { type Future, futureControl } from './job/future.js';
 import { openSlots, shareSlots } from './job/open-slots.js';
-import type { JobRequest } from './job/waiting-call.js';
+import { type JobRequest, checkConsume } from './job/waiting-call.js';
 import { Pool } from './job/pool.js';
 import { JobRecord } from './job/record.js';
 import type { Plan } from './job/running-job.js';
@@ -45,6 +45,7 @@ import {
 import { contextOf } from './launch/launchers.js';
 import { type Readiness, whenReady } from './launch/readiness.js';
 import { type MapPlan, mapAsync, mapSync } from './map/map.js';
+import type { MapResult } from './map/reading.js';
 import {
   type EnvAdditions,
   revise,
@@ -398,10 +399,12 @@ export class Jobserver implements Disposable, AsyncDisposable {
 
   /**
    * Calls fn(item) for each item, each call in a job of its own or `chunkSize`
-   * calls in one job ('auto': as many as are worth a job), and gives the results in the order of the items. The
+   * calls in one job ('auto': as many as are worth a job), and gives the results
+   * in the order of the items, or with `ordered: false` as they complete. The
    * first job starts when the first result is requested; then jobs start while
    * the reader is busy. After the reader leaves the loop no further job starts,
-   * and running jobs go on.
+   * and running jobs go on. With `settled: true`, the iterator yields a
+   * {@link SettledItem} for each item, and goes on after errors.
    *
    * @example
    * ```js
@@ -412,22 +415,22 @@ export class Jobserver implements Disposable, AsyncDisposable {
    * in the place of its result; Blocked when the timeout passes; LostResult with
    * the indexes of the lost `items`; otherwise what `submit` throws.
    */
-  map<T, R>(
+  map<T, R, S extends boolean = false>(
     fn: Callable<[T], R>,
     items: Iterable<T> | AsyncIterable<T>,
-    options: MapOptions = {},
-  ): AsyncGenerator<Awaited<R>> {
+    options: MapOptions<S> = {},
+  ): AsyncGenerator<MapResult<T, Awaited<R>, S>> {
     return this.#mapAsync(fn, items, options, only);
   }
 
   /**
    * Like {@link Jobserver.map}, but blocks the thread and needs no event loop.
    */
-  mapSync<T, R>(
+  mapSync<T, R, S extends boolean = false>(
     fn: Callable<[T], R>,
     items: Iterable<T>,
-    options: MapOptions = {},
-  ): Generator<Awaited<R>> {
+    options: MapOptions<S> = {},
+  ): Generator<MapResult<T, Awaited<R>, S>> {
     return this.#mapSync(fn, items, options, only);
   }
 
@@ -443,11 +446,11 @@ export class Jobserver implements Disposable, AsyncDisposable {
    *
    * @throws as `map` does.
    */
-  starmap<A extends unknown[], R>(
+  starmap<A extends unknown[], R, S extends boolean = false>(
     fn: Callable<A, R>,
     argses: Iterable<A> | AsyncIterable<A>,
-    options: MapOptions = {},
-  ): AsyncGenerator<Awaited<R>> {
+    options: MapOptions<S> = {},
+  ): AsyncGenerator<MapResult<A, Awaited<R>, S>> {
     return this.#mapAsync(fn, argses, options, spread);
   }
 
@@ -455,11 +458,11 @@ export class Jobserver implements Disposable, AsyncDisposable {
    * Like {@link Jobserver.starmap}, but blocks the thread and needs no event
    * loop.
    */
-  starmapSync<A extends unknown[], R>(
+  starmapSync<A extends unknown[], R, S extends boolean = false>(
     fn: Callable<A, R>,
     argses: Iterable<A>,
-    options: MapOptions = {},
-  ): Generator<Awaited<R>> {
+    options: MapOptions<S> = {},
+  ): Generator<MapResult<A, Awaited<R>, S>> {
     return this.#mapSync(fn, argses, options, spread);
   }
 
@@ -637,16 +640,19 @@ export class Jobserver implements Disposable, AsyncDisposable {
 
   #requestFor(fn: unknown, args: unknown, options: SubmitOptions): JobRequest {
     const target = this.#target(fn);
-    const call = { target, fn, args: checkArgs(args), isMapped: false };
+    const call = {
+      target,
+      fn,
+      args: checkArgs(args),
+      mapping: 'none',
+    } as const;
     checkOptions(options, submitOptions);
     this.#pool.checkOpen();
     const deadline = deadlineAfter(options.timeout);
+    const given = checkConsume(options.consume);
     // Who asks for a slot explicitly wants another one.
-    const canBorrow = options.consume === undefined;
-    const { consume = 1 } = options;
-    if (consume !== 0 && consume !== 1) {
-      throw outOfRange('consume', '0 or 1', consume);
-    }
+    const canBorrow = given === undefined;
+    const consume = given ?? 1;
     const signal = checkAbortSignal(options.signal);
     const plan = this.#plan(call, signal);
     throwIfAborted(signal);
@@ -680,7 +686,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
       call.fn,
       enclosures && (() => enclosures.end()),
     );
-    const calls = call.isMapped ? call.args.length : 0;
+    const calls = call.mapping === 'none' ? 0 : call.args.length;
     return { order, functions, reuse, signal, record, calls };
   }
 
@@ -690,34 +696,35 @@ export class Jobserver implements Disposable, AsyncDisposable {
     return reuseOf(this.#controls) !== undefined && gate === admitAlways;
   }
 
-  #mapAsync<R>(
+  #mapAsync(
     fn: unknown,
     items: unknown,
-    options: MapOptions,
+    options: MapOptions<boolean>,
     argsOf: ArgsOf,
-  ): AsyncGenerator<Awaited<R>> {
+  ): AsyncGenerator<never> {
     const plan = this.#planMap(fn, options);
     return mapAsync(inputOf(items, argsOf, plan), plan) as never;
   }
 
-  #mapSync<R>(
+  #mapSync(
     fn: unknown,
     items: unknown,
-    options: MapOptions,
+    options: MapOptions<boolean>,
     argsOf: ArgsOf,
-  ): Generator<Awaited<R>> {
+  ): Generator<never> {
     const plan = this.#planMap(fn, options);
     return mapSync(inputOfSync(items, argsOf, plan), plan) as never;
   }
 
-  #planMap(fn: unknown, options: MapOptions): MapPlan {
+  #planMap(fn: unknown, options: MapOptions<boolean>): MapPlan {
     const terms = checkMapOptions(checkOptions(options, mapOptions));
     const target = this.#target(fn);
     this.#pool.checkOpen();
-    const { deadline, signal } = terms;
+    const { deadline, signal, mapping } = terms;
     const { gate } = this.#controls;
-    const slot = { consume: 1, canBorrow: true } as const;
-    const conditions = { ...slot, gate, deadline, signal };
+    const canBorrow = terms.consume === undefined;
+    const consume = terms.consume ?? 1;
+    const conditions = { consume, canBorrow, gate, deadline, signal };
     return {
       ...terms,
       slots: this.slots ?? availableParallelism(),
@@ -725,7 +732,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
       submit: (args, onAdmission) => {
         this.#pool.checkOpen();
         throwIfAborted(signal);
-        const call = { target, fn, args, isMapped: true };
+        const call = { target, fn, args, mapping };
         const plan = this.#plan(call, signal);
         const receivesCallbackErrors = false;
         const request = { ...conditions, plan, receivesCallbackErrors };

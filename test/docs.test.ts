@@ -328,6 +328,23 @@ describe('recipes', () => {
     );
   });
 
+  test('a queue stays short', async () => {
+    expect(await outputOf('short-queue.mjs')).toBe('19900 true\n');
+  });
+
+  test('a map goes on after errors', async () => {
+    expect(await outputOf('settled.mjs')).toBe(
+      '0 [1]: fulfilled, 1\n' +
+        '1 {: rejected, SyntaxError\n' +
+        '2 crash: rejected, SIGKILL\n' +
+        '3 2: fulfilled, 2\n',
+    );
+  });
+
+  test('the number of slots changes while jobs run', async () => {
+    expect(await outputOf('resize.mjs')).toBe('4\n');
+  });
+
   test('the heap of a job is limited', async () => {
     const { code, stdout, stderr } = await endOf('memory.mjs');
     expect({ code, stdout }).toEqual({

@@ -19,6 +19,7 @@ import {
 import { parseExportName } from '../dist/functions/url.js';
 import { workerExecArgv } from '../dist/launch/exec-argv.js';
 import { parseMakeflags } from '../dist/slots/make-flags.js';
+import { SlotPipe, type Token } from '../dist/slots/slot-pipe.js';
 import { PriorityQueue } from '../dist/executor/priority-queue.js';
 import { Queue } from '../dist/system/queue.js';
 import { decode, encode } from '../dist/wire/value.js';
@@ -322,44 +323,99 @@ test('options that workers must not have are removed with their values', () => {
   );
 });
 
-test('queues return the same items as sorted lists', () => {
-  const items = Array.from({ length: 9 }, (_, i) => ({ priority: i % 3 }));
-  const item = fc.constantFrom(...items);
+test('a pipe has as many tokens as slots, however it is resized', () => {
   const step = fc.oneof(
-    fc.record({ name: fc.constantFrom('add', 'delete'), item }),
-    fc.constant({ name: 'shift', item: items[0]! }),
+    fc.record({
+      name: fc.constant('resize'),
+      n: fc.integer({ min: 1, max: 9 }),
+    }),
+    fc.record({ name: fc.constantFrom('take', 'give'), n: fc.nat(20) }),
   );
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-      const queue = new Queue<object>();
-      const priorities = new PriorityQueue<{ priority: number }>();
-      let list: { priority: number }[] = [];
-      for (const { name, item: given } of steps) {
-        const isIn = list.includes(given);
-        if (name === 'add' && !isIn) {
-          list.push(given);
-          queue.add(given);
-          priorities.add(given);
-        } else if (name === 'delete') {
-          expect([queue.delete(given), priorities.delete(given)]).toEqual([
-            isIn,
-            isIn,
-          ]);
-          list = list.filter((each) => each !== given);
-        } else if (name === 'shift') {
-          const highest = Math.max(...list.map(({ priority }) => priority));
-          const first = list.find(({ priority }) => priority === highest);
-          expect(queue.first).toBe(list[0]);
-          expect(priorities.shift()).toBe(first);
-          if (first !== undefined) queue.delete(first);
-          list = list.filter((each) => each !== first);
+    fc.property(
+      fc.integer({ min: 1, max: 9 }),
+      fc.array(step),
+      (first, steps) => {
+        const slots = SlotPipe.open(first);
+        const tokens: Token[] = [];
+        const takeAll = (): number => {
+          let free = 0;
+          for (let token; (token = slots.tryTake()) !== undefined; free++) {
+            tokens.push(token);
+          }
+          return free;
+        };
+        for (const { name, n } of steps) {
+          if (name === 'resize') {
+            slots.resize(n);
+          } else if (name === 'give') {
+            if (tokens.length > 0)
+              tokens.splice(n % tokens.length, 1)[0]!.give();
+          } else {
+            const token = slots.tryTake();
+            expect(token !== undefined).toBe(tokens.length < slots.count!);
+            if (token !== undefined) tokens.push(token);
+          }
+          expect(slots.surplus).toBe(Math.max(0, tokens.length - slots.count!));
         }
-        expect([queue.size, priorities.size]).toEqual([
-          list.length,
-          list.length,
-        ]);
-      }
-    }),
+        const taken = tokens.length;
+        expect(takeAll()).toBe(Math.max(0, slots.count! - taken));
+        for (const token of tokens) token.give();
+        slots.close();
+        expect(slots.reader).toBe(-1);
+      },
+    ),
     runs,
   );
 });
+
+test.each(['fifo', 'lifo'])(
+  '%s queues return the same items as sorted lists',
+  (order) => {
+    const isLifo = order === 'lifo';
+    const items = Array.from({ length: 9 }, (_, i) => ({ priority: i % 3 }));
+    const item = fc.constantFrom(...items);
+    const step = fc.oneof(
+      fc.record({ name: fc.constantFrom('add', 'delete'), item }),
+      fc.constant({ name: 'shift', item: items[0]! }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const queue = new Queue<object>();
+        const priorities = new PriorityQueue<{ priority: number }>(isLifo);
+        let list: { priority: number }[] = [];
+        for (const { name, item: given } of steps) {
+          const isIn = list.includes(given);
+          if (name === 'add' && !isIn) {
+            if (isLifo) {
+              list.unshift(given);
+              queue.addFirst(given);
+            } else {
+              list.push(given);
+              queue.add(given);
+            }
+            priorities.add(given);
+          } else if (name === 'delete') {
+            expect([queue.delete(given), priorities.delete(given)]).toEqual([
+              isIn,
+              isIn,
+            ]);
+            list = list.filter((each) => each !== given);
+          } else if (name === 'shift') {
+            const highest = Math.max(...list.map(({ priority }) => priority));
+            const first = list.find(({ priority }) => priority === highest);
+            expect(queue.first).toBe(list[0]);
+            expect(priorities.shift()).toBe(first);
+            if (first !== undefined) queue.delete(first);
+            list = list.filter((each) => each !== first);
+          }
+          expect([queue.size, priorities.size]).toEqual([
+            list.length,
+            list.length,
+          ]);
+        }
+      }),
+      runs,
+    );
+  },
+);

@@ -2,18 +2,17 @@
 // event loop awaits each; a fork of its submitter has no loop, so each must be
 // synchronous.
 import { types } from 'node:util';
-import type { Callee } from '../protocol/order.js';
+import type { Callee, Mapping } from '../protocol/order.js';
 import { now } from '../system/deadline.js';
 
 export interface JobCall {
   readonly fn: Callee;
-  /** The arguments, or a list of argument lists when `isMapped`. */
   readonly args: () => readonly unknown[];
   /**
-   * The job returns the values of all calls and, as the last element, how many
-   * milliseconds they took.
+   * The result of a list of calls has one more element: how many milliseconds
+   * they took.
    */
-  readonly isMapped: boolean;
+  readonly mapping: Mapping;
   readonly preexec: Callee | undefined;
   readonly preexecArgs: () => readonly unknown[];
 }
@@ -34,7 +33,7 @@ export function callAsync(call: JobCall): Promise<unknown> {
 
 /** Returns a promise only where a step has returned one. */
 export function callEither(call: JobCall): unknown {
-  if (call.preexec === undefined && !call.isMapped) {
+  if (call.preexec === undefined && call.mapping === 'none') {
     const value = call.fn(...call.args());
     return isThenable(value) ? settled(value) : value;
   }
@@ -119,16 +118,25 @@ function* preexecSteps(
   );
 }
 
-function* functionSteps({ fn, args, isMapped }: JobCall): Steps<unknown> {
+function* functionSteps({ fn, args, mapping }: JobCall): Steps<unknown> {
   const who = 'The job';
-  if (!isMapped) return yield { value: fn(...args()), who };
+  if (mapping === 'none') return yield { value: fn(...args()), who };
   // With the decoding of the arguments, which takes longer for more calls.
   const began = now();
-  const values: unknown[] = [];
+  const results: unknown[] = [];
   for (const each of args() as readonly (readonly unknown[])[]) {
-    values.push(yield { value: fn(...each), who });
+    if (mapping === 'values') results.push(yield { value: fn(...each), who });
+    else results.push(yield* settle(oneCall(fn, each, who)));
   }
-  return [...values, now() - began];
+  return [...results, now() - began];
+}
+
+function* oneCall(
+  fn: Callee,
+  args: readonly unknown[],
+  who: string,
+): Steps<unknown> {
+  return yield { value: fn(...args), who };
 }
 
 function* disposeSteps(dispose: () => unknown): Steps<unknown> {

@@ -42,7 +42,7 @@ type ForkFds = Omit<WorkerFds, 'forkserverFd'>;
 const emptyCall: LocalCall = {
   fn: () => undefined,
   args: [],
-  isMapped: false,
+  mapping: 'none',
   preexec: undefined,
   preexecArgs: [],
   moved: [],
@@ -58,7 +58,7 @@ export function rehearse(): void {
   new EventEmitter().on('exit', emptyCall.fn).removeAllListeners('exit');
   changeEnvironment(new Map(), []);
   followSubmitter(0, answer);
-  answer.send(outcomeOfValue(call(emptyCall)));
+  answer.send(outcomeOfValue(call(emptyCall), 'none'));
   answer.isOrphan();
   sink.close();
 }
@@ -73,7 +73,8 @@ export function runInFork(
   try {
     separate(order, fds, answer);
     const began = now();
-    const outcome = outcomeOfValue(call(localCall));
+    const value = call(localCall);
+    const outcome = outcomeOfValue(value, localCall.mapping);
     writeTimes(resultFd, { load: 0, run: now() - began });
     answer.send(outcome);
   } catch (error) {

@@ -3,10 +3,12 @@
 import { Enclosures } from '../memory/enclosures.js';
 import type { SegmentPool } from '../memory/segment-pool.js';
 import type { FrameKind } from '../protocol/frame.js';
+import type { Mapping } from '../protocol/order.js';
 import { trace } from '../system/trace.js';
 import {
   type Encoded,
   type Store,
+  decode,
   encode,
   encodeThrown,
 } from '../wire/value.js';
@@ -19,13 +21,39 @@ export interface Outcome {
 }
 
 /**
- * Throws for a value that cannot be sent. `pool`: of a submitter that gets more
- * than one outcome.
+ * Throws for a value that cannot be sent; but of a list of outcomes, the outcome
+ * that cannot be sent becomes the error. `pool`: of a submitter that gets more than
+ * one outcome.
  */
-export function outcomeOfValue(value: unknown, pool?: SegmentPool): Outcome {
-  return outcomeOf('value', pool, (store) =>
-    encode(value, 'result', undefined, store),
-  );
+export function outcomeOfValue(
+  value: unknown,
+  mapping: Mapping,
+  pool?: SegmentPool,
+): Outcome {
+  const encodeAll = (all: unknown): Outcome =>
+    outcomeOf('value', pool, (store) =>
+      encode(all, 'result', undefined, store),
+    );
+  try {
+    return encodeAll(value);
+  } catch (error) {
+    if (mapping !== 'outcomes') throw error;
+    return encodeAll((value as unknown[]).map(sendable));
+  }
+}
+
+/** An element of a list of outcomes. */
+function sendable(each: unknown): unknown {
+  if (typeof each !== 'object') return each;
+  const { value, reason } = each as { value?: unknown; reason?: unknown };
+  try {
+    encode(value, 'result');
+    encode(reason, 'thrown');
+    return each;
+  } catch (error) {
+    const thrown = reason === undefined ? error : reason;
+    return { status: 'rejected', reason: decode(encodeThrown(thrown)) };
+  }
 }
 
 export function outcomeOfError(error: unknown, pool?: SegmentPool): Outcome {

@@ -87,7 +87,7 @@ async function perform({
     called = now();
     const buffers = receiveBuffers(body, enclosures, singleArrivals);
     const call = callOf(functions, body, buffers, slotPipes);
-    return outcomeOfValue(await callAsync(call));
+    return outcomeOfValue(await callAsync(call), call.mapping);
   } catch (error) {
     return outcomeOfError(error);
   } finally {
@@ -140,7 +140,7 @@ export function callOf(
   return {
     fn,
     args: () => decode(args, revive, buffers) as unknown[],
-    isMapped: head.isMapped,
+    mapping: head.mapping,
     preexec,
     preexecArgs: () => decode(preexecArgs, revive, preexecBuffers) as unknown[],
   };

@@ -12,7 +12,7 @@ import {
   MessageReader,
   MessageWriter,
 } from '../protocol/messages.js';
-import type { WorkerBody } from '../protocol/order.js';
+import type { Mapping, WorkerBody } from '../protocol/order.js';
 import {
   type Call,
   type Readiness,
@@ -238,14 +238,19 @@ class Server {
   ): Outcome | Promise<Outcome> {
     const body = { head: loaded.head, args, preexecArgs };
     const { slotPipes } = this.#order;
-    const value = callEither(callOf(loaded, body, buffers, slotPipes));
-    if (value instanceof Promise) return this.#outcomeOfPromise(value);
-    return outcomeOfValue(value, this.#pool);
+    const call = callOf(loaded, body, buffers, slotPipes);
+    const value = callEither(call);
+    const { mapping } = call;
+    if (value instanceof Promise) return this.#outcomeOfPromise(value, mapping);
+    return outcomeOfValue(value, mapping, this.#pool);
   }
 
-  async #outcomeOfPromise(promise: Promise<unknown>): Promise<Outcome> {
+  async #outcomeOfPromise(
+    promise: Promise<unknown>,
+    mapping: Mapping,
+  ): Promise<Outcome> {
     try {
-      return outcomeOfValue(await promise, this.#pool);
+      return outcomeOfValue(await promise, mapping, this.#pool);
     } catch (error) {
       return outcomeOfError(error, this.#pool);
     }

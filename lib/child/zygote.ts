@@ -219,7 +219,7 @@ async function writeExercise(): Promise<number> {
   const print = fingerprint(echo);
   const head = {
     fn: { kind: 'place', url, load: 'import', name: 'echo', print, ...at },
-    isMapped: false,
+    mapping: 'none',
     preexec: undefined,
     imports: [],
     hasClaims: false,

@@ -1,15 +1,14 @@
-// A queue in front of a Jobserver, for callers who want a promise at once. The
-// executor keeps one place in the line for slots, however long its queue is, so
-// that it shares the slots fairly with other submissions. When a slot comes,
-// the call that is then first in the queue gets it. Where processes run several
-// jobs, busy ones may begin the first calls of the queue in slots that they have.
+// A queue in front of a Jobserver, for callers who want a promise at once. Each
+// call is in a lane, which finds a slot for it.
 import { availableParallelism } from 'node:os';
 import type { RecordableHistogram } from 'node:perf_hooks';
 import { inspect } from 'node:util';
 import {
   AbortError,
+  Blocked,
   codedError,
   invalidArgument,
+  invalidValue,
   outOfRange,
 } from '../errors.js';
 import type { Callable } from '../functions/function-ref.js';
@@ -18,7 +17,6 @@ import { type Future, futureControl } from '../job/future.js';
 import type { Pool } from '../job/pool.js';
 import type { JobRecord } from '../job/record.js';
 import type { Plan } from '../job/running-job.js';
-import type { SlotRequest, Submission } from '../job/submission.js';
 import { Jobserver, jobserverControl } from '../jobserver.js';
 import {
   type MapOptions,
@@ -27,21 +25,39 @@ import {
   mapOptions,
   only,
 } from '../map/input.js';
-import type { Token } from '../slots/slot-pipe.js';
+import type { MapResult } from '../map/reading.js';
 import { checkAbortSignal, onAbort } from '../system/abort.js';
 import { builtin } from '../system/builtins.js';
-import { never } from '../system/deadline.js';
-import { type OptionNames, checkOptions } from '../system/options.js';
+import { deadlineAfter } from '../system/deadline.js';
+import { List } from '../system/list.js';
+import {
+  type OptionNames,
+  checkBoolean,
+  checkOptions,
+} from '../system/options.js';
+import { type Signal, signalNumber } from '../system/signals.js';
 import { trace } from '../system/trace.js';
 import { unsendable } from '../wire/value.js';
+import { inTime } from './in-time.js';
+import { Lane, type LaneOwner } from './lane.js';
 import { mapCalls } from './map.js';
-import { Offers } from './offers.js';
-import { PriorityQueue } from './priority-queue.js';
-import {
-  type CallQueue,
-  type ExecutorFuture,
-  QueuedCall,
-} from './queued-call.js';
+import { type ExecutorFuture, QueuedCall } from './queued-call.js';
+import { Room } from './room.js';
+
+/** Options of {@link JobserverExecutor | new JobserverExecutor()}. */
+export interface ExecutorOptions {
+  /**
+   * The most calls that may be pending: 1 or more; default Infinity. A `submit`
+   * beyond that rejects with ERR_JOBSERVER_QUEUE_FULL. `drained` waits for room,
+   * and so does `map`.
+   */
+  maxPending?: number | undefined;
+  /**
+   * Which of the pending calls of one priority starts first: 'fifo', the one that
+   * was submitted first (the default), or 'lifo', the one submitted last.
+   */
+  order?: 'fifo' | 'lifo' | undefined;
+}
 
 /** Options of {@link JobserverExecutor.submitWith}. */
 export interface WorkOptions {
@@ -60,12 +76,28 @@ export interface ShutdownOptions {
   wait?: boolean | undefined;
   /** Whether to cancel pending calls; default false: they run. */
   cancelFutures?: boolean | undefined;
+  /**
+   * A signal for the jobs of this executor that run now; those that have not ended
+   * after 5 s get SIGKILL. Default: none. Pending calls get none.
+   */
+  killSignal?: Signal | undefined;
+  /**
+   * Milliseconds to wait; then Blocked is thrown, and the calls go on. Default: no
+   * limit.
+   */
+  timeout?: number | undefined;
 }
 
+const executorOptions: OptionNames<ExecutorOptions> = {
+  maxPending: true,
+  order: true,
+};
 const workOptions: OptionNames<WorkOptions> = { signal: true, priority: true };
 const shutdownOptions: OptionNames<ShutdownOptions> = {
   wait: true,
   cancelFutures: true,
+  killSignal: true,
+  timeout: true,
 };
 const queuedMapOptions = { ...mapOptions, priority: true } as const;
 
@@ -74,7 +106,8 @@ const notCloneable = (): never => {
 };
 
 /**
- * A queue of calls for a Jobserver: first in, first out, within a priority.
+ * A queue of calls for a Jobserver: first in, first out, within a priority,
+ * unless `order` says otherwise.
  * Each call is a job like any other, in a process and a slot. Pending and
  * running calls keep the process alive; an idle executor does not.
  *
@@ -91,25 +124,38 @@ export class JobserverExecutor implements AsyncDisposable {
   readonly #jobserver: Jobserver;
   readonly #isOwner: boolean;
   readonly #pool: Pool;
-  readonly #pending = new PriorityQueue<QueuedCall>();
-  readonly #queue: CallQueue = {
-    remove: (call) => this.#remove(call),
+  readonly #maxPending: number;
+  readonly #isLifo: boolean;
+  readonly #lanes: [Lane, ...Lane[]];
+  readonly #owner: LaneOwner = {
+    onBegin: (call) => {
+      this.#running.add(call.place);
+      return call.takePlan();
+    },
+    onFuture: (call, future) => {
+      this.#follow(call, future);
+    },
+    onUnstarted: (call) => {
+      this.#running.delete(call.place);
+    },
+    onLeft: () => {
+      this.#room?.notify();
+      this.#notifyIdle();
+    },
+    count: (change) => {
+      this.#count(change);
+    },
   };
-  /** Undefined where no process is sent a call ahead. */
-  readonly #offers: Offers | undefined;
-  readonly #slotRequest: SlotRequest;
-  /** The place in the line for slots, while calls are pending. */
-  #place: Submission | undefined;
-  /** Or it is about to. */
-  #isDispatching = false;
-  #running = 0;
-  /** The number of jobs whose futures have come, plus 1 for a place in line. */
+  readonly #running = new List<QueuedCall>();
+  /** The number of jobs whose futures have come, plus that of places in line. */
   #active = 0;
   #completed = 0;
   #isRef = true;
   #isShutdown = false;
   #end: Promise<void> | undefined;
   #onIdle: (() => void) | undefined;
+  /** Undefined while nobody has waited for it. */
+  #room: Room | undefined;
   #waitTime: RecordableHistogram | undefined;
   #runTime: RecordableHistogram | undefined;
 
@@ -118,10 +164,10 @@ export class JobserverExecutor implements AsyncDisposable {
 
   /**
    * @param jobserver Default: a new Jobserver, which `shutdown` closes.
-   * @throws TypeError when it is not a Jobserver; otherwise as
-   * `new Jobserver()` does.
+   * @throws TypeError when it is not a Jobserver; TypeError or RangeError for an
+   * invalid option; otherwise as `new Jobserver()` does.
    */
-  constructor(jobserver?: Jobserver) {
+  constructor(jobserver?: Jobserver, options: ExecutorOptions = {}) {
     if (
       jobserver !== undefined &&
       jobserver !== null &&
@@ -129,38 +175,25 @@ export class JobserverExecutor implements AsyncDisposable {
     ) {
       throw invalidArgument('jobserver', 'a Jobserver', jobserver);
     }
+    const { maxPending, order } = checkOptions(options, executorOptions);
+    this.#maxPending = checkMaxPending(maxPending);
+    this.#isLifo = checkOrder(order) === 'lifo';
     this.#isOwner = !jobserver;
     this.#jobserver = jobserver ?? new Jobserver();
     this.#pool = jobserverControl.pool(this.#jobserver);
-    this.#offers = this.#makeOffers();
-    this.#slotRequest = {
-      consume: 1,
-      canBorrow: true,
-      gate: jobserverControl.gate(this.#jobserver),
-      deadline: never,
-      functions: () => this.#pending.first?.plan?.functions ?? [],
-      signal: undefined,
-      onSlot: (token) => {
-        this.#leavePlace(() => {
-          this.#startFirst(token);
-        });
-      },
-      onError: (error) => {
-        this.#leavePlace(() => {
-          this.#refuse(this.#shift(), error);
-        });
-      },
-    };
+    this.#lanes = [this.#makeLane(undefined)];
   }
 
   /** The number of calls in the queue. */
   get pending(): number {
-    return this.#pending.size;
+    let count = 0;
+    for (const { size } of this.#lanes) count += size;
+    return count;
   }
 
   /** The number of calls whose process has started and has not ended. */
   get running(): number {
-    return this.#running;
+    return this.#running.size;
   }
 
   /** The number of calls whose process has ended. */
@@ -184,7 +217,8 @@ export class JobserverExecutor implements AsyncDisposable {
    * Puts fn(...args) into the queue and returns a promise at once. Function,
    * arguments, environment and working directory are captured when `submit` is
    * called. The promise resolves with the value of the job. It rejects with
-   * what the job threw, with LostResult when the job died, and when
+   * what the job threw, with LostResult when the job died, with
+   * ERR_JOBSERVER_QUEUE_FULL when `maxPending` calls are pending, and when
    * {@link Jobserver.submit} would reject.
    *
    * @example
@@ -219,17 +253,37 @@ export class JobserverExecutor implements AsyncDisposable {
   ): ExecutorFuture<Awaited<R>> {
     this.#checkRunning();
     const given = checkArgs(args);
-    return this.#submit(options, () => {
+    return this.#submit(options, this.#lanes[0], () => {
       const target = jobserverControl.target(this.#jobserver, fn);
-      return { target, fn, args: given, isMapped: false };
+      return { target, fn, args: given, mapping: 'none' };
     }).promise as ExecutorFuture<Awaited<R>>;
   }
 
   /**
+   * Resolves when fewer than `maxPending` calls are pending. Of several callers,
+   * one is told after the other, and can submit before the next. It never
+   * rejects: after `shutdown` it resolves as the queue empties, and then
+   * `submit` throws.
+   *
+   * @example
+   * ```js
+   * const executor = new JobserverExecutor(jobserver, { maxPending: 100 });
+   * for (const n of numbers) {
+   *   await executor.drained();
+   *   executor.submit(square, n).then(store);
+   * }
+   * ```
+   */
+  drained(): Promise<void> {
+    if (this.#maxPending === Infinity) return Promise.resolve();
+    return (this.#room ??= new Room(this.#hasRoom)).wait();
+  }
+
+  /**
    * Queues fn(item) for each item, and gives the results in the order of the
-   * items. Without `bufferSize`, an iterable is read at once; otherwise items
-   * are read ahead of the reader. Leaving the loop early cancels the pending
-   * calls.
+   * items, unless `ordered` is false. Without `bufferSize`, an iterable is read at
+   * once; otherwise items are read ahead of the reader. Waits while `maxPending`
+   * calls are pending. Leaving the loop early cancels the pending calls.
    *
    * @example
    * ```js
@@ -240,51 +294,61 @@ export class JobserverExecutor implements AsyncDisposable {
    * throws what fn threw, in the place of its result, and a DOMException named
    * TimeoutError when the timeout passes.
    */
-  map<T, R>(
+  map<T, R, S extends boolean = false>(
     fn: Callable<[T], R>,
     items: Iterable<T> | AsyncIterable<T>,
-    options: MapOptions & { priority?: number | undefined } = {},
-  ): AsyncGenerator<Awaited<R>> {
+    options: MapOptions<S> & { priority?: number | undefined } = {},
+  ): AsyncGenerator<MapResult<T, Awaited<R>, S>> {
     this.#checkRunning();
     const terms = checkMapOptions(checkOptions(options, queuedMapOptions));
-    const { signal } = terms;
+    const { signal, mapping } = terms;
     const priority = checkPriority(options.priority);
     const target = jobserverControl.target(this.#jobserver, fn);
+    const lane = this.#laneOf(terms.consume);
     const slots = this.#slotCount;
-    const isReused = this.#offers !== undefined;
+    const isReused = jobserverControl.sendsAhead(this.#jobserver);
     const submit = (args: Call['args']): QueuedCall => {
       this.#checkRunning();
-      const call = { target, fn, args, isMapped: true };
-      return this.#submit({ signal, priority }, () => call);
+      const call = { target, fn, args, mapping };
+      return this.#submit({ signal, priority }, lane, () => call);
     };
-    const plan = { ...terms, slots, isReused, submit };
+    const room = { isFree: this.#hasRoom, wait: () => this.drained() };
+    const plan = { ...terms, slots, isReused, submit, room };
     return mapCalls(inputOf(items, only, terms), plan) as never;
   }
 
   /**
-   * Rejects new calls. Pending calls still run, unless `cancelFutures` is true;
-   * a later call of `shutdown` can cancel them. A Jobserver that the executor
-   * has made is closed at the end.
+   * Rejects new calls. Pending calls still run, unless `cancelFutures` is true,
+   * and running ones go on, unless `killSignal` is given; a later call of
+   * `shutdown` can still end them. A Jobserver that the executor has made is
+   * closed at the end.
    *
    * @example
    * ```js
    * await executor.shutdown({ cancelFutures: true });
    * ```
    *
-   * @throws TypeError for an invalid option.
+   * @throws TypeError or RangeError for an invalid option; Blocked when the timeout
+   * passes first.
    */
   async shutdown(options: ShutdownOptions = {}): Promise<void> {
     checkOptions(options, shutdownOptions);
     const { wait = true, cancelFutures = false } = options;
     checkBoolean(wait, 'wait');
     checkBoolean(cancelFutures, 'cancelFutures');
+    const signal = checkKillSignal(options.killSignal);
+    const deadline = deadlineAfter(options.timeout);
     this.#isShutdown = true;
     trace('executor shuts down with %d calls pending', this.pending);
-    if (cancelFutures) {
-      for (let call; (call = this.#pending.first);) call.promise.cancel();
+    if (cancelFutures) for (const lane of this.#lanes) lane.cancelAll();
+    if (signal !== undefined) {
+      for (const call of this.#running.values()) call.terminate(signal);
     }
     this.#end ??= this.#finish();
-    if (wait) await this.#end;
+    if (!wait) return;
+    const late = (): Error =>
+      new Blocked('Calls of the executor have not ended within the time given');
+    await inTime(this.#end, deadline, late);
   }
 
   /** {@link JobserverExecutor.shutdown}, as `await using` calls it. */
@@ -343,16 +407,17 @@ export class JobserverExecutor implements AsyncDisposable {
     );
   }
 
-  #submit(options: WorkOptions, makeCall: () => Call): QueuedCall {
+  #submit(options: WorkOptions, lane: Lane, makeCall: () => Call): QueuedCall {
     let queued: QueuedCall | undefined;
     try {
       const { signal: given, priority } = checkOptions(options, workOptions);
       queued = new QueuedCall(checkPriority(priority));
       const signal = checkAbortSignal(given);
+      this.#checkRoom();
       const plan = jobserverControl.plan(this.#jobserver, makeCall(), signal);
       // Getters among the arguments may have aborted it.
       if (signal?.aborted) queued.drop(new AbortError(signal.reason));
-      else this.#enter(queued, plan);
+      else this.#enter(queued, lane, plan);
     } catch (error) {
       queued ??= new QueuedCall(0);
       queued.fail(error);
@@ -360,125 +425,61 @@ export class JobserverExecutor implements AsyncDisposable {
     return queued;
   }
 
-  #enter(call: QueuedCall, plan: Plan): void {
+  #enter(call: QueuedCall, lane: Lane, plan: Plan): void {
     const { signal, record } = plan;
-    call.enter(this.#queue, plan);
+    call.enter(lane, plan);
     call.offAbort = onAbort(signal, () => {
       call.drop(new AbortError(signal?.reason));
     });
-    this.#offers?.withdrawBelow(call.priority);
-    this.#pending.add(call);
+    lane.add(call);
     // The caller may change its buffers while the call waits.
     plan.order.enclosures?.copy();
     record.submitted();
-    if (this.#place === undefined || this.#offers?.hasRoom) {
-      this.#dispatchSoon();
-    }
+    lane.wake();
   }
 
-  // In a microtask, because starting a process takes longer than a submit
-  // should, and because many calls may come or begin together.
-  #dispatchSoon(): void {
-    if (this.#isDispatching) return;
-    this.#isDispatching = true;
-    queueMicrotask(() => {
-      this.#dispatch();
-    });
+  readonly #hasRoom = (): boolean =>
+    this.#maxPending === Infinity || this.pending < this.#maxPending;
+
+  #checkRoom(): void {
+    if (this.#hasRoom()) return;
+    // There may be slots for the calls of this turn of the event loop.
+    for (const lane of this.#lanes) lane.dispatchNow();
+    if (this.#hasRoom()) return;
+    throw codedError(
+      'ERR_JOBSERVER_QUEUE_FULL',
+      `The queue of the JobserverExecutor has ${this.pending} calls, which is ` +
+        'its `maxPending`: await `drained()` before `submit`',
+    );
   }
 
-  /**
-   * Starts calls until the queue is empty or there is no slot, and offers the
-   * first that are left.
-   */
-  #dispatch(): void {
-    this.#isDispatching = true;
-    // First, so that a process which is free now gets several calls at once.
-    if (this.#pending.size > 1) this.#offers?.fill();
-    while (this.#place === undefined && this.#pending.size > 0) {
-      this.#takePlace();
-    }
-    this.#isDispatching = false;
-    if (this.#pending.size > 0) this.#offers?.fill();
-    else this.#place?.fail(nothingPending());
+  #laneOf(consume: Lane['consume']): Lane {
+    const known = this.#lanes.find((lane) => lane.consume === consume);
+    if (known !== undefined) return known;
+    const lane = this.#makeLane(consume);
+    this.#lanes.push(lane);
+    return lane;
   }
 
-  #makeOffers(): Offers | undefined {
-    if (!jobserverControl.sendsAhead(this.#jobserver)) return undefined;
-    return new Offers(this.#pending, this.#pool, this.#slotCount, {
-      onBegin: (call) => {
-        this.#begin(call);
-        this.#dispatchSoon();
-      },
-      onFuture: (call, future) => {
-        this.#count(1);
-        this.#follow(call, future);
-      },
-    });
+  #makeLane(consume: Lane['consume']): Lane {
+    const options = {
+      consume,
+      isLifo: this.#isLifo,
+      gate: jobserverControl.gate(this.#jobserver),
+      sendsAhead: jobserverControl.sendsAhead(this.#jobserver),
+      slots: this.#slotCount,
+    };
+    return new Lane(options, this.#pool, this.#owner);
   }
 
   get #slotCount(): number {
     return this.#jobserver.slots ?? availableParallelism();
   }
 
-  #takePlace(): void {
-    this.#count(1);
-    try {
-      this.#pool.checkOpen();
-    } catch (error) {
-      this.#slotRequest.onError(error);
-      return;
-    }
-    const place = this.#pool.request(this.#slotRequest);
-    if (place.isSettled) return;
-    this.#place = place;
-    // The gate, or a callback, may have cancelled the last pending call.
-    if (this.#pending.size === 0) place.fail(nothingPending());
-  }
-
-  #leavePlace(useSlot: () => void): void {
-    this.#place = undefined;
-    useSlot();
-    if (!this.#isDispatching) this.#dispatch();
-  }
-
-  #startFirst(token: Token): void {
-    const call = this.#shift();
-    if (call === undefined) {
-      token.give();
-      this.#refuse(undefined, nothingPending());
-      return;
-    }
-    let future;
-    try {
-      future = this.#pool.start(this.#begin(call), token);
-    } catch (error) {
-      this.#running -= 1;
-      this.#refuse(call, error);
-      return;
-    }
-    this.#follow(call, future);
-  }
-
-  /** Removes and returns the first call that no process has begun. */
-  #shift(): QueuedCall | undefined {
-    for (let first; (first = this.#pending.first) !== undefined;) {
-      // Otherwise it has left the queue.
-      if (this.#offers?.withdraw(first) === false) continue;
-      this.#pending.delete(first);
-      return first;
-    }
-    return undefined;
-  }
-
-  #begin(call: QueuedCall): Plan {
-    this.#pending.delete(call);
-    this.#running += 1;
-    return call.takePlan();
-  }
-
   #follow(call: QueuedCall, future: Future<unknown>): void {
+    call.follow(future);
     const end = (settle: () => void): void => {
-      this.#running -= 1;
+      this.#running.delete(call.place);
       this.#completed += 1;
       settle();
       this.#measure(call.record!);
@@ -499,25 +500,6 @@ export class JobserverExecutor implements AsyncDisposable {
     );
   }
 
-  /** Fails a call because of the gate, its start or a closed Jobserver. */
-  #refuse(call: QueuedCall | undefined, error: unknown): void {
-    call?.refuse(error);
-    this.#count(-1);
-  }
-
-  /** False when a process has begun the call. */
-  #remove(call: QueuedCall): boolean {
-    if (this.#offers?.withdraw(call) === false) return false;
-    this.#pending.delete(call);
-    if (this.#pending.size > 0) {
-      if (this.#offers !== undefined) this.#dispatchSoon();
-      return true;
-    }
-    this.#place?.fail(nothingPending());
-    this.#notifyIdle();
-    return true;
-  }
-
   /** Adds to the number of running jobs and places in line. */
   #count(change: 1 | -1): void {
     this.#active += change;
@@ -532,12 +514,12 @@ export class JobserverExecutor implements AsyncDisposable {
   }
 
   get #isIdle(): boolean {
-    const calls = this.#pending.size + this.#running;
-    return this.#active === 0 && calls === 0;
+    if (this.#active > 0 || this.#running.size > 0) return false;
+    return this.pending === 0;
   }
 
   #notifyIdle(): void {
-    if (this.#isIdle) this.#onIdle?.();
+    if (this.#onIdle !== undefined && this.#isIdle) this.#onIdle();
   }
 
   async #finish(): Promise<void> {
@@ -548,10 +530,6 @@ export class JobserverExecutor implements AsyncDisposable {
     }
     if (this.#isOwner) await this.#jobserver.close();
   }
-}
-
-function nothingPending(): Error {
-  return new AbortError('No call is pending');
 }
 
 // A histogram accepts no zero.
@@ -569,7 +547,27 @@ function checkPriority(priority: unknown = 0): number {
   return priority;
 }
 
-function checkBoolean(value: unknown, name: string): void {
-  if (typeof value === 'boolean') return;
-  throw invalidArgument(name, 'a boolean', value);
+function checkMaxPending(count: unknown = Infinity): number {
+  const expected = 'an integer above 0, or Infinity';
+  if (typeof count !== 'number') {
+    throw invalidArgument('maxPending', expected, count);
+  }
+  if (count === Infinity || (Number.isSafeInteger(count) && count >= 1)) {
+    return count;
+  }
+  throw outOfRange('maxPending', expected, count);
+}
+
+function checkOrder(order: unknown = 'fifo'): 'fifo' | 'lifo' {
+  if (order === 'fifo' || order === 'lifo') return order;
+  const fail = typeof order === 'string' ? invalidValue : invalidArgument;
+  throw fail('order', "'fifo' or 'lifo'", order);
+}
+
+/** Undefined: no signal. */
+function checkKillSignal(signal: unknown): number | undefined {
+  if (signal === undefined || signal === null) return undefined;
+  const number = signalNumber(signal, 'killSignal');
+  if (number > 0) return number;
+  throw outOfRange('killSignal', 'a signal that a job can get', signal);
 }

@@ -27,10 +27,11 @@ export class Offers {
   readonly #queue: PriorityQueue<QueuedCall>;
   readonly #pool: Pool;
   readonly #events: OfferEvents;
-  readonly #most: number;
+  readonly #slots: number;
   /** In the order of the queue. */
   readonly #calls = new List<QueuedCall>();
 
+  /** `slots`: how many to assume where the pool does not know. */
   constructor(
     queue: PriorityQueue<QueuedCall>,
     pool: Pool,
@@ -39,12 +40,13 @@ export class Offers {
   ) {
     this.#queue = queue;
     this.#pool = pool;
-    this.#most = Math.max(most, slots * mostOfSlot);
+    this.#slots = slots;
     this.#events = events;
   }
 
   get hasRoom(): boolean {
-    return this.#calls.size < this.#most;
+    const slots = this.#pool.slots.count ?? this.#slots;
+    return this.#calls.size < Math.max(most, slots * mostOfSlot);
   }
 
   /** Offers the next calls of the queue. */
@@ -68,13 +70,13 @@ export class Offers {
     return false;
   }
 
-  /** Withdraws the calls that a call of this priority precedes. */
-  withdrawBelow(priority: number): void {
+  /** Withdraws the calls that this call would precede. */
+  withdrawBehind(added: QueuedCall): void {
     const { last } = this.#calls;
-    if (last === undefined || last.priority >= priority) return;
+    if (last === undefined || !this.#queue.precedes(added, last)) return;
     // The last one first, because a process begins them in their order.
     for (const call of this.#calls.values().reverse()) {
-      if (call.priority >= priority) return;
+      if (!this.#queue.precedes(added, call)) return;
       this.withdraw(call);
     }
   }

@@ -1,12 +1,19 @@
-// Queues by priority: the highest first, and within one priority the oldest.
-// The cost of an operation grows with the number of priorities in use.
+// Queues by priority: the highest first, and within one priority the oldest, or the
+// newest if so desired. The cost of an operation grows with the number of
+// priorities in use.
 import { Queue } from '../system/queue.js';
 
 export class PriorityQueue<T extends { readonly priority: number }> {
   readonly #queues = new Map<number, Queue<T>>();
   /** The priorities of the queues that are not empty, the highest last. */
   readonly #priorities: number[] = [];
+  readonly #isLifo: boolean;
   #size = 0;
+
+  /** `isLifo`: within one priority, the newest comes first. */
+  constructor(isLifo = false) {
+    this.#isLifo = isLifo;
+  }
 
   get size(): number {
     return this.#size;
@@ -21,7 +28,8 @@ export class PriorityQueue<T extends { readonly priority: number }> {
       const index = this.#priorities.findLastIndex((p) => p < priority);
       this.#priorities.splice(index + 1, 0, priority);
     }
-    queue.add(value);
+    if (this.#isLifo) queue.addFirst(value);
+    else queue.add(value);
     this.#size += 1;
   }
 
@@ -41,6 +49,12 @@ export class PriorityQueue<T extends { readonly priority: number }> {
   get first(): T | undefined {
     const highest = this.#priorities.at(-1);
     return highest === undefined ? undefined : this.#queues.get(highest)!.first;
+  }
+
+  /** Whether it would precede this value of the queue if it were added. */
+  precedes({ priority }: { priority: number }, value: T): boolean {
+    if (priority !== value.priority) return priority > value.priority;
+    return this.#isLifo;
   }
 
   /** The one that follows this value of the queue. */

@@ -1,6 +1,7 @@
 // One call in the queue of an executor, and the promise that its submitter
 // holds. The executor changes the state of the call; the promise shows it.
 import { AbortError } from '../errors.js';
+import { type Future, futureControl } from '../job/future.js';
 import type { Offer } from '../job/pool.js';
 import type { JobRecord } from '../job/record.js';
 import type { Plan } from '../job/running-job.js';
@@ -49,7 +50,7 @@ export class QueuedCall {
   offAbort: (() => void) | undefined;
   /** Called when its process is about to be started. */
   onStart: (() => void) | undefined;
-  /** Its place among the calls that are offered to busy processes. */
+  /** Its place among the calls that are offered to busy processes, or that run. */
   readonly place: Link<QueuedCall> = new Link<QueuedCall>(this);
   offer: Offer | undefined;
   /** Undefined for a call that could not be captured. */
@@ -57,6 +58,9 @@ export class QueuedCall {
   #state: WorkState = 'pending';
   #plan: Plan | undefined;
   #queue: CallQueue | undefined;
+  /** Of its job, while that runs. */
+  #future: Future<unknown> | undefined;
+  #endSignal: number | undefined;
   #resolve!: (value: unknown) => void;
   #reject!: (error: unknown) => void;
 
@@ -96,8 +100,22 @@ export class QueuedCall {
     return plan;
   }
 
+  /** The future of its job has come. */
+  follow(future: Future<unknown>): void {
+    this.#future = future;
+    if (this.#endSignal !== undefined) this.terminate(this.#endSignal);
+  }
+
+  /** Ends its job, as soon as that has a future. */
+  terminate(signal: number): void {
+    this.#endSignal = signal;
+    if (this.#future === undefined) return;
+    futureControl.terminate(this.#future, signal);
+  }
+
   fulfil(value: unknown): void {
     this.#state = 'finished';
+    this.#forget();
     this.#resolve(value);
   }
 
@@ -137,5 +155,6 @@ export class QueuedCall {
     this.offAbort = undefined;
     this.#plan = undefined;
     this.#queue = undefined;
+    this.#future = undefined;
   }
 }

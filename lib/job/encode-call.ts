@@ -22,6 +22,7 @@ import {
   type Callee,
   type Head,
   type LocalCall,
+  type Mapping,
   type Order,
   packHead,
 } from '../protocol/order.js';
@@ -52,9 +53,8 @@ export interface Call {
   readonly target: Target;
   /** The function as the user gave it. */
   readonly fn: unknown;
-  /** The arguments, or a list of argument lists when `isMapped`. */
   readonly args: readonly unknown[];
-  readonly isMapped: boolean;
+  readonly mapping: Mapping;
 }
 
 /** Throws when a job of this context cannot call `fn`. */
@@ -164,7 +164,7 @@ function takeNoted(): Enclosures | undefined {
 }
 
 function encodeBody(
-  { target, args, isMapped }: Call,
+  { target, args, mapping }: Call,
   controls: Controls,
   slots: SlotPipe,
 ): CallBody {
@@ -178,7 +178,7 @@ function encodeBody(
   const isPlain =
     preexec === undefined && slotPipes.length === 1 && imports.length === 0;
   if (isPlain) {
-    const { bytes, functions } = plainHead(fn, isMapped, controls, slots);
+    const { bytes, functions } = plainHead(fn, mapping, controls, slots);
     const enclosures = takeNoted();
     return { body: [bytes, encodedArgs, ''], slotPipes, functions, enclosures };
   }
@@ -189,7 +189,7 @@ function encodeBody(
   const preexecRef = preexec && referenceOf(preexec.target, 'preexec');
   const head = headOf(controls, slotPipes, {
     fn,
-    isMapped,
+    mapping,
     preexec: preexecRef,
     imports,
   });
@@ -204,7 +204,7 @@ function encodeBody(
 function headOf(
   { context, preparation, orphanSignal }: Controls,
   slotPipes: readonly SlotPipe[],
-  call: Pick<Head, 'fn' | 'isMapped' | 'preexec' | 'imports'>,
+  call: Pick<Head, 'fn' | 'mapping' | 'preexec' | 'imports'>,
 ): Head {
   const slots = slotPipes.map((pipe) => pipe.count);
   const memory = memoryLimit();
@@ -223,13 +223,13 @@ const plainHeads = new WeakMap<FunctionRef, PlainHead>();
 /** Most jobs call the function of the job before, with the same options. */
 function plainHead(
   fn: FunctionRef,
-  isMapped: boolean,
+  mapping: Mapping,
   controls: Controls,
   slots: SlotPipe,
 ): PlainHead {
   const known = plainHeads.get(fn);
   if (
-    known?.head.isMapped === isMapped &&
+    known?.head.mapping === mapping &&
     known.head.context === controls.context &&
     known.head.preparation === controls.preparation &&
     known.head.orphanSignal === controls.orphanSignal &&
@@ -238,7 +238,7 @@ function plainHead(
   ) {
     return known;
   }
-  const call = { fn, isMapped, preexec: undefined, imports: [] };
+  const call = { fn, mapping, preexec: undefined, imports: [] };
   const head = headOf(controls, [slots], call);
   const added = { head, bytes: packHead(head), functions: [fn] };
   plainHeads.set(fn, added);
@@ -246,13 +246,13 @@ function plainHead(
 }
 
 function localCall(
-  { target, args, isMapped }: Call,
+  { target, args, mapping }: Call,
   { preexec }: Controls,
 ): LocalCall {
   return {
     fn: target as Callee,
     args,
-    isMapped,
+    mapping,
     preexec: preexec?.target as Callee | undefined,
     preexecArgs: preexec?.args ?? [],
     moved: takeMarked(preexec === undefined ? args : [args, preexec.args]),

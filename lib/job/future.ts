@@ -50,6 +50,8 @@ interface FutureControl {
   ): void;
   /** Makes an AbortError the outcome, even if a result still arrives. */
   abort(future: Future<unknown>, reason: unknown): void;
+  /** See `Job.terminate`. */
+  terminate(future: Future<unknown>, signal: number): void;
   takeRaised(future: Future<unknown>): CallbackRaised | undefined;
   /** Continues with callbacks and waiting calls. */
   deliver(future: Future<unknown>): void;
@@ -125,6 +127,9 @@ export class Future<T> {
       },
       abort: (future, reason) => {
         future.#aborted ??= new AbortError(reason);
+      },
+      terminate: (future, signal) => {
+        future.#job?.terminate(signal);
       },
       takeRaised: (future) => future.#takeRaised(),
       deliver: (future) => {

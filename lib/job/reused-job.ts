@@ -93,9 +93,9 @@ export class ReusedJob implements Job, ProcessJob {
     return true;
   }
 
-  terminate(): void {
+  terminate(signal?: number): void {
     this.#termination ??= new Termination(this);
-    this.#termination.start();
+    this.#termination.start(signal);
   }
 
   onAnswer(frame: Frame): void {

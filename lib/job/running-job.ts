@@ -58,8 +58,8 @@ export interface Job {
   advance(): void;
   /** False when the job has finished, and gets no signal. */
   kill(signal: number): boolean;
-  /** Sends SIGTERM, and SIGKILL after a grace period. */
-  terminate(): void;
+  /** Sends the signal, by default SIGTERM, and SIGKILL after a grace period. */
+  terminate(signal?: number): void;
 }
 
 /** Who is notified about a job. */
@@ -159,8 +159,8 @@ export class RunningJob implements Job {
     return true;
   }
 
-  terminate(): void {
-    this.#termination.start();
+  terminate(signal?: number): void {
+    this.#termination.start(signal);
   }
 
   #start(): void {

@@ -1,5 +1,5 @@
-// Ends an aborted job: sends SIGTERM to it, and SIGKILL if it has not ended after
-// a grace period.
+// Ends a job: sends a signal to it, and SIGKILL if it has not ended after a grace
+// period.
 import { constants } from 'node:os';
 import { KillTimer } from '../launch/kill-timer.js';
 import { selector } from '../system/selector.js';
@@ -15,10 +15,10 @@ export class Termination {
     this.#timer = new KillTimer(() => job.kill(SIGKILL));
   }
 
-  start(): void {
+  start(signal = SIGTERM): void {
     // Before the signal, because a job that has not begun is gone at once.
     this.#timer.start();
-    this.#job.kill(SIGTERM);
+    this.#job.kill(signal);
     // The event loop may have no further turn that would settle the job.
     selector.flush();
   }

@@ -3,6 +3,7 @@
 // A call that is only offered to such processes has no submission, and so no place
 // in the line for slots.
 import { setImmediate } from 'node:timers';
+import { outOfRange } from '../errors.js';
 import type { FunctionRef } from '../functions/function-ref.js';
 import type { AheadJob } from '../launch/ahead-queue.js';
 import type { ProcessJob } from '../launch/process-job.js';
@@ -29,6 +30,12 @@ export interface JobRequest extends Pick<
   readonly plan: Plan;
   /** The call may fail with what a callback of another future threw. */
   readonly receivesCallbackErrors: boolean;
+}
+
+/** Returns the option. */
+export function checkConsume(consume: unknown): 0 | 1 | undefined {
+  if (consume === undefined || consume === 0 || consume === 1) return consume;
+  throw outOfRange('consume', '0 or 1', consume);
 }
 
 /** What the pool does when the call waits, begins or fails. */

@@ -7,13 +7,15 @@ import type { Args, Chunk } from './chunk.js';
 import type { Condition } from './condition.js';
 import { type Deadline, deadlineAfter, never } from '../system/deadline.js';
 import { invalidArgument, outOfRange } from '../errors.js';
-import type { OptionNames } from '../system/options.js';
+import { checkConsume } from '../job/waiting-call.js';
+import type { Mapping } from '../protocol/order.js';
+import { type OptionNames, checkBoolean } from '../system/options.js';
 
 /**
  * Options of {@link Jobserver.map}, {@link Jobserver.starmap} and
  * {@link JobserverExecutor.map}.
  */
-export interface MapOptions {
+export interface MapOptions<S extends boolean = false> {
   /**
    * Milliseconds from the call of map to the last result; default: no limit.
    * Then the iterator throws Blocked; an executor's throws a TimeoutError.
@@ -33,6 +35,22 @@ export interface MapOptions {
   bufferSize?: number | undefined;
   /** Aborting ends the iteration with an AbortError, and ends its jobs. */
   signal?: AbortSignal | undefined;
+  /**
+   * Default true: results come in the order of the items. false: those of each
+   * job come as soon as it ends, so that none waits for a slower one.
+   */
+  ordered?: boolean | undefined;
+  /**
+   * Default false: the first error ends the iteration. true: the iterator yields a
+   * {@link SettledItem} for each item, and goes on after a call that throws and
+   * after a job that is lost.
+   */
+  settled?: S | undefined;
+  /**
+   * As in {@link SubmitOptions.consume}. With 0, only `bufferSize` limits how many
+   * jobs run at once.
+   */
+  consume?: 0 | 1 | undefined;
 }
 
 export const mapOptions: OptionNames<MapOptions> = {
@@ -40,6 +58,9 @@ export const mapOptions: OptionNames<MapOptions> = {
   chunkSize: true,
   bufferSize: true,
   signal: true,
+  ordered: true,
+  settled: true,
+  consume: true,
 };
 
 /** The options, checked. */
@@ -49,15 +70,24 @@ export interface MapTerms {
   /** Infinity: the input is read at once. */
   readonly bufferSize: number;
   readonly signal: AbortSignal | undefined;
+  readonly isOrdered: boolean;
+  readonly isSettled: boolean;
+  readonly mapping: Mapping;
+  readonly consume: 0 | 1 | undefined;
 }
 
 /** Checks the values of options whose names are checked. */
-export function checkMapOptions(options: MapOptions): MapTerms {
+export function checkMapOptions(options: MapOptions<boolean>): MapTerms {
+  const { ordered = true, settled = false } = options;
   return {
     deadline: deadlineAfter(options.timeout),
     signal: checkAbortSignal(options.signal),
     chunkSize: checkChunkSize(options.chunkSize),
     bufferSize: checkCount(options.bufferSize, 'bufferSize', Infinity),
+    isOrdered: checkBoolean(ordered, 'ordered'),
+    isSettled: checkBoolean(settled, 'settled'),
+    mapping: settled ? 'outcomes' : 'values',
+    consume: checkConsume(options.consume),
   };
 }
 
@@ -93,6 +123,8 @@ export interface MapInput<Calls = Iterable<Args> | AsyncIterable<Args>> {
   readonly calls: Calls;
   /** How many there are, if that is known. */
   readonly length: number | undefined;
+  /** The item that became these arguments. */
+  readonly itemOf: (args: Args) => unknown;
 }
 
 /** Receives the chunks of the input. */
@@ -116,17 +148,21 @@ export async function feed(
 ): Promise<void> {
   try {
     for await (const chunk of chunks) {
+      // While it was read, others may have taken the room.
+      while (isFull(sink)) await sink.changed.wait(never);
       if (sink.isComplete) return;
       sink.submit(chunk);
-      while (!sink.isComplete && !sink.hasRoom) {
-        await sink.changed.wait(never);
-      }
+      while (isFull(sink)) await sink.changed.wait(never);
       if (sink.isComplete) return;
     }
     sink.complete();
   } catch (error) {
     sink.fail(error);
   }
+}
+
+function isFull(sink: ChunkSink): boolean {
+  return !sink.isComplete && !sink.hasRoom;
 }
 
 /** Reads chunks until there is no more room. */
@@ -151,7 +187,7 @@ export function inputOf(
     return inputOfSync(items, argsOf, terms);
   }
   const calls = asyncCalls(items as AsyncIterable<unknown>, argsOf);
-  return { calls, length: undefined };
+  return { calls, length: undefined, itemOf: itemOf(argsOf) };
 }
 
 export function inputOfSync(
@@ -163,10 +199,16 @@ export function inputOfSync(
     throw invalidArgument('items', 'an iterable, and no string or Map', items);
   }
   const calls = syncCalls(items as Iterable<unknown>, argsOf);
-  if (bufferSize < Infinity)
-    return { calls, length: lengthOf(items as object) };
+  if (bufferSize < Infinity) {
+    const length = lengthOf(items as object);
+    return { calls, length, itemOf: itemOf(argsOf) };
+  }
   const all = [...calls];
-  return { calls: all, length: all.length };
+  return { calls: all, length: all.length, itemOf: itemOf(argsOf) };
+}
+
+function itemOf(argsOf: ArgsOf): MapInput['itemOf'] {
+  return argsOf === only ? ([item]) => item : (args) => args;
 }
 
 function* syncCalls(items: Iterable<unknown>, argsOf: ArgsOf): Generator<Args> {

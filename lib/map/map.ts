@@ -1,6 +1,6 @@
-// Results of many calls in the order of their input. The input is read in
-// chunks; each chunk is a job. At most `bufferSize` chunks are submitted ahead of
-// the reader of the results. One of them waits for a slot, or several where
+// Results of many calls in the order of their input, or as they complete. The input
+// is read in chunks; each chunk is a job. At most `bufferSize` chunks are submitted
+// ahead of the reader of the results. One of them waits for a slot, or several where
 // processes run several jobs, so that no process has to wait for its next chunk.
 import { onAbort } from '../system/abort.js';
 import {
@@ -22,9 +22,7 @@ import {
   type ChunkResult,
   chunksOf,
   chunksOfSync,
-  errorOf,
   runOf,
-  valuesIn,
 } from './chunk.js';
 import { Condition } from './condition.js';
 import {
@@ -35,6 +33,7 @@ import {
   feedSync,
 } from './input.js';
 import { Pace, type PaceOptions } from './pace.js';
+import { Reading } from './reading.js';
 
 type OnAdmission = (admission: Admission, record: JobRecord) => void;
 
@@ -49,13 +48,14 @@ export interface MapPlan extends MapTerms, Omit<PaceOptions, 'length'> {
 }
 
 interface StartedChunk {
-  readonly chunk: Chunk;
   readonly record: JobRecord;
   readonly future: Future<ChunkResult>;
 }
 
 /** A chunk from its submission until its values are read. */
 interface Entry {
+  /** Undefined for an error that belongs to no chunk. */
+  readonly chunk: Chunk | undefined;
   submission?: Submission;
   /** Undefined while it waits for a slot. */
   start?: StartedChunk | { readonly error: unknown };
@@ -65,16 +65,21 @@ interface Entry {
 class MapJobs implements ChunkSink {
   readonly #plan: MapPlan;
   readonly #pace: Pace;
+  readonly #reading: Reading;
   readonly #entries = new Queue<Entry>();
   readonly #waiting = new Queue<Entry>();
+  /** Those whose jobs have ended; undefined where the order of the input counts. */
+  readonly #ended: Queue<Entry> | undefined;
   readonly changed = new Condition();
   isComplete = false;
 
   readonly #offAbort: () => void;
 
-  constructor(plan: MapPlan, pace: Pace) {
+  constructor(plan: MapPlan, pace: Pace, itemOf: MapInput['itemOf']) {
     this.#plan = plan;
     this.#pace = pace;
+    this.#reading = new Reading(plan, itemOf);
+    this.#ended = plan.isOrdered ? undefined : new Queue();
     const { signal } = plan;
     this.#offAbort = onAbort(signal, () => {
       this.fail(new AbortError(signal?.reason));
@@ -97,55 +102,108 @@ class MapJobs implements ChunkSink {
   }
 
   submit(chunk: Chunk): void {
-    const entry: Entry = {};
+    const entry: Entry = { chunk };
     this.#entries.add(entry);
     try {
       entry.submission = this.#plan.submit(chunk.calls, (admission, record) => {
         this.#waiting.delete(entry);
-        this.#start(entry, { ...admission, chunk, record } as Entry['start']);
+        if ('error' in admission) this.#refuse(entry, admission.error);
+        else this.#start(entry, admission.future as Future<never>, record);
       });
     } catch (error) {
-      this.#start(entry, { error });
+      this.#refuse(entry, error);
     }
     if (entry.start === undefined) this.#waiting.add(entry);
   }
 
   fail(error: unknown): void {
-    const entry = {};
+    const entry = { chunk: undefined, start: { error } };
     this.#entries.add(entry);
-    this.#start(entry, { error });
+    this.complete();
   }
 
-  #start(entry: Entry, start: Entry['start']): void {
-    entry.start = start!;
-    if ('error' in start!) this.isComplete = true;
-    else this.#measureLater(start!);
+  #refuse(entry: Entry, error: unknown): void {
+    entry.start = { error };
+    if (!this.#reading.goesOnAfter(error, undefined)) this.isComplete = true;
+    // Others come after the values of the jobs that run.
+    if (this.#reading.isOfJob(error, undefined)) this.#ended?.add(entry);
     this.changed.notify();
   }
 
-  /** Once its job has ended, however far the reader is. */
-  #measureLater({ chunk, record, future }: StartedChunk): void {
+  #start(
+    entry: Entry,
+    future: StartedChunk['future'],
+    record: JobRecord,
+  ): void {
+    entry.start = { record, future };
     future.whenDone(() => {
-      if (record.outcome !== 'value') return;
+      this.#onDone(entry, future, record);
+    });
+    this.changed.notify();
+  }
+
+  /** Its job has ended, however far the reader is. */
+  #onDone(
+    entry: Entry,
+    future: StartedChunk['future'],
+    record: JobRecord,
+  ): void {
+    this.#ended?.add(entry);
+    if (record.outcome === 'value') {
       try {
-        this.#pace.measure(runOf(chunk, future.resultSync(), record));
+        this.#pace.measure(runOf(entry.chunk!, future.resultSync(), record));
       } catch {
         // It was aborted, or its values cannot be decoded: the reader learns it.
-        return;
       }
-      this.changed.notify();
-    });
+    }
+    this.changed.notify();
   }
 
-  /** The oldest chunk. Throws the error that prevented its start. */
-  first(): StartedChunk | undefined {
-    const start = this.#entries.first?.start;
-    if (start !== undefined && 'error' in start) throw start.error;
-    return start;
+  /** What the reader gets next, if that has started or failed. */
+  get next(): Entry | undefined {
+    const { first } = this.#entries;
+    if (this.#ended === undefined) return first?.start && first;
+    const ended = this.#ended.first;
+    if (ended !== undefined) return ended;
+    return first?.start && 'error' in first.start ? first : undefined;
   }
 
-  shift(): void {
-    this.#entries.shift();
+  /** Whether its values can be read without waiting. */
+  isDone({ start }: Entry): boolean {
+    return 'error' in start! || start!.future.done();
+  }
+
+  async valuesOf(entry: Entry): Promise<unknown[]> {
+    const { deadline } = this.#plan;
+    const timeout = deadline === never ? undefined : remaining(deadline);
+    const { chunk, start } = entry;
+    if ('error' in start!) return this.#refused(chunk, start.error);
+    try {
+      const result = await start!.future.result({ timeout });
+      return this.#reading.ofResult(chunk!, result);
+    } catch (error) {
+      return this.#reading.ofError(chunk!, error, start!.record);
+    }
+  }
+
+  valuesOfSync({ chunk, start }: Entry): unknown[] {
+    if ('error' in start!) return this.#refused(chunk, start.error);
+    try {
+      return this.#reading.ofResult(chunk!, start!.future.resultSync());
+    } catch (error) {
+      return this.#reading.ofError(chunk!, error, start!.record);
+    }
+  }
+
+  #refused(chunk: Chunk | undefined, error: unknown): unknown[] {
+    if (chunk === undefined) throw error;
+    return this.#reading.ofError(chunk, error, undefined);
+  }
+
+  /** Its values have been read. */
+  delete(entry: Entry): void {
+    this.#entries.delete(entry);
+    this.#ended?.delete(entry);
     this.changed.notify();
   }
 
@@ -165,24 +223,23 @@ class MapJobs implements ChunkSink {
 }
 
 export async function* mapAsync(
-  { calls, length }: MapInput,
+  { calls, length, itemOf }: MapInput,
   plan: MapPlan,
 ): AsyncGenerator<unknown> {
   const pace = new Pace({ ...plan, length });
-  const jobs = new MapJobs(plan, pace);
+  const jobs = new MapJobs(plan, pace, itemOf);
   void feed(chunksOf(calls, pace), jobs);
   const { deadline } = plan;
   try {
     while (!jobs.isEmpty) {
-      const started = jobs.first();
-      if (started === undefined) {
+      const entry = jobs.next;
+      if (entry === undefined) {
         checkTime(deadline);
         await jobs.changed.wait(deadline);
         continue;
       }
-      const timeout = deadline === never ? undefined : remaining(deadline);
-      const values = await valuesOf(started, { timeout });
-      jobs.shift();
+      const values = await jobs.valuesOf(entry);
+      jobs.delete(entry);
       yield* values;
     }
   } finally {
@@ -190,31 +247,12 @@ export async function* mapAsync(
   }
 }
 
-async function valuesOf(
-  { chunk, record, future }: StartedChunk,
-  options: { timeout: number | undefined },
-): Promise<unknown[]> {
-  try {
-    return valuesIn(await future.result(options));
-  } catch (error) {
-    throw errorOf(error, chunk, record);
-  }
-}
-
-function valuesOfSync({ chunk, record, future }: StartedChunk): unknown[] {
-  try {
-    return valuesIn(future.resultSync());
-  } catch (error) {
-    throw errorOf(error, chunk, record);
-  }
-}
-
 export function* mapSync(
-  { calls, length }: MapInput<Iterable<Args>>,
+  { calls, length, itemOf }: MapInput<Iterable<Args>>,
   plan: MapPlan,
 ): Generator<unknown> {
   const pace = new Pace({ ...plan, length });
-  const jobs = new MapJobs(plan, pace);
+  const jobs = new MapJobs(plan, pace, itemOf);
   const chunks = chunksOfSync(calls, pace);
   try {
     for (;;) {
@@ -222,10 +260,10 @@ export function* mapSync(
       // A chunk may wait for the event loop, which does not run.
       selector.flush();
       if (jobs.isEmpty) return;
-      const started = jobs.first();
-      if (started?.future.done() === true) {
-        const values = valuesOfSync(started);
-        jobs.shift();
+      const entry = jobs.next;
+      if (entry !== undefined && jobs.isDone(entry)) {
+        const values = jobs.valuesOfSync(entry);
+        jobs.delete(entry);
         yield* values;
         continue;
       }

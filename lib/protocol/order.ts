@@ -62,10 +62,16 @@ export interface ServerHead extends WorkerHead {
   readonly maxProcessMemory: number | null;
 }
 
+/**
+ * Whether a job makes one call, or a list of calls: then `args` is a list of
+ * argument lists, and the result a list of their values or, with 'outcomes', of
+ * what became of each (PromiseSettledResult).
+ */
+export type Mapping = 'none' | 'values' | 'outcomes';
+
 export interface Head extends WorkerHead {
   readonly fn: FunctionRef;
-  /** The call is a list of calls: `args` and the result are lists. */
-  readonly isMapped: boolean;
+  readonly mapping: Mapping;
   /** `limit` of `sharedMemory` in the submitter. null: Infinity, as above. */
   readonly memoryLimit: number | null;
   readonly preexec: FunctionRef | undefined;
@@ -115,9 +121,8 @@ export function orderOfWorker(order: Order, claimsFile: number): Order {
 /** A call that a fork of this process makes: nothing is encoded. */
 export interface LocalCall {
   readonly fn: Callee;
-  /** The arguments, or a list of argument lists when `isMapped`. */
   readonly args: readonly unknown[];
-  readonly isMapped: boolean;
+  readonly mapping: Mapping;
   readonly preexec: Callee | undefined;
   readonly preexecArgs: readonly unknown[];
   /** The submitter loses them when the process has been forked. */

@@ -40,6 +40,11 @@ export function checkMs(ms: unknown, name: string): number {
   return ms;
 }
 
+export function checkBoolean(value: unknown, name: string): boolean {
+  if (typeof value === 'boolean') return value;
+  throw invalidArgument(name, 'a boolean', value);
+}
+
 /** The number of letters to insert, delete or replace (Levenshtein). */
 function edits(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, j) => j);

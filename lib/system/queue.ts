@@ -31,6 +31,14 @@ export class Queue<T> {
     this.#list.add(link);
   }
 
+  /** Adds the value at the start, unless the queue has it already. */
+  addFirst(value: T): void {
+    if (this.#links.has(value)) return;
+    const link = new Link(value);
+    this.#links.set(value, link);
+    this.#list.addFirst(link);
+  }
+
   /** False when the queue does not have the value. */
   delete(value: T): boolean {
     const link = this.#links.get(value);

@@ -5,7 +5,7 @@ function guarded(fn: () => unknown, disposed: string[]): JobCall {
   return {
     fn,
     args: () => [],
-    isMapped: false,
+    mapping: 'none',
     preexec: () => ({ [Symbol.dispose]: () => void disposed.push('yes') }),
     preexecArgs: () => [],
   };
@@ -21,9 +21,26 @@ const calls = [
 describe.each(calls)('%s', (_, run) => {
   test('makes each call of a mapped call in order, and says how long they took', async () => {
     const double = (n: unknown): number => 2 * (n as number);
-    const call = { ...guarded(() => 0, []), fn: double, isMapped: true };
-    const values = await run({ ...call, args: () => [[1], [2]] });
+    const call = { ...guarded(() => 0, []), fn: double };
+    const args = (): unknown[] => [[1], [2]];
+    const values = await run({ ...call, mapping: 'values', args });
     expect(values).toEqual([2, 4, expect.any(Number)]);
+  });
+
+  test('goes on after a call that throws where each call has an outcome', async () => {
+    const fail = (n: unknown): unknown => {
+      if (n === 2) throw failure;
+      return n;
+    };
+    const call = { ...guarded(() => 0, []), fn: fail };
+    const args = (): unknown[] => [[1], [2], [3]];
+    const outcomes = await run({ ...call, mapping: 'outcomes', args });
+    expect(outcomes).toEqual([
+      { status: 'fulfilled', value: 1 },
+      { status: 'rejected', reason: failure },
+      { status: 'fulfilled', value: 3 },
+      expect.any(Number),
+    ]);
   });
 
   test('disposes of the guard when the function throws', async () => {

@@ -25,6 +25,7 @@ import { mapContract } from './map.js';
 import { mapChunkContract } from './map-chunks.js';
 import { mapEndContract } from './map-end.js';
 import { mapInputContract } from './map-input.js';
+import { mapResultContract } from './map-results.js';
 import { mapReuseContract } from './map-reuse.js';
 import { movingContract } from './moving.js';
 import { forkedMovingContract } from './moving-forked.js';
@@ -89,8 +90,13 @@ const ofExecutors: Contracts = {
   ],
 };
 
+const ofResults: Contracts = {
+  'results of map': [mapResultContract],
+};
+
 const ofMaps: Contracts = {
   map: [mapContract, mapChunkContract, mapInputContract, mapEndContract],
+  ...ofResults,
 };
 
 const ofHandles: Contracts = {
@@ -140,7 +146,7 @@ export function jobContract(context: Context): void {
 /** The same, where processes run several jobs, and what is promised there. */
 export function reusedJobContract(context: Context): void {
   openAllWith({ jobsPerProcess: Infinity });
-  contract(context, { ...ofJobs, ...ofExecutors, ...ofReuse });
+  contract(context, { ...ofJobs, ...ofExecutors, ...ofResults, ...ofReuse });
 }
 
 /** The same for pools of jobs. */

@@ -65,6 +65,50 @@ export function executorEndContract(context: Context): void {
       expect(await Promise.all(work)).toEqual([1, 2]);
     });
 
+    test('with killSignal, ends the running jobs of this executor only', async () => {
+      const js = open(3);
+      const executor = new JobserverExecutor(js);
+      const other = new JobserverExecutor(js);
+      const gate = makeGate();
+      const direct = js.run(waitAt<number>, gate.file, 1);
+      const kept = other.submit(waitAt<number>, gate.file, 2);
+      await until('the others to run', () => js.running === 2);
+      const ended = executor.submit(waitAt<number>, '/never');
+      const pending = executor.submit(identity<number>, 3);
+      const cancelled = executor.submit(identity<number>, 4);
+      await until('all to run', () => js.running === 3);
+      expect(statesOf([kept, ended])).toEqual(['running', 'running']);
+      cancelled.cancel();
+      const end = executor.shutdown({ killSignal: 'SIGTERM' });
+      expect(await rejection(ended)).toMatchObject({
+        name: 'LostResult',
+        signal: 'SIGTERM',
+      });
+      await end;
+      expect(await pending).toBe(3);
+      expect(js.running).toBe(2);
+      gate.open();
+      expect(await Promise.all([direct, kept])).toEqual([1, 2]);
+    });
+
+    test('with killSignal and cancelFutures, ends everything', async () => {
+      const js = open(2);
+      const executor = new JobserverExecutor(js);
+      const work = Array.from({ length: 20 }, () =>
+        executor.submit(waitAt<number>, '/never'),
+      );
+      await until('two to run', () => js.running === 2);
+      const options = { killSignal: 'SIGKILL', cancelFutures: true } as const;
+      await executor.shutdown(options);
+      const names = [];
+      for (const each of work) {
+        names.push(((await rejection(each)) as Error).name);
+      }
+      expect(names.slice(0, 2)).toEqual(['LostResult', 'LostResult']);
+      expect(new Set(names.slice(2))).toEqual(new Set(['AbortError']));
+      expect(await js.run(identity<number>, 1)).toBe(1);
+    });
+
     test('resolves for an executor without any call', async () => {
       await queue().shutdown();
     });

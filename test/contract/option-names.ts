@@ -21,7 +21,10 @@ type Row = [
   right: string,
 ];
 
-const map = ['timeout', 'chunkSize', 'bufferSize', 'signal'];
+const map = [
+  ...['timeout', 'chunkSize', 'bufferSize', 'signal'],
+  ...['ordered', 'settled', 'consume'],
+];
 const rows: Row[] = [
   [
     'new Jobserver',
@@ -96,6 +99,13 @@ const rows: Row[] = [
     'timeout',
   ],
   [
+    'new JobserverExecutor',
+    ({ js }, options) => new JobserverExecutor(js, options),
+    ['maxPending', 'order'],
+    'maxQueue',
+    'maxPending',
+  ],
+  [
     'submitWith',
     ({ executor }, options) => executor.submitWith(options, identity, 1),
     ['signal', 'priority'],
@@ -112,7 +122,7 @@ const rows: Row[] = [
   [
     'shutdown',
     ({ executor }, options) => executor.shutdown(options),
-    ['wait', 'cancelFutures'],
+    ['wait', 'cancelFutures', 'killSignal', 'timeout'],
     'cancel_futures',
     'cancelFutures',
   ],

@@ -6,6 +6,8 @@ import {
   Jobserver,
   JobserverExecutor,
   LostResult,
+  type MapOptions,
+  type SettledItem,
   inline,
 } from 'jobserver';
 
@@ -78,6 +80,34 @@ export async function map(jobserver: Jobserver): Promise<void> {
     isTrue<Equal<typeof item, string>>();
   }
 
+  const settled = { settled: true, ordered: false, consume: 0 } as const;
+  for await (const each of jobserver.map(lengthOf, ['a'], settled)) {
+    isTrue<Equal<typeof each, SettledItem<string, number>>>();
+    if (each.status === 'fulfilled') {
+      isTrue<Equal<typeof each.value, number>>();
+    } else {
+      isTrue<Equal<typeof each.reason, unknown>>();
+    }
+    isTrue<Equal<typeof each.item, string>>();
+  }
+  for (const each of jobserver.starmapSync(repeat, pairs, { settled: true })) {
+    isTrue<Equal<typeof each, SettledItem<[string, number], string>>>();
+  }
+  const plain: MapOptions = { chunkSize: 2, settled: false };
+  for await (const item of jobserver.map(lengthOf, ['a', 'b'], plain)) {
+    isTrue<Equal<typeof item, number>>();
+  }
+  for (const item of jobserver.mapSync(lengthOf, ['a'], { ordered: false })) {
+    isTrue<Equal<typeof item, number>>();
+  }
+  const either = { settled: Math.random() < 0.5 };
+  for (const each of jobserver.mapSync(lengthOf, ['a'], either)) {
+    isTrue<Equal<typeof each, number | SettledItem<string, number>>>();
+  }
+
+  // @ts-expect-error A settled item has no value before its status is known.
+  for (const { value } of jobserver.mapSync(lengthOf, [''], settled))
+    void value;
   // @ts-expect-error Items of the wrong type.
   jobserver.map(lengthOf, [1, 2]);
   // @ts-expect-error Tuples of the wrong type.
@@ -94,8 +124,20 @@ export async function execute(jobserver: Jobserver): Promise<void> {
   const length = executor.submitWith({ signal, priority: 1 }, lengthOf, 'a');
   isTrue<Equal<typeof length, ExecutorFuture<number>>>();
 
+  for await (const each of executor.map(lengthOf, ['a'], { settled: true })) {
+    isTrue<Equal<typeof each, SettledItem<string, number>>>();
+  }
+
   // @ts-expect-error An argument of the wrong type.
   executor.submit(lengthOf, 4);
+  // @ts-expect-error No such order.
+  const last = new JobserverExecutor(jobserver, { order: 'last' });
+  const full = new JobserverExecutor(jobserver, {
+    maxPending: 1,
+    order: 'lifo',
+  });
+  await full.drained();
+  await last.shutdown({ killSignal: 'SIGTERM', timeout: 1000 });
   await executor.shutdown();
 }
 
