@@ -10,8 +10,8 @@ import {
 } from './chunk.js';
 
 /**
- * What became of an item of a map with `settled`. Of `starmap`, the item is the list
- * of arguments. See {@link MapOptions.settled}.
+ * What became of an item of a {@link Jobserver.map} with `settled`. Of `starmap`, the
+ * item is the list of arguments.
  */
 export type SettledItem<T, R> =
   | {
@@ -30,7 +30,10 @@ export type SettledItem<T, R> =
       readonly index: number;
     };
 
-/** What a map yields: with `settled`, a {@link SettledItem} for each item. */
+/**
+ * What a {@link Jobserver.map} yields: values or, with `settled`, a
+ * {@link SettledItem} for each item.
+ */
 export type MapResult<T, R, S extends boolean> = S extends true
   ? SettledItem<T, R>
   : R;

@@ -1,6 +1,9 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { native } from '../../dist/system/binding.js';
-import { openPipe } from '../../dist/system/fd.js';
+import { duplicate, openPipe } from '../../dist/system/fd.js';
 import { SlotPipe, maxSlots } from '../../dist/slots/slot-pipe.js';
 import { checkLeaks } from '../helpers/leaks.js';
 import { thrown } from '../helpers/thrown.js';
@@ -105,6 +108,26 @@ describe('a slot pipe', () => {
       expect([slots.tryTake(), slots.surplus]).toEqual([undefined, 0]);
       token.give();
       expect(inPipe()).toBe(1);
+    });
+
+    test('gets no surplus byte back when the thread that took it ends', async () => {
+      const module = JSON.stringify(resolve('dist', 'slots', 'slot-pipe'));
+      const program = `
+        const { SlotPipe } = require(${module});
+        const { parentPort } = require('node:worker_threads');
+        const slots = SlotPipe.open(5);
+        const token = slots.tryTake();
+        slots.resize(2);
+        parentPort.once('message', () => process.exit());
+        parentPort.postMessage([slots.reader, slots.writer]);`;
+      const thread = new Worker(program, { eval: true });
+      const [message] = await once(thread, 'message');
+      const [reader, writer] = (message as number[]).map((fd) => duplicate(fd));
+      thread.postMessage('end');
+      await once(thread, 'exit');
+      slots = new SlotPipe(reader!, writer!, undefined);
+      // The token that the thread held, and the byte that it left.
+      expect(inPipe()).toBe(2);
     });
 
     test('is one that this process has made', () => {
