@@ -15,16 +15,21 @@ import {
  */
 export type SettledItem<T, R> =
   | {
+      /** The call has returned. */
       readonly status: 'fulfilled';
+      /** What the call has returned. */
       readonly value: R;
+      /** That of the input. */
       readonly item: T;
       /** Of the item in the input, from 0. */
       readonly index: number;
     }
   | {
+      /** The call has thrown, or its job was lost, or something cannot be sent. */
       readonly status: 'rejected';
-      /** What the call threw, or why its job was lost. */
+      /** What the call has thrown, or the error that says why there is no value. */
       readonly reason: unknown;
+      /** That of the input. */
       readonly item: T;
       /** Of the item in the input, from 0. */
       readonly index: number;
