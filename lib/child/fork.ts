@@ -27,7 +27,8 @@ import { callSync } from './call.js';
 import { isExitObserved, reportEndings } from './exit-report.js';
 import { outcomeOfError, outcomeOfValue } from './outcome.js';
 import { writeThrough } from './output.js';
-import { renewRandomness, replaceMathRandom } from './random.js';
+import { random, renewRandomness, replaceMathRandom } from './random.js';
+import { replaceInContexts } from './vm-random.js';
 import {
   type WorkerFds,
   enterWorker,
@@ -111,6 +112,7 @@ function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   if (order.cwd !== workingDirectory()) process.chdir(order.cwd);
   changeEnvironment(new Map(Object.entries(process.env)), order.env);
   replaceMathRandom();
+  replaceInContexts(random);
   renewRandomness();
 }
 

@@ -13,10 +13,12 @@ let isSeeded = false;
 
 /** Replaces V8's generator in this process and those forked from it. */
 export function replaceMathRandom(): void {
-  Math.random = function random(): number {
-    if (!isSeeded) seed();
-    return ((next() >>> 5) * 2 ** 26 + (next() >>> 6)) / 2 ** 53;
-  };
+  Math.random = random;
+}
+
+export function random(): number {
+  if (!isSeeded) seed();
+  return ((next() >>> 5) * 2 ** 26 + (next() >>> 6)) / 2 ** 53;
 }
 
 /** In a fork: discards the seed, and the numbers that Node has cached. */

@@ -60,9 +60,10 @@ import {
 import { noteOutput, writeLastWords } from './output.js';
 import { collectFully, collectYoung } from './heap.js';
 import { preloadModules } from './preload.js';
-import { renewRandomness, replaceMathRandom } from './random.js';
+import { random, renewRandomness, replaceMathRandom } from './random.js';
 import { run } from './run.js';
 import { serve } from './serve.js';
+import { replaceInContexts } from './vm-random.js';
 import { WarmingUp } from './warm-up.js';
 
 // Processes that are forked before a job needs them.
@@ -95,6 +96,7 @@ async function main(): Promise<void> {
     return;
   }
   replaceMathRandom();
+  replaceInContexts(random);
   let order: number;
   try {
     order = await prepare();

@@ -28,6 +28,7 @@ test.each([
   'preexec',
   'surroundings',
   'random',
+  'vm-random',
   'memory',
   'many',
   'big-result',
