@@ -46,6 +46,12 @@ export function reportEndings({
 }
 
 let isIdle = false;
+
+/** The loop was empty for a moment only, and goes on. */
+export function noteWork(): void {
+  isIdle = false;
+}
+
 let observedEmit: Emit | undefined;
 
 function observed(emit: Emit): Emit {

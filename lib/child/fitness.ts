@@ -6,6 +6,7 @@ import { stat } from 'node:fs/promises';
 import { clearInterval, setImmediate, setInterval } from 'node:timers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasHooksThread } from '../system/builtins.js';
+import { noteWork } from './exit-report.js';
 
 // Time is counted in turns of the event loop, so that code that computes, or a
 // process that is stopped, does not reach a limit by that.
@@ -81,6 +82,7 @@ export function unlessLoopEnds(
   });
   return Promise.race([work, end]).finally(() => {
     stop();
+    noteWork();
   });
 }
 
