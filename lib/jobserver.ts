@@ -27,6 +27,7 @@ import {
 } from './job/encode-call.js';
 import { type Future, futureControl } from './job/future.js';
 import { openSlots, shareSlots } from './job/open-slots.js';
+import type { PreloadedModule } from './job/preparation.js';
 import { type JobRequest, checkConsume } from './job/waiting-call.js';
 import { Pool } from './job/pool.js';
 import { JobRecord } from './job/record.js';
@@ -80,10 +81,12 @@ export interface JobserverOptions {
   context?: Context | undefined;
   /**
    * Modules that the forkserver imports once, before it forks a job: URLs,
-   * absolute paths or package names. Default: in a job, those of its Jobserver;
-   * otherwise none. The other contexts ignore it.
+   * absolute paths or package names; or objects with such a `module` and `data`,
+   * whose export `setUp(data)` is then called, and awaited. A spawned job does
+   * this itself before its own call; in the fork context, nothing does. Default:
+   * in a job, those of its Jobserver; otherwise none.
    */
-  preload?: Iterable<string | URL> | undefined;
+  preload?: Iterable<string | URL | PreloadedModule> | undefined;
   /**
    * A function that the forkserver calls, without arguments, after it has imported
    * the modules of `preload`: again and again until it takes no less time, so that
@@ -236,7 +239,8 @@ export class Jobserver implements Disposable, AsyncDisposable {
   readonly notCloneable = notCloneable;
 
   /**
-   * @throws TypeError or RangeError for an invalid option; an Error with code
+   * @throws TypeError or RangeError for an invalid option;
+   * ERR_JOBSERVER_NOT_SERIALIZABLE for data of `preload`; an Error with code
    * ERR_JOBSERVER_FORK where the fork context is not possible, and with code
    * ERR_JOBSERVER_IMPORTING while a job imports its module; a system error
    * when no pipe can be opened.

@@ -270,6 +270,10 @@ describe('troubleshooting.md', () => {
   });
 });
 
+test('a preloaded module is given data, and renews what forks share', async () => {
+  expect(await outputOf('greet.mjs')).toBe("[ 'hallo', true ]\n");
+});
+
 test('a preloaded module keeps its state, and each job its own', async () => {
   const printed = '[ 42, 1 ]\n';
   expect(await outputOf('preload-state.mjs')).toBe(printed + printed);

@@ -168,7 +168,8 @@ function isThenable(value: unknown): boolean {
   return typeof then === 'function';
 }
 
-function checkSync(value: unknown, who: string): void {
+/** Throws a TypeError for a promise. */
+export function checkSync(value: unknown, who: string): void {
   if (!isThenable(value)) return;
   throw new TypeError(
     `${who} returned a promise, but a fork of its submitter has no event ` +

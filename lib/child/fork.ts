@@ -5,6 +5,7 @@
 import { EventEmitter } from 'node:events';
 import { constants } from 'node:fs';
 import { devNull, constants as os } from 'node:os';
+import { callAllSync } from '../protocol/fork-callbacks.js';
 import { writeTimes } from '../protocol/frame.js';
 import { forgetPools } from '../memory/segment-pool.js';
 import type { LocalCall, Order } from '../protocol/order.js';
@@ -23,7 +24,7 @@ import {
   setPid,
 } from './after-fork.js';
 import { Answer, answerOn } from './answer.js';
-import { callSync } from './call.js';
+import { callSync, checkSync } from './call.js';
 import { isExitObserved, reportEndings } from './exit-report.js';
 import { outcomeOfError, outcomeOfValue } from './outcome.js';
 import { writeThrough } from './output.js';
@@ -38,7 +39,7 @@ import {
 
 /** The parts of an order that a fork needs. */
 type ForkOrder = Pick<Order, 'preparation' | 'orphanSignal'> & Surroundings;
-type ForkFds = Omit<WorkerFds, 'forkserverFd'>;
+type ForkFds = Omit<WorkerFds, 'forkserverFd' | 'preload'>;
 
 const emptyCall: LocalCall = {
   fn: () => undefined,
@@ -73,6 +74,7 @@ export function runInFork(
   const answer = answerOn(resultFd);
   try {
     separate(order, fds, answer);
+    callAllSync(checkSync);
     const began = now();
     const value = call(localCall);
     const outcome = outcomeOfValue(value, localCall.mapping);
@@ -107,8 +109,11 @@ function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   removeSignalListeners();
   // Without what the parent runs at its own end in a wrapper of `emit`.
   reportEndings(EventEmitter.prototype);
-  enterWorker({ ...fds, forkserverFd: -1 }, { ...order, context: 'fork' });
-  followSubmitter(order.orphanSignal, answer);
+  const { preparation, orphanSignal } = order;
+  const { preload, warmUp } = preparation;
+  const head = { context: 'fork', warmUp, orphanSignal } as const;
+  enterWorker({ ...fds, preload, forkserverFd: -1 }, head);
+  followSubmitter(orphanSignal, answer);
   if (order.cwd !== workingDirectory()) process.chdir(order.cwd);
   changeEnvironment(new Map(Object.entries(process.env)), order.env);
   replaceMathRandom();

@@ -36,8 +36,10 @@ export interface WorkerOrder<
   readonly body: B;
   /** Of the call. */
   readonly enclosures: readonly Fd[];
-  /** Prepares the process; the job fails with what it throws. */
+  /** Enters the surroundings of the job, which fails with what it throws. */
   readonly enter?: () => void;
+  /** Does what comes before the first job, which fails with what it throws. */
+  readonly prepare: (() => Promise<void>) | undefined;
   /** Ends the process when the job does not observe its end. */
   readonly exit: (code: number) => void;
 }
@@ -78,11 +80,13 @@ async function perform({
   resultFd,
   enclosures,
   enter,
+  prepare,
 }: WorkerOrder): Promise<Outcome> {
   const began = now();
   let called = began;
   try {
     enter?.();
+    if (prepare !== undefined) await prepare();
     const functions = await load(body.head);
     called = now();
     const buffers = receiveBuffers(body, enclosures, singleArrivals);

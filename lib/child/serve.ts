@@ -80,7 +80,7 @@ class Server {
   #stateAfter: Readiness = 'busy';
   /** No more orders will come. */
   #isOver = false;
-  readonly #functions = new KnownFunctions();
+  readonly #functions: KnownFunctions;
   #leftovers = new Leftovers();
   readonly #growth: Growth;
   readonly #surroundings = new NextSurroundings();
@@ -92,6 +92,7 @@ class Server {
     this.#order = order;
     this.#claims = claims;
     this.#socket = order.resultFd;
+    this.#functions = new KnownFunctions(order);
     this.#growth = new Growth(order.body.head.maxProcessMemory ?? Infinity);
     this.answer = this.#answerTo(0);
   }
@@ -180,7 +181,7 @@ class Server {
 
   #finish(job: number, outcome: Outcome): void {
     const isClean = this.#leftovers.find() === undefined && !hasOutput();
-    const isLast = isClean && this.#growth.isTooMuch();
+    const isLast = isClean && this.#isUsedUp();
     this.#stateAfter = isLast ? 'last' : isClean ? 'free' : 'busy';
     this.answer.send(outcome);
     if (isLast) {
@@ -191,6 +192,10 @@ class Server {
     } else {
       void this.#settle(job);
     }
+  }
+
+  #isUsedUp(): boolean {
+    return !this.#functions.isPrepared || this.#growth.isTooMuch();
   }
 
   /** Called where the job was not a step of `takeNext`. */
@@ -264,7 +269,7 @@ class Server {
       setImmediate(resume);
     });
     const left = this.#leftovers.find();
-    if (left === undefined && !this.#growth.isTooMuch()) {
+    if (left === undefined && !this.#isUsedUp()) {
       this.#send(job, { kind: 'none', state: 'free' });
       process.exitCode = undefined;
       this.#goOn();

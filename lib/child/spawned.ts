@@ -3,6 +3,7 @@
 import { spawnedFds, unpackInherited } from '../protocol/fds.js';
 import { hasJob } from '../protocol/order.js';
 import { readOrder } from '../protocol/order-file.js';
+import { receivePreload } from '../protocol/preparation.js';
 import { native } from '../system/binding.js';
 import {
   exitAsNode,
@@ -16,9 +17,9 @@ process.title = 'jobserver-worker';
 resetInspectorSignal();
 noteOutput();
 reportEndings();
-const { token, lenderCount, enclosureCount, body } = readOrder(
-  spawnedFds.order,
-);
+const received = readOrder(spawnedFds.order);
+const { token, lenderCount, enclosureCount, body } = received;
+const preload = receivePreload(received.preload);
 const { slots, hasClaims } = body.head;
 const others = Number(hasClaims) + lenderCount + enclosureCount;
 const inherited = Array.from(
@@ -33,6 +34,8 @@ const order = {
   token,
   resultFd: spawnedFds.result,
   ...unpackInherited(body.head, enclosureCount, inherited),
+  preload,
+  prepare: preload.urls.length > 0 ? prepare : undefined,
   forkserverFd: -1,
   exit: exitAsNode,
 };
@@ -42,4 +45,11 @@ if (hasJob(body)) {
   // Here, because most processes have one job, and start sooner without it.
   const { serve } = require('./serve.js') as typeof import('./serve.js');
   serve({ ...order, body });
+}
+
+// Requires it here, because most jobs start sooner without it.
+function prepare(): Promise<void> {
+  const { preloadAlone } =
+    require('./preload.js') as typeof import('./preload.js');
+  return preloadAlone(preload.packed);
 }

@@ -3,18 +3,21 @@
 import type { Claims } from '../protocol/claims.js';
 import type { Inherited } from '../protocol/fds.js';
 import type { Head, WorkerHead } from '../protocol/order.js';
+import type { Preload } from '../protocol/preparation.js';
 import { workerState } from '../protocol/worker-state.js';
 import { check, native } from '../system/binding.js';
 import { signalName } from '../system/signals.js';
 import { type Answer, currentAnswer } from './answer.js';
 
-/** The descriptors of a job. The first slot pipe is the one it runs under. */
+/** What a job has from its process. The first slot pipe is the one it runs under. */
 export interface WorkerFds extends Omit<
   Inherited,
   'claimsFile' | 'enclosures'
 > {
   /** See `Token.byte`. */
   readonly token: number;
+  /** For jobs of the job. */
+  readonly preload: Preload;
   readonly resultFd: number;
   /** The socket of the zygote that this process was forked from, or -1. */
   readonly forkserverFd: number;
@@ -24,12 +27,12 @@ export interface WorkerFds extends Omit<
 let held: { readonly writer: number; readonly token: number } | undefined;
 
 export function enterWorker(
-  { token, resultFd, slotPipes, lenders, forkserverFd }: WorkerFds,
+  { token, preload, resultFd, slotPipes, lenders, forkserverFd }: WorkerFds,
   {
     context,
-    preparation,
+    warmUp,
     orphanSignal,
-  }: Pick<WorkerHead, 'context' | 'preparation' | 'orphanSignal'>,
+  }: Pick<WorkerHead, 'context' | 'warmUp' | 'orphanSignal'>,
   claims?: Claims,
 ): void {
   const [slots] = slotPipes;
@@ -44,7 +47,7 @@ export function enterWorker(
     announceLoan: () => currentAnswer()!.announceLoan(),
     jobSlot: undefined,
     context,
-    preparation,
+    preparation: { preload, warmUp },
     forkserverFd,
   };
   check(native.setLenders(Int32Array.from(lenders)), 'guard a lent token');

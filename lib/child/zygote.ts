@@ -19,10 +19,12 @@ import {
   unpackInherited,
   unpackJobFds,
   mostStateBytes,
+  zygotePreparationFd,
   zygoteRequestFd,
   zygoteStates,
 } from '../protocol/fds.js';
-import { type Preparation, modulesOf } from '../protocol/preparation.js';
+import { forkSteps } from '../protocol/fork-callbacks.js';
+import { modulesOf, readPreparation } from '../protocol/preparation.js';
 import { writeFrame } from '../protocol/frame.js';
 import { hasJob, packHead } from '../protocol/order.js';
 import { readOrder, writeOrder } from '../protocol/order-file.js';
@@ -73,8 +75,9 @@ const spares = Number(process.env['JOBSERVER_SPARES'] || 2);
 // lost with the job.
 const exercises = 30;
 
-const preparation = JSON.parse(process.argv[2]!) as Preparation;
-const warmingUp = preparation.warmUp && new WarmingUp(preparation.warmUp);
+const preparation = readPreparation(zygotePreparationFd);
+const { preload, warmUp } = preparation;
+const warmingUp = warmUp && new WarmingUp(warmUp);
 const environment = new Map(Object.entries(process.env));
 const packedEnvironment = packEnv(environmentOfJob(new Map()));
 const sink = check(native.open(devNull, constants.O_WRONLY), `open ${devNull}`);
@@ -143,7 +146,7 @@ async function prepare(): Promise<number> {
   await warmingUp?.untilSteady();
   const order = await writeExercise();
   // What has been loaded, and run, has left garbage, which costs each fork time.
-  const hasRun = warmingUp !== undefined || preparation.preload.length > 0;
+  const hasRun = warmingUp !== undefined || preload.urls.length > 0;
   if (hasRun) collectFully();
   becomeSpare();
   for (let i = 0; i < exercises; i++) await exercise(order);
@@ -160,9 +163,7 @@ async function prepare(): Promise<number> {
 async function load(): Promise<void> {
   // First, so that a change after it is seen.
   workerState.preparedVersion = versionOf(modulesOf(preparation));
-  workerState.isImporting = true;
-  await preloadModules(preparation.preload);
-  workerState.isImporting = false;
+  await preloadModules(preload.packed);
   // Loaded here for all jobs that submit jobs.
   require('../jobserver.js');
 }
@@ -227,7 +228,7 @@ async function writeExercise(): Promise<number> {
     hasClaims: false,
     slots: [1],
     context: 'forkserver',
-    preparation,
+    warmUp: undefined,
     orphanSignal: 0,
     memoryLimit: memoryLimit(),
   } as const;
@@ -275,8 +276,11 @@ function becomeJob(
 function beginJob(fds: readonly number[], exit: (code: number) => void): void {
   const { order, result, zygote, inherited } = unpackJobFds(fds);
   const { token, body, enclosureCount, surroundings } = readOrder(order);
+  const isExercise = exit !== exitNow;
   const common = {
     token,
+    preload,
+    prepare: isExercise ? undefined : forkSteps(),
     resultFd: result,
     ...unpackInherited(body.head, enclosureCount, inherited),
     forkserverFd: zygote,

@@ -2,8 +2,8 @@
 // function, and the worker imports it. The source text of a function is compared by
 // its fingerprint, and sent only where the user asks for that: see `inline`.
 import { fileURLToPath } from 'node:url';
-import { types } from 'node:util';
 import { codedTypeError, invalidArgument } from '../errors.js';
+import { annotate } from '../system/annotate.js';
 import { importModule } from './loaded-module.js';
 import { resolveFunction, type ResolvedFunction } from './resolve.js';
 import {
@@ -139,15 +139,11 @@ function requireModule(ref: ModuleRef): unknown {
  * with a function that it does not export.
  */
 function explained(error: unknown, ref: ModuleRef): unknown {
-  const note =
-    `. This was thrown while the module of ${describeFunction(ref)} was ` +
-    `loaded for a job, which finds the function among its exports`;
-  if (!types.isNativeError(error) || error.message.endsWith(note)) return error;
-  const { message, stack = '' } = error;
-  // The stack begins with the message.
-  error.stack = stack.replace(message, () => message + note);
-  error.message += note;
-  return error;
+  return annotate(
+    error,
+    `This was thrown while the module of ${describeFunction(ref)} was ` +
+      `loaded for a job, which finds the function among its exports`,
+  );
 }
 
 /** For messages, traces and diagnostics: "fib (file:///app/jobs.mjs)". */

@@ -40,6 +40,10 @@ export function followFunctions(
   }
 }
 
+export function followModules(urls: readonly string[]): void {
+  urls.forEach(follow);
+}
+
 function follow(url: string): void {
   const file = fileOf(url);
   if (file !== undefined && !sources.has(file)) add(file);
@@ -60,7 +64,7 @@ const versions = new WeakMap<
 export function versionOf(urls: readonly string[]): string {
   if (urls.length === 0) return '';
   const present = changesOfModules();
-  urls.forEach(follow);
+  followModules(urls);
   let known = versions.get(urls);
   if (known?.changes !== present) {
     const states = [...filesOf(urls)].map((file) => sources.get(file)!.state);

@@ -202,13 +202,13 @@ function encodeBody(
 }
 
 function headOf(
-  { context, preparation, orphanSignal }: Controls,
+  { context, preparation: { warmUp }, orphanSignal }: Controls,
   slotPipes: readonly SlotPipe[],
   call: Pick<Head, 'fn' | 'mapping' | 'preexec' | 'imports'>,
 ): Head {
   const slots = slotPipes.map((pipe) => pipe.count);
   const memory = memoryLimit();
-  const plain = { context, preparation, orphanSignal, memoryLimit: memory };
+  const plain = { context, warmUp, orphanSignal, memoryLimit: memory };
   return { ...call, ...plain, hasClaims: false, slots };
 }
 
@@ -231,7 +231,7 @@ function plainHead(
   if (
     known?.head.mapping === mapping &&
     known.head.context === controls.context &&
-    known.head.preparation === controls.preparation &&
+    known.head.warmUp === controls.preparation.warmUp &&
     known.head.orphanSignal === controls.orphanSignal &&
     known.head.memoryLimit === memoryLimit() &&
     known.head.slots[0] === slots.count

@@ -1,33 +1,55 @@
-// What the options `preload`, `warmUp` and `warmUpTimeout` ask of a zygote.
+// What the options `preload`, `warmUp` and `warmUpTimeout` ask of processes.
 import { invalidArgument } from '../errors.js';
 import { type Callable, nameFunction } from '../functions/function-ref.js';
 import { isUrl, parseExportName } from '../functions/url.js';
 import {
+  type PreloadedModule as Packable,
   type Preparation,
   type WarmUp,
   noPreparation,
+  packPreload,
 } from '../protocol/preparation.js';
 import { workerState } from '../protocol/worker-state.js';
-import { checkMs } from '../system/options.js';
+import { type OptionNames, checkMs, checkOptions } from '../system/options.js';
+
+/**
+ * A module of {@link JobserverOptions.preload} that is given data: its export
+ * `setUp(data)` is called after it was imported.
+ *
+ * @example
+ * ```js
+ * const module = new URL('./rules.mjs', import.meta.url);
+ * new Jobserver({ preload: [{ module, data: { strict: true } }] });
+ * ```
+ */
+export interface PreloadedModule {
+  /** As a string or URL in the place of the object. */
+  module: string | URL;
+  /** Copied when the Jobserver is made, as the arguments of a job are. */
+  data?: unknown;
+}
+
+const moduleNames: OptionNames<PreloadedModule> = { module: true, data: true };
 
 export interface PreparationOptions {
-  readonly preload?: Iterable<string | URL> | undefined;
+  readonly preload?: Iterable<string | URL | PreloadedModule> | undefined;
   readonly warmUp?: Callable<[], unknown> | undefined;
   readonly warmUpTimeout?: number | undefined;
 }
 
 /** What is not given is that of the surrounding job. */
 export function preparationOf({
-  preload,
+  preload: given,
   warmUp,
   warmUpTimeout = 60_000,
 }: PreparationOptions): Preparation {
   const timeout = checkMs(warmUpTimeout, 'warmUpTimeout');
   const ambient = workerState.ambient?.preparation ?? noPreparation;
-  if (preload === undefined && warmUp === undefined) return ambient;
-  const modules = preload === undefined ? ambient.preload : urlsOf(preload);
-  if (warmUp === undefined) return { preload: modules, warmUp };
-  return { preload: modules, warmUp: warmUpOf(warmUp, modules, timeout) };
+  if (given === undefined && warmUp === undefined) return ambient;
+  const preload =
+    given === undefined ? ambient.preload : packPreload(modulesOf(given));
+  if (warmUp === undefined) return { preload, warmUp };
+  return { preload, warmUp: warmUpOf(warmUp, preload.urls, timeout) };
 }
 
 function warmUpOf(
@@ -40,7 +62,7 @@ function warmUpOf(
   return { fn, modules, timeout: timeout === Infinity ? null : timeout };
 }
 
-function urlsOf(preload: unknown): string[] {
+function modulesOf(preload: unknown): Packable[] {
   const expected = 'an iterable of module URLs, paths or names';
   if (
     typeof preload !== 'object' ||
@@ -49,10 +71,23 @@ function urlsOf(preload: unknown): string[] {
   ) {
     throw invalidArgument('preload', expected, preload);
   }
-  return [...(preload as Iterable<unknown>)].map((module, i) => {
-    if (typeof module === 'string' || isUrl(module)) {
-      return parseExportName(module, `preload[${i}]`).url;
-    }
-    throw invalidArgument(`preload[${i}]`, 'a URL or string', module);
-  });
+  return [...(preload as Iterable<unknown>)].map((each, i) =>
+    moduleOf(each, `preload[${i}]`),
+  );
+}
+
+function moduleOf(given: unknown, name: string): Packable {
+  if (typeof given !== 'object' || given === null || isUrl(given)) {
+    const expected = 'a URL, a string or an object with a module';
+    return { module: urlOf(given, name, expected) };
+  }
+  const { module, data } = checkOptions(given as PreloadedModule, moduleNames);
+  return { module: urlOf(module, `${name}.module`, 'a URL or string'), data };
+}
+
+function urlOf(module: unknown, name: string, expected: string): string {
+  if (typeof module === 'string' || isUrl(module)) {
+    return parseExportName(module, name).url;
+  }
+  throw invalidArgument(name, expected, module);
 }

@@ -19,7 +19,9 @@ export const spawnLauncher: Launcher = {
   launch(order, resultWriter, token) {
     checkReadable(entry);
     const enclosures = order.enclosures?.send() ?? [];
-    const file = writeOrder(token, order.body, enclosures.length);
+    const { packed } = order.preparation.preload;
+    const parts = [...order.body, noSurroundings, packed];
+    const file = writeOrder(token, parts, enclosures.length);
     try {
       // In the order of `spawnedFds`.
       const inherited = inheritedFds(order, token.lenders, enclosures);
@@ -33,6 +35,9 @@ export const spawnLauncher: Launcher = {
     }
   },
 };
+
+// It starts in them.
+const noSurroundings = '';
 
 // The worker requests the signal itself; see followSubmitter in child/worker.
 const noDeathSignal = 0;

@@ -9,7 +9,11 @@ import {
   startupVariablesOf,
 } from '../protocol/environment.js';
 import type { Order } from '../protocol/order.js';
-import { type Preparation, modulesOf } from '../protocol/preparation.js';
+import {
+  type Preparation,
+  modulesOf,
+  writePreparation,
+} from '../protocol/preparation.js';
 import { zygoteFlags } from '../protocol/zygote-flags.js';
 import { workerState } from '../protocol/worker-state.js';
 import { check, errno, native } from '../system/binding.js';
@@ -43,17 +47,37 @@ export interface ZygoteKeys {
   readonly warm: string;
 }
 
+interface KnownKeys extends ZygoteKeys {
+  readonly execArgv: readonly string[];
+  readonly env: readonly string[];
+  readonly spares: string;
+}
+
+const knownKeys = new WeakMap<Preparation, KnownKeys>();
+
+/** Made once for many jobs: they share the lists of options and variables. */
 export function keysOf({
   execArgv,
-  preparation: { preload, warmUp },
+  preparation,
   env,
 }: ZygoteStart): ZygoteKeys {
   const { JOBSERVER_SPARES: spares = '' } = process.env;
+  const known = knownKeys.get(preparation);
+  if (
+    known?.execArgv === execArgv &&
+    known.env === env &&
+    known.spares === spares
+  ) {
+    return known;
+  }
+  const { preload, warmUp } = preparation;
   const variables = startupVariablesOf(env);
-  const cold = JSON.stringify([execArgv, preload, variables, spares]);
+  const cold = JSON.stringify([execArgv, preload.key, variables, spares]);
   const warm =
     warmUp === undefined ? cold : `${cold} ${JSON.stringify(warmUp)}`;
-  return { cold, warm };
+  const keys = { cold, warm, execArgv, env, spares };
+  knownKeys.set(preparation, keys);
+  return keys;
 }
 
 function checkSpares(): void {
@@ -205,10 +229,12 @@ function isInherited(
 ): boolean {
   const { ambient, preparedVersion } = workerState;
   if (ambient === undefined || ambient.forkserverFd < 0) return false;
+  const { preload, warmUp } = ambient.preparation;
   return (
-    JSON.stringify(ambient.preparation) === JSON.stringify(preparation) &&
+    preload.key === preparation.preload.key &&
+    JSON.stringify(warmUp) === JSON.stringify(preparation.warmUp) &&
     // The job may come from the zygote without the warm-up.
-    [version, versionOf(preparation.preload)].includes(preparedVersion) &&
+    [version, versionOf(preload.urls)].includes(preparedVersion) &&
     JSON.stringify(startupVariablesOf(env)) === ownVariables
   );
 }
@@ -228,22 +254,21 @@ function start(
   check(native.socketpair(ends, true), 'open the forkserver socket');
   const client = new Fd(ends[0]!);
   const server = new Fd(ends[1]!);
+  let file: Fd | undefined;
   try {
     // Before the first request, because each one needs its sender.
     check(native.passCredentials(server.number), 'identify submitters');
-    const argv = [
-      ...execArgv,
-      ...zygoteFlags(preparation),
-      entry,
-      JSON.stringify(preparation),
-    ];
+    file = writePreparation(preparation);
+    const argv = [...execArgv, ...zygoteFlags(preparation), entry];
     const surroundings = { env: environmentToStart(env), cwd };
-    // The socket becomes `zygoteRequestFd`.
-    return [client, startNode(argv, surroundings, [1, 2, server.number])];
+    // They become `zygoteRequestFd` and `zygotePreparationFd`.
+    const fds = [1, 2, server.number, file.number];
+    return [client, startNode(argv, surroundings, fds)];
   } catch (error) {
     client.close();
     throw error;
   } finally {
+    file?.close();
     server.close();
   }
 }

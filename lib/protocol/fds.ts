@@ -10,6 +10,9 @@ export const spawnedFds = { order: 3, result: 4, firstInherited: 5 } as const;
 /** In a zygote: the socket on which requests arrive. */
 export const zygoteRequestFd = 3;
 
+/** In a zygote: the file with its preparation, until it is read. */
+export const zygotePreparationFd = 4;
+
 /**
  * Positions of the fds in a request to a zygote. The C++ loop hands those from
  * `order` on to JavaScript.

@@ -6,7 +6,7 @@ import type { FunctionRef } from '../functions/function-ref.js';
 import type { Enclosures } from '../memory/enclosures.js';
 import type { SlotPipe, Token } from '../slots/slot-pipe.js';
 import type { Encoded } from '../wire/value.js';
-import type { Preparation } from './preparation.js';
+import type { Preparation, WarmUp } from './preparation.js';
 import {
   type PackedSurroundings,
   type Surroundings,
@@ -50,7 +50,8 @@ export interface WorkerHead {
   /** The slots of each inherited slot pipe; undefined where unknown. */
   readonly slots: readonly (number | undefined)[];
   readonly context: Context;
-  readonly preparation: Preparation;
+  /** The modules of `preload`, its process knows already. */
+  readonly warmUp: WarmUp | undefined;
   readonly orphanSignal: number;
 }
 
@@ -110,7 +111,7 @@ export function orderOfWorker(order: Order, claimsFile: number): Order {
     hasClaims: true,
     slots: order.slotPipes.map((pipe) => pipe.count),
     context,
-    preparation,
+    warmUp: preparation.warmUp,
     orphanSignal,
     maxProcessMemory: bytes === Infinity ? null : bytes,
   };
@@ -142,11 +143,13 @@ export interface ReceivedOrder {
   readonly body: Body | WorkerBody;
   /** For a forked worker: the directory and environment to change to. */
   readonly surroundings: PackedSurroundings | undefined;
+  /** For a spawned worker: the modules to import first, as `Preload.packed`. */
+  readonly preload: Buffer;
 }
 
 // The token, the number of lenders, that of files with large buffers, then the
 // length of each part; 0 for a part that is absent.
-const partCount = 4;
+const partCount = 5;
 const firstPart = 3;
 const headerLength = firstPart + partCount;
 const headerBytes = 8 * headerLength;
@@ -179,9 +182,9 @@ export function unpackOrder(bytes: Buffer): ReceivedOrder {
     bytes,
   ) as unknown as [number, number, number, ...number[]];
   let end = headerBytes;
-  const [head, args, preexecArgs, surroundings] = lengths.map((length) =>
-    bytes.subarray(end, (end += length)),
-  ) as [Buffer, Buffer, Buffer, Buffer];
+  const [head, args, preexecArgs, surroundings, preload] = lengths.map(
+    (length) => bytes.subarray(end, (end += length)),
+  ) as [Buffer, Buffer, Buffer, Buffer, Buffer];
   return {
     token,
     lenderCount,
@@ -189,6 +192,7 @@ export function unpackOrder(bytes: Buffer): ReceivedOrder {
     body: { head: unpackHead(head), args, preexecArgs },
     surroundings:
       surroundings.length > 0 ? unpackSurroundings(surroundings) : undefined,
+    preload,
   };
 }
 

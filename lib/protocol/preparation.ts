@@ -1,12 +1,38 @@
-// What a zygote does before it forks for a job. Jobs of equal preparation share a
-// zygote.
+// What a process does before its first job. Forked jobs of equal preparation share a
+// zygote, which does it for them; a spawned job does it itself, but for the warm-up.
+import { fstatSync } from 'node:fs';
 import type { FunctionRef } from '../functions/function-ref.js';
+import { check, native } from '../system/binding.js';
+import { builtin } from '../system/builtins.js';
+import { Fd, readAllAt, writeAll } from '../system/fd.js';
+import {
+  type Encoded,
+  bytesOf,
+  decode,
+  encode,
+  isText,
+} from '../wire/value.js';
 
 export interface Preparation {
-  /** URLs of the modules that it imports, in this order. */
-  readonly preload: readonly string[];
-  /** What it runs after that, until it takes no less time. */
+  readonly preload: Preload;
+  /** What a zygote runs after that, until it takes no less time. */
   readonly warmUp: WarmUp | undefined;
+}
+
+/** The modules that a process imports, in this order. */
+export interface Preload {
+  readonly urls: readonly string[];
+  /** That of another list differs, and so does that of other data. */
+  readonly key: string;
+  /** The `PreloadedModule`s; made only once, because their data may be large. */
+  readonly packed: Encoded;
+}
+
+export interface PreloadedModule {
+  /** Its URL. */
+  readonly module: string;
+  /** For its `setUp`, which is not called if there is no such property. */
+  readonly data?: unknown;
 }
 
 export interface WarmUp {
@@ -19,7 +45,77 @@ export interface WarmUp {
 
 /** Whose code is in the zygote, and in its forks. */
 export function modulesOf({ preload, warmUp }: Preparation): readonly string[] {
-  return warmUp?.modules ?? preload;
+  return warmUp?.modules ?? preload.urls;
 }
 
-export const noPreparation: Preparation = { preload: [], warmUp: undefined };
+export const noPreload: Preload = { urls: [], key: '', packed: '' };
+
+export const noPreparation: Preparation = {
+  preload: noPreload,
+  warmUp: undefined,
+};
+
+/** Throws a TypeError for data that cannot be sent. */
+export function packPreload(modules: readonly PreloadedModule[]): Preload {
+  if (modules.length === 0) return noPreload;
+  return preloadOf(modules, encode(modules, 'preload'));
+}
+
+/** `packed`: that of a `Preload`, as it has arrived. */
+export function receivePreload(packed: Buffer): Preload {
+  if (packed.length === 0) return noPreload;
+  return preloadOf(modulesIn(packed), packed);
+}
+
+/** Each call makes the data anew, because `setUp` may change it. */
+export function modulesIn(packed: Encoded): readonly PreloadedModule[] {
+  if (packed.length === 0) return [];
+  return decode(Buffer.from(bytesOf(packed))) as PreloadedModule[];
+}
+
+function preloadOf(
+  modules: readonly PreloadedModule[],
+  packed: Encoded,
+): Preload {
+  return {
+    urls: modules.map(({ module }) => module),
+    key: keyOf(packed),
+    packed,
+  };
+}
+
+// A longer key would take memory, and longer to compare.
+const mostKeyBytes = 4096;
+
+function keyOf(packed: Encoded): string {
+  const bytes = bytesOf(packed);
+  if (bytes.length > mostKeyBytes) {
+    const { createHash } = builtin('node:crypto');
+    return createHash('sha256').update(bytes).digest('base64');
+  }
+  return bytes.toString(isText(bytes) ? 'utf8' : 'base64');
+}
+
+/**
+ * For a zygote. In a file, because arguments of a program can be read by other
+ * users, and must not be long.
+ */
+export function writePreparation(preparation: Preparation): Fd {
+  const file = new Fd(check(native.anonymousFile(), 'open the preparation'));
+  try {
+    const bytes = bytesOf(encode(preparation, 'preparation'));
+    check(writeAll(file.number, bytes), 'write the preparation');
+    return file;
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+/** Takes over the fd. */
+export function readPreparation(fd: number): Preparation {
+  const bytes = Buffer.allocUnsafeSlow(fstatSync(fd).size);
+  check(readAllAt(fd, bytes, 0), 'read the preparation');
+  native.close(fd);
+  return decode(bytes) as Preparation;
+}

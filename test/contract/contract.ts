@@ -33,6 +33,7 @@ import { nestingContract } from './nesting.js';
 import { optionNameContract } from './option-names.js';
 import { orphanContract } from './orphans.js';
 import { preexecContract } from './preexec.js';
+import { preloadContract } from './preload.js';
 import { raisingContract } from './raising.js';
 import { raisingCloseContract } from './raising-close.js';
 import { recoveryContract } from './recovery.js';
@@ -76,6 +77,7 @@ const ofJobs: Contracts = {
   futures: [futureContract],
   states: [stateContract],
   callbacks: [callbackContract],
+  'modules of preload': [preloadContract],
   'callbacks that throw': [raisingContract, raisingCloseContract],
   'loans of slots': [lendingContract],
 };

@@ -29,6 +29,7 @@ test.each([
   'surroundings',
   'random',
   'vm-random',
+  'after-fork',
   'memory',
   'many',
   'big-result',

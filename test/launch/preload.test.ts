@@ -1,10 +1,12 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import type { PreloadedModule } from '../../dist/index.js';
 import * as jobs from '../fixtures/forkserver-jobs.js';
 import { useFolder } from '../helpers/folder.js';
 import { checkSlots, openJobserver } from '../helpers/jobserver.js';
@@ -214,7 +216,8 @@ test('a preloaded module that does not settle is refused in time', async () => {
   const { stdout } = await runNode([
     '-e',
     `const { preloadModules } = require(${path});
-     preloadModules([${url}], { importMs: 200, restMs: 200 }).catch((error) => {
+     const packed = JSON.stringify([{ module: ${url} }]);
+     preloadModules(packed, { settleMs: 200, restMs: 200 }).catch((error) => {
        console.log(error.code, error.message);
        process.exit();
      });`,
@@ -229,4 +232,81 @@ test.each([
   ['a rejection', `void Promise.reject(new RangeError('late'));`],
 ])('jobs fail with what %s of a preloaded module throws', async (_, text) => {
   await expect(preloaded(text)).rejects.toThrow(new RangeError('late'));
+});
+
+/** A module of a `setUp` with this body, and data for it. */
+function withSetUp(name: string, body: string): PreloadedModule {
+  const text = `
+    export async function setUp(data) { ${body} }
+    export const report = () => [process.ppid, globalThis.given];`;
+  return { module: write(`${name}.mjs`, text), data: 1 };
+}
+
+const leaving = {
+  Timeout: 'setInterval(() => undefined, 1000);',
+  'threads running': `
+    const { Worker } = await import('node:worker_threads');
+    const worker = new Worker('setInterval(() => undefined, 1000)', { eval: true });
+    await new Promise((resolve) => worker.once('online', resolve));
+    worker.unref();`,
+};
+
+// At once, as above.
+test('a setUp that leaves a handle or a thread is refused by name', async () => {
+  const refusals = Object.entries(leaving).map(async ([kind, body], i) => {
+    const preload = [withSetUp(`leaving-${i}`, body)];
+    const js = openJobserver({ context: 'forkserver', slots: 1, preload });
+    const code = 'ERR_JOBSERVER_PRELOAD';
+    await expect(js.ready()).rejects.toMatchObject({ code });
+    const error = (await js.run(jobs.timesWarmed).catch(Object)) as Error;
+    expect(error).toMatchObject({ code });
+    expect(error.message).toMatch(
+      new RegExp(
+        `^setUp of the preloaded module .*${i}\\.mjs has left.*${kind}`,
+      ),
+    );
+  });
+  await Promise.all(refusals);
+});
+
+test('handles with equal data share a zygote, and others have their own', async () => {
+  const { module } = withSetUp('module', 'globalThis.given = data;');
+  const report = async (data: unknown): Promise<unknown[]> => {
+    const preload = [{ module, data }];
+    const js = openJobserver({ context: 'forkserver', slots: 1, preload });
+    return js.run<[], unknown[]>(`${String(module)}#report`);
+  };
+  const large = new Uint8Array(1_000_000).fill(1);
+  const other = Uint8Array.from(large);
+  other[999_999] = 2;
+  const all = [{ a: 1 }, undefined, large, other];
+  const zygotes = new Set<unknown>();
+  for (const data of all) {
+    const [zygote, given] = await report(data);
+    expect(given).toEqual(data);
+    expect(await report(data)).toEqual([zygote, data]);
+    zygotes.add(zygote);
+  }
+  expect(zygotes.size).toBe(all.length);
+});
+
+test('callbacks of afterFork run in forks only, and in each of them', async () => {
+  const library = pathToFileURL(resolve('dist', 'index.js')).href;
+  const log = join(folder(), 'log');
+  const module = write(
+    'module.mjs',
+    `import { appendFileSync } from 'node:fs';
+     import { afterFork } from '${library}';
+     afterFork(() => appendFileSync('${log}', process.pid + ' '));
+     export const pid = () => process.pid;`,
+  );
+  const js = openJobserver({
+    ...{ context: 'forkserver', slots: 1, preload: [module] },
+    warmUp: `${module}#pid`,
+  });
+  expect(await js.ready()).toBe('warm');
+  let pids = '';
+  for (let i = 0; i < 3; i++)
+    pids += `${await js.run<[], number>(`${module}#pid`)} `;
+  expect(readFileSync(log, 'utf8')).toBe(pids);
 });

@@ -4,6 +4,10 @@ import { closeSync, openSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import {
+  packPreload,
+  writePreparation,
+} from '../../dist/protocol/preparation.js';
 import { runNode } from '../helpers/program.js';
 import { isAlive } from '../helpers/processes.js';
 import { timeoutFactor, until } from '../helpers/until.js';
@@ -63,16 +67,18 @@ test.each([
 
 test('a zygote that refuses all jobs ends when it cannot receive requests', async () => {
   const entry = resolve('dist', 'child', 'zygote.js');
-  const preload = pathToFileURL(
+  const throwing = pathToFileURL(
     resolve('test', 'fixtures', 'preload', 'throws.mjs'),
   );
   // A file, which is always readable, in place of its socket.
   const file = openSync(devNull, 'r');
-  const preparation = JSON.stringify({ preload: [preload.href] });
-  const zygote = spawn(process.execPath, [entry, preparation], {
-    stdio: ['ignore', 'ignore', 'inherit', file],
+  const preload = packPreload([{ module: throwing.href }]);
+  const preparation = writePreparation({ preload, warmUp: undefined });
+  const zygote = spawn(process.execPath, [entry], {
+    stdio: ['ignore', 'ignore', 'inherit', file, preparation.number],
   });
   closeSync(file);
+  preparation.close();
   const ended = once(zygote, 'exit');
   const watchdog = setTimeout(() => zygote.kill('SIGKILL'), 20_000);
   expect(await ended).toEqual([0, null]);

@@ -7,7 +7,9 @@ import {
   JobserverExecutor,
   LostResult,
   type MapOptions,
+  type PreloadedModule,
   type SettledItem,
+  afterFork,
   inline,
 } from 'jobserver';
 
@@ -66,6 +68,22 @@ export async function submit(jobserver: Jobserver): Promise<void> {
   inline('lengthOf');
   // @ts-expect-error An argument of the wrong type.
   await jobserver.run(double, 'a');
+}
+
+export function preload(given: PreloadedModule): Jobserver {
+  afterFork(() => undefined);
+  afterFork(async () => {});
+  const module = new URL('file:///jobs.mjs');
+  const data = new Map([[1, 'one']]);
+  // @ts-expect-error Not a function.
+  afterFork(5);
+  // @ts-expect-error No such name.
+  void new Jobserver({ preload: [{ module, date: 1 }] });
+  // @ts-expect-error A module has to be named.
+  void new Jobserver({ preload: [{ data }] });
+  return new Jobserver({
+    preload: ['jobs', module, { module, data }, { module: 'jobs' }, given],
+  });
 }
 
 export async function map(jobserver: Jobserver): Promise<void> {
