@@ -6,6 +6,7 @@ import { machine, threadless } from './measure.mjs';
 
 const all = [
   'start',
+  'first',
   'reuse',
   'preload',
   'warm-up',

@@ -7,8 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Jobserver } from 'jobserver';
-import { nothing } from './jobs.mjs';
-import { inTurn, pauseMs, table, threadless } from './measure.mjs';
+import { nothing, parent } from './jobs.mjs';
+import {
+  faultsOfChildren,
+  inTurn,
+  pauseMs,
+  table,
+  threadless,
+} from './measure.mjs';
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'jobserver-bench-'));
@@ -124,5 +130,30 @@ for (const [name, openContext] of Object.entries(contexts)) {
   rates.push(row);
 }
 table('Jobs a second, all submitted at once', ['', '1 slot', '2 slots'], rates);
+
+/** Of a job, from the fork of its process to the end. */
+async function faultsOfJob(context, preload) {
+  process.env.JOBSERVER_SPARES = '2';
+  const jobserver = new Jobserver({ context, slots: 1, preload });
+  const zygote = await jobserver.run(parent);
+  const pid = context === 'forkserver' ? zygote : 'self';
+  const before = faultsOfChildren(pid);
+  for (let i = 0; i < 50; i++) await jobserver.run(nothing);
+  return Math.round((faultsOfChildren(pid) - before) / 50);
+}
+
+const module = [here('jobs.mjs')];
+const beforeNode = faultsOfChildren();
+await runNode('0');
+table(
+  'Page faults of a process, and pages that the kernel provides ahead',
+  ['', 'pages'],
+  [
+    ['node -e 0', faultsOfChildren() - beforeNode],
+    ['spawn', await faultsOfJob('spawn', [])],
+    ['forkserver', await faultsOfJob('forkserver', [])],
+    ['forkserver, module preloaded', await faultsOfJob('forkserver', module)],
+  ],
+);
 forking.disconnect();
 rmSync(folder, { recursive: true });
