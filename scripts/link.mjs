@@ -1,4 +1,4 @@
-// Links the modules that tsc has compiled into two files, because Node loads one
+// Links the modules that tsc has compiled into a few files, because Node loads one
 // file faster than a hundred: it halves the time of an import of the package.
 import assert from 'node:assert/strict';
 import {
@@ -8,26 +8,36 @@ import {
   readdirSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 
 /** What programs and new processes load. */
 export const entries = ['index.js', 'child/spawned.js', 'child/zygote.js'];
 
-// Their modules are in a file of their own, because most of these processes need
-// no others. In a folder, as modules are, so that __dirname leads as far in it.
-const leanEntry = 'child/spawned.js';
-export const linkedFiles = ['linked/lean.js', 'linked/rest.js'];
-const [lean, rest] = linkedFiles;
+// Each file has the modules of lib/ that are loaded with an entry, without those of
+// the files before it, and the last one has those that are loaded later, if at all.
+// In a folder, as modules are, so that __dirname leads as far in it.
+const entryOf = {
+  'linked/lean.js': 'child/spawned.js',
+  'linked/forking.js': 'child/zygote.js',
+  'linked/rest.js': 'index.js',
+  'linked/late.js': undefined,
+};
+export const linkedFiles = Object.keys(entryOf);
+const [lean, ...others] = linkedFiles;
 
 const leanStart = `'use strict';
-// The modules of lib/ that a new node needs for a job; rest.js has the others.
-// Each is run when it is first loaded.
+// The modules of lib/ that a new node needs for a job; the other files are loaded
+// when one of their modules is. Each module is run when it is first loaded.
+const others = ${JSON.stringify(others.map((name) => `./${basename(name)}`))};
 const loaded = new Map();
 
 function $load(name) {
   let exports = loaded.get(name);
   if (exports === undefined) {
-    if (!(name in modules)) Object.assign(modules, require("./rest.js"));
+    while (!(name in modules)) {
+      Object.assign(modules, require(others[0]));
+      others.shift();
+    }
     exports = {};
     loaded.set(name, exports);
     let isDone = false;
@@ -45,8 +55,8 @@ exports.load = $load;
 
 const modules = {
 `;
-const restStart = `'use strict';
-// The modules of lib/ that lean.js lacks.
+const otherStart = `'use strict';
+// Modules of lib/ that lean.js lacks.
 const $load = require("./lean.js").load;
 
 module.exports = {
@@ -64,12 +74,14 @@ export function link(from, to) {
   }
   const modules = [...texts.keys()].filter((name) => !entries.includes(name));
   const loads = (name) => withLoads(texts.get(name), name, modules);
-  const leanModules = importedBy(leanEntry, loads);
-  const isLean = (name) => leanModules.has(name);
-  const linked = (names) => names.map((name) => method(name, loads(name)));
-  write(lean, leanStart, ...linked(modules.filter(isLean)), '};\n');
-  const others = modules.filter((name) => !isLean(name));
-  write(rest, restStart, ...linked(others), '};\n');
+  let left = modules;
+  for (const [file, entry] of Object.entries(entryOf)) {
+    const wanted = entry === undefined ? left : importedBy(entry, loads);
+    const names = left.filter((name) => [...wanted].includes(name));
+    left = left.filter((name) => !names.includes(name));
+    const methods = names.map((name) => method(name, loads(name)));
+    write(file, file === lean ? leanStart : otherStart, ...methods, '};\n');
+  }
   for (const name of entries) {
     const start = `"use strict";\nconst $load = ${loadIn(name)};\n`;
     write(name, loads(name).replace('"use strict";\n', start));
@@ -88,7 +100,9 @@ export function link(from, to) {
 function importedBy(entry, loads) {
   const names = new Set([entry]);
   for (const name of names) {
-    for (const [, load] of loads(name).matchAll(/^\S.*\$load\("([^"]+)"\)/gm)) {
+    for (const [, load] of loads(name).matchAll(
+      /^(?!\s).*\$load\("([^"]+)"\)/gm,
+    )) {
       names.add(load);
     }
   }

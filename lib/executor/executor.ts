@@ -40,7 +40,6 @@ import { trace } from '../system/trace.js';
 import { unsendable } from '../wire/value.js';
 import { inTime } from './in-time.js';
 import { Lane, type LaneOwner } from './lane.js';
-import { mapCalls } from './map.js';
 import { type ExecutorFuture, QueuedCall } from './queued-call.js';
 import { Room } from './room.js';
 
@@ -314,6 +313,8 @@ export class JobserverExecutor implements AsyncDisposable {
     };
     const room = { isFree: this.#hasRoom, wait: () => this.drained() };
     const plan = { ...terms, slots, isReused, submit, room };
+    // Required here, because programs that do without start sooner.
+    const { mapCalls } = require('./map.js') as typeof import('./map.js');
     return mapCalls(inputOf(items, only, terms), plan) as never;
   }
 

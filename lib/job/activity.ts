@@ -10,7 +10,7 @@ import { selector } from '../system/selector.js';
 import { trace } from '../system/trace.js';
 import { Advice } from './advice.js';
 import { CallbackErrors } from './callback-errors.js';
-import { Crew } from './crew.js';
+import type { Crew } from './crew.js';
 import type { Future } from './future.js';
 import { LoopHold } from './loop-hold.js';
 import { ReusedJob, isReusable, startJob } from './reused-job.js';
@@ -35,7 +35,7 @@ export class Activity implements CallOwner {
   readonly #line: SlotLine;
   readonly #pool: Busy;
   readonly #advice: Advice | undefined;
-  readonly #crew: Crew;
+  #madeCrew: Crew | undefined;
   #running = 0;
   #isClosed = false;
   /** Submissions that start in the next turn of the event loop. */
@@ -46,11 +46,19 @@ export class Activity implements CallOwner {
     this.#pool = pool;
     this.#line = new SlotLine(slots, () => this.#running > 0);
     this.#advice = trace.enabled ? new Advice(slots.count) : undefined;
-    this.#crew = new Crew(() => {
-      this.#update();
-      this.#notifyDrained();
-    }, this.#advice);
   }
+
+  // Made here, because programs whose processes run one job start sooner without.
+  readonly #crew = (): Crew => {
+    if (this.#madeCrew === undefined) {
+      const { Crew } = require('./crew.js') as typeof import('./crew.js');
+      this.#madeCrew = new Crew(() => {
+        this.#update();
+        this.#notifyDrained();
+      }, this.#advice);
+    }
+    return this.#madeCrew;
+  };
 
   get running(): number {
     return this.#running;
@@ -123,7 +131,7 @@ export class Activity implements CallOwner {
   ): WaitingCall | undefined {
     if (!isReusable(request.plan)) return undefined;
     const call = new WaitingCall(request, this, onAdmission);
-    this.#crew.await(call);
+    this.#crew().await(call);
     return call;
   }
 
@@ -132,7 +140,7 @@ export class Activity implements CallOwner {
     const { plan, gate, consume } = call;
     // The gate is asked when there is a slot.
     if (gate !== admitAlways || consume === 0 || !isReusable(plan)) return;
-    this.#crew.await(call);
+    this.#crew().await(call);
   }
 
   onSlot(call: WaitingCall, token: Token): void {
@@ -193,7 +201,7 @@ export class Activity implements CallOwner {
     const pending = [...this.#recipients.values(), ...this.#silent.values()];
     for (const submission of pending) submission.fail(error());
     this.#line.close();
-    this.#crew.close();
+    this.#madeCrew?.close();
     this.#update();
     this.#notifyDrained();
   }
@@ -222,7 +230,7 @@ export class Activity implements CallOwner {
 
   /** Processes that have to end before the pool is closed. */
   get #ending(): number {
-    return this.#isClosed ? this.#crew.size : 0;
+    return this.#isClosed ? (this.#madeCrew?.size ?? 0) : 0;
   }
 
   #notifyDrained(): void {

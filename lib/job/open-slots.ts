@@ -4,7 +4,6 @@
 import type { InheritedSlots } from '../protocol/fds.js';
 import { workerState } from '../protocol/worker-state.js';
 import { checkSlots, defaultSlots } from '../slots/default-count.js';
-import { joinMake } from '../slots/make-client.js';
 import { SlotPipe } from '../slots/slot-pipe.js';
 import { duplicate } from '../system/fd.js';
 
@@ -15,13 +14,23 @@ export function openSlots(slots: unknown): SlotPipe {
     const { reader, writer, slots: count, identity } = ambient;
     return shareSlots({ reader, writer, count, identity });
   }
-  const make = joinMake(process.env['MAKEFLAGS']);
+  const make = ofMake(process.env['MAKEFLAGS']);
   if (make === undefined) return SlotPipe.open(defaultSlots());
   if (make === 1) return SlotPipe.open(make);
   return new SlotPipe(make.reader, make.writer, undefined, {
     ownSlot: make.ownSlot,
   });
 }
+
+// Required here, because few programs run under make.
+function ofMake(makeflags: string | undefined): ReturnType<JoinMake> {
+  if (makeflags === undefined) return undefined;
+  const { joinMake } =
+    require('../slots/make-client.js') as typeof import('../slots/make-client.js');
+  return joinMake(makeflags);
+}
+
+type JoinMake = (typeof import('../slots/make-client.js'))['joinMake'];
 
 /** A SlotPipe on duplicates of two borrowed fds. */
 export function shareSlots({

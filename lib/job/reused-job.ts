@@ -23,14 +23,14 @@ export function startJob(
   plan: Plan,
   token: Token,
   events: JobEvents,
-  crew: Crew,
+  crew: () => Crew,
 ): Job {
   // A process of several jobs has no result sockets of lenders.
   if (token.lenders.length > 0 || !isReusable(plan)) {
     return new RunningJob(plan, token, events);
   }
   const job = new ReusedJob(plan, events);
-  job.start(crew, token);
+  job.start(crew(), token);
   return job;
 }
 
