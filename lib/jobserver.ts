@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import { inspect } from 'node:util';
 import type { Context } from './context.js';
 import { invalidArgument } from './errors.js';
-import type { Callable } from './functions/function-ref.js';
+import { type Callable, isNamed } from './functions/function-ref.js';
 import {
   type Controls,
   type JobControls,
@@ -44,8 +44,13 @@ import {
   spread,
 } from './map/input.js';
 import { contextOf } from './launch/launchers.js';
-import { type Readiness, whenReady } from './launch/readiness.js';
-import { type MapPlan, mapAsync, mapSync } from './map/map.js';
+import {
+  type Readiness,
+  type ReadinessOrder,
+  startAhead,
+  whenReady,
+} from './launch/readiness.js';
+import type { MapPlan } from './map/map.js';
 import type { MapResult } from './map/reading.js';
 import {
   type EnvAdditions,
@@ -166,6 +171,10 @@ const jobserverOptions: OptionNames<JobserverOptions> = {
   maxProcessMemory: true,
   orphanSignal: true,
 };
+// Required here, because programs that do without start sooner.
+const maps = (): typeof import('./map/map.js') =>
+  require('./map/map.js') as typeof import('./map/map.js');
+
 const submitOptions: OptionNames<SubmitOptions> = {
   timeout: true,
   consume: true,
@@ -322,12 +331,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
    */
   async ready(): Promise<Readiness> {
     this.#pool.checkOpen();
-    const readiness = await whenReady({
-      ...startOf(this.#controls),
-      cwd: workingDirectory(),
-      slotPipes: [this.#pool.slots],
-      keepAlive: this.#controls.forkserverKeepAlive,
-    });
+    const readiness = await whenReady(this.#start);
     this.#pool.checkOpen();
     return readiness;
   }
@@ -678,7 +682,18 @@ export class Jobserver implements Disposable, AsyncDisposable {
   #target(fn: unknown): Target {
     checkNotImporting();
     checkMayStartProcesses();
+    // Before the search for the name, which takes time, too.
+    if (!isNamed(fn) && this.#pool.isOpen) startAhead(this.#start);
     return targetOf(fn, this.#controls.context);
+  }
+
+  get #start(): ReadinessOrder {
+    return {
+      ...startOf(this.#controls),
+      cwd: workingDirectory(),
+      slotPipes: [this.#pool.slots],
+      keepAlive: this.#controls.forkserverKeepAlive,
+    };
   }
 
   #plan(call: Call, signal: AbortSignal | undefined): Plan {
@@ -707,7 +722,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
     argsOf: ArgsOf,
   ): AsyncGenerator<never> {
     const plan = this.#planMap(fn, options);
-    return mapAsync(inputOf(items, argsOf, plan), plan) as never;
+    return maps().mapAsync(inputOf(items, argsOf, plan), plan) as never;
   }
 
   #mapSync(
@@ -717,7 +732,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
     argsOf: ArgsOf,
   ): Generator<never> {
     const plan = this.#planMap(fn, options);
-    return mapSync(inputOfSync(items, argsOf, plan), plan) as never;
+    return maps().mapSync(inputOfSync(items, argsOf, plan), plan) as never;
   }
 
   #planMap(fn: unknown, options: MapOptions<boolean>): MapPlan {

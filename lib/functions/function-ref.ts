@@ -64,6 +64,11 @@ export function nameFunction(callable: unknown, argument: string): FunctionRef {
   return ref;
 }
 
+/** Whether `nameFunction` need not search for it. */
+export function isNamed(callable: unknown): boolean {
+  return typeof callable !== 'function' || names.has(callable);
+}
+
 /**
  * Imports the function that `ref` names; called by the worker. Returns a
  * promise only where import() is needed. Fails with what the module threw, or

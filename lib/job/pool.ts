@@ -129,6 +129,10 @@ export class Pool implements Busy {
     this.#own.resize(count);
   }
 
+  get isOpen(): boolean {
+    return !this.#isClosed;
+  }
+
   checkOpen(): void {
     if (this.#isClosed) throw closedError();
   }

@@ -3,6 +3,7 @@ import { codedError } from '../errors.js';
 import type { Context } from '../context.js';
 import { workerState } from '../protocol/worker-state.js';
 import { selector } from '../system/selector.js';
+import { trace } from '../system/trace.js';
 import { obstacleTo } from './obstacle.js';
 import type { Zygote } from './zygote.js';
 import {
@@ -36,6 +37,17 @@ export async function whenReady(order: ReadinessOrder): Promise<Readiness> {
     return await whenForking(order);
   } finally {
     selector.release();
+  }
+}
+
+/** Starts the zygote that such an order needs. The job reports what fails. */
+export function startAhead(order: ReadinessOrder): void {
+  if (order.context !== 'forkserver') return;
+  try {
+    const keys = keysOf(order);
+    if (obstacleTo(order, keys.cold) === undefined) zygoteFor(order, keys);
+  } catch (error) {
+    trace('no zygote ahead: %o', error);
   }
 }
 
