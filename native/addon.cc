@@ -17,6 +17,7 @@
 #include "export.h"
 #include "fd_table.h"
 #include "fork.h"
+#include "heap_layout.h"
 #include "instance.h"
 #include "posix.h"
 #include "reuse.h"
@@ -212,6 +213,8 @@ int Fork(const Args& args) {
 
 int AwaitQuiet(const Args& args) { return sys::AwaitQuiet(args.Double(0)); }
 
+int PackHeap(const Args&) { return sys::PackHeap(); }
+
 int GetPid(const Args&) { return getpid(); }
 
 int ExitNow(const Args& args) { _exit(args.Int(0)); }
@@ -263,11 +266,11 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<UnblockSignals>(exports, "unblockSignals");
   Export<Fork>(exports, "fork");
   Export<AwaitQuiet>(exports, "awaitQuiet");
+  Export<PackHeap>(exports, "packHeap");
   Export<HoldZygote>(exports, "holdZygote");
   Export<ShareZygote>(exports, "shareZygote");
   Export<ReleaseZygote>(exports, "releaseZygote");
-  Export<ServeForks>(exports, "serveForks");
-  Export<EndScoutAfter>(exports, "endScoutAfter");
+  ExportForks(exports);
   Export<GetPid>(exports, "getpid");
   Export<ExitNow>(exports, "exitNow");
   ExportSegments(exports);

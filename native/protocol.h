@@ -68,6 +68,9 @@ enum ChildStep : int {
   kJobEnds = 5,
   // In the zygote itself: a thread stays busy, so refuse all requests.
   kNeverQuiet = 6,
+  // In the zygote itself: run a part of what is left to prepare, and then call
+  // resumeForks.
+  kMayPrepare = 7,
 };
 
 // The sizes of the two messages below, in int32 numbers.

@@ -25,6 +25,16 @@ class Zygote {
   // Called first. Returns 0, or -errno when it cannot serve.
   int Open();
 
+  // Forks a child for a request that waits already, if there is one. Called as
+  // often as the zygote can, while it still prepares what its children inherit.
+  // Returns true in a child, which is to call TakeJob.
+  bool ServeEarly();
+
+  bool HasChildren() const { return child_count_ > 0; }
+
+  // Called when it has prepared everything. No JavaScript runs in it any more.
+  int EndPreparation();
+
   // Returns 0 in a child, the scout, which is to run what every job runs and
   // then to call EndScout. The other children copy the pages it has touched.
   int ForkScout();

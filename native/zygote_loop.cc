@@ -1,11 +1,15 @@
 #include "zygote_loop.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "args.h"
+#include "export.h"
 #include "fork.h"
+#include "huge_text.h"
 #include "passing.h"
 #include "posix.h"
 #include "protocol.h"
@@ -20,7 +24,7 @@ struct Serving {
       : env(args.Env()),
         loop(args.Loop()),
         zygote(args.Int(0), args.Int(1)),
-        on_step(Napi::Persistent(args.Function(2))),
+        on_step(Napi::Persistent(args.Function(3))),
         context(env, "jobserver.job") {}
 
   void Call(sys::ChildStep step, napi_value fds = nullptr) {
@@ -40,6 +44,9 @@ struct Serving {
   Napi::AsyncContext context;
   uv_idle_t idle = {};
 };
+
+// Of this process, for resumeForks.
+Serving* the_serving = nullptr;
 
 // Runs the loop until it is empty. V8's own tasks arrive through a handle that
 // does not keep the loop alive, so an idle handle does while the loop polls for
@@ -91,36 +98,66 @@ void LiveAsJob(Serving* serving) {
   _exit(0);
 }
 
-// Called by the event loop, so that no JavaScript is on the stack of the forks.
+void CheckStart(int result) {
+  if (result >= 0) return;
+  fprintf(stderr, "The forkserver cannot start: %s\n", strerror(-result));
+  _exit(1);
+}
+
+// The event loop calls this and the next function, so that no JavaScript is on
+// the stack of the forks.
+void ServeEarly(uv_idle_t* idle) {
+  auto* serving = static_cast<Serving*>(idle->data);
+  uv_idle_stop(idle);
+  if (sys::AwaitQuiet(0) == 1 && serving->zygote.ServeEarly()) {
+    LiveAsJob(serving);
+  }
+  Napi::HandleScope scope(serving->env);
+  serving->Call(sys::kMayPrepare);
+}
+
 void Serve(uv_idle_t* idle) {
   // A thread of V8's pool may still be busy with what has run before.
   constexpr double kQuietMs = 5000;
   auto* serving = static_cast<Serving*>(idle->data);
   uv_idle_stop(idle);
   if (sys::AwaitQuiet(kQuietMs) == 0) {
+    // Who refuses all requests does not see how a child ends.
+    if (serving->zygote.HasChildren()) CheckStart(-EBUSY);
     Napi::HandleScope scope(serving->env);
     serving->Call(sys::kNeverQuiet);
     return;
   }
-  const int result = serving->zygote.Open();
-  if (result < 0) {
-    fprintf(stderr, "The forkserver cannot start: %s\n", strerror(-result));
-    _exit(1);
-  }
+  // Fails where it cannot be had.
+  sys::EnlargeText(reinterpret_cast<const void*>(napi_make_callback));
+  CheckStart(serving->zygote.EndPreparation());
   if (serving->zygote.ForkScout() == 0) LiveAsScout(serving);
   serving->zygote.Serve();
   LiveAsJob(serving);
 }
 
-}  // namespace
-
 int ServeForks(const Args& args) {
   auto* serving = new Serving(args);
+  the_serving = serving;
+  CheckStart(serving->zygote.Open());
   uv_idle_init(serving->loop, &serving->idle);
   serving->idle.data = serving;
-  return uv_idle_start(&serving->idle, Serve);
+  return uv_idle_start(&serving->idle, args.Bool(2) ? ServeEarly : Serve);
+}
+
+int ResumeForks(const Args& args) {
+  if (the_serving == nullptr) return -EINVAL;
+  return uv_idle_start(&the_serving->idle, args.Bool(0) ? ServeEarly : Serve);
 }
 
 int EndScoutAfter(const Args& args) {
   return sys::Zygote::EndScoutAfter(args.Double(0));
+}
+
+}  // namespace
+
+void ExportForks(Napi::Object exports) {
+  Export<ServeForks>(exports, "serveForks");
+  Export<ResumeForks>(exports, "resumeForks");
+  Export<EndScoutAfter>(exports, "endScoutAfter");
 }

@@ -1,7 +1,6 @@
-// The verb that turns this process into a zygote, and the event loop in the
-// children of the zygote. lib/system/binding.ts says what serveForks does.
+// The verbs that turn this process into a zygote, and the event loop in the
+// children of the zygote. lib/system/binding.ts says what the verbs do.
 #pragma once
-#include "args.h"
+#include <napi.h>
 
-int ServeForks(const Args& args);
-int EndScoutAfter(const Args& args);
+void ExportForks(Napi::Object exports);

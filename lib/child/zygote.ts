@@ -2,13 +2,8 @@
 // job runs so that V8 compiles it, then forks itself for each request. Before a spare takes a job, it renews what siblings must not share.
 import { constants } from 'node:fs';
 import { devNull } from 'node:os';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
-import { fingerprint } from '../functions/exports.js';
-import { importModule } from '../functions/loaded-module.js';
 import { versionOf } from '../functions/sources.js';
-import { memoryLimit } from '../memory/usage.js';
 import { environmentOfJob, workingDirectory } from '../protocol/environment.js';
 import {
   childSteps,
@@ -26,18 +21,17 @@ import {
 import { forkSteps } from '../protocol/fork-callbacks.js';
 import { modulesOf, readPreparation } from '../protocol/preparation.js';
 import { writeFrame } from '../protocol/frame.js';
-import { hasJob, packHead } from '../protocol/order.js';
-import { readOrder, writeOrder } from '../protocol/order-file.js';
+import { hasJob } from '../protocol/order.js';
+import { readOrder } from '../protocol/order-file.js';
 import {
   type PackedSurroundings,
   packEnv,
-  packSurroundings,
   unpackEnv,
 } from '../protocol/surroundings.js';
 import { workerState } from '../protocol/worker-state.js';
 import { zygoteFlags } from '../protocol/zygote-flags.js';
-import { Token } from '../slots/slot-pipe.js';
 import { check, errno, native, pollEvents } from '../system/binding.js';
+import { trace } from '../system/trace.js';
 import { noFds } from '../system/fd.js';
 import {
   type ObstacleToForks,
@@ -45,7 +39,7 @@ import {
   obstaclesToForks,
   threadStaysBusy,
 } from '../system/forkable.js';
-import { encode, encodeThrown } from '../wire/value.js';
+import { encodeThrown } from '../wire/value.js';
 import {
   changeDirectory,
   changeEnvironment,
@@ -53,6 +47,7 @@ import {
   exitWithoutThreads,
   setPid,
 } from './after-fork.js';
+import { writeExercise } from './exercise-order.js';
 import {
   exitAsNode,
   exitCode,
@@ -74,6 +69,9 @@ const spares = Number(process.env['JOBSERVER_SPARES'] || 2);
 // Enough for V8 to optimize what a job runs: code that it compiles in a job is
 // lost with the job.
 const exercises = 30;
+let exercised = 0;
+/** The file of the order of the exercise. */
+let order = -1;
 
 const preparation = readPreparation(zygotePreparationFd);
 const { preload, warmUp } = preparation;
@@ -90,6 +88,7 @@ async function main(): Promise<void> {
   hideOwnFlags();
   noteOutput();
   workerState.isWorker = true;
+  native.packHeap();
   // Before the modules of preload, which may wrap the same functions.
   exitWithoutThreads();
   reportEndings();
@@ -100,9 +99,8 @@ async function main(): Promise<void> {
   }
   replaceMathRandom();
   replaceInContexts(random);
-  let order: number;
   try {
-    order = await prepare();
+    await prepare();
   } catch (error) {
     const bytes = encodeThrown(error);
     refuseAll(zygoteStates.failed, failureOf(error), (resultFd) => {
@@ -115,15 +113,17 @@ async function main(): Promise<void> {
   // The scout shows which memory a job touches; other children copy it in bulk.
   const scout = (): void => {
     becomeSpare();
-    void exercise(order).then(() => warmingUp?.onceMore());
+    void exercise().then(() => warmingUp?.onceMore());
   };
   const spare = (): void => {
     becomeSpare();
-    native.close(order);
+    if (order >= 0) native.close(order);
     native.close(sink);
   };
-  native.serveForks(zygoteRequestFd, spares, (step, fds) => {
-    if (step === childSteps.scoutBegins) scout();
+  const isEarly = warmingUp === undefined;
+  native.serveForks(zygoteRequestFd, spares, isEarly, (step, fds) => {
+    if (step === childSteps.mayPrepare) void prepareMore();
+    else if (step === childSteps.scoutBegins) scout();
     else if (step === childSteps.spareBegins) spare();
     else if (step === childSteps.jobBegins) becomeJob(fds!);
     else if (step === childSteps.loopIsEmpty) idle();
@@ -138,34 +138,52 @@ function hideOwnFlags(): void {
   process.execArgv = process.execArgv.filter((flag) => !own.includes(flag));
 }
 
-/** Returns the file of the exercise's order. */
-async function prepare(): Promise<number> {
+/** What jobs need before they begin, and all of the warm-up. */
+async function prepare(): Promise<void> {
   // No job is requested before this zygote is ready.
   if (warmingUp !== undefined) native.endWithPeer(zygoteRequestFd, true);
   await load();
   await warmingUp?.untilSteady();
-  const order = await writeExercise();
   // What has been loaded, and run, has left garbage, which costs each fork time.
   const hasRun = warmingUp !== undefined || preload.urls.length > 0;
   if (hasRun) collectFully();
-  becomeSpare();
-  for (let i = 0; i < exercises; i++) await exercise(order);
-  // becomeSpare set a worker's title.
-  process.title = 'jobserver-zygote';
-  if (warmingUp === undefined) return order;
+  if (warmingUp === undefined) return;
+  while (exercised < exercises) await exerciseOnce();
   await warmingUp.again();
   collectYoung();
   workerState.isWarm = true;
   native.endWithPeer(zygoteRequestFd, false);
-  return order;
+}
+
+/** What makes jobs faster. The first ones do not wait for it. */
+async function prepareMore(): Promise<void> {
+  try {
+    await exerciseOnce();
+  } catch (error) {
+    trace('no exercise: %o', error);
+    exercised = exercises;
+  }
+  native.resumeForks(exercised < exercises);
+}
+
+async function exerciseOnce(): Promise<void> {
+  if (order < 0) {
+    // Loaded here for all jobs that submit jobs.
+    require('../jobserver.js');
+    order = await writeExercise();
+    return;
+  }
+  becomeSpare();
+  await exercise();
+  exercised += 1;
+  // becomeSpare has set a worker's title.
+  process.title = 'jobserver-zygote';
 }
 
 async function load(): Promise<void> {
   // First, so that a change after it is seen.
   workerState.preparedVersion = versionOf(modulesOf(preparation));
   await preloadModules(preload.packed);
-  // Loaded here for all jobs that submit jobs.
-  require('../jobserver.js');
 }
 
 /** Lets the job of each request be spawned until no client is left. */
@@ -212,38 +230,8 @@ function refuseAll(
   }
 }
 
-/** The order of the exercise; it names its function as a submitter does. */
-async function writeExercise(): Promise<number> {
-  const url = pathToFileURL(
-    join(__dirname, '..', 'child', 'exercise.mjs'),
-  ).href;
-  const { echo } = (await importModule(url)) as { echo: Function };
-  const at = { line: 1, column: 0, isRewritten: false };
-  const print = fingerprint(echo);
-  const head = {
-    fn: { kind: 'place', url, load: 'import', name: 'echo', print, ...at },
-    mapping: 'none',
-    preexec: undefined,
-    imports: [],
-    hasClaims: false,
-    slots: [1],
-    context: 'forkserver',
-    warmUp: undefined,
-    orphanSignal: 0,
-    memoryLimit: memoryLimit(),
-  } as const;
-  // Not a text, because a clone takes more code.
-  const args = encode([3, { four: 4 }, 'five', undefined], 'args');
-  const surroundings = packSurroundings({
-    cwd: workingDirectory(),
-    env: environmentOfJob(new Map()),
-  });
-  return writeOrder(Token.none(), [packHead(head), args, '', surroundings], 0)
-    .number;
-}
-
 /** Runs a whole job except for its exit. */
-async function exercise(order: number): Promise<void> {
+async function exercise(): Promise<void> {
   await new Promise<unknown>((resolve) => {
     const slots = [-1, -1];
     becomeJob([native.dup(order), sink, zygoteRequestFd, ...slots], resolve);

@@ -84,6 +84,8 @@ export const childSteps = {
   jobEnds: 5,
   /** In the zygote itself: a thread stays busy, so refuse all requests. */
   neverQuiet: 6,
+  /** In the zygote itself: run a part of what is left, then call resumeForks. */
+  mayPrepare: 7,
 } as const;
 
 /** The fds of a job that JavaScript uses. */

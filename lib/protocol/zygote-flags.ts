@@ -4,10 +4,6 @@ import type { Preparation } from './preparation.js';
 
 // Only the forking thread lives on in a fork, so V8 must not need another one.
 const flags = ['--single-threaded', '--v8-pool-size=1'];
-// Large pages make a fork cheaper: it maps fewer of them (Node 26 has none).
-if (parseInt(process.versions.node) < 26) {
-  flags.push('--use-largepages=silent');
-}
 
 // A full collection throws compiled code away, so V8 begins one later, in a warm
 // zygote and in its jobs. In MiB.

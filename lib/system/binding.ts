@@ -292,10 +292,16 @@ export interface Native extends SegmentVerbs {
    */
   awaitQuiet(timeoutMs: number): number;
   /**
+   * Makes V8 place its heap in one piece from now on, until this process is a
+   * zygote, so that a fork has fewer page tables to copy (Linux).
+   */
+  packHeap(): number;
+  /**
    * Turns this process into a zygote, for good, as soon as the event loop runs:
    * it forks a child for each request that arrives on the socket, `spares` of
    * them ahead. Each child calls onStep at each step of its life, and the zygote
-   * itself if it can never fork. step: a
+   * itself if it can never fork. With `isEarly`, it also does whenever it may
+   * prepare more, between forks for requests that wait. step: a
    * number of `childSteps`; fds: with `jobBegins` alone, those of the request
    * from `requestFds.order` on (lib/protocol/fds.ts). Returns 0. When it cannot
    * serve, the process prints why and exits with 1.
@@ -303,8 +309,11 @@ export interface Native extends SegmentVerbs {
   serveForks(
     requestFd: number,
     spares: number,
+    isEarly: boolean,
     onStep: (step: number, fds?: number[]) => void,
   ): number;
+  /** After `childSteps.mayPrepare`. isEarly: there is more to prepare. */
+  resumeForks(isEarly: boolean): number;
   /** In the scout: it ends after that much of CPU time, if not before. */
   endScoutAfter(cpuMs: number): number;
   /** Ends the process at once: no exit handlers, no destructors. */

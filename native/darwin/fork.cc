@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "../heap_layout.h"
+#include "../huge_text.h"
 #include "../zygote.h"
 
 namespace sys {
@@ -16,7 +18,15 @@ int Fork() { return -ENOSYS; }
 
 int AwaitQuiet(double) { return -ENOSYS; }
 
+int PackHeap() { return -ENOSYS; }
+
 int Zygote::Open() { return -ENOSYS; }
+
+int EnlargeText(const void*) { return -ENOSYS; }
+
+bool Zygote::ServeEarly() { return false; }
+
+int Zygote::EndPreparation() { return -ENOSYS; }
 
 int Zygote::ForkScout() { return -ENOSYS; }
 

@@ -1,6 +1,9 @@
 #include "close_range.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -45,6 +48,18 @@ void Apply(int first, unsigned flags) {
 }  // namespace
 
 void CloseFrom(int first) { Apply(first, kClose); }
+
+int HighestFd() {
+  DIR* fds = opendir("/proc/self/fd");
+  if (fds == nullptr) return -errno;
+  int highest = 0;
+  while (const dirent* entry = readdir(fds)) {
+    const int fd = atoi(entry->d_name);
+    if (fd > highest) highest = fd;
+  }
+  closedir(fds);
+  return highest;
+}
 
 void CloseOnExecFrom(int first) { Apply(first, kCloseOnExec); }
 

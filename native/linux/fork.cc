@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 
 #include "../deadline.h"
 #include "../posix.h"
+#include "mappings.h"
 
 #ifndef MADV_DOFORK
 #define MADV_DOFORK 11
@@ -69,28 +71,17 @@ int IsQuiet() {
 
 }  // namespace
 
-// V8 marks its heap MADV_DONTFORK. The heap consists of private anonymous
-// mappings, which have inode 0 and no name.
+// V8 marks its heap MADV_DONTFORK.
 int PrepareFork() {
-  FILE* maps = fopen("/proc/self/maps", "re");
-  if (maps == nullptr) return -errno;
-  char line[512];
-  while (fgets(line, sizeof line, maps) != nullptr) {
-    uintptr_t start = 0;
-    uintptr_t end = 0;
-    char mode[5] = "";
-    unsigned long inode = 1;
-    int name = 0;
-    if (sscanf(line, "%lx-%lx %4s %*s %*s %lu %n", &start, &end, mode, &inode,
-               &name) < 4) {
-      continue;
-    }
-    if (inode != 0 || mode[3] != 'p' || line[name] != '\0') continue;
+  Mappings mappings;
+  Mapping mapping;
+  while (mappings.Next(&mapping)) {
+    if (!mapping.is_anonymous) continue;
     // Fails only for a mapping that has been removed since.
-    madvise(reinterpret_cast<void*>(start), end - start, MADV_DOFORK);
+    const size_t length = mapping.end - mapping.start;
+    madvise(reinterpret_cast<void*>(mapping.start), length, MADV_DOFORK);
   }
-  fclose(maps);
-  return 0;
+  return mappings.error();
 }
 
 int ForkMasked() {

@@ -2,10 +2,10 @@
 
 #include <fcntl.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "mappings.h"
 
 #ifndef MADV_POPULATE_WRITE
 // Since Linux 5.14. An older kernel returns EINVAL, and every first use of a
@@ -32,50 +32,6 @@ int AdviceFor(uint64_t page) {
 }
 
 }  // namespace
-
-// Reads a file line by line. Unlike stdio, it takes no memory, so that a
-// handler of signals may use it.
-class Lines {
- public:
-  explicit Lines(const char* path) : fd_(open(path, O_RDONLY | O_CLOEXEC)) {}
-  ~Lines() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Lines(const Lines&) = delete;
-  Lines& operator=(const Lines&) = delete;
-
-  // The next line, or the end of one that is too long; nullptr at the end.
-  const char* Next() {
-    for (;;) {
-      char* const line = buffer_ + start_;
-      char* const end = static_cast<char*>(memchr(line, '\n', end_ - start_));
-      if (end != nullptr) {
-        *end = '\0';
-        start_ = static_cast<size_t>(end + 1 - buffer_);
-        return line;
-      }
-      if (!Fill()) return nullptr;
-    }
-  }
-
- private:
-  bool Fill() {
-    const size_t rest = end_ - start_;
-    memmove(buffer_, buffer_ + start_, rest);
-    start_ = 0;
-    end_ = rest == sizeof buffer_ ? 0 : rest;
-    const ssize_t length =
-        fd_ < 0 ? 0 : read(fd_, buffer_ + end_, sizeof buffer_ - end_);
-    if (length <= 0) return false;
-    end_ += static_cast<size_t>(length);
-    return true;
-  }
-
-  const int fd_;
-  size_t start_ = 0;
-  size_t end_ = 0;
-  char buffer_[8192];
-};
 
 // In memory shared with the scout, which fills it.
 struct HotPages::Table {
@@ -110,12 +66,10 @@ void HotPages::Record() {
   if (table_ == nullptr) return;
   const auto page_size = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   const int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-  Lines maps("/proc/self/maps");
-  while (const char* line = pagemap < 0 ? nullptr : maps.Next()) {
-    uintptr_t start = 0;
-    uintptr_t end = 0;
-    char mode[5] = "";
-    if (sscanf(line, "%lx-%lx %4s", &start, &end, mode) < 3) continue;
+  Mappings mappings;
+  Mapping mapping;
+  while (pagemap >= 0 && mappings.Next(&mapping)) {
+    const auto& [start, end, mode, is_anonymous] = mapping;
     if (mode[0] != 'r' || mode[3] != 'p') continue;
     uint64_t pages[512];
     for (uintptr_t at = start; at < end;) {

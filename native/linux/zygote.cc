@@ -5,20 +5,20 @@
 // that learns how it ends.
 #include "../zygote.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../fork.h"
+#include "../heap_layout.h"
 #include "../passing.h"
 #include "../posix.h"
 #include "../protocol.h"
+#include "close_range.h"
 
 namespace sys {
 namespace {
@@ -35,18 +35,6 @@ constexpr int kCalmMs = 20;
 constexpr int kRetryMs = 10;
 
 constexpr int kIsChild = 1;
-
-int HighestFd() {
-  DIR* fds = opendir("/proc/self/fd");
-  if (fds == nullptr) return -errno;
-  int highest = 0;
-  while (const dirent* entry = readdir(fds)) {
-    const int fd = atoi(entry->d_name);
-    if (fd > highest) highest = fd;
-  }
-  closedir(fds);
-  return highest;
-}
 
 // Waits until a child has ended, without reaping it.
 void AwaitZombie(int pid) {
@@ -97,9 +85,23 @@ int Zygote::Open() {
   result = Watch(request_fd_, events, nullptr, kRequest);
   if (result == 0) result = Watch(taken_reader_, EPOLLIN, nullptr, kTaken);
   if (result < 0) return result;
+  return result;
+}
+
+bool Zygote::ServeEarly() {
+  HandleEvents(0);
+  FreeForgotten();
+  // A child that has not taken its request yet counts as a spare.
+  if (is_ending_ || spare_count_ > 0 || !HasRequest()) return false;
+  if (PrepareFork() < 0 || ForkChild() != 0) return false;
+  EndPackHeap();
+  return true;
+}
+
+int Zygote::EndPreparation() {
   hot_pages_.Open();
-  // Once is enough: no JavaScript runs in the zygote, so its heap does not grow
-  // between two forks.
+  EndPackHeap();
+  // Once is enough: the heap does not grow between two forks.
   return PrepareFork();
 }
 
