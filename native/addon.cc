@@ -204,9 +204,10 @@ int Fork(const Args& args) {
   // Until this call, the loops of child and parent share one set of watched fds
   // in the kernel.
   uv_loop_fork(args.Loop());
-  // In the child, a handler of the parent would act a second time.
+  // In the child, a handler of the parent would act a second time. Node ignores
+  // these two, so that a write fails instead.
   for (int signal = 1; signal < NSIG; signal++) {
-    if (signal != SIGPIPE) sys::ResetSignal(signal);
+    if (signal != SIGPIPE && signal != SIGXFSZ) sys::ResetSignal(signal);
   }
   return 0;
 }
