@@ -169,6 +169,13 @@ int SetDeathSignal(const Args& args) {
 
 int TimerSlack(const Args&) { return sys::TimerSlack(); }
 
+int SetLimit(const Args& args) {
+  const int resource = args.Int(0);
+  args.Assert(resource >= 0, 0, "not negative");
+  return sys::SetLimit(static_cast<size_t>(resource), args.Double(1),
+                       args.Bool(2));
+}
+
 int EndAfter(const Args& args) {
   return sys::StartTimer(ITIMER_REAL, args.Double(0));
 }
@@ -257,6 +264,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<Stamp>(exports, "stamp");
   Export<EnvironmentStamp>(exports, "environmentStamp");
   Export<TimerSlack>(exports, "timerSlack");
+  Export<SetLimit>(exports, "setLimit");
   Export<GuardToken>(exports, "guardToken");
   Export<ShareToken>(exports, "shareToken");
   Export<SetLenders>(exports, "setLenders");

@@ -12,6 +12,7 @@
       "guard.cc",
       "holdings.cc",
       "instance.cc",
+      "limits.cc",
       "poll.cc",
       "reap.cc",
       "reuse.cc",

@@ -131,6 +131,9 @@ int SetDeathSignal(int signal, int parent_pid);
 // How late the kernel may end the waits of this thread, in nanoseconds. Linux
 // only, -ENOSYS elsewhere.
 int TimerSlack();
+// resource: the position of a limit in limits.cc. is_final: this process cannot
+// raise it again.
+int SetLimit(size_t resource, double value, bool is_final);
 // Whether the kernel may have sent a signal because the parent dies. False for
 // a signal of Kill; true also for one that the parent sends by other means.
 bool IsDeathSignal(const siginfo_t& info, int parent_pid);

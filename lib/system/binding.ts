@@ -193,6 +193,11 @@ export interface Native extends SegmentVerbs {
    */
   timerSlack(): number;
   /**
+   * Sets a limit of this process, which its children inherit: the soft one, and the
+   * hard one if `isFinal`. resource: its position in native/limits.cc.
+   */
+  setLimit(resource: number, value: number, isFinal: boolean): number;
+  /**
    * For a worker: when `signal` arrives and the reader of resultFd is gone, the
    * worker writes `token` to slotFd before the signal ends it. A living
    * submitter keeps the reader open until it has reaped the worker, so a token
