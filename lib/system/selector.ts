@@ -4,8 +4,15 @@
 // after all handlers. A turn costs as much as there are ready fds, however many
 // fds are in the set.
 import { setTimeout } from 'node:timers';
+import { Alarms } from './alarms.js';
 import { type Watch, check, native, systemError } from './binding.js';
-import { longestTimerMs, now, onDeadline } from './deadline.js';
+import {
+  type Timer,
+  longestTimerMs,
+  now,
+  onDeadline,
+  remaining,
+} from './deadline.js';
 import { Fd } from './fd.js';
 
 // The interval of polling for the end of a process, on a kernel that has no fd
@@ -25,6 +32,9 @@ class Selector {
   #later: (() => void)[] = [];
   #ready: Int32Array | undefined;
   readonly #polled = new Set<() => void>();
+  readonly #alarms = new Alarms(() => {
+    this.#run(true, 0);
+  });
   #isPollArmed = false;
   #holds = 0;
   #hasLoop = true;
@@ -74,6 +84,14 @@ class Selector {
 
   stopPolling(onPoll: () => void): void {
     this.#polled.delete(onPoll);
+  }
+
+  /**
+   * Calls back once `ms` milliseconds have passed, in a turn and after the handlers
+   * of its fds. Does not keep the event loop alive.
+   */
+  alarm(ms: number, callback: () => void): Timer {
+    return this.#alarms.add(ms, callback);
   }
 
   /** Keeps the event loop alive until `release` has been called as often. */
@@ -133,6 +151,7 @@ class Selector {
     for (let i = 0; i < count; i++) this.#handlers.get(ready[i]!)?.();
     this.#ready = ready;
     this.#runPolled();
+    this.#alarms.run();
     this.flush();
   }
 
@@ -144,6 +163,7 @@ class Selector {
     this.#handlers.clear();
     this.#later = [];
     this.#polled.clear();
+    this.#alarms.clear();
     this.#isPollArmed = false;
     this.#holds = 0;
   }
@@ -168,7 +188,8 @@ class Selector {
 
   #atMost(timeoutMs: number): number {
     const most = this.#polled.size > 0 ? pollMs : longestWaitMs;
-    return timeoutMs < 0 ? most : Math.min(timeoutMs, most);
+    const untilAlarm = Math.min(most, remaining(this.#alarms.dueAt));
+    return timeoutMs < 0 ? untilAlarm : Math.min(timeoutMs, untilAlarm);
   }
 
   #runPolled(): void {
