@@ -34,6 +34,10 @@ export interface Ending {
   readonly signal: NodeJS.Signals | null;
   /** No code of the job has run, so the job can be started again. */
   readonly neverBegan?: boolean;
+  /** How often the job was started; default: once. */
+  readonly attempts?: number;
+  /** The limit that may have ended the process. */
+  readonly limit?: string;
   /** Why the job could not begin. */
   readonly refusal?: Error;
 }
@@ -62,6 +66,10 @@ export class LostResult extends Error implements Ending {
   readonly exitCode: number | null;
   /** Null when the worker exited, or when the signal is unknown. */
   readonly signal: NodeJS.Signals | null;
+  /** How often the job was started; see {@link JobControls.retries}. */
+  readonly attempts: number;
+  /** The limit that has ended the process, or may have, in words. */
+  declare readonly limit?: string;
   /** Of a job of a map: which items of the input are lost. */
   declare readonly items?: {
     /** The index of the first one, from 0. */
@@ -75,13 +83,19 @@ export class LostResult extends Error implements Ending {
     ending: Ending,
     options?: ErrorOptions & Pick<LostResult, 'items'>,
   ) {
-    const { pid, exitCode, signal } = ending;
+    const { pid, exitCode, signal, attempts = 1 } = ending;
+    const when = attempts > 1 ? ` at attempt ${attempts}` : '';
     const items = options?.items;
     const lost = items === undefined ? '' : `; lost ${named(items)}`;
-    super(`Job ${pid} ended without a result: ${how(ending)}${lost}`, options);
+    super(
+      `Job ${pid} ended without a result${when}: ${how(ending)}${lost}`,
+      options,
+    );
     this.pid = pid;
     this.exitCode = exitCode;
     this.signal = signal;
+    this.attempts = attempts;
+    if (ending.limit !== undefined) this.limit = ending.limit;
     if (items !== undefined) this.items = items;
   }
 }
@@ -90,8 +104,9 @@ function named({ first, last }: NonNullable<LostResult['items']>): string {
   return first === last ? `item ${first}` : `items ${first} to ${last}`;
 }
 
-function how({ exitCode, signal }: Ending): string {
-  if (signal !== null) return `killed by ${signal}`;
+function how({ exitCode, signal, limit }: Ending): string {
+  const why = limit === undefined ? '' : `: ${limit}`;
+  if (signal !== null) return `killed by ${signal}${why}`;
   if (exitCode !== null) return `exit code ${exitCode}`;
   return 'its exit code and signal are unknown';
 }

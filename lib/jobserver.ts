@@ -1,5 +1,5 @@
 // The handle that users hold. It checks what they pass, captures it as a `Plan`
-// (job/running-job.ts), and gives the plan to the pool that it shares with the
+// (job/plan.ts), and gives the plan to the pool that it shares with the
 // handles derived from it.
 import { availableParallelism } from 'node:os';
 import { inspect } from 'node:util';
@@ -31,7 +31,7 @@ import type { PreloadedModule } from './job/preparation.js';
 import { type JobRequest, checkConsume } from './job/waiting-call.js';
 import { Pool } from './job/pool.js';
 import { JobRecord } from './job/record.js';
-import type { Plan } from './job/running-job.js';
+import type { Plan } from './job/plan.js';
 import { type SleepGate, admitAlways } from './job/submission.js';
 import {
   type ArgsOf,
@@ -52,11 +52,7 @@ import {
 } from './launch/readiness.js';
 import type { MapPlan } from './map/map.js';
 import type { MapResult } from './map/reading.js';
-import {
-  type EnvAdditions,
-  revise,
-  workingDirectory,
-} from './protocol/environment.js';
+import { type EnvAdditions, revise } from './protocol/environment.js';
 import type { InheritedSlots } from './protocol/fds.js';
 import { checkSlots } from './slots/default-count.js';
 import type { SlotPipe } from './slots/slot-pipe.js';
@@ -154,7 +150,7 @@ export interface SubmitOptions {
   consume?: 0 | 1 | undefined;
   /**
    * Aborting ends the wait for a slot, or the running job (SIGTERM, then
-   * SIGKILL after 5 s); the outcome is an AbortError.
+   * SIGKILL after {@link JobControls.killGrace}); the outcome is an AbortError.
    */
   signal?: AbortSignal | undefined;
 }
@@ -690,7 +686,6 @@ export class Jobserver implements Disposable, AsyncDisposable {
   get #start(): ReadinessOrder {
     return {
       ...startOf(this.#controls),
-      cwd: workingDirectory(),
       slotPipes: [this.#pool.slots],
       keepAlive: this.#controls.forkserverKeepAlive,
     };
@@ -706,7 +701,8 @@ export class Jobserver implements Disposable, AsyncDisposable {
       enclosures && (() => enclosures.end()),
     );
     const calls = call.mapping === 'none' ? 0 : call.args.length;
-    return { order, functions, reuse, signal, record, calls };
+    const bounds = controls;
+    return { order, functions, reuse, bounds, signal, record, calls };
   }
 
   // A gate is asked for each call when there is a slot.

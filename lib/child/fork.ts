@@ -25,6 +25,7 @@ import {
 } from './after-fork.js';
 import { Answer, answerOn } from './answer.js';
 import { callSync, checkSync } from './call.js';
+import { enterSettings } from './settings.js';
 import { isExitObserved, reportEndings } from './exit-report.js';
 import { outcomeOfError, outcomeOfValue } from './outcome.js';
 import { writeThrough } from './output.js';
@@ -38,7 +39,8 @@ import {
 } from './worker.js';
 
 /** The parts of an order that a fork needs. */
-type ForkOrder = Pick<Order, 'preparation' | 'orphanSignal'> & Surroundings;
+type ForkOrder = Surroundings &
+  Pick<Order, 'preparation' | 'orphanSignal' | 'attempt' | 'settings'>;
 type ForkFds = Omit<WorkerFds, 'forkserverFd' | 'preload'>;
 
 const emptyCall: LocalCall = {
@@ -96,6 +98,7 @@ function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   process.title = 'jobserver-worker';
   exitWithoutThreads();
   workerState.generation += 1;
+  workerState.attempt = order.attempt ?? 1;
   workerState.busy.clear();
   selector.reset();
   // Its copies of their descriptors are closed like all others.
@@ -109,11 +112,12 @@ function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   removeSignalListeners();
   // Without what the parent runs at its own end in a wrapper of `emit`.
   reportEndings(EventEmitter.prototype);
-  const { preparation, orphanSignal } = order;
+  const { preparation, orphanSignal, attempt } = order;
   const { preload, warmUp } = preparation;
-  const head = { context: 'fork', warmUp, orphanSignal } as const;
+  const head = { context: 'fork', warmUp, orphanSignal, attempt } as const;
   enterWorker({ ...fds, preload, forkserverFd: -1 }, head);
   followSubmitter(orphanSignal, answer);
+  if (order.settings !== undefined) enterSettings(order.settings);
   if (order.cwd !== workingDirectory()) process.chdir(order.cwd);
   changeEnvironment(new Map(Object.entries(process.env)), order.env);
   replaceMathRandom();

@@ -21,6 +21,7 @@ import { type Answer, answerOn } from './answer.js';
 import { type JobCall, callAsync } from './call.js';
 import { exitAsNode, exitCode, isExitObserved } from './exit-report.js';
 import { type Outcome, outcomeOfError, outcomeOfValue } from './outcome.js';
+import { NextSettings } from './next-settings.js';
 import { flushOutput } from './output.js';
 import {
   type WorkerFds,
@@ -50,6 +51,7 @@ export async function run(order: WorkerOrder): Promise<void> {
   const answer = answerOn(order.resultFd);
   enterWorker(order, head);
   setMemoryLimit(head);
+  workerState.attempt = head.attempt ?? 1;
   // The zygote signals the orphans among its children itself.
   if (order.forkserverFd < 0) followSubmitter(head.orphanSignal, answer);
   answer.send(await perform(order));
@@ -85,6 +87,7 @@ async function perform({
   const began = now();
   let called = began;
   try {
+    new NextSettings(body.head.settings).enter();
     enter?.();
     if (prepare !== undefined) await prepare();
     const functions = await load(body.head);

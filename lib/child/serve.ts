@@ -38,6 +38,7 @@ import { callEither } from './call.js';
 import { Growth } from './growth.js';
 import { KnownFunctions, type Loaded } from './known-functions.js';
 import { Leftovers } from './leftovers.js';
+import { NextSettings } from './next-settings.js';
 import { NextSurroundings } from './next-surroundings.js';
 import { type Outcome, outcomeOfError, outcomeOfValue } from './outcome.js';
 import { flushOutput, hasOutput } from './output.js';
@@ -84,7 +85,8 @@ class Server {
   #leftovers = new Leftovers();
   readonly #growth: Growth;
   readonly #surroundings = new NextSurroundings();
-  #beganAt = 0;
+  readonly #settings: NextSettings;
+  #beganAt = 0; // 0 before the first job
   /** Before the first job, that of no job. */
   answer: Answer;
 
@@ -94,6 +96,7 @@ class Server {
     this.#socket = order.resultFd;
     this.#functions = new KnownFunctions(order);
     this.#growth = new Growth(order.body.head.maxProcessMemory ?? Infinity);
+    this.#settings = new NextSettings(order.body.head.settings);
     this.answer = this.#answerTo(0);
   }
 
@@ -164,6 +167,7 @@ class Server {
   #run({ job, enclosures }: Message, call: Call | undefined): void {
     this.#isBusy = true;
     this.#stateAfter = 'busy';
+    if (this.#beganAt === 0) this.#send(job, { kind: 'none', state: 'busy' });
     this.#beganAt = now();
     this.answer = this.#answerTo(job);
     const outcome = this.#perform(call, enclosures);
@@ -215,6 +219,7 @@ class Server {
       }
       workerState.ambient!.token = call.token;
       const buffers = receiveBuffers(call, files, this.#arrivals);
+      this.#settings.enter();
       this.#surroundings.enter();
       const { current } = this.#functions;
       return current === undefined

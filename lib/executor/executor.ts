@@ -16,7 +16,7 @@ import { type Call, checkArgs } from '../job/encode-call.js';
 import { type Future, futureControl } from '../job/future.js';
 import type { Pool } from '../job/pool.js';
 import type { JobRecord } from '../job/record.js';
-import type { Plan } from '../job/running-job.js';
+import type { Plan } from '../job/plan.js';
 import { Jobserver, jobserverControl } from '../jobserver.js';
 import {
   type MapOptions,
@@ -62,7 +62,7 @@ export interface ExecutorOptions {
 export interface WorkOptions {
   /**
    * Aborting cancels a pending call, or ends the running job (SIGTERM, then
-   * SIGKILL after 5 s); the promise rejects with an AbortError.
+   * SIGKILL after {@link JobControls.killGrace}); the promise rejects with an AbortError.
    */
   signal?: AbortSignal | undefined;
   /** An integer, default 0. Calls with a higher priority start first. */

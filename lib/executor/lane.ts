@@ -5,7 +5,7 @@
 import { AbortError } from '../errors.js';
 import type { Future } from '../job/future.js';
 import type { Pool } from '../job/pool.js';
-import type { Plan } from '../job/running-job.js';
+import type { Plan } from '../job/plan.js';
 import type { SleepGate, SlotRequest, Submission } from '../job/submission.js';
 import type { Token } from '../slots/slot-pipe.js';
 import { never } from '../system/deadline.js';

@@ -5,7 +5,7 @@
 import { checkExported, mayBeRefused } from '../functions/function-ref.js';
 import type { Future } from '../job/future.js';
 import type { Pool } from '../job/pool.js';
-import type { Plan } from '../job/running-job.js';
+import type { Plan } from '../job/plan.js';
 import { List } from '../system/list.js';
 import type { PriorityQueue } from './priority-queue.js';
 import type { QueuedCall } from './queued-call.js';

@@ -4,7 +4,7 @@ import { AbortError } from '../errors.js';
 import { type Future, futureControl } from '../job/future.js';
 import type { Offer } from '../job/pool.js';
 import type { JobRecord } from '../job/record.js';
-import type { Plan } from '../job/running-job.js';
+import type { Plan } from '../job/plan.js';
 import { Link } from '../system/list.js';
 
 /**

@@ -14,7 +14,7 @@ import type { Crew } from './crew.js';
 import type { Future } from './future.js';
 import { LoopHold } from './loop-hold.js';
 import { ReusedJob, isReusable, startJob } from './reused-job.js';
-import type { Job, Plan } from './running-job.js';
+import type { Job, Plan } from './plan.js';
 import { SlotLine } from './slot-line.js';
 import { StartedJob } from './started-job.js';
 import { type SlotRequest, Submission, admitAlways } from './submission.js';

@@ -3,7 +3,7 @@
 import type { Context } from '../context.js';
 import type { Times } from '../protocol/frame.js';
 import { trace } from '../system/trace.js';
-import type { Plan } from './running-job.js';
+import type { Plan } from './plan.js';
 
 // For fewer jobs in a slot, an option would not change much.
 const manyInSlot = 4;

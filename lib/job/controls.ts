@@ -13,10 +13,12 @@ import {
   type EnvRevision,
   revise,
 } from '../protocol/environment.js';
+import { defaultGraceMs } from '../launch/kill-timer.js';
 import type { Preparation } from '../protocol/preparation.js';
+import type { ResourceLimits } from '../protocol/settings.js';
 import { workerState } from '../protocol/worker-state.js';
 import { checkForkable } from '../system/forkable.js';
-import { type OptionNames, checkMs, checkOptions } from '../system/options.js';
+import { checkMs, checkOptions } from '../system/options.js';
 import { type Signal, signalNumber } from '../system/signals.js';
 import { type Encoded, decode, encode } from '../wire/value.js';
 import {
@@ -27,10 +29,25 @@ import {
   targetOf,
 } from './encode-call.js';
 import { type PreparationOptions, preparationOf } from './preparation.js';
-import type { Reuse } from './running-job.js';
+import {
+  checkDirectory,
+  checkExecArgv,
+  checkHeap,
+  checkNice,
+  checkOomScore,
+  mergeLimits,
+  nodeOptionsOf,
+} from './process-controls.js';
+import { checkRetries, checkRunTimeout } from './bounds.js';
+import type { Bounds, Reuse } from './plan.js';
 import { type SleepGate, admitAlways } from './submission.js';
 
-export interface Controls {
+export interface Controls extends Bounds {
+  /** An absolute path; undefined: that of this process. */
+  readonly cwd: string | undefined;
+  readonly execArgv: readonly string[];
+  /** Options of node, in addition to those of this process. */
+  readonly nodeOptions: readonly string[];
   readonly context: Context;
   readonly preparation: Preparation;
   /** Milliseconds. */
@@ -78,6 +95,14 @@ export function initialControls(options: ControlOptions): Controls {
     jobsPerProcess: checkJobsPerProcess(jobsPerProcess, context),
     idleTimeout: checkMs(idleTimeout, 'idleTimeout'),
     maxProcessMemory: checkBytes(maxProcessMemory, 'maxProcessMemory'),
+    runTimeout: Infinity,
+    killGrace: defaultGraceMs,
+    retries: 0,
+    cwd: undefined,
+    execArgv: [],
+    nodeOptions: [],
+    settings: undefined,
+    maxHeapMb: undefined,
   };
 }
 
@@ -101,31 +126,103 @@ export interface JobControls {
   sleep?: SleepGate | null | undefined;
   /** See {@link JobserverOptions.jobsPerProcess}. */
   jobsPerProcess?: number | undefined;
+  /**
+   * Milliseconds that a job may run: above 0, Infinity: any. Default Infinity. They
+   * count from the start of its process; in a process that runs several jobs, from
+   * when that begins the job. Then the job is ended as by an AbortSignal, and its
+   * outcome is a DOMException named TimeoutError.
+   */
+  runTimeout?: number | undefined;
+  /**
+   * Milliseconds between the SIGTERM by which a job is asked to end, by `runTimeout`
+   * or an AbortSignal, and SIGKILL: 0 or more, Infinity: no SIGKILL. Default 5000.
+   */
+  killGrace?: number | undefined;
+  /**
+   * How often a job is started again that was lost: an integer, 0 or more, or
+   * Infinity. Default 0. A job that has thrown is not lost. It keeps its slot. One
+   * that was ended by `kill`, an AbortSignal or `runTimeout` is not started again,
+   * nor one of a Jobserver that is closed. Each attempt has the whole `runTimeout`.
+   */
+  retries?: number | undefined;
+  /**
+   * The working directory of the job. A relative path is one in the directory of
+   * this process at the call of `with`. Default: that of this process at the submit.
+   */
+  cwd?: string | URL | undefined;
+  /**
+   * The nice level of the process, -20 to 19. Default: that of this process. A level
+   * below it needs a privilege; without that, the job fails with EPERM.
+   */
+  nice?: number | undefined;
+  /**
+   * Limits of the process, as setrlimit(2) has them, in addition to earlier ones. Its
+   * child processes inherit them.
+   */
+  limits?: ResourceLimits | undefined;
+  /**
+   * Added to the `oom_score_adj` of this process, 0 to 1000 (Linux): the higher, the
+   * sooner the kernel ends the job when it runs out of memory. Default 0.
+   */
+  oomScoreAdj?: number | undefined;
+  /**
+   * MiB of the heap of V8 for old objects: `--max-old-space-size`. In the forkserver
+   * context, each value has a zygote of its own. The fork context refuses it.
+   */
+  maxHeapMb?: number | undefined;
+  /**
+   * Options of node for the process of the job, after those of this process; they
+   * replace those of an earlier handle. In the forkserver context, each list has a
+   * zygote of its own. The fork context refuses them.
+   */
+  execArgv?: readonly string[] | undefined;
 }
 
-const jobControls: OptionNames<JobControls> = {
-  env: true,
-  preexec: true,
-  sleep: true,
-  jobsPerProcess: true,
+/** What each control changes; it throws for an invalid value. */
+const changes: {
+  readonly [name in keyof JobControls]-?: (
+    given: never,
+    controls: Controls,
+  ) => Partial<Controls>;
+} = {
+  env: (env: EnvAdditions, controls) => ({ env: revise(controls.env, env) }),
+  preexec: (given, { context }) => ({ preexec: preexecOf(given, context) }),
+  sleep: (given) => ({ gate: gateOf(given) }),
+  jobsPerProcess: (count, { context }) => ({
+    jobsPerProcess: checkJobsPerProcess(count, context),
+  }),
+  runTimeout: (ms) => ({ runTimeout: checkRunTimeout(ms) }),
+  killGrace: (ms) => ({ killGrace: checkMs(ms, 'killGrace') }),
+  retries: (count) => ({ retries: checkRetries(count) }),
+  cwd: (path) => ({ cwd: checkDirectory(path) }),
+  nice: (level, { settings }) => ({
+    settings: { ...settings, nice: checkNice(level) },
+  }),
+  limits: (given, { settings }) => ({
+    settings: { ...settings, limits: mergeLimits(settings?.limits, given) },
+  }),
+  oomScoreAdj: (score, { settings }) => ({
+    settings: { ...settings, oomScoreAdj: checkOomScore(score) },
+  }),
+  maxHeapMb: (mib, { context, execArgv }) => {
+    const maxHeapMb = checkHeap(mib, context);
+    return { maxHeapMb, nodeOptions: nodeOptionsOf(execArgv, maxHeapMb) };
+  },
+  execArgv: (given, { context, maxHeapMb }) => {
+    const execArgv = checkExecArgv(given, context);
+    return { execArgv, nodeOptions: nodeOptionsOf(execArgv, maxHeapMb) };
+  },
 };
 
-/** `controls` with the user's changes merged in. */
-export function merge(controls: Controls, changes: JobControls): Controls {
-  const { env, preexec, sleep, jobsPerProcess } = checkOptions(
-    changes,
-    jobControls,
-  );
-  const { context } = controls;
-  return {
-    ...controls,
-    ...(env !== undefined && { env: revise(controls.env, env) }),
-    ...(preexec !== undefined && { preexec: preexecOf(preexec, context) }),
-    ...(sleep !== undefined && { gate: gateOf(sleep) }),
-    ...(jobsPerProcess !== undefined && {
-      jobsPerProcess: checkJobsPerProcess(jobsPerProcess, context),
-    }),
-  };
+/** `controls` with what the user has given merged in. */
+export function merge(controls: Controls, given: JobControls): Controls {
+  let merged = controls;
+  for (const [name, value] of Object.entries(checkOptions(given, changes))) {
+    if (value === undefined) continue;
+    const change = changes[name as keyof JobControls];
+    merged = { ...merged, ...change(value as never, merged) };
+  }
+  return merged;
 }
 
 function preexecOf(given: unknown, context: Context): Preexec | undefined {
@@ -170,14 +267,10 @@ export function reuseOf(controls: Controls): Reuse | undefined {
 }
 
 /** Controls as plain data. */
-export interface SentControls {
-  readonly context: Context;
-  readonly preparation: Preparation;
-  readonly forkserverKeepAlive: number;
-  readonly orphanSignal: number;
-  readonly jobsPerProcess: number;
-  readonly idleTimeout: number;
-  readonly maxProcessMemory: number;
+export interface SentControls extends Omit<
+  Controls,
+  'env' | 'preexec' | 'gate'
+> {
   readonly env: readonly (readonly [string, string | null])[];
   readonly preexec: FunctionRef | undefined;
   readonly preexecArgs: Encoded;
@@ -217,18 +310,13 @@ export function receiveControls(
   imports: readonly unknown[],
   revive: (data: unknown) => object,
 ): Controls {
-  const args = decode(sent.preexecArgs, revive) as unknown[];
-  const local = imports[sent.localPreexec] as Preexec['target'] | undefined;
+  const { env, preexec, preexecArgs, gate, localPreexec, ...plain } = sent;
+  const args = decode(preexecArgs, revive) as unknown[];
+  const local = imports[localPreexec] as Preexec['target'] | undefined;
   return {
-    context: sent.context,
-    preparation: sent.preparation,
-    forkserverKeepAlive: sent.forkserverKeepAlive,
-    orphanSignal: sent.orphanSignal,
-    jobsPerProcess: sent.jobsPerProcess,
-    idleTimeout: sent.idleTimeout,
-    maxProcessMemory: sent.maxProcessMemory,
-    env: new Map(sent.env),
-    preexec: sent.preexec && { target: local ?? sent.preexec, args },
-    gate: sent.gate < 0 ? admitAlways : (imports[sent.gate] as SleepGate),
+    ...plain,
+    env: new Map(env),
+    preexec: preexec && { target: local ?? preexec, args },
+    gate: gate < 0 ? admitAlways : (imports[gate] as SleepGate),
   };
 }

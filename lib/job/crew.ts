@@ -8,7 +8,7 @@ import type { Token } from '../slots/slot-pipe.js';
 import { now } from '../system/deadline.js';
 import { trace } from '../system/trace.js';
 import type { Advice } from './advice.js';
-import type { Plan, Reuse } from './running-job.js';
+import type { Plan, Reuse } from './plan.js';
 import {
   addReserve,
   addStarted,
@@ -141,7 +141,9 @@ export class Crew {
   #squadOf(order: Order, { jobsPerProcess, idleTimeout }: Reuse): Squad {
     const { context, orphanSignal, maxProcessMemory } = order;
     const own = [context, orphanSignal, jobsPerProcess, idleTimeout];
-    const key = `${own.join()} ${maxProcessMemory} ${keysOf(order).warm}`;
+    const { settings = {} } = order;
+    const process = `${maxProcessMemory} ${JSON.stringify(settings)}`;
+    const key = `${own.join()} ${process} ${keysOf(order).warm}`;
     let squad = this.#squads.get(key);
     if (squad === undefined) {
       squad = new Squad(idleTimeout);

@@ -11,7 +11,7 @@ import {
 import { workerExecArgv } from '../launch/exec-argv.js';
 import type { JobStart } from '../launch/launchers.js';
 import { Enclosures } from '../memory/enclosures.js';
-import { takeMarked } from '../memory/move.js';
+import { move, takeMarked } from '../memory/move.js';
 import { memoryLimit } from '../memory/usage.js';
 import {
   environmentOfJob,
@@ -35,7 +35,7 @@ import {
   sendable,
 } from '../wire/value.js';
 import type { Controls } from './controls.js';
-import type { Plan } from './running-job.js';
+import type { Plan } from './plan.js';
 
 /**
  * What a job calls: the name of a function that it imports, or in the fork
@@ -98,7 +98,8 @@ export function encodeCall(
     env,
     execArgv,
     preparation: controls.preparation,
-    cwd: workingDirectory(),
+    cwd: controls.cwd ?? workingDirectory(),
+    settings: controls.settings,
     keepAlive: controls.forkserverKeepAlive,
     orphanSignal: controls.orphanSignal,
     maxProcessMemory: controls.maxProcessMemory,
@@ -113,11 +114,12 @@ export function startOf({
   preparation,
   env,
   jobsPerProcess,
+  nodeOptions,
 }: Controls): JobStart {
   return {
     context,
     env: jobsPerProcess > 1 ? environmentOfNextJob(env) : environmentOfJob(env),
-    execArgv: workerExecArgv(process.execArgv),
+    execArgv: workerExecArgv(process.execArgv, nodeOptions),
     preparation,
   };
 }
@@ -156,11 +158,22 @@ function note(ranges: readonly BufferRange[]): readonly Place[] {
   return noted.note(ranges);
 }
 
-function takeNoted(): Enclosures | undefined {
+function takeNoted({ retries }: Controls): Enclosures | undefined {
   const enclosures = noted;
   noted = undefined;
-  enclosures?.commit();
+  if (enclosures === undefined) return undefined;
+  if (retries > 0 && enclosures.isMoving) throw movesAndRetries();
+  enclosures.commit();
+  if (retries > 0) enclosures.keep();
   return enclosures;
+}
+
+function movesAndRetries(): TypeError {
+  return codedTypeError(
+    'ERR_JOBSERVER_NOT_SERIALIZABLE',
+    'Not serializable: a buffer that is moved, because a job with `retries` may ' +
+      'need it again: send it without `move`',
+  );
 }
 
 function encodeBody(
@@ -179,7 +192,7 @@ function encodeBody(
     preexec === undefined && slotPipes.length === 1 && imports.length === 0;
   if (isPlain) {
     const { bytes, functions } = plainHead(fn, mapping, controls, slots);
-    const enclosures = takeNoted();
+    const enclosures = takeNoted(controls);
     return { body: [bytes, encodedArgs, ''], slotPipes, functions, enclosures };
   }
   const preexecArgs: Encoded =
@@ -197,19 +210,19 @@ function encodeBody(
     body: [packHead(head), encodedArgs, preexecArgs],
     slotPipes,
     functions: [fn, ...(preexecRef ? [preexecRef] : []), ...imports],
-    enclosures: takeNoted(),
+    enclosures: takeNoted(controls),
   };
 }
 
 function headOf(
-  { context, preparation: { warmUp }, orphanSignal }: Controls,
+  { context, preparation: { warmUp }, orphanSignal, settings }: Controls,
   slotPipes: readonly SlotPipe[],
   call: Pick<Head, 'fn' | 'mapping' | 'preexec' | 'imports'>,
 ): Head {
   const slots = slotPipes.map((pipe) => pipe.count);
   const memory = memoryLimit();
   const plain = { context, warmUp, orphanSignal, memoryLimit: memory };
-  return { ...call, ...plain, hasClaims: false, slots };
+  return { ...call, ...plain, settings, hasClaims: false, slots };
 }
 
 interface PlainHead {
@@ -233,6 +246,7 @@ function plainHead(
     known.head.context === controls.context &&
     known.head.warmUp === controls.preparation.warmUp &&
     known.head.orphanSignal === controls.orphanSignal &&
+    known.head.settings === controls.settings &&
     known.head.memoryLimit === memoryLimit() &&
     known.head.slots[0] === slots.count
   ) {
@@ -247,15 +261,20 @@ function plainHead(
 
 function localCall(
   { target, args, mapping }: Call,
-  { preexec }: Controls,
+  { preexec, retries }: Controls,
 ): LocalCall {
+  const moved = takeMarked(preexec === undefined ? args : [args, preexec.args]);
+  if (retries > 0 && moved.length > 0) {
+    moved.forEach(move);
+    throw movesAndRetries();
+  }
   return {
     fn: target as Callee,
     args,
     mapping,
     preexec: preexec?.target as Callee | undefined,
     preexecArgs: preexec?.args ?? [],
-    moved: takeMarked(preexec === undefined ? args : [args, preexec.args]),
+    moved,
   };
 }
 

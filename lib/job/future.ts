@@ -13,7 +13,6 @@ import {
   remaining,
 } from '../system/deadline.js';
 import {
-  AbortError,
   Blocked,
   CallbackRaised,
   type Ending,
@@ -21,7 +20,7 @@ import {
   invalidArgument,
 } from '../errors.js';
 import type { Frame } from '../protocol/frame.js';
-import type { Job } from './running-job.js';
+import type { Job } from './plan.js';
 import { type OptionNames, checkOptions } from '../system/options.js';
 import { Link, List } from '../system/list.js';
 import { selector } from '../system/selector.js';
@@ -48,8 +47,8 @@ interface FutureControl {
     frame: Frame | undefined,
     ending: Ending,
   ): void;
-  /** Makes an AbortError the outcome, even if a result still arrives. */
-  abort(future: Future<unknown>, reason: unknown): void;
+  /** Makes the error the outcome, even if a result still arrives. */
+  fail(future: Future<unknown>, error: Error): void;
   /** See `Job.terminate`. */
   terminate(future: Future<unknown>, signal: number): void;
   takeRaised(future: Future<unknown>): CallbackRaised | undefined;
@@ -125,8 +124,8 @@ export class Future<T> {
       settle: (future, frame, ending) => {
         future.#settle(frame, ending);
       },
-      abort: (future, reason) => {
-        future.#aborted ??= new AbortError(reason);
+      fail: (future, error) => {
+        future.#failure ??= error;
       },
       terminate: (future, signal) => {
         future.#job?.terminate(signal);
@@ -148,7 +147,8 @@ export class Future<T> {
   /** Undefined while the job runs, and once the outcome is decoded. */
   #frame: Frame | undefined;
   #ending: Ending | undefined;
-  #aborted: AbortError | undefined;
+  /** Why this process has ended the job. */
+  #failure: Error | undefined;
   #outcome: Outcome | undefined;
 
   #seqno = 0;
@@ -243,7 +243,8 @@ export class Future<T> {
    *
    * @throws what the job threw; LostResult when it ended without a result;
    * Blocked when the timeout passes first (the job goes on); AbortError when
-   * its AbortSignal ended it; CallbackRaised as `wait` does.
+   * its AbortSignal ended it; a DOMException named TimeoutError when it ran for
+   * longer than {@link JobControls.runTimeout}; CallbackRaised as `wait` does.
    */
   async result(options: { timeout?: number | undefined } = {}): Promise<T> {
     const { timeout } = checkOptions(options, resultOptions);
@@ -451,8 +452,8 @@ export class Future<T> {
   #decode(): Outcome {
     const frame = this.#frame;
     this.#frame = undefined;
-    if (this.#aborted !== undefined) {
-      return { isError: true, error: this.#aborted };
+    if (this.#failure !== undefined) {
+      return { isError: true, error: this.#failure };
     }
     const ending = this.#ending!;
     if (frame === undefined) {

@@ -9,7 +9,7 @@ import { selector } from '../system/selector.js';
 import { never } from '../system/deadline.js';
 import { Activity } from './activity.js';
 import type { Future } from './future.js';
-import type { Plan } from './running-job.js';
+import type { Plan } from './plan.js';
 import {
   type SlotRequest,
   type Submission,

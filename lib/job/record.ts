@@ -41,6 +41,10 @@ export class JobRecord {
    * one, 'unstarted' when it never ran; undefined before the end.
    */
   outcome: 'value' | 'error' | 'lost' | 'unstarted' | undefined;
+  /** Whether it was ended because it ran for longer than its `runTimeout`. */
+  timedOut = false;
+  /** How often the process of the job was started, with this time: 1, 2, 3, … */
+  attempt = 1;
   readonly #fn: unknown;
   readonly #onDone: (() => void) | undefined;
   #job: { readonly pid: number | undefined } | undefined;
@@ -71,6 +75,11 @@ export class JobRecord {
   started(job: { readonly pid: number | undefined }): void {
     this.startedAt = now();
     this.#job = job;
+    this.#publish(channels.start);
+  }
+
+  /** @internal */
+  startedAgain(): void {
     this.#publish(channels.start);
   }
 

@@ -13,9 +13,10 @@ import {
   type Job,
   type JobEvents,
   type Plan,
-  RunningJob,
+  isToRetry,
   neverBegan,
-} from './running-job.js';
+} from './plan.js';
+import { RunningJob } from './running-job.js';
 import { Termination } from './termination.js';
 
 /** Starts a job. Takes over the token, also where it throws. */
@@ -47,6 +48,11 @@ export class ReusedJob implements Job, ProcessJob {
   /** In a process of its own. */
   #alone: RunningJob | undefined;
   #isGone = false;
+  /** It was sent a signal that may end it. */
+  #isEnding = false;
+  /** How the first attempt has ended, while a job of its own runs in the slot. */
+  #lost:
+    { readonly frame: Frame | undefined; readonly ending: Ending } | undefined;
 
   /** `process`: one that begins it now; default: `start` finds one. */
   constructor(plan: Plan, events: JobEvents, process?: ReusedProcess) {
@@ -78,11 +84,16 @@ export class ReusedJob implements Job, ProcessJob {
     this.#process?.recallAllAhead();
     this.#process?.advance();
     if (this.#isGone) return false;
+    if (isFatal(signal)) this.#isEnding = true;
+    if (this.#lost !== undefined) {
+      if (this.#isEnding) this.#finish(this.#lost.frame, this.#lost.ending);
+      return true;
+    }
     if (this.#process === undefined) return this.#alone!.kill(signal);
     const { pid } = this.#process;
     if (isFatal(signal) && this.#process.recall()) {
       this.#events.onSlotFree();
-      this.onEnd(undefined, {
+      this.#finish(undefined, {
         pid,
         exitCode: null,
         signal: signalName(signal),
@@ -94,44 +105,76 @@ export class ReusedJob implements Job, ProcessJob {
   }
 
   terminate(signal?: number): void {
-    this.#termination ??= new Termination(this);
+    this.#termination ??= new Termination(this, this.#plan.bounds.killGrace);
     this.#termination.start(signal);
+  }
+
+  onBegun(): void {
+    this.#events.onBegun();
   }
 
   onAnswer(frame: Frame): void {
     const { pid } = this.#process!;
     this.#events.onSlotFree();
-    this.onEnd(frame, { pid, exitCode: null, signal: null });
+    this.#finish(frame, { pid, exitCode: null, signal: null });
   }
 
   onUnclaimed(token: Token): void {
-    this.#process = undefined;
-    try {
-      this.#startAlone(token);
-    } catch (refusal) {
-      this.#events.onSlotFree();
-      this.onEnd(undefined, { ...neverBegan, refusal: refusal as Error });
-    }
+    this.#restart(token, 1);
   }
 
   onEnd(frame: Frame | undefined, ending: Ending): void {
+    if (this.#isEnding || !isToRetry(this.#plan, 1, frame)) {
+      this.#finish(frame, ending);
+    } else {
+      this.#lost = { frame, ending };
+      this.#events.onRetry();
+    }
+  }
+
+  onSlotFree(token: Token | undefined): void {
+    const lost = this.#isGone ? undefined : this.#lost;
+    this.#lost = undefined;
+    if (lost !== undefined && token !== undefined) {
+      this.#restart(token, 2);
+      return;
+    }
+    token?.give();
+    this.#events.onSlotFree();
+    if (lost !== undefined) this.#finish(lost.frame, lost.ending);
+  }
+
+  #finish(frame: Frame | undefined, ending: Ending): void {
     this.#isGone = true;
     this.#termination?.stop();
     this.#events.onGone(frame, ending);
   }
 
-  onSlotFree(): void {
-    this.#events.onSlotFree();
+  #restart(token: Token, attempt: number): void {
+    this.#process = undefined;
+    try {
+      this.#startAlone(token, attempt);
+    } catch (refusal) {
+      this.#events.onSlotFree();
+      this.#finish(undefined, { ...neverBegan, refusal: refusal as Error });
+    }
   }
 
-  #startAlone(token: Token): void {
-    this.#alone = new RunningJob(this.#plan, token, {
+  #startAlone(token: Token, attempt = 1): void {
+    const events: JobEvents = {
+      onBegun: () => {
+        this.#events.onBegun();
+      },
+      onRetry: () => {
+        this.#events.onRetry();
+      },
       onSlotFree: () => {
-        this.onSlotFree();
+        this.#events.onSlotFree();
       },
       onGone: (frame, ending) => {
-        this.onEnd(frame, ending);
+        this.#finish(frame, ending);
       },
-    });
+    };
+    this.#alone = new RunningJob(this.#plan, token, events, attempt);
   }
 }

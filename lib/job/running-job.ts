@@ -6,18 +6,23 @@
 // the resources for a process, the job keeps its token and waits for the end of
 // another job. Driven by the selector, or by a caller of `advance`.
 import type { Ending } from '../errors.js';
-import type { FunctionRef } from '../functions/function-ref.js';
 import { EndWatch, isHeld } from '../launch/end-watch.js';
 import type { Worker } from '../launch/launcher.js';
 import { launchers } from '../launch/launchers.js';
 import { type Frame, FrameReader, prepareReader } from '../protocol/frame.js';
-import type { Order } from '../protocol/order.js';
+import { orderOfAttempt } from '../protocol/order.js';
 import type { Token } from '../slots/slot-pipe.js';
 import { Fd, openSocketPair } from '../system/fd.js';
 import { selector } from '../system/selector.js';
 import { isFatal, signalName } from '../system/signals.js';
 import { trace } from '../system/trace.js';
-import type { JobRecord } from './record.js';
+import {
+  type Job,
+  type JobEvents,
+  type Plan,
+  isToRetry,
+  neverBegan,
+} from './plan.js';
 import {
   addStarted,
   awaitEnd,
@@ -29,47 +34,6 @@ import {
   stopAwaitingEnd,
 } from './shortage.js';
 import { Termination } from './termination.js';
-
-/** All that is needed to start a job, captured when it was submitted. */
-export interface Plan {
-  readonly order: Order;
-  readonly reuse: Reuse | undefined;
-  readonly signal: AbortSignal | undefined;
-  readonly record: JobRecord;
-  /** What the job imports. */
-  readonly functions: readonly FunctionRef[];
-  /** How many calls of a map it makes; 0 for another job. */
-  readonly calls: number;
-}
-
-/** How a process is used for several jobs. */
-export interface Reuse {
-  /** How many jobs a process runs, above 1; may be Infinity. */
-  readonly jobsPerProcess: number;
-  /** Milliseconds that a process lives on without a job. */
-  readonly idleTimeout: number;
-}
-
-/** A job in a process. */
-export interface Job {
-  /** Undefined while it has no process. */
-  readonly pid: number | undefined;
-  /** Handles what has happened; never waits. */
-  advance(): void;
-  /** False when the job has finished, and gets no signal. */
-  kill(signal: number): boolean;
-  /** Sends the signal, by default SIGTERM, and SIGKILL after a grace period. */
-  terminate(signal?: number): void;
-}
-
-/** Who is notified about a job. */
-export interface JobEvents {
-  /** Follows `onGone` where a lender has ended before its borrower. */
-  readonly onSlotFree: () => void;
-  readonly onGone: (frame: Frame | undefined, ending: Ending) => void;
-}
-
-export const neverBegan = { pid: 0, exitCode: null, signal: null } as const;
 
 export class RunningJob implements Job {
   readonly #plan: Plan;
@@ -85,20 +49,29 @@ export class RunningJob implements Job {
   #frames: FrameReader | undefined;
   #outcome: Frame | 'end' | undefined;
   #isLender = false;
+  /** It was sent a signal that may end it. */
+  #isEnding = false;
   #isGone = false;
+  #attempt: number;
+  /** How the last attempt has ended, while a job of its own runs in the slot. */
+  #lost: Ending | undefined;
+  /** Whether its time counts, or need not. */
+  #isTimed: boolean;
   /** Of the worker, or later of its borrowers. */
   readonly #endWatch = new EndWatch(() => this.advance());
-  readonly #termination = new Termination(this);
+  #termination: Termination | undefined;
   #restarts = 3;
 
   /**
    * Starts the process. Takes over the token: if nothing can be started, it is
-   * given back before the error is thrown.
+   * given back before the error is thrown. `attempt`: from 1.
    */
-  constructor(plan: Plan, token: Token, events: JobEvents) {
+  constructor(plan: Plan, token: Token, events: JobEvents, attempt = 1) {
     this.#plan = plan;
     this.#token = token.move();
     this.#events = events;
+    this.#attempt = attempt;
+    this.#isTimed = plan.bounds.runTimeout === Infinity;
     try {
       this.#start();
     } catch (error) {
@@ -113,7 +86,10 @@ export class RunningJob implements Job {
 
   /** Undefined while the job waits for resources. */
   get pid(): number | undefined {
-    return this.#worker?.pid;
+    const pid = this.#worker?.pid;
+    // It may have waited for the report that the process has begun the job.
+    this.#noteBegin();
+    return pid;
   }
 
   /** Called when another job has ended. False while resources are missing. */
@@ -133,10 +109,17 @@ export class RunningJob implements Job {
       this.#awaitBorrowers();
       return;
     }
+    if (this.#lost !== undefined) {
+      this.#startAgain();
+      return;
+    }
     if (this.#worker === undefined) return;
+    this.#noteBegin();
     this.#read();
-    // A borrower keeps the socket open, so that it may show no end.
-    if (this.#outcome === undefined && !this.#isLender) return;
+    // A borrower keeps the socket open, so that it may show no end. So may a child
+    // of a job that was ended.
+    const isOpen = this.#outcome === undefined;
+    if (isOpen && !this.#isLender && !this.#isEnding) return;
     const ending = this.#worker.reap();
     if (ending === undefined) {
       this.#endWatch.await(this.#worker.exitFd);
@@ -150,8 +133,13 @@ export class RunningJob implements Job {
 
   kill(signal: number): boolean {
     if (this.#isGone) return false;
-    if (this.#worker !== undefined) {
+    if (this.#lost !== undefined) {
+      if (isFatal(signal)) this.#end(this.#lost);
+    } else if (this.#worker !== undefined) {
       this.#worker.kill(signal);
+      this.#noteBegin();
+      if (isFatal(signal)) this.#isEnding = true;
+      if (this.#isEnding) this.#endWatch.await(this.#worker.exitFd);
     } else if (isFatal(signal)) {
       stopAwaitingEnd(this);
       this.#end({ ...neverBegan, signal: signalName(signal) });
@@ -160,7 +148,22 @@ export class RunningJob implements Job {
   }
 
   terminate(signal?: number): void {
+    const { killGrace } = this.#plan.bounds;
+    this.#termination ??= new Termination(this, killGrace);
     this.#termination.start(signal);
+  }
+
+  /** The time of the job counts once its process has begun it. */
+  #noteBegin(): void {
+    const worker = this.#worker;
+    if (this.#isTimed || worker === undefined) return;
+    if (worker.hasBegun) {
+      this.#isTimed = true;
+      this.#endWatch.stop();
+      this.#events.onBegun();
+    } else {
+      this.#endWatch.await(worker.exitFd);
+    }
   }
 
   #start(): void {
@@ -170,10 +173,12 @@ export class RunningJob implements Job {
       if (!freeDescriptors(error)) throw error;
       this.#launch();
     }
+    if (this.#attempt > 1) this.#plan.record.startedAgain();
+    this.#noteBegin();
   }
 
   #launch(): void {
-    const { order } = this.#plan;
+    const order = orderOfAttempt(this.#plan.order, this.#attempt);
     const { reader, writer } = openSocketPair('the result socket');
     try {
       prepareReader(reader.number);
@@ -210,6 +215,13 @@ export class RunningJob implements Job {
     this.#endWatch.stop();
     this.#worker!.close();
     const { neverBegan: isUnused = false, refusal } = ending;
+    const isOwnEnd = refusal === undefined && !this.#isEnding;
+    if (isOwnEnd && isToRetry(this.#plan, this.#attempt, this.#frame)) {
+      this.#lost = ending;
+      this.#events.onRetry();
+      this.#startAgain();
+      return;
+    }
     if (refusal === undefined || this.#plan.signal?.aborted === true) {
       this.#end(ending);
       return;
@@ -226,10 +238,31 @@ export class RunningJob implements Job {
     retryIfNoneRuns();
   }
 
-  /** Forgets a process that has not begun the job. */
+  get #frame(): Frame | undefined {
+    return this.#outcome === 'end' ? undefined : this.#outcome;
+  }
+
+  /** In its slot, which a job of the last attempt may still use. */
+  #startAgain(): void {
+    const fd = this.#reader.number;
+    if (this.#isLender && isHeld(fd)) {
+      this.#endWatch.await(fd);
+      return;
+    }
+    this.#endWatch.stop();
+    this.#lost = undefined;
+    this.#isLender = false;
+    this.#attempt += 1;
+    this.#discard();
+    if (!this.retry()) awaitEnd(this);
+    retryIfNoneRuns();
+  }
+
+  /** Forgets a process that has not begun the job, or has lost it. */
   #discard(): void {
     this.#worker = undefined;
     this.#outcome = undefined;
+    this.#isTimed = this.#plan.bounds.runTimeout === Infinity;
     this.#dropFrames();
     selector.remove(this.#reader.number);
     this.#reader.close();
@@ -246,15 +279,18 @@ export class RunningJob implements Job {
   }
 
   #end(ending: Ending): void {
-    const outcome = this.#outcome === 'end' ? undefined : this.#outcome;
+    const frame = this.#frame;
+    const attempts = this.#attempt;
+    const last = attempts > 1 ? { ...ending, attempts } : ending;
+    this.#lost = undefined;
     const hasStarted = this.#worker !== undefined;
     this.#isGone = true;
     this.#dropFrames();
-    this.#termination.stop();
+    this.#termination?.stop();
     selector.remove(this.#reader.number);
     if (this.#isLender) this.#awaitBorrowers();
     else this.#free();
-    this.#events.onGone(outcome, ending);
+    this.#events.onGone(frame, last);
     if (hasStarted) removeEnded();
   }
 

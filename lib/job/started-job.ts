@@ -1,14 +1,16 @@
 // A job that was started, and who is notified about it: its future, its record
-// and the pool. An abort of its signal ends it.
-import type { Ending } from '../errors.js';
+// and the pool. An abort of its signal ends it, and so does the end of its time.
+import { AbortError, type Ending } from '../errors.js';
 import type { Frame } from '../protocol/frame.js';
 import { onAbort } from '../system/abort.js';
-import { now } from '../system/deadline.js';
+import { type Timer, now } from '../system/deadline.js';
+import { selector } from '../system/selector.js';
 import { trace } from '../system/trace.js';
 import { encodeThrown } from '../wire/value.js';
 import type { Advice } from './advice.js';
 import { type Future, type FutureOwner, futureControl } from './future.js';
-import type { Job, JobEvents, Plan } from './running-job.js';
+import { exceeded } from './process-controls.js';
+import type { Job, JobEvents, Plan } from './plan.js';
 
 export class StartedJob implements JobEvents {
   readonly #plan: Plan;
@@ -18,6 +20,7 @@ export class StartedJob implements JobEvents {
   readonly future: Future<unknown>;
   #job: Job | undefined;
   #offAbort: (() => void) | undefined;
+  #timer: Timer | undefined;
 
   /** `countDown` is called when the slot is free. */
   constructor(
@@ -49,12 +52,28 @@ export class StartedJob implements JobEvents {
     record.started(this.future);
   }
 
+  onBegun(): void {
+    const { runTimeout } = this.#plan.bounds;
+    if (runTimeout === Infinity) return;
+    // Another process had not begun it.
+    this.#timer?.cancel();
+    this.#timer = selector.alarm(runTimeout, () => {
+      this.#timeOut();
+    });
+  }
+
+  onRetry(): void {
+    this.#timer?.cancel();
+    this.#plan.record.attempt += 1;
+  }
+
   onSlotFree(): void {
     this.#countDown();
   }
 
   onGone(arrived: Frame | undefined, ending: Ending): void {
     this.#offAbort?.();
+    this.#timer?.cancel();
     const frame = arrived ?? this.#suspicion(ending);
     const { pid, exitCode, signal, refusal } = ending;
     if (trace.enabled) {
@@ -65,7 +84,9 @@ export class StartedJob implements JobEvents {
     if (frame?.times !== undefined) {
       this.#advice?.addJob(this.#plan, now() - this.#startedAt, frame.times);
     }
-    futureControl.settle(this.future, frame, ending);
+    const limit = exceeded(signal, this.#plan.bounds);
+    const known = limit === undefined ? ending : { ...ending, limit };
+    futureControl.settle(this.future, frame, known);
     const lost = refusal === undefined ? 'lost' : 'unstarted';
     this.#plan.record.done(frame?.kind ?? lost, ending);
   }
@@ -82,7 +103,17 @@ export class StartedJob implements JobEvents {
   }
 
   #abort({ reason }: AbortSignal): void {
-    futureControl.abort(this.future, reason);
+    futureControl.fail(this.future, new AbortError(reason));
     this.#job!.terminate();
+  }
+
+  #timeOut(): void {
+    const { record, bounds } = this.#plan;
+    const job = this.#job!;
+    const why = `it ran for longer than its runTimeout of ${bounds.runTimeout} ms`;
+    const text = `Job ${job.pid} (${record.name}) was ended because ${why}`;
+    futureControl.fail(this.future, new DOMException(text, 'TimeoutError'));
+    record.timedOut = true;
+    job.terminate();
   }
 }

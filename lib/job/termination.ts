@@ -1,5 +1,5 @@
-// Ends a job: sends a signal to it, and SIGKILL if it has not ended after a grace
-// period.
+// Ends a job that was aborted, or has run for too long: sends a signal to it, and
+// SIGKILL if it has not ended after a grace period.
 import { constants } from 'node:os';
 import { KillTimer } from '../launch/kill-timer.js';
 import { selector } from '../system/selector.js';
@@ -10,9 +10,9 @@ export class Termination {
   readonly #job: { kill(signal: number): unknown };
   readonly #timer: KillTimer;
 
-  constructor(job: { kill(signal: number): unknown }) {
+  constructor(job: { kill(signal: number): unknown }, graceMs: number) {
     this.#job = job;
-    this.#timer = new KillTimer(() => job.kill(SIGKILL));
+    this.#timer = new KillTimer(() => job.kill(SIGKILL), graceMs);
   }
 
   start(signal = SIGTERM): void {

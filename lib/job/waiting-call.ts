@@ -14,7 +14,7 @@ import type { Deadline } from '../system/deadline.js';
 import { Link } from '../system/list.js';
 import { selector } from '../system/selector.js';
 import type { Future } from './future.js';
-import type { Plan } from './running-job.js';
+import type { Plan } from './plan.js';
 import type { Squad } from './squad.js';
 import type { SleepGate, SlotRequest, Submission } from './submission.js';
 

@@ -7,6 +7,7 @@ import type { Worker } from './launcher.js';
 
 export class ChildWorker implements Worker {
   readonly pid: number;
+  readonly hasBegun = true;
   readonly #exit: Fd;
   #isReaped = false;
 

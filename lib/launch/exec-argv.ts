@@ -8,16 +8,30 @@ const once =
 const takesValue =
   /^(-[ep]|-pe|--(eval|print|run|inspect-port|debug-port|test-(name-pattern|skip-pattern|reporter|reporter-destination|shard|concurrency|timeout)|watch-path|input-type|env-file|env-file-if-exists|title))$/;
 
-let latest: { readonly all: string; readonly kept: readonly string[] } = {
-  all: '',
-  kept: [],
-};
+interface Known {
+  readonly all: string;
+  readonly kept: readonly string[];
+}
 
-/** Returns the same array for the same options. */
-export function workerExecArgv(execArgv: readonly string[]): readonly string[] {
+const none: readonly string[] = [];
+
+/** By the added options. */
+const latest = new WeakMap<readonly string[], Known>();
+
+/**
+ * Those to keep of the options, and the added ones. Returns the same array for the
+ * same ones.
+ */
+export function workerExecArgv(
+  execArgv: readonly string[],
+  added = none,
+): readonly string[] {
   const all = execArgv.join('\0');
-  if (latest.all !== all) latest = { all, kept: keptOf(execArgv) };
-  return latest.kept;
+  const known = latest.get(added);
+  if (known?.all === all) return known.kept;
+  const kept = [...keptOf(execArgv), ...added];
+  latest.set(added, { all, kept });
+  return kept;
 }
 
 function keptOf(execArgv: readonly string[]): string[] {

@@ -54,6 +54,11 @@ export class ForkedWorker implements Worker {
     return this.#isAlone ? this.#self.number : this.#report.number;
   }
 
+  get hasBegun(): boolean {
+    while (!this.#isKnown) if (!this.#receive()) return false;
+    return true;
+  }
+
   reap(): Ending | undefined {
     while (this.#ending === undefined && !this.#isAlone) {
       if (!this.#receive()) return undefined;
@@ -84,6 +89,13 @@ export class ForkedWorker implements Worker {
   close(): void {
     this.#report.close();
     this.#self.close();
+  }
+
+  /** Whether a child has taken the request, or none will. */
+  get #isKnown(): boolean {
+    return (
+      this.#pid !== undefined || this.#isAlone || this.#ending !== undefined
+    );
   }
 
   /** False when no report is ready. */
@@ -142,7 +154,7 @@ export class ForkedWorker implements Worker {
   /** Waits until a child has taken the request. */
   #awaitStart(): void {
     const deadline = deadlineAfter(patienceMs);
-    while (this.#pid === undefined && !this.#isAlone && !this.#ending) {
+    while (!this.#isKnown) {
       if (this.#receive()) continue;
       const readable = Int32Array.of(this.#report.number, pollEvents.in);
       if (native.poll(readable, 1, remaining(deadline)) === 0) return;

@@ -1,14 +1,17 @@
 // Kills a process that was asked to end, and has not after a grace period.
-import { clearTimeout, setTimeout } from 'node:timers';
+import type { Timer } from '../system/deadline.js';
+import { selector } from '../system/selector.js';
 
-const graceMs = 5000;
+export const defaultGraceMs = 5000;
 
 export class KillTimer {
   readonly #kill: () => void;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #graceMs: number;
+  #timer: Timer | undefined;
 
-  constructor(kill: () => void) {
+  constructor(kill: () => void, graceMs = defaultGraceMs) {
     this.#kill = kill;
+    this.#graceMs = graceMs;
   }
 
   get isRunning(): boolean {
@@ -17,11 +20,11 @@ export class KillTimer {
 
   /** The first call counts. */
   start(): void {
-    this.#timer ??= setTimeout(this.#kill, graceMs).unref();
+    this.#timer ??= selector.alarm(this.#graceMs, this.#kill);
   }
 
   /** Called once the process is gone. */
   stop(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.cancel();
   }
 }

@@ -11,6 +11,11 @@ export interface Worker {
    * no such fd. A call of `reap` may change it.
    */
   readonly exitFd: number;
+  /**
+   * False until it is known that the process has begun the job, or never will.
+   * Never waits; `exitFd` is readable when that may have changed.
+   */
+  readonly hasBegun: boolean;
   /** How the process ended; undefined while it runs. Never waits. */
   reap(): Ending | undefined;
   kill(signal: number): void;

@@ -1,4 +1,5 @@
-// The interface between a process that runs several jobs and each of these jobs.
+// The interface between a process that runs several jobs, each of these jobs, and the
+// owner of the process.
 import type { Ending } from '../errors.js';
 import type { Frame } from '../protocol/frame.js';
 import type { Order } from '../protocol/order.js';
@@ -7,12 +8,26 @@ import type { Token } from '../slots/slot-pipe.js';
 /** A job for a process that runs several. Each method is called at most once. */
 export interface ProcessJob {
   readonly order: Order;
+  /** The process has begun the job, or does so at once. */
+  onBegun(): void;
   /** The process lives on, and the job has no slot any more. */
   onAnswer(frame: Frame): void;
   /** The process has ended before it began the job, which gets its token. */
   onUnclaimed(token: Token): void;
   /** The process has ended; `frame` is what it has answered. */
   onEnd(frame: Frame | undefined, ending: Ending): void;
-  /** Follows `onEnd` once no process runs in the slot. */
-  onSlotFree(): void;
+  /**
+   * Follows `onEnd` once no process runs in the slot. The job gets its token; it had
+   * none if the process has claimed it out of turn.
+   */
+  onSlotFree(token: Token | undefined): void;
+}
+
+/** Who is notified about the process. */
+export interface ProcessEvents {
+  /** A job has answered that has run for `ms` milliseconds. */
+  readonly onRun: (ms: number) => void;
+  /** It has no job, and can take another one. */
+  readonly onFree: () => void;
+  readonly onGone: () => void;
 }

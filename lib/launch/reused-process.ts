@@ -16,18 +16,10 @@ import { EndWatch, isHeld } from './end-watch.js';
 import { presentInheritance } from './inheritance.js';
 import { KillTimer } from './kill-timer.js';
 import type { Worker } from './launcher.js';
-import type { ProcessJob } from './process-job.js';
+import type { ProcessEvents, ProcessJob } from './process-job.js';
 import { startServing } from './serving-worker.js';
 import { Turn } from './turn.js';
 import { WorkerSocket } from './worker-socket.js';
-
-export interface ProcessEvents {
-  /** A job has answered that has run for `ms` milliseconds. */
-  readonly onRun: (ms: number) => void;
-  /** It has no job, and can take another one. */
-  readonly onFree: (process: ReusedProcess) => void;
-  readonly onGone: (process: ReusedProcess) => void;
-}
 
 const { SIGKILL } = constants.signals;
 
@@ -47,6 +39,8 @@ export class ReusedProcess {
   /** While it has a job. */
   #turn: Turn | undefined;
   #hasAnswered = false;
+  /** It has begun its first job. */
+  #hasBegun = false;
   #frame: Frame | undefined;
   /** A job of the process runs in the slot of its job. */
   #isLender = false;
@@ -106,6 +100,7 @@ export class ReusedProcess {
     this.#job = job;
     this.#number = number;
     this.#jobsLeft -= 1;
+    if (this.#hasBegun) job.onBegun();
   }
 
   /**
@@ -185,8 +180,10 @@ export class ReusedProcess {
   kill(signal: number): void {
     if (this.#isGone) return;
     this.#ahead.recallAll();
-    if (isFatal(signal)) this.#isLeaving = true;
     this.#worker.kill(signal);
+    if (!isFatal(signal)) return;
+    this.#isLeaving = true;
+    this.#endWatch.await(this.#worker.exitFd);
   }
 
   /** Ends the process once it has no job. */
@@ -205,8 +202,9 @@ export class ReusedProcess {
   #readAndReap(): void {
     this.#socket.read();
     if (this.#socket.isBroken) this.kill(SIGKILL);
-    // A borrower keeps the socket open, so that it may show no end.
-    if (!this.#socket.isOver && !this.#isLender) return;
+    // A borrower keeps the socket open, so that it may show no end. So may a child
+    // of a job that was ended.
+    if (!this.#socket.isOver && !this.#isLender && !this.#isLeaving) return;
     const ending = this.#worker.reap();
     if (ending === undefined) {
       this.#endWatch.await(this.#worker.exitFd);
@@ -234,6 +232,8 @@ export class ReusedProcess {
     // A job that was recalled has no answer.
     if (report === undefined || message.job !== this.#number) return;
     if (this.#job === undefined) return;
+    if (!this.#hasBegun) this.#job.onBegun();
+    this.#hasBegun = true;
     const { kind, state } = report;
     const { arrivals } = this.#socket;
     if (kind === 'lends') this.#isLender = true;
@@ -274,7 +274,7 @@ export class ReusedProcess {
   #goOn(): void {
     if (this.#jobsLeft <= 0) this.#isLeaving = true;
     if (this.#isLeaving) this.#leave();
-    else this.#events.onFree(this);
+    else this.#events.onFree();
   }
 
   /** It ends by itself at the end of its socket. */
@@ -293,7 +293,7 @@ export class ReusedProcess {
     this.#ahead.recallAll();
     const job = this.#job;
     const token = this.#takeJobBack();
-    this.#events.onGone(this);
+    this.#events.onGone();
     if (token === undefined) job?.onEnd(this.#frame, ending);
     else job!.onUnclaimed(token);
     this.#awaitBorrowers();
@@ -301,7 +301,7 @@ export class ReusedProcess {
     for (let next; (next = this.#ahead.shift()) !== undefined;) {
       const job = next.onTurn();
       job.onEnd(undefined, ending);
-      job.onSlotFree();
+      job.onSlotFree(undefined);
     }
   }
 
@@ -313,9 +313,9 @@ export class ReusedProcess {
       return;
     }
     this.#endWatch.stop();
-    if (job !== undefined) this.#endTurn().give();
+    const token = job && this.#endTurn();
     this.#socket.close();
     this.#job = undefined;
-    job?.onSlotFree();
+    job?.onSlotFree(token);
   }
 }

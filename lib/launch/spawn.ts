@@ -1,6 +1,6 @@
 // The spawn context: a new node for each job. Its input is the null device, and
 // it finds its other descriptors at fixed numbers.
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
 import { inheritedFds } from '../protocol/fds.js';
@@ -63,7 +63,11 @@ export function startNode(
     let result = start(execPath);
     // An upgrade may remove the program that runs.
     if (result === -errno.ENOENT && isLinux) result = start('/proc/self/exe');
-    return check(result, `spawn ${execPath}`);
+    const isMissing = directory !== '' && !existsSync(directory);
+    return check(
+      result,
+      isMissing ? `enter ${directory}` : `spawn ${execPath}`,
+    );
   } finally {
     input.close();
   }

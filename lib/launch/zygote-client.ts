@@ -7,6 +7,7 @@ import {
   environmentOfJob,
   environmentToStart,
   startupVariablesOf,
+  workingDirectory,
 } from '../protocol/environment.js';
 import type { Order } from '../protocol/order.js';
 import {
@@ -20,6 +21,7 @@ import { check, errno, native } from '../system/binding.js';
 import { Fd, duplicate } from '../system/fd.js';
 import { checkReadable } from '../system/readable.js';
 import { trace } from '../system/trace.js';
+import { workerExecArgv } from './exec-argv.js';
 import { startNode } from './spawn.js';
 import { Zygote, notMyChild } from './zygote.js';
 
@@ -32,12 +34,13 @@ const ownVariables = JSON.stringify(
   startupVariablesOf(environmentOfJob(new Map())),
 );
 
+const ownOptions = JSON.stringify(workerExecArgv(process.execArgv));
+
 /** What decides which zygote a job needs. */
 export type ZygoteStart = Pick<Order, 'execArgv' | 'preparation' | 'env'>;
 
 /** What a zygote is started for. */
-export type ZygoteOrder = ZygoteStart &
-  Pick<Order, 'cwd' | 'slotPipes' | 'keepAlive'>;
+export type ZygoteOrder = ZygoteStart & Pick<Order, 'slotPipes' | 'keepAlive'>;
 
 /** Orders of equal keys share their zygotes. */
 export interface ZygoteKeys {
@@ -115,8 +118,7 @@ export function warmZygoteFor(
 ): Zygote | undefined {
   const version = versionOf(modulesOf(order.preparation));
   const known = zygotes.get(key);
-  const { env, preparation } = order;
-  if (known === undefined && isInherited(env, preparation, version)) {
+  if (known === undefined && isInherited(order, order.preparation, version)) {
     return open(order, key);
   }
   if (known?.version !== version) return undefined;
@@ -130,8 +132,8 @@ function warmUpAfter(cold: Zygote, order: ZygoteOrder, keys: ZygoteKeys): void {
   if (planned.has(keys.warm)) return;
   planned.add(keys.warm);
   // Without the arguments of the job, which may be large.
-  const { execArgv, preparation, env, cwd, slotPipes, keepAlive } = order;
-  const start = { execArgv, preparation, env, cwd, slotPipes, keepAlive };
+  const { execArgv, preparation, env, slotPipes, keepAlive } = order;
+  const start = { execArgv, preparation, env, slotPipes, keepAlive };
   cold.whenKnown(() => {
     planned.delete(keys.warm);
     const isClosed = slotPipes[0]!.reader < 0;
@@ -194,7 +196,7 @@ function open(
   }
   // A copy of the package in another folder may have another version.
   const link = hold(`${entry} ${version} ${key}`, () =>
-    known === undefined && isInherited(order.env, preparation, version)
+    known === undefined && isInherited(order, preparation, version)
       ? inherited()
       : start(order, preparation),
   );
@@ -223,7 +225,7 @@ function hold(
 
 /** Whether this process is a job of a zygote that another would be the same as. */
 function isInherited(
-  env: Order['env'],
+  { env, execArgv }: ZygoteStart,
   preparation: Preparation,
   version: string,
 ): boolean {
@@ -235,7 +237,8 @@ function isInherited(
     JSON.stringify(warmUp) === JSON.stringify(preparation.warmUp) &&
     // The job may come from the zygote without the warm-up.
     [version, versionOf(preload.urls)].includes(preparedVersion) &&
-    JSON.stringify(startupVariablesOf(env)) === ownVariables
+    JSON.stringify(startupVariablesOf(env)) === ownVariables &&
+    JSON.stringify(execArgv) === ownOptions
   );
 }
 
@@ -245,7 +248,7 @@ function inherited(): [socket: Fd, pid: number] {
 }
 
 function start(
-  { execArgv, env, cwd }: ZygoteOrder,
+  { execArgv, env }: ZygoteOrder,
   preparation: Preparation,
 ): [socket: Fd, pid: number] {
   checkSpares();
@@ -260,6 +263,8 @@ function start(
     check(native.passCredentials(server.number), 'identify submitters');
     file = writePreparation(preparation);
     const argv = [...execArgv, ...zygoteFlags(preparation), entry];
+    // Not in that of the job, which it would keep in use.
+    const cwd = workingDirectory();
     const surroundings = { env: environmentToStart(env), cwd };
     // They become `zygoteRequestFd` and `zygotePreparationFd`.
     const fds = [1, 2, server.number, file.number];

@@ -56,6 +56,8 @@ export class Enclosures {
   readonly #owned: Fd[] = [];
   #end = headBytes;
   #hasMoved = false;
+  #isMoving = false;
+  #isKept = false;
   #sent: Sent | undefined;
 
   /** What `send` has returned last. */
@@ -69,6 +71,11 @@ export class Enclosures {
     return this.#hasMoved;
   }
 
+  /** Whether `commit` detaches buffers of the sender. */
+  get isMoving(): boolean {
+    return this.#isMoving;
+  }
+
   /** For `encode`. The buffers stay as they are until `commit`. */
   note(ranges: readonly BufferRange[]): readonly Place[] {
     return ranges.map((range) => this.#note(range));
@@ -79,6 +86,7 @@ export class Enclosures {
     const piece = pieceOf(buffer);
     const isMoved = isToMove(buffer);
     const isShared = (piece?.kind ?? placeKinds.moved) !== placeKinds.moved;
+    if (isMoved) this.#isMoving = true;
     if (isMoved || isShared) {
       // The receiver gets all of it, as from postMessage.
       range.start = 0;
@@ -147,6 +155,12 @@ export class Enclosures {
     }
   }
 
+  /** As `copy`; and later attempts get what the first did, whatever it does to it. */
+  keep(): void {
+    this.copy();
+    this.#isKept = true;
+  }
+
   /**
    * The files for another process, borrowed until `end`. `pool`: of the process;
    * none for a process of one job. Throws when the kernel has no room.
@@ -169,7 +183,7 @@ export class Enclosures {
     this.#release();
     this.#sent = { segment, pool };
     // A second attempt reads them back.
-    for (const part of this.#parts) part.bytes = undefined;
+    if (!this.#isKept) for (const part of this.#parts) part.bytes = undefined;
     this.files = [...passed, segment.fd];
     return this.files;
   }

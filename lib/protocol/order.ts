@@ -7,6 +7,7 @@ import type { Enclosures } from '../memory/enclosures.js';
 import type { SlotPipe, Token } from '../slots/slot-pipe.js';
 import type { Encoded } from '../wire/value.js';
 import type { Preparation, WarmUp } from './preparation.js';
+import type { ProcessSettings } from './settings.js';
 import {
   type PackedSurroundings,
   type Surroundings,
@@ -27,6 +28,7 @@ export interface Order extends Surroundings {
   readonly keepAlive: number;
   /** Number of the signal that ends an orphan; 0 lets it run on. */
   readonly orphanSignal: number;
+  readonly settings: ProcessSettings | undefined;
   /** See `ServerHead`. */
   readonly maxProcessMemory: number;
   /** Slot pipes that the worker inherits; it runs in a slot of the first. */
@@ -36,6 +38,8 @@ export interface Order extends Surroundings {
    * body has a `ServerHead` then.
    */
   readonly claimsFile?: number;
+  /** How often the job was started, with this time; default: once. */
+  readonly attempt?: number;
   /** The large buffers of the body. */
   readonly enclosures?: Enclosures | undefined;
 }
@@ -53,6 +57,8 @@ export interface WorkerHead {
   /** The modules of `preload`, its process knows already. */
   readonly warmUp: WarmUp | undefined;
   readonly orphanSignal: number;
+  /** The process enters them before its first job. */
+  readonly settings?: ProcessSettings | undefined;
 }
 
 export interface ServerHead extends WorkerHead {
@@ -76,6 +82,8 @@ export interface Head extends WorkerHead {
   /** `limit` of `sharedMemory` in the submitter. null: Infinity, as above. */
   readonly memoryLimit: number | null;
   readonly preexec: FunctionRef | undefined;
+  /** As in the order. */
+  readonly attempt?: number;
   /** Functions; a Jobserver handle in the arguments has their indexes. */
   readonly imports: readonly FunctionRef[];
 }
@@ -105,7 +113,7 @@ export function packHead(head: WorkerHead): Buffer {
  * first job come with its message.
  */
 export function orderOfWorker(order: Order, claimsFile: number): Order {
-  const { context, preparation, orphanSignal } = order;
+  const { context, preparation, orphanSignal, settings } = order;
   const bytes = order.maxProcessMemory;
   const head: ServerHead = {
     hasClaims: true,
@@ -113,10 +121,20 @@ export function orderOfWorker(order: Order, claimsFile: number): Order {
     context,
     warmUp: preparation.warmUp,
     orphanSignal,
+    settings,
     maxProcessMemory: bytes === Infinity ? null : bytes,
   };
   const body = [packHead(head), '', ''] as const;
   return { ...order, claimsFile, body, enclosures: undefined };
+}
+
+/** The order of a job that is started for the nth time. */
+export function orderOfAttempt(order: Order, attempt: number): Order {
+  if (attempt === 1) return order;
+  const [head, args = '', preexecArgs = ''] = order.body;
+  if (head === undefined) return { ...order, attempt };
+  const bytes = packHead({ ...unpackHead(head), attempt } as WorkerHead);
+  return { ...order, body: [bytes, args, preexecArgs], attempt };
 }
 
 /** A call that a fork of this process makes: nothing is encoded. */

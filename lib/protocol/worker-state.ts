@@ -55,6 +55,8 @@ interface WorkerState {
   isWarm: boolean;
   /** Pools with running or waiting jobs, which end before the process exits. */
   readonly busy: Set<Busy>;
+  /** How often the job was started, with this time. */
+  attempt: number;
   /** How many forks lie between the first process and this one. */
   generation: number;
 }
@@ -76,6 +78,7 @@ export const workerState = mainValue<WorkerState>(
     preparedVersion: '',
     isWarm: false,
     busy: new Set(),
+    attempt: 1,
     generation: 0,
   })`,
 );

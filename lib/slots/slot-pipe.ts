@@ -219,6 +219,11 @@ export class SlotPipe {
     return this.#writer.number;
   }
 
+  /** Whether `close` was called. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   /** A free slot, or undefined while there is none. */
   tryTake(): Token | undefined {
     if (this.#ownSlot?.tryTake() === true) {

@@ -11,7 +11,7 @@ export type OptionNames<O> = Readonly<Record<keyof O, true>>;
  */
 export function checkOptions<O extends object>(
   options: O,
-  names: OptionNames<O>,
+  names: Readonly<Record<keyof O, unknown>>,
 ): O {
   if (typeof options !== 'object' || options === null) {
     throw invalidArgument('options', 'an object', options);

@@ -39,6 +39,7 @@ import { raisingCloseContract } from './raising-close.js';
 import { recoveryContract } from './recovery.js';
 import { resizeContract } from './resize.js';
 import { resultContract } from './results.js';
+import { retryContract } from './retries.js';
 import { reuseContract } from './reuse.js';
 import { aheadContract } from './reuse-ahead.js';
 import { hostileContract } from './reuse-hostile.js';
@@ -47,12 +48,14 @@ import { reuseSettingsContract } from './reuse-settings.js';
 import { reusedValueContract } from './reuse-values.js';
 import { stalenessContract } from './reuse-staleness.js';
 import { sleepGateContract } from './sleep-gate.js';
+import { settingsContract } from './settings.js';
 import { slotContract } from './slots.js';
 import { slotTimeoutContract } from './slot-timeouts.js';
 import { sharingContract } from './sharing.js';
 import { stateContract } from './states.js';
 import { submitArgumentContract } from './submit-arguments.js';
 import { terminalContract } from './terminal.js';
+import { timeLimitContract } from './time-limits.js';
 import { threadContract } from './threads.js';
 import { valueLeakContract } from './value-leaks.js';
 import { valueContract } from './values.js';
@@ -74,6 +77,9 @@ const ofJobs: Contracts = {
   'release of slots': [recoveryContract, orphanContract],
   'sleep gate': [sleepGateContract],
   waiting: [waitingContract],
+  'limits of time': [timeLimitContract],
+  'jobs that are started again': [retryContract],
+  'settings of the process of a job': [settingsContract],
   futures: [futureContract],
   states: [stateContract],
   callbacks: [callbackContract],

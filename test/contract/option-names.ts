@@ -42,7 +42,11 @@ const rows: Row[] = [
   [
     'with',
     ({ js }, options) => js.with(options),
-    ['env', 'preexec', 'sleep', 'jobsPerProcess'],
+    [
+      ...['env', 'preexec', 'sleep', 'jobsPerProcess'],
+      ...['runTimeout', 'killGrace', 'retries', 'cwd', 'nice', 'limits'],
+      ...['oomScoreAdj', 'maxHeapMb', 'execArgv'],
+    ],
     'jobPerProcess',
     'jobsPerProcess',
   ],

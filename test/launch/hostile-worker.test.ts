@@ -80,6 +80,7 @@ const answerTo = (args: Encoded): Encoded =>
 
 /** A worker that runs its job at once, or takes the steps, and ends. */
 class FakeWorker implements Worker {
+  readonly hasBegun = true;
   readonly pid = 0x7fffffff;
   readonly #order: Order;
   readonly #end = openPipe('end of a worker');

@@ -11,6 +11,7 @@ import {
   type SettledItem,
   afterFork,
   inline,
+  jobInfo,
 } from 'jobserver';
 
 type Equal<A, B> =
@@ -50,6 +51,25 @@ export async function submit(jobserver: Jobserver): Promise<void> {
   const named = await jobserver.submit<[string], number>(url, ['a']);
   isTrue<Equal<typeof named, Future<number>>>();
 
+  const limited = jobserver.with({
+    runTimeout: 1000,
+    killGrace: Infinity,
+    retries: 2,
+    cwd: new URL('file:///tmp'),
+    nice: 5,
+    limits: { cpuTime: 1000, openFiles: 100 },
+    oomScoreAdj: 500,
+    maxHeapMb: 256,
+    execArgv: ['--enable-source-maps'],
+  });
+  isTrue<Equal<typeof limited, Jobserver>>();
+  const attempt = jobInfo()?.attempt;
+  isTrue<Equal<typeof attempt, number | undefined>>();
+
+  // @ts-expect-error Not a number.
+  jobserver.with({ runTimeout: '1s' });
+  // @ts-expect-error No such limit.
+  jobserver.with({ limits: { memory: 1 } });
   // @ts-expect-error An argument of the wrong type.
   await jobserver.submit(lengthOf, [4]);
   // @ts-expect-error One argument too few.

@@ -1,0 +1,24 @@
+// What the process of a job enters before the job runs.
+
+/** The limits of {@link JobControls.limits}. */
+export interface ResourceLimits {
+  /** Milliseconds of CPU time, above 0; whole seconds, rounded up, count. */
+  readonly cpuTime?: number | undefined;
+  /**
+   * Bytes of address space besides those that the process has at its start (Linux).
+   */
+  readonly addressSpace?: number | undefined;
+  /** Bytes of the largest file that it writes. */
+  readonly fileSize?: number | undefined;
+  /** One above the highest number of a descriptor. */
+  readonly openFiles?: number | undefined;
+  /** Bytes of the file that the kernel writes when a signal ends it; 0: none. */
+  readonly coreDump?: number | undefined;
+}
+
+export interface ProcessSettings {
+  readonly nice?: number;
+  readonly limits?: ResourceLimits;
+  /** To be added to that of the submitter. */
+  readonly oomScoreAdj?: number;
+}
