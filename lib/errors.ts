@@ -84,13 +84,11 @@ export class LostResult extends Error implements Ending {
     options?: ErrorOptions & Pick<LostResult, 'items'>,
   ) {
     const { pid, exitCode, signal, attempts = 1 } = ending;
-    const when = attempts > 1 ? ` at attempt ${attempts}` : '';
+    const tries = attempts > 1 ? `; it was attempt ${attempts}` : '';
     const items = options?.items;
     const lost = items === undefined ? '' : `; lost ${named(items)}`;
-    super(
-      `Job ${pid} ended without a result${when}: ${how(ending)}${lost}`,
-      options,
-    );
+    const end = `${how(ending)}${tries}${lost}`;
+    super(`Job ${pid} ended without a result: ${end}`, options);
     this.pid = pid;
     this.exitCode = exitCode;
     this.signal = signal;

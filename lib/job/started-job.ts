@@ -110,8 +110,9 @@ export class StartedJob implements JobEvents {
   #timeOut(): void {
     const { record, bounds } = this.#plan;
     const job = this.#job!;
-    const why = `it ran for longer than its runTimeout of ${bounds.runTimeout} ms`;
-    const text = `Job ${job.pid} (${record.name}) was ended because ${why}`;
+    const text =
+      `Job ${job.pid} (${record.name}) was ended because it ran for longer than ` +
+      `its runTimeout of ${bounds.runTimeout} ms`;
     futureControl.fail(this.future, new DOMException(text, 'TimeoutError'));
     record.timedOut = true;
     job.terminate();

@@ -49,7 +49,7 @@ export function retryContract(context: Context): void {
     const error = await rejection(patient.run(jobs.dieBefore, at('log'), 9));
     expect(error).toBeInstanceOf(LostResult);
     expect(error).toMatchObject({ attempts: 3, signal: 'SIGKILL' });
-    expect((error as Error).message).toContain(' at attempt 3: ');
+    expect((error as Error).message).toContain('; it was attempt 3');
     const once = await rejection(js.run(jobs.dieBefore, at('log'), 9));
     expect(once).toMatchObject({ attempts: 1 });
     expect(lines()).toEqual(['1', '2', '3', '1']);
