@@ -70,9 +70,11 @@ describe('the queue of an executor', () => {
 
       test("the newest call starts first with order: 'lifo', within its priority", async () => {
         const js = open(jobsPerProcess);
+        const before = makeGate().file;
         // Then short calls are sent ahead in numbers.
-        for (let i = 0; i < 20 && jobsPerProcess > 1; i++)
-          await js.run(identity, i);
+        for (let i = 0; i < 20 && jobsPerProcess > 1; i++) {
+          await js.run(note, before, `${i}`);
+        }
         const { executor, openGate } = await queue({ order: 'lifo' }, js);
         const log = makeGate().file;
         const submit = (name: string, priority = 0): Promise<string> =>
