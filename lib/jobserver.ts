@@ -28,7 +28,11 @@ import {
 import { type Future, futureControl } from './job/future.js';
 import { openSlots, shareSlots } from './job/open-slots.js';
 import type { PreloadedModule } from './job/preparation.js';
-import { type JobRequest, checkConsume } from './job/waiting-call.js';
+import {
+  type JobRequest,
+  borrowingOf,
+  checkConsume,
+} from './job/waiting-call.js';
 import { Pool } from './job/pool.js';
 import { JobRecord } from './job/record.js';
 import type { Plan } from './job/plan.js';
@@ -145,9 +149,11 @@ export interface SubmitOptions {
   timeout?: number | undefined;
   /**
    * Slots that the job takes: 1 or 0. Default: 1, which in a job of the pool may
-   * be the slot of that job itself; 1 demands another one.
+   * be the slot of that job itself, if it has waited for another one; 1 demands
+   * another one. 'own' takes the slot of that job at once, and another one only
+   * where a job runs in it already; outside of a job it means 1.
    */
-  consume?: 0 | 1 | undefined;
+  consume?: 0 | 1 | 'own' | undefined;
   /**
    * Aborting ends the wait for a slot, or the running job (SIGTERM, then
    * SIGKILL after {@link JobControls.killGrace}); the outcome is an AbortError.
@@ -654,9 +660,8 @@ export class Jobserver implements Disposable, AsyncDisposable {
     this.#pool.checkOpen();
     const deadline = deadlineAfter(options.timeout);
     const given = checkConsume(options.consume);
-    // Who asks for a slot explicitly wants another one.
-    const canBorrow = given === undefined;
-    const consume = given ?? 1;
+    const borrowing = borrowingOf(given);
+    const consume = given === 0 ? 0 : 1;
     const signal = checkAbortSignal(options.signal);
     const plan = this.#plan(call, signal);
     throwIfAborted(signal);
@@ -666,7 +671,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
     // No spread, which gives each object a hidden class of its own.
     return {
       consume,
-      canBorrow,
+      borrowing,
       deadline,
       plan,
       signal,
@@ -737,9 +742,9 @@ export class Jobserver implements Disposable, AsyncDisposable {
     this.#pool.checkOpen();
     const { deadline, signal, mapping } = terms;
     const { gate } = this.#controls;
-    const canBorrow = terms.consume === undefined;
-    const consume = terms.consume ?? 1;
-    const conditions = { consume, canBorrow, gate, deadline, signal };
+    const borrowing = borrowingOf(terms.consume);
+    const consume = terms.consume === 0 ? 0 : 1;
+    const conditions = { consume, borrowing, gate, deadline, signal } as const;
     return {
       ...terms,
       slots: this.slots ?? availableParallelism(),

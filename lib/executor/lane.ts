@@ -6,6 +6,7 @@ import { AbortError } from '../errors.js';
 import type { Future } from '../job/future.js';
 import type { Pool } from '../job/pool.js';
 import type { Plan } from '../job/plan.js';
+import { type Consume, borrowingOf } from '../job/waiting-call.js';
 import type { SleepGate, SlotRequest, Submission } from '../job/submission.js';
 import type { Token } from '../slots/slot-pipe.js';
 import { never } from '../system/deadline.js';
@@ -15,8 +16,8 @@ import type { CallQueue, QueuedCall } from './queued-call.js';
 
 /** What the calls of a lane want. */
 export interface LaneOptions {
-  /** As in `submit`; undefined: a slot, which in a job may be that of the job. */
-  readonly consume: 0 | 1 | undefined;
+  /** As in `submit`. */
+  readonly consume: Consume;
   readonly isLifo: boolean;
   readonly gate: SleepGate;
   /** Whether busy processes may have calls that have no slot. */
@@ -40,7 +41,7 @@ export interface LaneOwner {
 }
 
 export class Lane implements CallQueue {
-  readonly consume: 0 | 1 | undefined;
+  readonly consume: Consume;
   readonly #pool: Pool;
   readonly #owner: LaneOwner;
   readonly #queue: PriorityQueue<QueuedCall>;
@@ -61,8 +62,8 @@ export class Lane implements CallQueue {
     this.#queue = new PriorityQueue(isLifo);
     if (sendsAhead && consume !== 0) this.#offers = this.#makeOffers(slots);
     this.#slotRequest = {
-      consume: consume ?? 1,
-      canBorrow: consume === undefined,
+      consume: consume === 0 ? 0 : 1,
+      borrowing: borrowingOf(consume),
       gate,
       deadline: never,
       functions: () => this.#queue.first?.plan?.functions ?? [],

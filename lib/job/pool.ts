@@ -91,7 +91,7 @@ export class Pool implements Busy {
     // The owner of the offer decides when it ends.
     const request = {
       consume: 1,
-      canBorrow: false,
+      borrowing: 'never',
       gate: admitAlways,
       deadline: never,
       plan,

@@ -11,6 +11,8 @@ import { warnOfStandstill } from './standstill.js';
 export interface SlotWaiter {
   /** Whether the slot of the job that waits will do. */
   readonly mayBorrow: boolean;
+  /** Whether that one comes before another. */
+  readonly borrowsFirst: boolean;
   readonly place: Link<SlotWaiter>;
   /** Called while a slot is free: takes it, stays, or leaves the line. */
   attempt(): void;
@@ -38,9 +40,15 @@ export class SlotLine {
 
   /** A slot, unless none is free or others have waited longer. */
   tryTake(waiter: SlotWaiter): Token | undefined {
+    const { jobSlot } = this;
+    if (waiter.borrowsFirst && jobSlot !== undefined) {
+      const { first = waiter } = jobSlot.borrowers;
+      const own = first === waiter ? jobSlot.tryLend() : undefined;
+      if (own !== undefined) return own;
+    }
     const token = this.#tryTakeFree(waiter);
     if (token !== undefined || !waiter.mayBorrow) return token;
-    return this.jobSlot?.tryLend();
+    return jobSlot?.tryLend();
   }
 
   #tryTakeFree(waiter: SlotWaiter): Token | undefined {

@@ -30,12 +30,17 @@ import type { SlotLine, SlotWaiter } from './slot-line.js';
  */
 export type SleepGate = () => number | undefined;
 
+/**
+ * When the slot of the job that makes the request will do: never, after it has waited
+ * for another one, or at once.
+ */
+export type Borrowing = 'never' | 'late' | 'first';
+
 /** The conditions of a start, and who is notified. */
 export interface SlotRequest {
   /** 0: the job takes no slot. */
   readonly consume: 0 | 1;
-  /** Whether the slot of the job that makes the request will do. */
-  readonly canBorrow: boolean;
+  readonly borrowing: Borrowing;
   readonly gate: SleepGate;
   readonly deadline: Deadline;
   /** What the job that is next will import. */
@@ -77,7 +82,7 @@ export class Submission implements SlotWaiter {
   #wakeAt: Deadline = never;
   /** In a job, when to lend its slot or else to warn. */
   #patienceEnds: Deadline = never;
-  #mayBorrow = false;
+  #mayBorrow: boolean;
   #timer: Timer | undefined;
   #offAbort: (() => void) | undefined;
   #isSettled = false;
@@ -93,6 +98,10 @@ export class Submission implements SlotWaiter {
     return this.#mayBorrow;
   }
 
+  get borrowsFirst(): boolean {
+    return this.#request.borrowing === 'first';
+  }
+
   /** Whether the next turn of the event loop may show a reason to fail. */
   get mayBeRefused(): boolean {
     return this.#request.functions().some(mayBeRefused);
@@ -101,6 +110,7 @@ export class Submission implements SlotWaiter {
   constructor(line: SlotLine, request: SlotRequest) {
     this.#line = line;
     this.#request = request;
+    this.#mayBorrow = this.borrowsFirst;
   }
 
   /** Makes the first attempt; the event loop makes the others. */
@@ -134,7 +144,7 @@ export class Submission implements SlotWaiter {
   borrow(): void {
     const { jobSlot } = this.#line;
     if (this.#isSettled || jobSlot === undefined) return;
-    if (!this.#request.canBorrow) return;
+    if (this.#request.borrowing === 'never') return;
     this.#patienceEnds = never;
     this.#mayBorrow = true;
     if (this.#wakeAt !== never) return;
@@ -222,7 +232,8 @@ export class Submission implements SlotWaiter {
   }
 
   get #canLend(): boolean {
-    return this.#request.canBorrow && this.#line.jobSlot !== undefined;
+    if (this.#request.borrowing === 'never') return false;
+    return this.#line.jobSlot !== undefined;
   }
 
   get #isLate(): boolean {

@@ -16,7 +16,12 @@ import { selector } from '../system/selector.js';
 import type { Future } from './future.js';
 import type { Plan } from './plan.js';
 import type { Squad } from './squad.js';
-import type { SleepGate, SlotRequest, Submission } from './submission.js';
+import type {
+  Borrowing,
+  SleepGate,
+  SlotRequest,
+  Submission,
+} from './submission.js';
 
 /** Whether a call was started, and otherwise why not. */
 export type Admission =
@@ -25,17 +30,26 @@ export type Admission =
 /** What was asked for. */
 export interface JobRequest extends Pick<
   SlotRequest,
-  'consume' | 'canBorrow' | 'gate' | 'deadline' | 'signal'
+  'consume' | 'borrowing' | 'gate' | 'deadline' | 'signal'
 > {
   readonly plan: Plan;
   /** The call may fail with what a callback of another future threw. */
   readonly receivesCallbackErrors: boolean;
 }
 
-/** Returns the option. */
-export function checkConsume(consume: unknown): 0 | 1 | undefined {
-  if (consume === undefined || consume === 0 || consume === 1) return consume;
-  throw outOfRange('consume', '0 or 1', consume);
+/** The option, as a user gives it. */
+export type Consume = 0 | 1 | 'own' | undefined;
+
+export function checkConsume(consume: unknown): Consume {
+  if (consume === undefined || consume === 'own') return consume;
+  if (consume === 0 || consume === 1) return consume;
+  throw outOfRange('consume', "0, 1 or 'own'", consume);
+}
+
+/** Who asks for a slot explicitly wants another one. */
+export function borrowingOf(consume: Consume): Borrowing {
+  if (consume === 'own') return 'first';
+  return consume === undefined ? 'late' : 'never';
 }
 
 /** What the pool does when the call waits, begins or fails. */
@@ -86,8 +100,8 @@ export class WaitingCall implements SlotRequest, AheadJob {
     return this.#request.consume;
   }
 
-  get canBorrow(): boolean {
-    return this.#request.canBorrow;
+  get borrowing(): Borrowing {
+    return this.#request.borrowing;
   }
 
   get gate(): SleepGate {

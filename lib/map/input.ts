@@ -7,7 +7,7 @@ import type { Args, Chunk } from './chunk.js';
 import type { Condition } from './condition.js';
 import { type Deadline, deadlineAfter, never } from '../system/deadline.js';
 import { invalidArgument, outOfRange } from '../errors.js';
-import { checkConsume } from '../job/waiting-call.js';
+import { type Consume, checkConsume } from '../job/waiting-call.js';
 import type { Mapping } from '../protocol/order.js';
 import { type OptionNames, checkBoolean } from '../system/options.js';
 
@@ -50,7 +50,7 @@ export interface MapOptions<S extends boolean = false> {
    * As in {@link SubmitOptions.consume}. With 0, only `bufferSize` limits how many
    * jobs run at once.
    */
-  consume?: 0 | 1 | undefined;
+  consume?: 0 | 1 | 'own' | undefined;
 }
 
 export const mapOptions: OptionNames<MapOptions> = {
@@ -73,7 +73,7 @@ export interface MapTerms {
   readonly isOrdered: boolean;
   readonly isSettled: boolean;
   readonly mapping: Mapping;
-  readonly consume: 0 | 1 | undefined;
+  readonly consume: Consume;
 }
 
 /** Checks the values of options whose names are checked. */

@@ -17,13 +17,17 @@ import {
   branch,
   chain,
   descend,
+  descendAtOnce,
   fillOwnPool,
+  holdTwo,
   leafAfterChain,
+  mapInOwnSlot,
   submitOne,
   submitOneSync,
   twoBranches,
   waitingForms,
 } from '../fixtures/lending-jobs.js';
+import { waitAt } from '../fixtures/gate-jobs.js';
 import { hasEventLoop, testIf } from '../helpers/context.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { isAlive } from '../helpers/processes.js';
@@ -123,6 +127,35 @@ export function lendingContract(context: Context): void {
       await expect(js.run(submitOneSync, options)).rejects.toThrow(Blocked);
     },
   );
+
+  test("consume: 'own' takes the slot of the job at once", async () => {
+    const js = open(1);
+    expect(await js.run(descendAtOnce, 5)).toBe(5);
+    expect(await js.run(mapInOwnSlot, log)).toEqual([1, 1, 1]);
+    expect(mostAtOnce(log)).toBe(1);
+  });
+
+  test("consume: 'own' takes another slot while that of the job is lent", async () => {
+    const js = open(3);
+    const held = await js.submit(holdTwo, [links.gate]);
+    await until('two slots to be taken', () => freeSlots(js) === 1);
+    // The one that is left is not taken either.
+    await new Promise((wake) => setTimeout(wake, 100));
+    expect(freeSlots(js)).toBe(1);
+    writeFileSync(links.gate, '');
+    await held.result();
+    expect(freeSlots(js)).toBe(3);
+  });
+
+  test("outside of a job, consume: 'own' takes a slot", async () => {
+    const js = open(1);
+    const own = { consume: 'own' } as const;
+    const held = await js.submit(waitAt, [links.gate], own);
+    const other = js.submit(waitAt, [links.gate], { ...own, timeout: 0 });
+    await expect(other).rejects.toThrow(Blocked);
+    writeFileSync(links.gate, '');
+    await held.result();
+  });
 
   test('a job without a slot has none to lend', async () => {
     const js = open(1);

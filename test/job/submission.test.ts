@@ -25,7 +25,7 @@ function request(changes: Partial<SlotRequest> = {}): Outcome {
     errors,
     request: {
       consume: 1,
-      canBorrow: true,
+      borrowing: 'late',
       gate: () => undefined,
       deadline: never,
       functions: () => [],
