@@ -28,7 +28,11 @@ export type { ResourceLimits } from './protocol/settings.js';
 export type { JobInfo } from './job/info.js';
 export { jobInfo } from './job/info.js';
 export type { JobRecord } from './job/record.js';
-export type { JobserverOptions, SubmitOptions } from './jobserver.js';
+export type {
+  CloseOptions,
+  JobserverOptions,
+  SubmitOptions,
+} from './jobserver.js';
 export { Jobserver } from './jobserver.js';
 export type { MapOptions } from './map/input.js';
 export type { MapResult, SettledItem } from './map/reading.js';

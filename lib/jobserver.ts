@@ -65,7 +65,7 @@ import { checkMayStartProcesses } from './system/permission.js';
 import { checkAbortSignal, throwIfAborted } from './system/abort.js';
 import { deadlineAfter } from './system/deadline.js';
 import { type OptionNames, checkOptions } from './system/options.js';
-import type { Signal } from './system/signals.js';
+import { type Signal, checkKillSignal } from './system/signals.js';
 import { trace } from './system/trace.js';
 import { sendable } from './wire/value.js';
 
@@ -138,7 +138,23 @@ export interface JobserverOptions {
    * Default 'SIGTERM'; null lets the job continue.
    */
   orphanSignal?: Signal | null | undefined;
+  /**
+   * The signal that running jobs get when `await using` closes this Jobserver; see
+   * {@link CloseOptions.killSignal}. Default: none, so that it waits for them.
+   */
+  closeSignal?: Signal | undefined;
 }
+
+/** Options of {@link Jobserver.close}. */
+export interface CloseOptions {
+  /**
+   * A signal for the jobs that run; those that have not ended after
+   * {@link JobControls.killGrace} get SIGKILL. Default: none.
+   */
+  killSignal?: Signal | undefined;
+}
+
+const closeOptions: OptionNames<CloseOptions> = { killSignal: true };
 
 /** Options of {@link Jobserver.submit} and {@link Jobserver.submitSync}. */
 export interface SubmitOptions {
@@ -172,6 +188,7 @@ const jobserverOptions: OptionNames<JobserverOptions> = {
   idleTimeout: true,
   maxProcessMemory: true,
   orphanSignal: true,
+  closeSignal: true,
 };
 // Required here, because programs that do without start sooner.
 const maps = (): typeof import('./map/map.js') =>
@@ -575,12 +592,19 @@ export class Jobserver implements Disposable, AsyncDisposable {
    * jobs, and closes the pool in this process, for all handles that share it.
    * See {@link Jobserver} for an example.
    *
-   * @throws CallbackRaised for the first callback that threw and whose error no
+   * @param options - Whether the running jobs are to end first.
+   * @throws TypeError or RangeError for an invalid option; CallbackRaised for the first callback that threw and whose error no
    * call has received, after everything is closed; further errors become
    * warnings.
    */
-  async close(): Promise<void> {
+  async close(options: CloseOptions = {}): Promise<void> {
+    const { killSignal } = checkOptions(options, closeOptions);
+    await this.#close(checkKillSignal(killSignal, 'killSignal'));
+  }
+
+  async #close(signal: number | undefined): Promise<void> {
     this.#pool.refuse();
+    if (signal !== undefined) this.#pool.terminate(signal);
     await this.#pool.drain();
     this.#pool.reportCallbackErrors();
   }
@@ -608,7 +632,9 @@ export class Jobserver implements Disposable, AsyncDisposable {
   }
 
   /**
-   * {@link Jobserver.close}, as `await using` calls it.
+   * {@link Jobserver.close}, as `await using` calls it: it waits for the running jobs,
+   * also when an error has left the block, because it cannot see that. With the option
+   * `closeSignal`, they get that signal first.
    *
    * @example
    * ```ts
@@ -617,7 +643,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
    * ```
    */
   [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+    return this.#close(this.#controls.closeSignal);
   }
 
   /** {@link Jobserver.closeSync}, as `using` calls it. */

@@ -35,7 +35,7 @@ import {
   checkBoolean,
   checkOptions,
 } from '../system/options.js';
-import { type Signal, signalNumber } from '../system/signals.js';
+import { type Signal, checkKillSignal } from '../system/signals.js';
 import { trace } from '../system/trace.js';
 import { unsendable } from '../wire/value.js';
 import { inTime } from './in-time.js';
@@ -337,7 +337,7 @@ export class JobserverExecutor implements AsyncDisposable {
     const { wait = true, cancelFutures = false } = options;
     checkBoolean(wait, 'wait');
     checkBoolean(cancelFutures, 'cancelFutures');
-    const signal = checkKillSignal(options.killSignal);
+    const signal = checkKillSignal(options.killSignal, 'killSignal');
     const deadline = deadlineAfter(options.timeout);
     this.#isShutdown = true;
     trace('executor shuts down with %d calls pending', this.pending);
@@ -563,12 +563,4 @@ function checkOrder(order: unknown = 'fifo'): 'fifo' | 'lifo' {
   if (order === 'fifo' || order === 'lifo') return order;
   const fail = typeof order === 'string' ? invalidValue : invalidArgument;
   throw fail('order', "'fifo' or 'lifo'", order);
-}
-
-/** Undefined: no signal. */
-function checkKillSignal(signal: unknown): number | undefined {
-  if (signal === undefined || signal === null) return undefined;
-  const number = signalNumber(signal, 'killSignal');
-  if (number > 0) return number;
-  throw outOfRange('killSignal', 'a signal that a job can get', signal);
 }

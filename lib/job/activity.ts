@@ -36,7 +36,7 @@ export class Activity implements CallOwner {
   readonly #pool: Busy;
   readonly #advice: Advice | undefined;
   #madeCrew: Crew | undefined;
-  #running = 0;
+  readonly #running = new List<StartedJob>();
   #isClosed = false;
   /** Submissions that start in the next turn of the event loop. */
   #held = 0;
@@ -44,7 +44,7 @@ export class Activity implements CallOwner {
 
   constructor(slots: SlotPipe, pool: Busy) {
     this.#pool = pool;
-    this.#line = new SlotLine(slots, () => this.#running > 0);
+    this.#line = new SlotLine(slots, () => this.running > 0);
     this.#advice = trace.enabled ? new Advice(slots.count) : undefined;
   }
 
@@ -61,7 +61,7 @@ export class Activity implements CallOwner {
   };
 
   get running(): number {
-    return this.#running;
+    return this.#running.size;
   }
 
   /** A submission, which `begin` starts. */
@@ -181,11 +181,11 @@ export class Activity implements CallOwner {
   }
 
   #makeJob(plan: Plan): StartedJob {
-    return new StartedJob(plan, this.errors, this.#countDown, this.#advice);
+    return new StartedJob(plan, this.errors, this.#onSlotFree, this.#advice);
   }
 
   #follow(started: StartedJob, job: Job): void {
-    this.#running += 1;
+    this.#running.add(started.place);
     this.#update();
     started.follow(job);
   }
@@ -206,15 +206,20 @@ export class Activity implements CallOwner {
     this.#notifyDrained();
   }
 
+  /** Asks all jobs that run to end, by the signal, and SIGKILL later. */
+  terminate(signal: number): void {
+    for (const job of this.#running.values()) job.terminate(signal);
+  }
+
   drain(): Promise<void> {
     if (this.#isDrained) return Promise.resolve();
     return new Promise((resolve) => this.#onDrained.push(resolve));
   }
 
-  readonly #countDown = (): void => {
-    this.#running -= 1;
+  readonly #onSlotFree = (job: StartedJob): void => {
+    this.#running.delete(job.place);
     this.#update();
-    if (this.#running > 0) return;
+    if (this.running > 0) return;
     // Two steps later, because the callbacks of the future run in between and
     // may submit again.
     selector.later(() => {
@@ -225,7 +230,7 @@ export class Activity implements CallOwner {
   };
 
   get #isDrained(): boolean {
-    return this.#running === 0 && this.#ending === 0;
+    return this.running === 0 && this.#ending === 0;
   }
 
   /** Processes that have to end before the pool is closed. */
@@ -252,7 +257,7 @@ export class Activity implements CallOwner {
 
   #update(): void {
     const pending = this.#recipients.size + this.#silent.size;
-    const work = this.#running + pending;
+    const work = this.running + pending;
     if (work > 0) workerState.busy.add(this.#pool);
     else workerState.busy.delete(this.#pool);
     this.hold.setWork(work + this.#ending);

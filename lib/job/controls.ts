@@ -19,7 +19,11 @@ import type { ResourceLimits } from '../protocol/settings.js';
 import { workerState } from '../protocol/worker-state.js';
 import { checkForkable } from '../system/forkable.js';
 import { checkMs, checkOptions } from '../system/options.js';
-import { type Signal, signalNumber } from '../system/signals.js';
+import {
+  type Signal,
+  checkKillSignal,
+  signalNumber,
+} from '../system/signals.js';
 import { type Encoded, decode, encode } from '../wire/value.js';
 import {
   type Attachments,
@@ -54,6 +58,7 @@ export interface Controls extends Bounds {
   readonly forkserverKeepAlive: number;
   /** A signal number; 0: none. */
   readonly orphanSignal: number;
+  readonly closeSignal: number | undefined;
   readonly env: EnvRevision;
   readonly preexec: Preexec | undefined;
   readonly gate: SleepGate;
@@ -68,6 +73,7 @@ export interface Controls extends Bounds {
 export interface ControlOptions extends PreparationOptions {
   readonly context?: Context | undefined;
   readonly orphanSignal?: Signal | null | undefined;
+  readonly closeSignal?: Signal | undefined;
   readonly forkserverKeepAlive?: number | undefined;
   readonly jobsPerProcess?: number | undefined;
   readonly idleTimeout?: number | undefined;
@@ -89,6 +95,7 @@ export function initialControls(options: ControlOptions): Controls {
     forkserverKeepAlive: checkMs(forkserverKeepAlive, 'forkserverKeepAlive'),
     orphanSignal:
       orphanSignal === null ? 0 : signalNumber(orphanSignal, 'orphanSignal'),
+    closeSignal: checkKillSignal(options.closeSignal, 'closeSignal'),
     env: new Map(),
     preexec: undefined,
     gate: admitAlways,

@@ -149,6 +149,11 @@ export class Pool implements Busy {
     this.slots.close();
   }
 
+  /** Asks the running jobs to end. */
+  terminate(signal: number): void {
+    this.#own.terminate(signal);
+  }
+
   /** Resolves when this process has no job in the pool. */
   drain(): Promise<void> {
     return this.#own.drain();

@@ -105,6 +105,7 @@ export class ReusedJob implements Job, ProcessJob {
   }
 
   terminate(signal?: number): void {
+    if (this.#isGone) return;
     this.#termination ??= new Termination(this, this.#plan.bounds.killGrace);
     this.#termination.start(signal);
   }

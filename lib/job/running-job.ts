@@ -148,6 +148,7 @@ export class RunningJob implements Job {
   }
 
   terminate(signal?: number): void {
+    if (this.#isGone) return;
     const { killGrace } = this.#plan.bounds;
     this.#termination ??= new Termination(this, killGrace);
     this.#termination.start(signal);

@@ -4,6 +4,7 @@ import { AbortError, type Ending } from '../errors.js';
 import type { Frame } from '../protocol/frame.js';
 import { onAbort } from '../system/abort.js';
 import { type Timer, now } from '../system/deadline.js';
+import { Link } from '../system/list.js';
 import { selector } from '../system/selector.js';
 import { trace } from '../system/trace.js';
 import { encodeThrown } from '../wire/value.js';
@@ -14,23 +15,24 @@ import type { Job, JobEvents, Plan } from './plan.js';
 
 export class StartedJob implements JobEvents {
   readonly #plan: Plan;
-  readonly #countDown: () => void;
+  readonly #onSlotFree: (job: StartedJob) => void;
   readonly #advice: Advice | undefined;
   readonly #startedAt: number;
   readonly future: Future<unknown>;
+  /** Its place among all that hold a slot. */
+  readonly place: Link<StartedJob> = new Link<StartedJob>(this);
   #job: Job | undefined;
   #offAbort: (() => void) | undefined;
   #timer: Timer | undefined;
 
-  /** `countDown` is called when the slot is free. */
   constructor(
     plan: Plan,
     owner: FutureOwner,
-    countDown: () => void,
+    onSlotFree: (job: StartedJob) => void,
     advice: Advice | undefined,
   ) {
     this.#plan = plan;
-    this.#countDown = countDown;
+    this.#onSlotFree = onSlotFree;
     this.#advice = advice;
     this.#startedAt = advice === undefined ? 0 : now();
     this.future = futureControl.create(owner);
@@ -68,7 +70,7 @@ export class StartedJob implements JobEvents {
   }
 
   onSlotFree(): void {
-    this.#countDown();
+    this.#onSlotFree(this);
   }
 
   onGone(arrived: Frame | undefined, ending: Ending): void {
@@ -100,6 +102,11 @@ export class StartedJob implements JobEvents {
       `The job may have written to bytes that nobody can change: those of ` +
       `share(bytes) among its arguments, ${length} bytes long`;
     return { kind: 'lost', content: encodeThrown(new Error(text)) };
+  }
+
+  /** Sends the signal, and SIGKILL after a grace period. */
+  terminate(signal: number): void {
+    this.#job?.terminate(signal);
   }
 
   #abort({ reason }: AbortSignal): void {

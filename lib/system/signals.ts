@@ -34,6 +34,17 @@ export function signalNumber(signal: unknown, argument: string): number {
   return signal;
 }
 
+/** The number of a signal that a job is to get; undefined: none. */
+export function checkKillSignal(
+  signal: unknown,
+  argument: string,
+): number | undefined {
+  if (signal === undefined || signal === null) return undefined;
+  const number = signalNumber(signal, argument);
+  if (number > 0) return number;
+  throw outOfRange(argument, 'a signal that a job can get', signal);
+}
+
 // Signals whose default action is none, or to stop or continue the process.
 const harmless = new Set(
   [

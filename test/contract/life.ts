@@ -65,6 +65,62 @@ export function lifeContract(context: Context): void {
     await expectClosed(js);
   });
 
+  test('close sends its signal to all running jobs, and waits for them', async () => {
+    const js = open(2);
+    const gate = makeGate();
+    const futures = [
+      await js.submit(waitAt, [gate.file]),
+      await js.with({ env: { A: '1' } }).submit(waitAt, [gate.file]),
+    ];
+    const waiting = rejection(js.submit(identity, [1]));
+    await js.close({ killSignal: 'SIGTERM' });
+    expect(js.running).toBe(0);
+    expect(await waiting).toMatchObject(closed);
+    for (const future of futures) {
+      const lost = thrown(() => future.resultSync());
+      expect(lost).toMatchObject({ signal: 'SIGTERM' });
+    }
+  });
+
+  test('close sends SIGKILL to a job that does not end by its signal', async () => {
+    const js = open(1);
+    const gate = makeGate();
+    const hasty = js.with({ killGrace: 100 });
+    const future = await hasty.submit(waitAt, [gate.file]);
+    // It stops the process, and ends nothing.
+    await js.close({ killSignal: 'SIGSTOP' });
+    const lost = thrown(() => future.resultSync());
+    expect(lost).toMatchObject({ signal: 'SIGKILL' });
+  });
+
+  test('with closeSignal, await using ends running jobs', async () => {
+    const gate = makeGate();
+    const js = openJobserver({ context, slots: 1, closeSignal: 'SIGTERM' });
+    const future = await js.submit(waitAt, [gate.file]);
+    await js[Symbol.asyncDispose]();
+    const lost = thrown(() => future.resultSync());
+    expect(lost).toMatchObject({ signal: 'SIGTERM' });
+  });
+
+  test.each([0, 65, 'SIGNOTHING', {}])(
+    'close refuses the killSignal %p',
+    async (killSignal) => {
+      const js = open(1);
+      const options = { killSignal } as never;
+      expect(await rejection(js.close(options))).toMatchObject({
+        code: expect.stringMatching(
+          /^ERR_(OUT_OF_RANGE|UNKNOWN_SIGNAL|INVALID_ARG_TYPE)$/,
+        ),
+        message: expect.stringContaining('killSignal'),
+      });
+      expect(await js.run(identity, 1)).toBe(1);
+      const unknown = { killSignals: 'SIGTERM' } as never;
+      expect(await rejection(js.close(unknown))).toMatchObject({
+        message: expect.stringContaining('killSignal'),
+      });
+    },
+  );
+
   test('close resolves after the callbacks of the last job', async () => {
     const js = open(1);
     const gate = makeGate();
