@@ -146,6 +146,12 @@ export function reusedValuesContract(context: Context): void {
   contract(context, { ...ofValues, ...ofReusedValues });
 }
 
+/** What is promised of them only where processes run several jobs. */
+export function onlyReusedValuesContract(context: Context): void {
+  openAllWith({ jobsPerProcess: Infinity });
+  contract(context, ofReusedValues);
+}
+
 /** The guarantees about jobs, for one context. */
 export function jobContract(context: Context): void {
   contract(context, ofJobs);
