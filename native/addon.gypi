@@ -56,6 +56,7 @@
           "linux/selector.cc",
           "linux/spawn.cc",
           "linux/stamp.cc",
+          "linux/terminal_signals.cc",
           "linux/zygote.cc",
           "linux/zygote_child.cc"
         ],

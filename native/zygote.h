@@ -8,6 +8,7 @@
 #include "passing.h"
 #include "process_state.h"
 #include "protocol.h"
+#include "terminal_signals.h"
 
 namespace sys {
 
@@ -92,6 +93,7 @@ class Zygote {
   // child closes them by one call.
   int private_from_ = 0;
   HotPages hot_pages_;
+  TerminalSignals terminal_signals_;
   ProcessState state_;
   int epoll_ = -1;
   // A spare that has taken a job writes to one end, the zygote reads the other.

@@ -85,6 +85,8 @@ int Zygote::Open() {
   result = Watch(request_fd_, events, nullptr, kRequest);
   if (result == 0) result = Watch(taken_reader_, EPOLLIN, nullptr, kTaken);
   if (result < 0) return result;
+  // A program that handles Ctrl-C goes on, and so does its zygote.
+  terminal_signals_.Ignore();
   return result;
 }
 

@@ -184,6 +184,7 @@ size_t Zygote::TakeJob(int* fds) {
   }
   // The job survives its zygote.
   prctl(PR_SET_PDEATHSIG, 0);
+  terminal_signals_.Restore();
   close(request_fd_);
 
   const int pid = getpid();

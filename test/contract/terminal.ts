@@ -93,6 +93,22 @@ export function terminalContract(context: Context): void {
     expect(output()).toBe('');
   });
 
+  test('a program that handles Ctrl-C learns that its job has not, and goes on', async () => {
+    const file = join(folder, 'job');
+    const parent = spawn(process.execPath, argv('handle', context, file), {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    groups.push(parent.pid!);
+    let output = '';
+    parent.stdout.setEncoding('utf8').on('data', (text) => (output += text));
+    await until('the job to run', () => existsSync(file));
+    process.kill(-parent.pid!, 'SIGINT');
+    expect(await once(parent, 'close')).toEqual([0, null]);
+    // The job after it comes from the same zygote, if any.
+    expect(JSON.parse(output)).toEqual({ signal: 'SIGINT', isSame: true });
+  });
+
   // Only Linux sends a signal to the children of a process that dies.
   const onLinux = process.platform === 'linux' ? test : test.skip;
 
