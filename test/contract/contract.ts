@@ -1,4 +1,4 @@
-import type { Context } from '../../dist/context.js';
+import { type Context, defaultContext } from '../../dist/context.js';
 import * as blockingJobs from '../fixtures/blocking-nesting-jobs.js';
 import * as waitingJobs from '../fixtures/nesting-jobs.js';
 import { hasEventLoop } from '../helpers/context.js';
@@ -66,27 +66,33 @@ type Contract = (context: Context) => void;
 type Contracts = Record<string, readonly Contract[]>;
 
 /** The tests of jobs and their futures, by the title of their block. */
-const ofJobs: Contracts = {
-  construction: [constructionContract],
+const ofProcesses: Contracts = {
   results: [resultContract],
   death: [deathContract],
-  'submit arguments': [submitArgumentContract],
-  'names of options': [optionNameContract],
   slots: [slotContract, slotTimeoutContract],
-  'number of slots': [resizeContract],
   'release of slots': [recoveryContract, orphanContract],
-  'sleep gate': [sleepGateContract],
   waiting: [waitingContract],
   'limits of time': [timeLimitContract],
   'jobs that are started again': [retryContract],
   'settings of the process of a job': [settingsContract],
+  'modules of preload': [preloadContract],
+  'loans of slots': [lendingContract],
+};
+
+/** Of these, only the library decides, and nothing that starts a process. */
+const ofLibrary: Contracts = {
+  construction: [constructionContract],
+  'submit arguments': [submitArgumentContract],
+  'names of options': [optionNameContract],
+  'number of slots': [resizeContract],
+  'sleep gate': [sleepGateContract],
   futures: [futureContract],
   states: [stateContract],
   callbacks: [callbackContract],
-  'modules of preload': [preloadContract],
   'callbacks that throw': [raisingContract, raisingCloseContract],
-  'loans of slots': [lendingContract],
 };
+
+const ofJobs: Contracts = { ...ofProcesses, ...ofLibrary };
 
 const ofExecutors: Contracts = {
   executor: [
@@ -135,6 +141,14 @@ const ofReusedValues: Contracts = {
   'values of processes of several jobs': [reusedValueContract],
 };
 
+/**
+ * Whether a context repeats what is alike in all of them. The default context does. The
+ * others start processes more slowly, so only the nightly workflow has them do it.
+ */
+function isWhole(context: Context): boolean {
+  return process.env['WHOLE_CONTRACT'] === '1' || context === defaultContext;
+}
+
 /** The guarantees about large values, for one context. */
 export function valuesContract(context: Context): void {
   contract(context, ofValues);
@@ -143,18 +157,13 @@ export function valuesContract(context: Context): void {
 /** The same, where processes run several jobs. */
 export function reusedValuesContract(context: Context): void {
   openAllWith({ jobsPerProcess: Infinity });
-  contract(context, { ...ofValues, ...ofReusedValues });
-}
-
-/** What is promised of them only where processes run several jobs. */
-export function onlyReusedValuesContract(context: Context): void {
-  openAllWith({ jobsPerProcess: Infinity });
-  contract(context, ofReusedValues);
+  const repeated = isWhole(context) ? ofValues : {};
+  contract(context, { ...repeated, ...ofReusedValues });
 }
 
 /** The guarantees about jobs, for one context. */
 export function jobContract(context: Context): void {
-  contract(context, ofJobs);
+  contract(context, isWhole(context) ? ofJobs : ofProcesses);
 }
 
 /** The same, where processes run several jobs, and what is promised there. */
@@ -171,12 +180,10 @@ export function reusedPoolContract(context: Context): void {
 
 /** The guarantees about pools of jobs, for one context. */
 export function poolContract(context: Context): void {
-  handleContract(context, { ...ofMaps, ...ofExecutors });
-}
-
-/** The guarantees about handles, without what submits many jobs. */
-export function handleContract(context: Context, others: Contracts = {}): void {
-  contract(context, { ...ofHandles, ...others }, () => {
+  const repeated = isWhole(context) ? { ...ofMaps, ...ofExecutors } : {};
+  // Its jobs have the memory of the caller, with the input of the map.
+  const local = context === 'fork' ? ofMaps : {};
+  contract(context, { ...ofHandles, ...local, ...repeated }, () => {
     // The fork context is not possible in a worker thread, and needs no export.
     if (context !== 'fork') {
       describe('worker threads', () => threadContract(context));

@@ -1,6 +1,3 @@
-import { onlyReusedValuesContract, reusedValuesContract } from '../contract.js';
+import { reusedValuesContract } from '../contract.js';
 
-// Once a process has started, its values travel as those of a forked one.
-const isDefault = process.platform === 'darwin';
-if (isDefault) reusedValuesContract('spawn');
-else onlyReusedValuesContract('spawn');
+reusedValuesContract('spawn');
