@@ -14,11 +14,12 @@ module.exports = {
   transform: {},
   // Every job starts a process, which takes long on a slow machine.
   testTimeout: 90_000 * Number(env.TEST_TIMEOUT_FACTOR ?? 1),
-  // Jest leaves one CPU free by default. Where there are two, that makes the tests
-  // take twice as long.
-  maxWorkers: Math.max(2, availableParallelism() - 1),
+  // Jest leaves one CPU free by default. Tests wait for processes, so that two CPUs
+  // have time for three of them.
+  maxWorkers: Math.max(3, availableParallelism() - 1),
+  testSequencer: require.resolve('./scripts/test-sequencer.cjs'),
   roots: ['<rootDir>/dist-test'],
   testMatch: [`**/${isForkable ? `${forkTests}/` : ''}*.test.js`],
   testPathIgnorePatterns: isForkable ? [] : [`/${forkTests}/`],
-  reporters: ['default', '<rootDir>/scripts/summary-reporter.cjs'],
+  reporters: ['default', require.resolve('./scripts/summary-reporter.cjs')],
 };

@@ -136,7 +136,6 @@ async function test(names) {
     `module.exports = {
       ...require(${file(root, 'jest.config.cjs')}),
       rootDir: ${file(stage)},
-      reporters: ['default', ${file(root, 'scripts/summary-reporter.cjs')}],
       setupFiles: [${file(stage, 'test/darwin/platform.cjs')}],
     };`,
   );
