@@ -313,7 +313,7 @@ export function mapResultContract(context: Context): void {
     for (const [name, values] of [
       ['ordered', [1, 'no', null, {}]],
       ['settled', [0, 'yes', null]],
-      ['consume', [2, -1, '0', null, true, 'own']],
+      ['consume', [2, -1, '0', null, true, 'owned']],
     ] as const) {
       for (const value of values) {
         const options = { [name]: value };
