@@ -219,6 +219,8 @@ export class RunningJob implements Job {
     const isOwnEnd = refusal === undefined && !this.#isEnding;
     if (isOwnEnd && isToRetry(this.#plan, this.#attempt, this.#frame)) {
       this.#lost = ending;
+      // Its end is what the borrowers are awaited by.
+      selector.remove(this.#reader.number);
       this.#events.onRetry();
       this.#startAgain();
       return;
@@ -288,6 +290,7 @@ export class RunningJob implements Job {
     this.#isGone = true;
     this.#dropFrames();
     this.#termination?.stop();
+    this.#endWatch.stop();
     selector.remove(this.#reader.number);
     if (this.#isLender) this.#awaitBorrowers();
     else this.#free();
