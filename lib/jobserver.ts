@@ -145,7 +145,14 @@ export interface JobserverOptions {
   closeSignal?: Signal | undefined;
 }
 
-/** Options of {@link Jobserver.close}. */
+/**
+ * Options of {@link Jobserver.close}.
+ *
+ * @example
+ * ```ts
+ * await jobserver.close({ killSignal: 'SIGTERM' });
+ * ```
+ */
 export interface CloseOptions {
   /**
    * A signal for the jobs that run; those that have not ended after

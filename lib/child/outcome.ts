@@ -42,6 +42,29 @@ export function outcomeOfValue(
   }
 }
 
+/** Of a value, or of a promise for it. */
+export function outcomeOfEither(
+  value: unknown,
+  mapping: Mapping,
+  pool: SegmentPool,
+): Outcome | Promise<Outcome> {
+  return value instanceof Promise
+    ? outcomeOfPromise(value, mapping, pool)
+    : outcomeOfValue(value, mapping, pool);
+}
+
+async function outcomeOfPromise(
+  promise: Promise<unknown>,
+  mapping: Mapping,
+  pool: SegmentPool,
+): Promise<Outcome> {
+  try {
+    return outcomeOfValue(await promise, mapping, pool);
+  } catch (error) {
+    return outcomeOfError(error, pool);
+  }
+}
+
 /** An element of a list of outcomes. */
 function sendable(each: unknown): unknown {
   if (typeof each !== 'object') return each;

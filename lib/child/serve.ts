@@ -12,7 +12,7 @@ import {
   MessageReader,
   MessageWriter,
 } from '../protocol/messages.js';
-import type { Mapping, WorkerBody } from '../protocol/order.js';
+import type { WorkerBody } from '../protocol/order.js';
 import {
   type Call,
   type Readiness,
@@ -40,7 +40,7 @@ import { KnownFunctions, type Loaded } from './known-functions.js';
 import { Leftovers } from './leftovers.js';
 import { NextSettings } from './next-settings.js';
 import { NextSurroundings } from './next-surroundings.js';
-import { type Outcome, outcomeOfError, outcomeOfValue } from './outcome.js';
+import { type Outcome, outcomeOfEither, outcomeOfError } from './outcome.js';
 import { flushOutput, hasOutput } from './output.js';
 import {
   type CallBuffers,
@@ -249,21 +249,7 @@ class Server {
     const body = { head: loaded.head, args, preexecArgs };
     const { slotPipes } = this.#order;
     const call = callOf(loaded, body, buffers, slotPipes);
-    const value = callEither(call);
-    const { mapping } = call;
-    if (value instanceof Promise) return this.#outcomeOfPromise(value, mapping);
-    return outcomeOfValue(value, mapping, this.#pool);
-  }
-
-  async #outcomeOfPromise(
-    promise: Promise<unknown>,
-    mapping: Mapping,
-  ): Promise<Outcome> {
-    try {
-      return outcomeOfValue(await promise, mapping, this.#pool);
-    } catch (error) {
-      return outcomeOfError(error, this.#pool);
-    }
+    return outcomeOfEither(callEither(call), call.mapping, this.#pool);
   }
 
   /** Waits for what the job has left behind. */

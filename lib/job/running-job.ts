@@ -116,8 +116,7 @@ export class RunningJob implements Job {
     if (this.#worker === undefined) return;
     this.#noteBegin();
     this.#read();
-    // A borrower keeps the socket open, so that it may show no end. So may a child
-    // of a job that was ended.
+    // A borrower, or a child of a job that was ended, keeps the socket open.
     const isOpen = this.#outcome === undefined;
     if (isOpen && !this.#isLender && !this.#isEnding) return;
     const ending = this.#worker.reap();
@@ -149,8 +148,7 @@ export class RunningJob implements Job {
 
   terminate(signal?: number): void {
     if (this.#isGone) return;
-    const { killGrace } = this.#plan.bounds;
-    this.#termination ??= new Termination(this, killGrace);
+    this.#termination ??= new Termination(this, this.#plan.bounds.killGrace);
     this.#termination.start(signal);
   }
 

@@ -1,6 +1,14 @@
 // What the process of a job enters before the job runs.
 
-/** The limits of {@link JobControls.limits}. */
+/**
+ * The limits of {@link JobControls.limits}.
+ *
+ * @example
+ * ```ts
+ * const limits = { cpuTime: 60_000, openFiles: 100 };
+ * await jobserver.with({ limits }).run(compile, 'main.c');
+ * ```
+ */
 export interface ResourceLimits {
   /** Milliseconds of CPU time, above 0; whole seconds, rounded up, count. */
   readonly cpuTime?: number | undefined;

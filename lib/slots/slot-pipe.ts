@@ -230,17 +230,13 @@ export class SlotPipe {
       this.#taken += 1;
       return new Token(noByte, () => this.#giveOwn());
     }
-    if (this.surplus > 0) {
-      this.takeSurplus();
-      if (this.surplus > 0) return undefined;
-    }
+    if (this.surplus > 0) this.takeSurplus();
+    if (this.surplus > 0) return undefined;
     const byte = native.takeToken(this.reader, this.writer);
     if (byte === -errno.EAGAIN) return undefined;
     check(byte, 'read slot pipe');
     this.#taken += 1;
-    const give = (): void => {
-      this.#give(byte);
-    };
+    const give = (): void => this.#give(byte);
     return new Token(byte, give, [], this.writer);
   }
 
