@@ -16,7 +16,9 @@ module.exports = {
   testTimeout: 90_000 * Number(env.TEST_TIMEOUT_FACTOR ?? 1),
   // Jest leaves one CPU free by default. Tests wait for processes, so that two CPUs
   // have time for three of them.
-  maxWorkers: Math.max(3, availableParallelism() - 1),
+  maxWorkers: Number(
+    env.TEST_WORKERS ?? Math.max(3, availableParallelism() - 1),
+  ),
   testSequencer: require.resolve('./scripts/test-sequencer.cjs'),
   roots: ['<rootDir>/dist-test'],
   testMatch: [`**/${isForkable ? `${forkTests}/` : ''}*.test.js`],
