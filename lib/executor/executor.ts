@@ -33,6 +33,7 @@ import { List } from '../system/list.js';
 import {
   type OptionNames,
   checkBoolean,
+  checkMost,
   checkOptions,
 } from '../system/options.js';
 import { type Signal, checkKillSignal } from '../system/signals.js';
@@ -76,8 +77,8 @@ export interface ShutdownOptions {
   /** Whether to cancel pending calls; default false: they run. */
   cancelFutures?: boolean | undefined;
   /**
-   * A signal for the jobs of this executor that run now; those that have not ended
-   * after 5 s get SIGKILL. Default: none. Pending calls get none.
+   * A signal that the running jobs of this executor get. A job that has not ended after
+   * {@link JobControls.killGrace} gets SIGKILL. Default: none. Pending calls get none.
    */
   killSignal?: Signal | undefined;
   /**
@@ -174,8 +175,11 @@ export class JobserverExecutor implements AsyncDisposable {
     ) {
       throw invalidArgument('jobserver', 'a Jobserver', jobserver);
     }
-    const { maxPending, order } = checkOptions(options, executorOptions);
-    this.#maxPending = checkMaxPending(maxPending);
+    const { maxPending = Infinity, order } = checkOptions(
+      options,
+      executorOptions,
+    );
+    this.#maxPending = checkMost(maxPending, 'maxPending', 1);
     this.#isLifo = checkOrder(order) === 'lifo';
     this.#isOwner = !jobserver;
     this.#jobserver = jobserver ?? new Jobserver();
@@ -259,8 +263,8 @@ export class JobserverExecutor implements AsyncDisposable {
   }
 
   /**
-   * Resolves when fewer than `maxPending` calls are pending. Of several callers,
-   * one is told after the other, and can submit before the next. It never
+   * Resolves when fewer than `maxPending` calls are pending. When several callers wait,
+   * the promise of each resolves after the one before it could submit. It never
    * rejects: after `shutdown` it resolves as the queue empties, and then
    * `submit` throws.
    *
@@ -546,17 +550,6 @@ function checkPriority(priority: unknown = 0): number {
     throw outOfRange('priority', 'an integer', priority);
   }
   return priority;
-}
-
-function checkMaxPending(count: unknown = Infinity): number {
-  const expected = 'an integer above 0, or Infinity';
-  if (typeof count !== 'number') {
-    throw invalidArgument('maxPending', expected, count);
-  }
-  if (count === Infinity || (Number.isSafeInteger(count) && count >= 1)) {
-    return count;
-  }
-  throw outOfRange('maxPending', expected, count);
 }
 
 function checkOrder(order: unknown = 'fifo'): 'fifo' | 'lifo' {

@@ -18,7 +18,7 @@ import type { Preparation } from '../protocol/preparation.js';
 import type { ResourceLimits } from '../protocol/settings.js';
 import { workerState } from '../protocol/worker-state.js';
 import { checkForkable } from '../system/forkable.js';
-import { checkMs, checkOptions } from '../system/options.js';
+import { checkMost, checkMs, checkOptions } from '../system/options.js';
 import {
   type Signal,
   checkKillSignal,
@@ -42,7 +42,6 @@ import {
   mergeLimits,
   nodeOptionsOf,
 } from './process-controls.js';
-import { checkRetries, checkRunTimeout } from './bounds.js';
 import type { Bounds, Reuse } from './plan.js';
 import { type SleepGate, admitAlways } from './submission.js';
 
@@ -141,8 +140,9 @@ export interface JobControls {
    */
   runTimeout?: number | undefined;
   /**
-   * Milliseconds between the SIGTERM by which a job is asked to end, by `runTimeout`
-   * or an AbortSignal, and SIGKILL: 0 or more, Infinity: no SIGKILL. Default 5000.
+   * Milliseconds between the signal by which a job is asked to end and SIGKILL: 0 or
+   * more, Infinity: no SIGKILL. Default 5000. `runTimeout` and an AbortSignal send
+   * SIGTERM; `close` and the `shutdown` of an executor send their `killSignal`.
    */
   killGrace?: number | undefined;
   /**
@@ -159,7 +159,7 @@ export interface JobControls {
   cwd?: string | URL | undefined;
   /**
    * The nice level of the process, -20 to 19. Default: that of this process. A level
-   * below it needs a privilege; without that, the job fails with EPERM.
+   * below it needs a privilege; without that, the job fails with EACCES.
    */
   nice?: number | undefined;
   /**
@@ -198,9 +198,9 @@ const changes: {
   jobsPerProcess: (count, { context }) => ({
     jobsPerProcess: checkJobsPerProcess(count, context),
   }),
-  runTimeout: (ms) => ({ runTimeout: checkRunTimeout(ms) }),
+  runTimeout: (ms) => ({ runTimeout: runTimeoutOf(ms) }),
   killGrace: (ms) => ({ killGrace: checkMs(ms, 'killGrace') }),
-  retries: (count) => ({ retries: checkRetries(count) }),
+  retries: (count) => ({ retries: checkMost(count, 'retries', 0) }),
   cwd: (path) => ({ cwd: checkDirectory(path) }),
   nice: (level, { settings }) => ({
     settings: { ...settings, nice: checkNice(level) },
@@ -244,14 +244,16 @@ function gateOf(given: unknown): SleepGate {
   throw invalidArgument('sleep', 'a function', given);
 }
 
+function runTimeoutOf(given: unknown): number {
+  const ms = checkMs(given, 'runTimeout');
+  if (ms === 0) throw outOfRange('runTimeout', 'positive', ms);
+  return ms;
+}
+
 function checkJobsPerProcess(count: unknown, context: Context): number {
   const name = 'jobsPerProcess';
-  const expected = 'an integer above 0, or Infinity';
-  if (typeof count !== 'number') throw invalidArgument(name, expected, count);
-  if (!(count >= 1 && (Number.isSafeInteger(count) || count === Infinity))) {
-    throw outOfRange(name, expected, count);
-  }
-  if (count === 1 || context !== 'fork') return count;
+  const checked = checkMost(count, name, 1);
+  if (checked === 1 || context !== 'fork') return checked;
   throw invalidValue(
     name,
     '1 in the fork context, whose jobs run on a copy of the memory of their ' +

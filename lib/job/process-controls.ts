@@ -4,8 +4,9 @@ import { fileURLToPath } from 'node:url';
 import type { Context } from '../context.js';
 import { invalidArgument, invalidValue, outOfRange } from '../errors.js';
 import { isUrl } from '../functions/url.js';
-import type { ProcessSettings, ResourceLimits } from '../protocol/settings.js';
+import type { ResourceLimits } from '../protocol/settings.js';
 import { type OptionNames, checkOptions } from '../system/options.js';
+import type { Bounds } from './plan.js';
 
 /** Returns an absolute path. */
 export function checkDirectory(given: unknown): string {
@@ -83,13 +84,7 @@ export function nodeOptionsOf(
 /** Why the process has ended, where a limit is known that can have ended it so. */
 export function exceeded(
   signal: NodeJS.Signals | null,
-  {
-    settings,
-    maxHeapMb,
-  }: {
-    readonly settings: ProcessSettings | undefined;
-    readonly maxHeapMb: number | undefined;
-  },
+  { settings, maxHeapMb }: Pick<Bounds, 'settings' | 'maxHeapMb'>,
 ): string | undefined {
   const cpuTime = settings?.limits?.cpuTime;
   if (signal === 'SIGXCPU' && cpuTime !== undefined) {

@@ -40,6 +40,16 @@ export function checkMs(ms: unknown, name: string): number {
   return ms;
 }
 
+/** Returns an integer of at least `least`, or Infinity. */
+export function checkMost(count: unknown, name: string, least: 0 | 1): number {
+  const range = least === 0 ? 'an integer, 0 or more,' : 'an integer above 0,';
+  const expected = `${range} or Infinity`;
+  if (typeof count !== 'number') throw invalidArgument(name, expected, count);
+  const isCount = Number.isSafeInteger(count) || count === Infinity;
+  if (isCount && count >= least) return count;
+  throw outOfRange(name, expected, count);
+}
+
 export function checkBoolean(value: unknown, name: string): boolean {
   if (typeof value === 'boolean') return value;
   throw invalidArgument(name, 'a boolean', value);
