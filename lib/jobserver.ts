@@ -155,8 +155,8 @@ export interface JobserverOptions {
  */
 export interface CloseOptions {
   /**
-   * A signal for the jobs that run; those that have not ended after
-   * {@link JobControls.killGrace} get SIGKILL. Default: none.
+   * A signal that the running jobs get. A job that has not ended after
+   * {@link JobControls.killGrace} gets SIGKILL. Default: none.
    */
   killSignal?: Signal | undefined;
 }

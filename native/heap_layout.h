@@ -8,8 +8,9 @@ namespace sys {
 // From now on, chunks are placed side by side.
 int PackHeap();
 
-// Ends that, before forks and in those that were made earlier: no job sees the
-// addresses that the zygote reserves.
+// Frees the addresses that PackHeap has reserved. The zygote calls it before it
+// forks, and each child that was forked earlier calls it, so that no job has
+// them.
 void EndPackHeap();
 
 }  // namespace sys

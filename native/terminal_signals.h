@@ -7,10 +7,11 @@ namespace sys {
 
 class TerminalSignals {
  public:
-  // Lets this process, and its forks, outlive them.
+  // From now on, these signals do not end this process or its forks.
   void Ignore();
 
-  // In a fork: undoes that. Forgets those that have come before.
+  // Called in a fork: these signals act again as they did before Ignore.
+  // Signals that arrived in between are discarded.
   void Restore() const;
 
  private:

@@ -1,6 +1,6 @@
-// Who waits for room in the queue of an executor, in the order of their calls. One
-// after another is told of it, and can submit before the next is told, so that they
-// do not all submit into one free place.
+// The callers of `drained` that wait for room in the queue of an executor, the one that
+// has waited longest first. Each promise is resolved only after the caller before it
+// could submit a call, because otherwise all would submit into one free place.
 import { Link, List } from '../system/list.js';
 
 export class Room {
@@ -25,7 +25,7 @@ export class Room {
     if (this.#waiting.size === 0 || this.#isTelling || !this.#isFree()) return;
     this.#isTelling = true;
     this.#waiting.shift()!();
-    // After the microtasks, in which the one that was told submits.
+    // The caller submits in microtasks, which run before the next tick.
     queueMicrotask(() => {
       process.nextTick(() => {
         this.#isTelling = false;

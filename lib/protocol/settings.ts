@@ -13,7 +13,7 @@ export interface ResourceLimits {
   /** Milliseconds of CPU time, above 0; whole seconds, rounded up, count. */
   readonly cpuTime?: number | undefined;
   /**
-   * Bytes of address space besides those that the process has at its start (Linux).
+   * How many bytes of address space the process may map after its start (Linux only).
    */
   readonly addressSpace?: number | undefined;
   /** Bytes of the largest file that it writes. */

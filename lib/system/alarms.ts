@@ -49,7 +49,7 @@ export class Alarms {
     return this.#nextList()?.first?.dueAt ?? never;
   }
 
-  /** Calls those that are due, in the order of their times. */
+  /** Calls the callback of each alarm that is due, the earliest first. */
   run(): void {
     if (this.#lists.size === 0) return;
     const time = now();
