@@ -9,12 +9,9 @@ import { type Callable, isNamed } from './functions/function-ref.js';
 import {
   type Controls,
   type JobControls,
-  type SentControls,
   initialControls,
   merge,
-  receiveControls,
   reuseOf,
-  sendControls,
 } from './job/controls.js';
 import {
   type Attachments,
@@ -28,6 +25,11 @@ import {
 import { type Future, futureControl } from './job/future.js';
 import { openSlots, shareSlots } from './job/open-slots.js';
 import type { PreloadedModule } from './job/preparation.js';
+import {
+  type SentControls,
+  receiveControls,
+  sendControls,
+} from './job/sent-controls.js';
 import {
   type JobRequest,
   borrowingOf,
