@@ -1,5 +1,6 @@
 // Every error class and error code that a user can see. Nothing here acquires
 // or releases a resource; facts for a message are passed as arguments.
+import type { ProcessUsage } from './usage.js';
 
 /**
  * A timeout passed before there was a slot, the sleep gate admitted the job, or
@@ -40,6 +41,8 @@ export interface Ending {
   readonly limit?: string;
   /** Why the job could not begin. */
   readonly refusal?: Error;
+  /** Unknown where other code has reaped the process, or nobody could. */
+  readonly usage?: ProcessUsage;
 }
 
 /**
@@ -70,6 +73,11 @@ export class LostResult extends Error implements Ending {
   readonly attempts: number;
   /** The limit that has ended the process, or may have, in words. */
   declare readonly limit?: string;
+  /**
+   * The end of what the job has written to its standard error, at most 64 KiB, if
+   * {@link JobControls.output} was 'capture' or 'group'.
+   */
+  declare readonly stderr?: string;
   /** Of a job of a map: which items of the input are lost. */
   declare readonly items?: {
     /** The index of the first one, from 0. */

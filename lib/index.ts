@@ -28,6 +28,8 @@ export type { ResourceLimits } from './protocol/settings.js';
 export type { JobInfo } from './job/info.js';
 export { jobInfo } from './job/info.js';
 export type { JobRecord } from './job/record.js';
+export type { JobOutput, LineOutput, OutputListener } from './job/streams.js';
+export type { JobUsage, ProcessUsage } from './usage.js';
 export type {
   CloseOptions,
   JobserverOptions,

@@ -30,6 +30,8 @@ import {
   receiveControls,
   sendControls,
 } from './job/sent-controls.js';
+import type { ProcessUsage } from './usage.js';
+import { streamPlanOf } from './job/streams.js';
 import {
   type JobRequest,
   borrowingOf,
@@ -305,6 +307,21 @@ export class Jobserver implements Disposable, AsyncDisposable {
    */
   get context(): Context {
     return contextOf(startOf(this.#controls));
+  }
+
+  /**
+   * What the jobs have used that were submitted through the handles of this pool, in
+   * this process: the sum of all their processes that have ended, and the highest
+   * peak of memory among these.
+   *
+   * @example
+   * ```js
+   * const { user, system } = jobserver.usage;
+   * console.log(`${Math.round(user + system)} ms of CPU time`);
+   * ```
+   */
+  get usage(): ProcessUsage {
+    return this.#pool.usage;
   }
 
   /**
@@ -741,8 +758,17 @@ export class Jobserver implements Disposable, AsyncDisposable {
       enclosures && (() => enclosures.end()),
     );
     const calls = call.mapping === 'none' ? 0 : call.args.length;
-    const bounds = controls;
-    return { order, functions, reuse, bounds, signal, record, calls };
+    return {
+      order,
+      functions,
+      reuse,
+      bounds: controls,
+      streams: streamPlanOf(controls),
+      listener: controls.listener,
+      signal,
+      record,
+      calls,
+    };
   }
 
   // A gate is asked for each call when there is a slot.

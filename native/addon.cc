@@ -44,6 +44,14 @@ int Duplicate(const Args& args) {
   return Own(args, sys::Duplicate(args.Int(0)));
 }
 
+int DuplicateTo(const Args& args) {
+  return sys::DuplicateTo(args.Int(0), args.Int(1));
+}
+
+int LockFile(const Args& args) {
+  return sys::LockFile(args.Int(0), args.Bool(1));
+}
+
 int Close(const Args& args) {
   const int fd = args.Int(0);
   // Before, because another thread may open the number as soon as it is closed.
@@ -153,7 +161,18 @@ int WaitPid(const Args& args) {
   if (result > 0) {
     ints.data[0] = status.exit_code;
     ints.data[1] = status.signal;
+    if (ints.count >= 2 + sys::kUsageInts) {
+      memcpy(ints.data + 2, &status.usage, sizeof status.usage);
+    }
   }
+  return result;
+}
+
+int OwnUsage(const Args& args) {
+  const Ints ints = args.IntsAt(0, sys::kUsageInts);
+  sys::Usage usage = {};
+  const int result = sys::OwnUsage(&usage);
+  memcpy(ints.data, &usage, sizeof usage);
   return result;
 }
 
@@ -232,6 +251,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<Pipe>(exports, "pipe");
   Export<Open>(exports, "open");
   Export<Duplicate>(exports, "dup");
+  Export<DuplicateTo>(exports, "dup2");
+  Export<LockFile>(exports, "lockFile");
   Export<Close>(exports, "close");
   Export<SetCloseOnExec>(exports, "setCloseOnExec");
   Export<SetNonBlocking>(exports, "setNonBlocking");
@@ -257,6 +278,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<EndForkWithThread>(exports, "endForkWithThread");
   Export<ReceiveReport>(exports, "receiveReport");
   Export<WaitPid>(exports, "waitpid");
+  Export<OwnUsage>(exports, "ownUsage");
   Export<ExitFd>(exports, "exitFd");
   Export<Kill>(exports, "kill");
   Export<SetDeathSignal>(exports, "setDeathSignal");

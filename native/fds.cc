@@ -49,6 +49,22 @@ int Duplicate(int fd) {
   return copy < 0 ? -errno : copy;
 }
 
+int DuplicateTo(int fd, int target) {
+  int result;
+  do {
+    result = dup2(fd, target);
+  } while (result < 0 && (errno == EINTR || errno == EBUSY));
+  return result < 0 ? -errno : 0;
+}
+
+int LockFile(int fd, bool on) {
+  struct flock whole = {};
+  whole.l_type = on ? F_WRLCK : F_UNLCK;
+  whole.l_whence = SEEK_SET;
+  if (fcntl(fd, F_SETLK, &whole) == 0) return 0;
+  return errno == EACCES ? -EAGAIN : -errno;
+}
+
 int Close(int fd) {
   // After EINTR the fd is closed on Linux, and another thread may have opened
   // the same number already: a second close would close that one.

@@ -113,8 +113,8 @@ int ReceiveReport(const Args& args) {
   int pidfd = -1;
   const int socket = args.Int(0);
   const int length = HoldingsOf(args)->ReceiveReport(socket, &report, &pidfd);
-  const int32_t all[] = {report.kind, report.value, report.signal, pidfd};
-  memcpy(ints.data, all, sizeof all);
+  memcpy(ints.data, &report, sizeof report);
+  ints.data[sys::kReportInts] = pidfd;
   return length;
 }
 

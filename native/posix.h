@@ -25,7 +25,12 @@ int SocketPair(int ends[2], bool packets);
 int Open(const char* path, int flags);
 // The new fd is 3 or above, so that it is not taken for a standard fd.
 int Duplicate(int fd);
+// Makes `target` another number of the file, not close-on-exec.
+int DuplicateTo(int fd, int target);
 int Close(int fd);
+// Locks a file for this process alone, as fcntl(2) does; -EAGAIN when another
+// process has locked it.
+int LockFile(int fd, bool on);
 int SetCloseOnExec(int fd, bool on);
 int SetNonBlocking(int fd, bool on);
 int Read(int fd, void* bytes, size_t length);
@@ -108,13 +113,31 @@ struct Program {
 // Returns the pid, or the -errno of the step that failed in parent or child.
 int Spawn(const Program& program);
 
+// What a process and the children that it has reaped have used, as wait4(2)
+// says. Plain numbers, because they are a part of a message too.
+struct Usage {
+  int32_t user_seconds;
+  int32_t user_us;  // besides the seconds
+  int32_t system_seconds;
+  int32_t system_us;
+  int32_t peak_kib;
+  int32_t minor_faults;
+  int32_t major_faults;
+  int32_t voluntary_switches;
+  int32_t involuntary_switches;
+};
+constexpr size_t kUsageInts = sizeof(Usage) / sizeof(int32_t);
+
 struct Status {
   int exit_code;  // -1 when a signal ended it
   int signal;     // 0 when it exited
+  Usage usage;
 };
 
 // Returns pid when it has reaped the child, or 0 while the child runs.
 int WaitPid(int pid, Status* status);
+// What this process has used up to now.
+int OwnUsage(Usage* usage);
 // Blocks until the child has ended, and reaps it without its status.
 void AwaitEnd(int pid);
 // Takes over the duty to reap a child, which ReapLeft does once it has ended.

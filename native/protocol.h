@@ -5,13 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "posix.h"
+
 namespace sys {
 
 // The position of each fd of a request, which a submitter sends to the zygote.
 // Those from kOrderFd on are passed to JavaScript: the order file, the result
 // pipe's writer, the submitter's socket to the zygote, then reader and writer
 // of each slot pipe, and the file of the claims if there is one. The zygote
-// looks at them only when the submitter has ended.
+// looks at them only when the submitter has ended. The job's input comes last.
 enum RequestFd : int {
   kReportFd = 0,
   kStdoutFd = 1,
@@ -75,14 +77,15 @@ enum ChildStep : int {
 
 // The sizes of the two messages below, in int32 numbers.
 enum MessageInts : int {
-  kRequestInts = 2,
-  kReportInts = 3,
+  kRequestInts = 3,
+  kReportInts = 12,
 };
 
 // The bytes of a request, which come with the fds of RequestFd.
 struct ForkRequest {
   int32_t orphan_signal;  // Sent to the job when its submitter is gone; 0: none
   int32_t timer_slack;    // Of the submitter, in nanoseconds
+  int32_t has_input;      // 1: the last fd of the request is its input
 };
 
 // The bytes of a report.
@@ -90,6 +93,7 @@ struct Report {
   int32_t kind;  // ReportKind
   int32_t value;
   int32_t signal;
+  Usage usage;  // With kEnded
 };
 
 static_assert(sizeof(ForkRequest) == kRequestInts * sizeof(int32_t));

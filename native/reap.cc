@@ -2,6 +2,7 @@
 // the host program too.
 #include <errno.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "posix.h"
@@ -19,20 +20,50 @@ struct Left {
 pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 Left* left = nullptr;
 
+int32_t ToInt(long value) {
+  return value < INT32_MAX ? static_cast<int32_t>(value) : INT32_MAX;
+}
+
+Usage UsageOf(const struct rusage& used) {
+#ifdef __APPLE__
+  constexpr long kPeakUnit = 1024;  // It counts bytes.
+#else
+  constexpr long kPeakUnit = 1;
+#endif
+  return {ToInt(used.ru_utime.tv_sec),
+          ToInt(used.ru_utime.tv_usec),
+          ToInt(used.ru_stime.tv_sec),
+          ToInt(used.ru_stime.tv_usec),
+          ToInt(used.ru_maxrss / kPeakUnit),
+          ToInt(used.ru_minflt),
+          ToInt(used.ru_majflt),
+          ToInt(used.ru_nvcsw),
+          ToInt(used.ru_nivcsw)};
+}
+
 }  // namespace
+
+int OwnUsage(Usage* usage) {
+  struct rusage used = {};
+  if (getrusage(RUSAGE_SELF, &used) != 0) return -errno;
+  *usage = UsageOf(used);
+  return 0;
+}
 
 int WaitPid(int pid, Status* status) {
   // 0 and below mean a process group, or any child.
   if (pid <= 0) return -ECHILD;
   int raw = 0;
+  struct rusage used = {};
   pid_t reaped;
   do {
-    reaped = waitpid(pid, &raw, WNOHANG);
+    reaped = wait4(pid, &raw, WNOHANG, &used);
   } while (reaped < 0 && errno == EINTR);
   if (reaped < 0) return -errno;
   if (reaped == 0) return 0;
   status->exit_code = WIFEXITED(raw) ? WEXITSTATUS(raw) : -1;
   status->signal = WIFSIGNALED(raw) ? WTERMSIG(raw) : 0;
+  status->usage = UsageOf(used);
   return reaped;
 }
 

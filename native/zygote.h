@@ -17,6 +17,9 @@ namespace sys {
 // no job gives the token back then.
 void GiveTokenOfOrphan(const Message& request);
 
+// Takes the input of the job out of the fds of a request; -1 if it has none.
+int TakeInput(const ForkRequest& request, Message* message);
+
 class Zygote {
  public:
   // Forks `spares` children ahead of the requests that arrive on request_fd.

@@ -24,10 +24,11 @@ const ranks = [
   ['child'],
   ['protocol'],
   ['memory'],
-  ['slots', 'functions', 'wire'],
+  ['slots', 'functions', 'wire', 'output'],
   ['system'],
   ['context'],
   ['errors'],
+  ['usage'],
 ];
 
 // Its code runs in another process, so no other folder imports it.

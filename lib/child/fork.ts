@@ -8,6 +8,7 @@ import { devNull, constants as os } from 'node:os';
 import { callAllSync } from '../protocol/fork-callbacks.js';
 import { writeTimes } from '../protocol/frame.js';
 import { forgetPools } from '../memory/segment-pool.js';
+import type { Stdio } from '../output/plan.js';
 import type { LocalCall, Order } from '../protocol/order.js';
 import type { Surroundings } from '../protocol/surroundings.js';
 import { workingDirectory } from '../protocol/environment.js';
@@ -28,7 +29,7 @@ import { callSync, checkSync } from './call.js';
 import { enterSettings } from './settings.js';
 import { isExitObserved, reportEndings } from './exit-report.js';
 import { outcomeOfError, outcomeOfValue } from './outcome.js';
-import { writeThrough } from './output.js';
+import { enterStreams, writeThrough } from './output.js';
 import { random, renewRandomness, replaceMathRandom } from './random.js';
 import { replaceInContexts } from './vm-random.js';
 import {
@@ -41,7 +42,10 @@ import {
 /** The parts of an order that a fork needs. */
 type ForkOrder = Surroundings &
   Pick<Order, 'preparation' | 'orphanSignal' | 'attempt' | 'settings'>;
-type ForkFds = Omit<WorkerFds, 'forkserverFd' | 'preload'>;
+interface ForkFds extends Omit<WorkerFds, 'forkserverFd' | 'preload'> {
+  /** Undefined: those of the submitter, except for the input. */
+  readonly stdio: Stdio | undefined;
+}
 
 const emptyCall: LocalCall = {
   fn: () => undefined,
@@ -104,8 +108,10 @@ function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   // Its copies of their descriptors are closed like all others.
   forgetPools();
   native.guardToken(0, 0, 0, 0);
+  const { stdio } = fds;
+  if (stdio?.input === undefined) dropInput();
+  if (stdio !== undefined) enterStreams(stdio);
   closeParentFds([fds.resultFd, ...fds.lenders]);
-  dropInput();
   writeThrough();
   process.removeAllListeners('exit');
   process.removeAllListeners('beforeExit');

@@ -1,6 +1,9 @@
 // The standard streams of a job. Where they are pipes, process.exit would lose
 // what Node still has queued because the pipe was full.
 import { writeSync } from 'node:fs';
+import { Writable, type WritableOptions } from 'node:stream';
+import type { Stdio } from '../output/plan.js';
+import { check, native, systemError } from '../system/binding.js';
 import { writeAll } from '../system/fd.js';
 
 const used = new Set<'stdout' | 'stderr'>();
@@ -18,6 +21,51 @@ export function noteOutput(): void {
       },
     });
   }
+}
+
+/** In a fork of the submitter: replaces its standard streams. Borrows the fds. */
+export function enterStreams({ input, stdout, stderr }: Stdio): void {
+  if (input !== undefined) check(native.dup2(input, 0), 'enter the input');
+  if (stdout === 1) return;
+  enterOutput(stdout, stderr);
+  for (const stream of [process.stdout, process.stderr]) {
+    Object.defineProperty(stream, 'isTTY', {
+      value: undefined,
+      configurable: true,
+      writable: true,
+    });
+  }
+}
+
+/** Borrows the fds. */
+export function enterOutput(stdout: number, stderr: number): void {
+  check(native.dup2(stdout, 1), 'enter the standard output');
+  check(native.dup2(stderr, 2), 'enter the standard error');
+}
+
+/**
+ * Replaces the streams that a zygote has made before its fork: for other files than
+ * this process has now.
+ */
+export function renewStreams(): void {
+  for (const name of used) {
+    const fd = name === 'stdout' ? 1 : 2;
+    const stream = Object.assign(new Writable({ write: writeTo(fd) }), { fd });
+    Object.defineProperty(process, name, {
+      get: () => stream,
+      configurable: true,
+      enumerable: true,
+    });
+    // The console keeps the stream that it has found first.
+    (console as unknown as Record<string, unknown>)[`_${name}`] = stream;
+  }
+}
+
+function writeTo(fd: number): WritableOptions['write'] {
+  return (chunk: Buffer, _encoding, done) => {
+    const result = writeAll(fd, chunk);
+    done(result < 0 ? systemError(result, 'write') : null);
+  };
 }
 
 /**

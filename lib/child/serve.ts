@@ -7,12 +7,9 @@ import { changesOfModules } from '../functions/sources.js';
 import { Arrivals } from '../memory/arrivals.js';
 import { SegmentPool } from '../memory/segment-pool.js';
 import { Claims } from '../protocol/claims.js';
-import {
-  type Message,
-  MessageReader,
-  MessageWriter,
-} from '../protocol/messages.js';
+import { MessageReader, MessageWriter } from '../protocol/messages.js';
 import type { WorkerBody } from '../protocol/order.js';
+import { UsageMeter } from '../protocol/usage.js';
 import {
   type Call,
   type Readiness,
@@ -36,6 +33,7 @@ import { type Encoded, encodeThrown } from '../wire/value.js';
 import { type Answer, answerOn } from './answer.js';
 import { callEither } from './call.js';
 import { Growth } from './growth.js';
+import { enterPipes, leavePipes } from './job-output.js';
 import { KnownFunctions, type Loaded } from './known-functions.js';
 import { Leftovers } from './leftovers.js';
 import { NextSettings } from './next-settings.js';
@@ -71,7 +69,7 @@ class Server {
   readonly #order: ServerOrder;
   readonly #claims: Claims;
   readonly #socket: number;
-  readonly #reader = new MessageReader();
+  readonly #reader = new MessageReader(() => true);
   readonly #writer = new MessageWriter();
   readonly #arrivals = new Arrivals(true);
   readonly #pool = new SegmentPool();
@@ -86,6 +84,7 @@ class Server {
   readonly #growth: Growth;
   readonly #surroundings = new NextSurroundings();
   readonly #settings: NextSettings;
+  readonly #meter: UsageMeter | undefined;
   #beganAt = 0; // 0 before the first job
   /** Before the first job, that of no job. */
   answer: Answer;
@@ -96,7 +95,9 @@ class Server {
     this.#socket = order.resultFd;
     this.#functions = new KnownFunctions(order);
     this.#growth = new Growth(order.body.head.maxProcessMemory ?? Infinity);
-    this.#settings = new NextSettings(order.body.head.settings);
+    const { settings } = order.body.head;
+    this.#settings = new NextSettings(settings);
+    this.#meter = settings?.isMeasured === true ? new UsageMeter() : undefined;
     this.answer = this.#answerTo(0);
   }
 
@@ -134,15 +135,18 @@ class Server {
       if (message === undefined) continue;
       const isClaimed = this.#claims.claim(message.job);
       const call = unpackCall(message);
+      const files = [...message.enclosures];
+      const pipes = call?.hasOutput === true ? files.splice(-2) : [];
       // Later calls may refer to what this one has, also if it was recalled. So
       // one that could not be received is the last.
       if (call === undefined) this.#isOver = true;
       else this.#remember(call);
       if (!isClaimed) {
-        this.#arrivals.refuse(message.enclosures);
+        this.#arrivals.refuse(files);
+        for (const pipe of pipes) pipe.close();
         continue;
       }
-      this.#run(message, call);
+      this.#run(message.job, call, files, pipes);
       hasRun = true;
     }
     if (this.#isOver && !this.#isBusy) void this.#leave();
@@ -164,13 +168,19 @@ class Server {
     if (surroundings !== undefined) this.#surroundings.select(surroundings);
   }
 
-  #run({ job, enclosures }: Message, call: Call | undefined): void {
+  #run(
+    job: number,
+    call: Call | undefined,
+    files: readonly Fd[],
+    pipes: readonly Fd[],
+  ): void {
     this.#isBusy = true;
     this.#stateAfter = 'busy';
     if (this.#beganAt === 0) this.#send(job, { kind: 'none', state: 'busy' });
     this.#beganAt = now();
     this.answer = this.#answerTo(job);
-    const outcome = this.#perform(call, enclosures);
+    this.#meter?.next();
+    const outcome = this.#perform(call, files, pipes);
     if (!(outcome instanceof Promise)) {
       this.#finish(job, outcome);
       return;
@@ -187,6 +197,8 @@ class Server {
     const isClean = this.#leftovers.find() === undefined && !hasOutput();
     const isLast = isClean && this.#isUsedUp();
     this.#stateAfter = isLast ? 'last' : isClean ? 'free' : 'busy';
+    this.#sendUsage(job);
+    if (isClean) leavePipes();
     this.answer.send(outcome);
     if (isLast) {
       void this.#leave();
@@ -196,6 +208,12 @@ class Server {
     } else {
       void this.#settle(job);
     }
+  }
+
+  #sendUsage(job: number): void {
+    const usage = this.#meter?.next();
+    if (usage === undefined) return;
+    this.#send(job, { kind: 'usage', state: 'busy' }, usage);
   }
 
   #isUsedUp(): boolean {
@@ -211,6 +229,7 @@ class Server {
   #perform(
     call: Call | undefined,
     files: readonly Fd[],
+    pipes: readonly Fd[],
   ): Outcome | Promise<Outcome> {
     try {
       if (call === undefined) {
@@ -219,6 +238,7 @@ class Server {
       }
       workerState.ambient!.token = call.token;
       const buffers = receiveBuffers(call, files, this.#arrivals);
+      if (pipes.length > 0) enterPipes(pipes);
       this.#settings.enter();
       this.#surroundings.enter();
       const { current } = this.#functions;
@@ -226,6 +246,7 @@ class Server {
         ? this.#loadAndCall(call, buffers)
         : this.#call(current, call, buffers);
     } catch (error) {
+      for (const pipe of pipes) pipe.close();
       return outcomeOfError(error, this.#pool);
     }
   }
@@ -261,6 +282,7 @@ class Server {
     });
     const left = this.#leftovers.find();
     if (left === undefined && !this.#isUsedUp()) {
+      leavePipes();
       this.#send(job, { kind: 'none', state: 'free' });
       process.exitCode = undefined;
       this.#goOn();
@@ -273,6 +295,7 @@ class Server {
       busy.refuse();
       await busy.drain();
     }
+    leavePipes();
     this.#send(job, { kind: 'none', state: 'last' });
     await this.#leave();
   }

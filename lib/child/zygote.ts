@@ -54,7 +54,7 @@ import {
   reportEndings,
   resetInspectorSignal,
 } from './exit-report.js';
-import { noteOutput, writeLastWords } from './output.js';
+import { noteOutput, renewStreams, writeLastWords } from './output.js';
 import { collectFully, collectYoung } from './heap.js';
 import { preloadModules } from './preload.js';
 import { random, renewRandomness, replaceMathRandom } from './random.js';
@@ -265,6 +265,7 @@ function beginJob(fds: readonly number[], exit: (code: number) => void): void {
   const { order, result, zygote, inherited } = unpackJobFds(fds);
   const { token, body, enclosureCount, surroundings } = readOrder(order);
   const isExercise = exit !== exitNow;
+  if (body.head.settings?.hasOwnOutput === true) renewStreams();
   const common = {
     token,
     preload,

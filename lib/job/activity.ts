@@ -8,15 +8,16 @@ import type { SlotPipe, Token } from '../slots/slot-pipe.js';
 import { List } from '../system/list.js';
 import { selector } from '../system/selector.js';
 import { trace } from '../system/trace.js';
+import { type ProcessUsage, addUsage } from '../usage.js';
 import { Advice } from './advice.js';
 import { CallbackErrors } from './callback-errors.js';
 import type { Crew } from './crew.js';
 import type { Future } from './future.js';
 import { LoopHold } from './loop-hold.js';
-import { ReusedJob, isReusable, startJob } from './reused-job.js';
+import { ReusedJob, isSentAhead, startJob } from './reused-job.js';
 import type { Job, Plan } from './plan.js';
 import { SlotLine } from './slot-line.js';
-import { StartedJob } from './started-job.js';
+import { type JobOwner, StartedJob } from './started-job.js';
 import { type SlotRequest, Submission, admitAlways } from './submission.js';
 import {
   type Admission,
@@ -25,7 +26,7 @@ import {
   WaitingCall,
 } from './waiting-call.js';
 
-export class Activity implements CallOwner {
+export class Activity implements CallOwner, JobOwner {
   /** Submissions that can fail with the error of a callback, oldest first. */
   readonly #recipients = new List<Submission>();
   /** Submissions that cannot. */
@@ -34,7 +35,9 @@ export class Activity implements CallOwner {
   readonly hold = new LoopHold();
   readonly #line: SlotLine;
   readonly #pool: Busy;
-  readonly #advice: Advice | undefined;
+  readonly advice: Advice | undefined;
+  /** Of all processes of jobs that have ended; undefined before the first one. */
+  usage: ProcessUsage | undefined;
   #madeCrew: Crew | undefined;
   readonly #running = new List<StartedJob>();
   #isClosed = false;
@@ -45,7 +48,7 @@ export class Activity implements CallOwner {
   constructor(slots: SlotPipe, pool: Busy) {
     this.#pool = pool;
     this.#line = new SlotLine(slots, () => this.running > 0);
-    this.#advice = trace.enabled ? new Advice(slots.count) : undefined;
+    this.advice = trace.enabled ? new Advice(slots.count) : undefined;
   }
 
   // Made here, because programs whose processes run one job start sooner without.
@@ -55,7 +58,7 @@ export class Activity implements CallOwner {
       this.#madeCrew = new Crew(() => {
         this.#update();
         this.#notifyDrained();
-      }, this.#advice);
+      }, this);
     }
     return this.#madeCrew;
   };
@@ -129,7 +132,7 @@ export class Activity implements CallOwner {
     request: JobRequest,
     onAdmission: (admission: Admission) => void,
   ): WaitingCall | undefined {
-    if (!isReusable(request.plan)) return undefined;
+    if (!isSentAhead(request.plan)) return undefined;
     const call = new WaitingCall(request, this, onAdmission);
     this.#crew().await(call);
     return call;
@@ -139,7 +142,7 @@ export class Activity implements CallOwner {
   onWait(call: WaitingCall): void {
     const { plan, gate, consume } = call;
     // The gate is asked when there is a slot.
-    if (gate !== admitAlways || consume === 0 || !isReusable(plan)) return;
+    if (gate !== admitAlways || consume === 0 || !isSentAhead(plan)) return;
     this.#crew().await(call);
   }
 
@@ -181,7 +184,7 @@ export class Activity implements CallOwner {
   }
 
   #makeJob(plan: Plan): StartedJob {
-    return new StartedJob(plan, this.errors, this.#onSlotFree, this.#advice);
+    return new StartedJob(plan, this);
   }
 
   #follow(started: StartedJob, job: Job): void {
@@ -216,7 +219,11 @@ export class Activity implements CallOwner {
     return new Promise((resolve) => this.#onDrained.push(resolve));
   }
 
-  readonly #onSlotFree = (job: StartedJob): void => {
+  onUsage(usage: ProcessUsage): void {
+    this.usage = addUsage(this.usage, usage);
+  }
+
+  onOver(job: StartedJob): void {
     this.#running.delete(job.place);
     this.#update();
     if (this.running > 0) return;
@@ -227,7 +234,7 @@ export class Activity implements CallOwner {
         this.#notifyDrained();
       });
     });
-  };
+  }
 
   get #isDrained(): boolean {
     return this.running === 0 && this.#ending === 0;
@@ -240,7 +247,7 @@ export class Activity implements CallOwner {
 
   #notifyDrained(): void {
     if (!this.#isDrained) return;
-    if (this.#isClosed) this.#advice?.give();
+    if (this.#isClosed) this.advice?.give();
     const callbacks = this.#onDrained;
     this.#onDrained = [];
     for (const callback of callbacks) callback();

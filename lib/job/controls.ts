@@ -10,10 +10,15 @@ import {
 } from '../protocol/environment.js';
 import { defaultGraceMs } from '../launch/kill-timer.js';
 import type { Preparation } from '../protocol/preparation.js';
-import type { ResourceLimits } from '../protocol/settings.js';
+import type { ProcessSettings, ResourceLimits } from '../protocol/settings.js';
 import { workerState } from '../protocol/worker-state.js';
 import { checkForkable } from '../system/forkable.js';
-import { checkMost, checkMs, checkOptions } from '../system/options.js';
+import {
+  checkBoolean,
+  checkMost,
+  checkMs,
+  checkOptions,
+} from '../system/options.js';
 import {
   type Signal,
   checkKillSignal,
@@ -31,9 +36,17 @@ import {
   nodeOptionsOf,
 } from './process-controls.js';
 import type { Bounds, Reuse } from './plan.js';
+import {
+  type JobOutput,
+  type StreamControls,
+  changeInput,
+  changeMaxOutput,
+  changeOutput,
+  initialStreams,
+} from './streams.js';
 import { type SleepGate, admitAlways } from './submission.js';
 
-export interface Controls extends Bounds {
+export interface Controls extends Bounds, StreamControls {
   /** An absolute path; undefined: that of this process. */
   readonly cwd: string | undefined;
   readonly execArgv: readonly string[];
@@ -97,6 +110,7 @@ export function initialControls(options: ControlOptions): Controls {
     nodeOptions: [],
     settings: undefined,
     maxHeapMb: undefined,
+    ...initialStreams,
   };
 }
 
@@ -171,6 +185,36 @@ export interface JobControls {
    * zygote of its own. The fork context refuses them.
    */
   execArgv?: readonly string[] | undefined;
+  /**
+   * What becomes of what the process writes to its standard output and its standard
+   * error, and what its child processes write there. Default 'inherit'.
+   *
+   * - 'inherit': it goes where this process writes.
+   * - 'ignore': nothing is kept of it.
+   * - 'group': when the process ends, it is written to descriptors 1 and 2 of this
+   *   process, in one piece that no other group of the pool interrupts.
+   * - 'capture': it is `stdout` and `stderr` of the {@link Future}.
+   * - a function is called with each chunk as it comes; an object with `lines`, with
+   *   each line.
+   */
+  output?: JobOutput | undefined;
+  /**
+   * Bytes that 'group' and 'capture' keep of each stream, 0 or more, or Infinity. Of
+   * more, the first and the last ones are kept, with a line between them that says
+   * how many are missing. `lines` cuts a line that has more characters. Default 64
+   * MiB.
+   */
+  maxOutput?: number | undefined;
+  /**
+   * What the process reads from its standard input, which is empty by default. The
+   * bytes are copied. A job with input has a process of its own. null: none.
+   */
+  input?: string | Uint8Array | null | undefined;
+  /**
+   * Measures what each job uses in a process that runs several: see
+   * {@link Future.usage}. Other jobs are measured in any case. Default false.
+   */
+  usage?: boolean | undefined;
 }
 
 /** What each control changes; it throws for an invalid value. */
@@ -207,7 +251,27 @@ const changes: {
     const execArgv = checkExecArgv(given, context);
     return { execArgv, nodeOptions: nodeOptionsOf(execArgv, maxHeapMb) };
   },
+  output: (given, controls) => {
+    const changed = changeOutput(given, controls);
+    const hasOwnOutput = changed.streams.output !== 'inherit';
+    return { ...changed, settings: withFlags(controls, { hasOwnOutput }) };
+  },
+  maxOutput: (bytes, controls) => changeMaxOutput(bytes, controls),
+  input: (given, controls) => changeInput(given, controls),
+  usage: (given, controls) => {
+    const isMeasured = checkBoolean(given, 'usage');
+    return { settings: withFlags(controls, { isMeasured }) };
+  },
 };
+
+function withFlags(
+  { settings }: Controls,
+  flags: Partial<Record<'hasOwnOutput' | 'isMeasured', boolean>>,
+): ProcessSettings | undefined {
+  const all = Object.entries({ ...settings, ...flags });
+  const own = all.filter(([, value]) => value !== false);
+  return own.length > 0 ? Object.fromEntries(own) : undefined;
+}
 
 /** `controls` with what the user has given merged in. */
 export function merge(controls: Controls, given: JobControls): Controls {

@@ -7,6 +7,7 @@ import type { Order } from '../protocol/order.js';
 import type { Token } from '../slots/slot-pipe.js';
 import { now } from '../system/deadline.js';
 import { trace } from '../system/trace.js';
+import type { ProcessUsage } from '../usage.js';
 import type { Advice } from './advice.js';
 import type { Plan, Reuse } from './plan.js';
 import {
@@ -17,6 +18,13 @@ import {
 } from './shortage.js';
 import { Squad } from './squad.js';
 import type { WaitingCall } from './waiting-call.js';
+
+/** The pool. */
+interface CrewOwner {
+  readonly advice: Advice | undefined;
+  /** A process has ended. */
+  onUsage(usage: ProcessUsage): void;
+}
 
 export class Crew {
   readonly #all = new Set<ReusedProcess>();
@@ -29,14 +37,14 @@ export class Crew {
       })
     | undefined;
   readonly #onChange: () => void;
-  readonly #advice: Advice | undefined;
+  readonly #owner: CrewOwner;
   readonly #reserve = (): void => this.#retireIdle();
   #isClosed = false;
 
   /** `onChange` is called when the number of processes has changed. */
-  constructor(onChange: () => void, advice: Advice | undefined) {
+  constructor(onChange: () => void, owner: CrewOwner) {
     this.#onChange = onChange;
-    this.#advice = advice;
+    this.#owner = owner;
   }
 
   /** How many processes have not ended. */
@@ -87,7 +95,8 @@ export class Crew {
           if (this.#isClosed) process.retire();
           else squad.addIdle(process);
         },
-        onGone: () => {
+        onGone: (usage) => {
+          if (usage !== undefined) this.#owner.onUsage(usage);
           squad.delete(process);
           this.#forget(process);
         },
@@ -107,7 +116,7 @@ export class Crew {
 
   /** Called with the run time of each job of a process that starts now. */
   #measurer(jobsPerProcess: number): ((ms: number) => void) | undefined {
-    const advice = this.#advice;
+    const { advice } = this.#owner;
     if (advice === undefined) return undefined;
     const startedAt = now();
     let isFirst = true;

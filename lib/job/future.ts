@@ -19,6 +19,7 @@ import {
   LostResult,
   invalidArgument,
 } from '../errors.js';
+import type { KeptOutput } from '../output/job-streams.js';
 import type { Frame } from '../protocol/frame.js';
 import type { Job } from './plan.js';
 import { type OptionNames, checkOptions } from '../system/options.js';
@@ -27,6 +28,7 @@ import { selector } from '../system/selector.js';
 import { type Signal, signalNumber } from '../system/signals.js';
 import { decode, unsendable } from '../wire/value.js';
 import { workerState } from '../protocol/worker-state.js';
+import type { JobUsage } from '../usage.js';
 
 /** Keeps the errors of callbacks that no call on the future has received. */
 export interface FutureOwner {
@@ -49,6 +51,14 @@ interface FutureControl {
   ): void;
   /** Makes the error the outcome, even if a result still arrives. */
   fail(future: Future<unknown>, error: Error): void;
+  /** What it has used and written, before it is settled. */
+  note(
+    future: Future<unknown>,
+    usage: JobUsage | undefined,
+    output: KeptOutput | undefined,
+  ): void;
+  /** A listener has thrown: the error is that of a callback. */
+  raise(future: Future<unknown>, error: unknown): void;
   /** See `Job.terminate`. */
   terminate(future: Future<unknown>, signal: number): void;
   takeRaised(future: Future<unknown>): CallbackRaised | undefined;
@@ -127,6 +137,15 @@ export class Future<T> {
       fail: (future, error) => {
         future.#failure ??= error;
       },
+      note: (future, usage, output) => {
+        future.#usage = usage;
+        future.#output = output;
+      },
+      raise: (future, error) => {
+        future.whenDone(() => {
+          throw error;
+        });
+      },
       terminate: (future, signal) => {
         future.#job?.terminate(signal);
       },
@@ -149,6 +168,8 @@ export class Future<T> {
   #ending: Ending | undefined;
   /** Why this process has ended the job. */
   #failure: Error | undefined;
+  #usage: JobUsage | undefined;
+  #output: KeptOutput | undefined;
   #outcome: Outcome | undefined;
 
   #seqno = 0;
@@ -168,6 +189,39 @@ export class Future<T> {
   /** Process id of the worker; undefined once the job has finished. */
   get pid(): number | undefined {
     return this.#job?.pid;
+  }
+
+  /**
+   * What the job has used; undefined before it has finished, and where nobody has
+   * measured it: in a process that runs several jobs, without
+   * {@link JobControls.usage}. With `retries`, all attempts count.
+   */
+  get usage(): JobUsage | undefined {
+    return this.#isDone ? this.#usage : undefined;
+  }
+
+  /**
+   * What the job has written to its standard output, as UTF-8, with
+   * {@link JobControls.output} 'capture' and once it has finished; otherwise
+   * undefined. With `retries`, that of the last attempt.
+   */
+  get stdout(): string | undefined {
+    return this.stdoutBytes?.toString();
+  }
+
+  /** As {@link Future.stdout}, as bytes. */
+  get stdoutBytes(): Buffer | undefined {
+    return this.#isDone ? this.#output?.captured?.stdout : undefined;
+  }
+
+  /** As {@link Future.stdout}, of the standard error. */
+  get stderr(): string | undefined {
+    return this.stderrBytes?.toString();
+  }
+
+  /** As {@link Future.stdout}, of the standard error and as bytes. */
+  get stderrBytes(): Buffer | undefined {
+    return this.#isDone ? this.#output?.captured?.stderr : undefined;
   }
 
   /**
@@ -444,9 +498,18 @@ export class Future<T> {
   }
 
   #value(): T {
-    this.#outcome ??= this.#decode();
+    this.#outcome ??= this.#finish();
     if (this.#outcome.isError) throw this.#outcome.error;
     return this.#outcome.value as T;
+  }
+
+  #finish(): Outcome {
+    const outcome = this.#decode();
+    const { lastErrors } = this.#output ?? {};
+    if (outcome.isError && lastErrors !== undefined) {
+      addStderr(outcome.error, lastErrors);
+    }
+    return outcome;
   }
 
   #decode(): Outcome {
@@ -469,4 +532,15 @@ export class Future<T> {
       return { isError: true, error };
     }
   }
+}
+
+/** As those of child_process have it; an error of the job may have one already. */
+function addStderr(error: unknown, stderr: string): void {
+  if (typeof error !== 'object' || error === null || 'stderr' in error) return;
+  Reflect.defineProperty(error, 'stderr', {
+    value: stderr,
+    configurable: true,
+    enumerable: true,
+    writable: true,
+  });
 }

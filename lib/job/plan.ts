@@ -1,16 +1,23 @@
 // What a job is to be, how it is seen while it runs, and who is notified about it.
 import type { Ending } from '../errors.js';
 import type { FunctionRef } from '../functions/function-ref.js';
+import type { JobStreams } from '../output/job-streams.js';
+import type { StreamPlan } from '../output/plan.js';
 import type { Frame } from '../protocol/frame.js';
 import type { Order } from '../protocol/order.js';
 import type { ProcessSettings } from '../protocol/settings.js';
+import type { ProcessUsage } from '../usage.js';
 import type { JobRecord } from './record.js';
+import type { OutputListener } from './streams.js';
 
 /** All that is needed to start a job, captured when it was submitted. */
 export interface Plan {
   readonly order: Order;
   readonly reuse: Reuse | undefined;
   readonly bounds: Bounds;
+  /** Undefined: it writes where this process does, and reads nothing. */
+  readonly streams: StreamPlan | undefined;
+  readonly listener: OutputListener<never> | undefined;
   readonly signal: AbortSignal | undefined;
   readonly record: JobRecord;
   /** What the job imports. */
@@ -68,8 +75,12 @@ export interface Job {
 
 /** Who is notified about a job. */
 export interface JobEvents {
+  /** Undefined: those that a process has by default. */
+  readonly streams: JobStreams | undefined;
   /** A process has begun the job; again when it turns out that it has not. */
   readonly onBegun: () => void;
+  /** The process of an attempt has ended. */
+  readonly onEnded: (usage: ProcessUsage) => void;
   /** The job was lost, and is started again. */
   readonly onRetry: () => void;
   /** Follows `onGone` where a lender has ended before its borrower. */

@@ -7,6 +7,7 @@ import { type Busy, workerState } from '../protocol/worker-state.js';
 import type { SlotPipe, Token } from '../slots/slot-pipe.js';
 import { selector } from '../system/selector.js';
 import { never } from '../system/deadline.js';
+import { type ProcessUsage, noUsage } from '../usage.js';
 import { Activity } from './activity.js';
 import type { Future } from './future.js';
 import type { Plan } from './plan.js';
@@ -53,6 +54,11 @@ export class Pool implements Busy {
   /** Jobs that were started here and whose slots are not free again. */
   get running(): number {
     return this.#own.running;
+  }
+
+  /** Of all processes of jobs that were started here and have ended. */
+  get usage(): ProcessUsage {
+    return this.#own.usage ?? noUsage;
   }
 
   /** Waits for a slot. The request takes over the token. */

@@ -3,6 +3,7 @@
 import { type Channel, channel } from 'node:diagnostics_channel';
 import { now } from '../system/deadline.js';
 import { isUrl } from '../functions/url.js';
+import type { JobUsage } from '../usage.js';
 
 const channels = {
   submit: channel('jobserver:submit'),
@@ -43,6 +44,8 @@ export class JobRecord {
   outcome: 'value' | 'error' | 'lost' | 'unstarted' | undefined;
   /** Whether it was ended because it ran for longer than its `runTimeout`. */
   timedOut = false;
+  /** What it has used; see {@link Future.usage}. */
+  usage: JobUsage | undefined;
   /** How often the process of the job was started, with this time: 1, 2, 3, … */
   attempt = 1;
   readonly #fn: unknown;

@@ -4,10 +4,13 @@
 import type { Ending } from '../errors.js';
 import type { ProcessJob } from '../launch/process-job.js';
 import type { ReusedProcess } from '../launch/reused-process.js';
+import type { JobStreams } from '../output/job-streams.js';
+import { isPiped } from '../output/plan.js';
 import type { Frame } from '../protocol/frame.js';
 import type { Order } from '../protocol/order.js';
 import type { Token } from '../slots/slot-pipe.js';
 import { isFatal, signalName } from '../system/signals.js';
+import type { ProcessUsage } from '../usage.js';
 import type { Crew } from './crew.js';
 import {
   type Job,
@@ -35,9 +38,22 @@ export function startJob(
   return job;
 }
 
-/** A process of several jobs has only the slot pipe that it was started with. */
-export function isReusable({ reuse, order }: Plan): boolean {
-  return reuse !== undefined && order.slotPipes.length === 1;
+/**
+ * A process of several jobs has only the slot pipe that it was started with, and no
+ * input.
+ */
+function isReusable({ reuse, order, streams }: Plan): boolean {
+  if (reuse === undefined || order.slotPipes.length > 1) return false;
+  return streams?.input === undefined;
+}
+
+/**
+ * Whether a busy process may have it before there is a slot. With pipes of its own, it
+ * might write before those of the job before it are read.
+ */
+export function isSentAhead(plan: Plan): boolean {
+  const { streams } = plan;
+  return isReusable(plan) && (streams === undefined || !isPiped(streams));
 }
 
 export class ReusedJob implements Job, ProcessJob {
@@ -69,6 +85,12 @@ export class ReusedJob implements Job, ProcessJob {
 
   get order(): Order {
     return this.#plan.order;
+  }
+
+  get streams(): JobStreams | undefined {
+    const { streams } = this.#plan;
+    const hasPipes = streams !== undefined && isPiped(streams);
+    return hasPipes ? this.#events.streams : undefined;
   }
 
   get pid(): number | undefined {
@@ -114,17 +136,20 @@ export class ReusedJob implements Job, ProcessJob {
     this.#events.onBegun();
   }
 
-  onAnswer(frame: Frame): void {
+  onAnswer(frame: Frame, usage: ProcessUsage | undefined): void {
     const { pid } = this.#process!;
+    const ending = { pid, exitCode: null, signal: null };
     this.#events.onSlotFree();
-    this.#finish(frame, { pid, exitCode: null, signal: null });
+    this.#finish(frame, usage === undefined ? ending : { ...ending, usage });
   }
 
   onUnclaimed(token: Token): void {
     this.#restart(token, 1);
   }
 
-  onEnd(frame: Frame | undefined, ending: Ending): void {
+  onEnd(frame: Frame | undefined, { usage, ...ending }: Ending): void {
+    // The usage is that of all jobs of the process.
+    void usage;
     if (this.#isEnding || !isToRetry(this.#plan, 1, frame)) {
       this.#finish(frame, ending);
     } else {
@@ -163,6 +188,10 @@ export class ReusedJob implements Job, ProcessJob {
 
   #startAlone(token: Token, attempt = 1): void {
     const events: JobEvents = {
+      streams: this.#events.streams,
+      onEnded: (usage) => {
+        this.#events.onEnded(usage);
+      },
       onBegun: () => {
         this.#events.onBegun();
       },

@@ -179,6 +179,7 @@ export class RunningJob implements Job {
   #launch(): void {
     const order = orderOfAttempt(this.#plan.order, this.#attempt);
     const { reader, writer } = openSocketPair('the result socket');
+    const { streams } = this.#events;
     try {
       prepareReader(reader.number);
       // Before the launch, because nothing may fail after it.
@@ -187,11 +188,15 @@ export class RunningJob implements Job {
       });
       this.#token.bindTo(reader.number, order.orphanSignal);
       const launcher = launchers[order.context];
-      this.#worker = launcher.launch(order, writer.number, this.#token);
+      const stdio = streams?.open();
+      const fd = writer.number;
+      this.#worker = launcher.launch(order, fd, this.#token, stdio);
+      streams?.closeEnds();
       this.#reader = reader;
       addStarted();
       if (trace.enabled) trace('job %d started', this.pid);
     } catch (error) {
+      streams?.abandon();
       selector.remove(reader.number);
       reader.close();
       throw error;
@@ -213,6 +218,7 @@ export class RunningJob implements Job {
   #onReaped(ending: Ending): void {
     this.#endWatch.stop();
     this.#worker!.close();
+    if (ending.usage !== undefined) this.#events.onEnded(ending.usage);
     const { neverBegan: isUnused = false, refusal } = ending;
     const isOwnEnd = refusal === undefined && !this.#isEnding;
     if (isOwnEnd && isToRetry(this.#plan, this.#attempt, this.#frame)) {

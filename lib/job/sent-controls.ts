@@ -14,23 +14,25 @@ import { type SleepGate, admitAlways } from './submission.js';
 /** Controls as plain data. */
 export interface SentControls extends Omit<
   Controls,
-  'env' | 'preexec' | 'gate'
+  'env' | 'preexec' | 'gate' | 'listener'
 > {
   readonly env: readonly (readonly [string, string | null])[];
   readonly preexec: FunctionRef | undefined;
   readonly preexecArgs: Encoded;
   /** Index of the gate among the imports, -1 for none. */
   readonly gate: number;
+  /** Same for the listener of the output. */
+  readonly listener: number;
   /** Same for preexec in the fork context, which needs the function. */
   readonly localPreexec: number;
 }
 
-/** Throws for a gate or preexec that no other process can import. */
+/** Throws for a function that no other process can import. */
 export function sendControls(
   controls: Controls,
   attachments: Attachments,
 ): SentControls {
-  const { preexec, gate, env, ...plain } = controls;
+  const { preexec, gate, listener, env, ...plain } = controls;
   const { imports } = attachments;
   const ref = preexec && referenceOf(preexec.target, 'preexec');
   const attach = (fn: FunctionRef): number => imports.push(fn) - 1;
@@ -45,6 +47,8 @@ export function sendControls(
     ),
     gate:
       gate === admitAlways ? -1 : attach(nameFunction(gate, 'the sleep gate')),
+    listener:
+      listener === undefined ? -1 : attach(nameFunction(listener, 'output')),
     localPreexec:
       ref !== undefined && plain.context === 'fork' ? attach(ref) : -1,
   };
@@ -55,7 +59,8 @@ export function receiveControls(
   imports: readonly unknown[],
   revive: (data: unknown) => object,
 ): Controls {
-  const { env, preexec, preexecArgs, gate, localPreexec, ...plain } = sent;
+  const { env, preexec, preexecArgs, gate, listener, localPreexec, ...plain } =
+    sent;
   const args = decode(preexecArgs, revive) as unknown[];
   const local = imports[localPreexec] as Preexec['target'] | undefined;
   return {
@@ -63,5 +68,6 @@ export function receiveControls(
     env: new Map(env),
     preexec: preexec && { target: local ?? preexec, args },
     gate: gate < 0 ? admitAlways : (imports[gate] as SleepGate),
+    listener: imports[listener] as Controls['listener'],
   };
 }

@@ -8,16 +8,29 @@ import { Link } from '../system/list.js';
 import { selector } from '../system/selector.js';
 import { trace } from '../system/trace.js';
 import { encodeThrown } from '../wire/value.js';
+import type { JobStreams } from '../output/job-streams.js';
+import type { Listener, StreamPlan } from '../output/plan.js';
+import { type ProcessUsage, addUsage } from '../usage.js';
 import type { Advice } from './advice.js';
 import { type Future, type FutureOwner, futureControl } from './future.js';
 import { exceeded } from './process-controls.js';
 import type { Job, JobEvents, Plan } from './plan.js';
 
+/** The pool. */
+export interface JobOwner {
+  readonly errors: FutureOwner;
+  readonly advice: Advice | undefined;
+  /** The job has no slot any more, and its future is done. */
+  onOver(job: StartedJob): void;
+  /** A process that runs one job has ended. */
+  onUsage(usage: ProcessUsage): void;
+}
+
 export class StartedJob implements JobEvents {
   readonly #plan: Plan;
-  readonly #onSlotFree: (job: StartedJob) => void;
-  readonly #advice: Advice | undefined;
+  readonly #owner: JobOwner;
   readonly #startedAt: number;
+  readonly streams: JobStreams | undefined;
   readonly future: Future<unknown>;
   /** Its place among all that hold a slot. */
   readonly place: Link<StartedJob> = new Link<StartedJob>(this);
@@ -25,17 +38,32 @@ export class StartedJob implements JobEvents {
   #offAbort: (() => void) | undefined;
   #timer: Timer | undefined;
 
-  constructor(
-    plan: Plan,
-    owner: FutureOwner,
-    onSlotFree: (job: StartedJob) => void,
-    advice: Advice | undefined,
-  ) {
+  /** Of the processes of all attempts that have ended. */
+  #usage: ProcessUsage | undefined;
+  /** How many of its slot and its output are not over. */
+  #pending: number;
+
+  constructor(plan: Plan, owner: JobOwner) {
     this.#plan = plan;
-    this.#onSlotFree = onSlotFree;
-    this.#advice = advice;
-    this.#startedAt = advice === undefined ? 0 : now();
-    this.future = futureControl.create(owner);
+    this.#owner = owner;
+    this.#startedAt = owner.advice === undefined ? 0 : now();
+    this.future = futureControl.create(owner.errors);
+    this.streams = plan.streams && this.#open(plan.streams);
+    this.#pending = this.streams === undefined ? 1 : 2;
+  }
+
+  // Required here, because most jobs start sooner without it.
+  #open(streams: StreamPlan): JobStreams {
+    const { JobStreams } =
+      require('../output/job-streams.js') as typeof import('../output/job-streams.js');
+    const { listener, order } = this.#plan;
+    const { future } = this;
+    const bound: Listener | undefined =
+      listener && ((data, name) => listener(data as never, name, future));
+    const poolFd = order.slotPipes[0]!.writer;
+    return new JobStreams(streams, poolFd, bound, (error) => {
+      futureControl.raise(future, error);
+    });
   }
 
   /** The job has begun. */
@@ -66,16 +94,39 @@ export class StartedJob implements JobEvents {
 
   onRetry(): void {
     this.#timer?.cancel();
+    this.streams?.end();
     this.#plan.record.attempt += 1;
   }
 
-  onSlotFree(): void {
-    this.#onSlotFree(this);
+  onEnded(usage: ProcessUsage): void {
+    this.#owner.onUsage(usage);
+    this.#usage = addUsage(this.#usage, usage);
   }
 
-  onGone(arrived: Frame | undefined, ending: Ending): void {
+  onSlotFree(): void {
+    this.#endPart();
+  }
+
+  #endPart(): void {
+    this.#pending -= 1;
+    if (this.#pending === 0) this.#owner.onOver(this);
+  }
+
+  onGone(frame: Frame | undefined, ending: Ending): void {
     this.#offAbort?.();
     this.#timer?.cancel();
+    if (this.streams === undefined) {
+      this.#settle(frame, ending);
+      return;
+    }
+    this.streams.end();
+    this.streams.whenDelivered(() => {
+      this.#settle(frame, ending);
+      this.#endPart();
+    });
+  }
+
+  #settle(arrived: Frame | undefined, ending: Ending): void {
     const frame = arrived ?? this.#suspicion(ending);
     const { pid, exitCode, signal, refusal } = ending;
     if (trace.enabled) {
@@ -84,13 +135,28 @@ export class StartedJob implements JobEvents {
       trace('job %d finished: %s, %s', pid, result, how);
     }
     if (frame?.times !== undefined) {
-      this.#advice?.addJob(this.#plan, now() - this.#startedAt, frame.times);
+      this.#owner.advice?.addJob(
+        this.#plan,
+        now() - this.#startedAt,
+        frame.times,
+      );
     }
     const limit = exceeded(signal, this.#plan.bounds);
     const known = limit === undefined ? ending : { ...ending, limit };
+    this.#report(ending);
     futureControl.settle(this.future, frame, known);
     const lost = refusal === undefined ? 'lost' : 'unstarted';
     this.#plan.record.done(frame?.kind ?? lost, ending);
+  }
+
+  /** What the future and the record say of it besides its outcome. */
+  #report(ending: Ending): void {
+    const { record } = this.#plan;
+    const used = this.#usage ?? ending.usage;
+    const wall = now() - (record.startedAt ?? now());
+    const usage = used && { ...used, wall };
+    record.usage = usage;
+    futureControl.note(this.future, usage, this.streams?.takeKept());
   }
 
   /** Names what the job may have written to when the kernel has ended it. */

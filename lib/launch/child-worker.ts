@@ -1,6 +1,7 @@
 // A worker that is a child of this process: only this process can reap it.
 import { check, errno, native } from '../system/binding.js';
 import type { Ending } from '../errors.js';
+import { unpackUsage, usageInts } from '../protocol/usage.js';
 import { Fd } from '../system/fd.js';
 import { signalName } from '../system/signals.js';
 import type { Worker } from './launcher.js';
@@ -23,7 +24,7 @@ export class ChildWorker implements Worker {
   }
 
   reap(): Ending | undefined {
-    const status = new Int32Array(2);
+    const status = new Int32Array(2 + usageInts);
     const result = native.waitpid(this.pid, status);
     if (result === 0) return undefined;
     this.#isReaped = true;
@@ -37,6 +38,7 @@ export class ChildWorker implements Worker {
       pid: this.pid,
       exitCode: code < 0 ? null : code,
       signal: signal === 0 ? null : signalName(signal),
+      usage: unpackUsage(status, 2),
     };
   }
 

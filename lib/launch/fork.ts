@@ -12,7 +12,7 @@ import type { Launcher } from './launcher.js';
 let isRehearsed = false;
 
 export const forkLauncher: Launcher = {
-  launch(order, resultWriter, token) {
+  launch(order, resultWriter, token, stdio) {
     if (!isRehearsed) rehearse();
     isRehearsed = true;
     // Creates the streams here, once: doing so in a child outlasts a small job.
@@ -39,6 +39,7 @@ export const forkLauncher: Launcher = {
       resultFd: resultWriter,
       token: token.byte,
       lenders: token.lenders,
+      stdio,
     });
   },
 };

@@ -3,6 +3,7 @@
 // start, the zygote reports the end once it has reaped the job.
 import { type Ending, codedError } from '../errors.js';
 import { reportInts, reportKinds } from '../protocol/fds.js';
+import { unpackUsage } from '../protocol/usage.js';
 import {
   check,
   errno,
@@ -16,13 +17,6 @@ import { obstaclesToForks } from '../system/forkable.js';
 import { isFatal, signalName } from '../system/signals.js';
 import type { Worker } from './launcher.js';
 import { type Zygote, patienceMs } from './zygote.js';
-
-type Report = readonly [
-  kind: number,
-  value: number,
-  signal: number,
-  pidfd: number,
-];
 
 export class ForkedWorker implements Worker {
   readonly #report: Fd;
@@ -109,20 +103,22 @@ export class ForkedWorker implements Worker {
     const length = native.receiveReport(this.#report.number, report);
     if (length === -errno.EAGAIN) return false;
     if (length <= 0) this.#isAlone = true;
-    else this.#onReport(report as Iterable<number> as Report);
+    else this.#onReport(report);
     return true;
   }
 
-  #onReport([kind, value, signal, pidfd]: Report): void {
+  #onReport(report: Int32Array): void {
+    const [kind, value, signal] = report as unknown as [number, number, number];
     if (kind === reportKinds.started) {
       this.#zygote.hasServed = true;
       this.#pid = value;
-      this.#self = new Fd(pidfd);
+      this.#self = new Fd(report[reportInts]!);
     } else if (kind === reportKinds.ended) {
       this.#ending = {
         pid: this.#pid ?? 0,
         exitCode: value < 0 ? null : value,
         signal: signal === 0 ? null : signalName(signal),
+        usage: unpackUsage(report, 3),
       };
     } else if (kind === reportKinds.refused) {
       const refusal = systemError(-value, 'fork');

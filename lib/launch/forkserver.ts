@@ -3,7 +3,12 @@
 // about each job on a separate socket.
 import { check, native } from '../system/binding.js';
 import { Fd, duplicate } from '../system/fd.js';
-import { type JobFds, inheritedFds, packRequest } from '../protocol/fds.js';
+import { inheritedStdio } from '../output/plan.js';
+import {
+  type RequestedFds,
+  inheritedFds,
+  packRequest,
+} from '../protocol/fds.js';
 import { writeOrder } from '../protocol/order-file.js';
 import { surroundingsOf } from '../protocol/surroundings.js';
 import { workerState } from '../protocol/worker-state.js';
@@ -15,17 +20,18 @@ import type { Zygote } from './zygote.js';
 import { keysOf, zygoteFor } from './zygote-client.js';
 
 export const forkserverLauncher: Launcher = {
-  launch(order, resultWriter, token) {
+  launch(order, resultWriter, token, stdio = inheritedStdio) {
     const keys = keysOf(order);
     const obstacle = obstacleTo(order, keys.cold);
     if (obstacle !== undefined) {
       warn(obstacle);
-      return spawnLauncher.launch(order, resultWriter, token);
+      return spawnLauncher.launch(order, resultWriter, token, stdio);
     }
     const enclosures = order.enclosures?.send() ?? [];
     const parts = [...order.body, surroundingsOf(order)];
     const file = writeOrder(token, parts, enclosures.length);
     const fds = {
+      stdio,
       order: file.number,
       result: resultWriter,
       inherited: inheritedFds(order, token.lenders, enclosures),
@@ -51,7 +57,7 @@ export const forkserverLauncher: Launcher = {
 function request(
   zygote: Zygote,
   orphanSignal: number,
-  jobFds: Omit<JobFds, 'zygote'>,
+  jobFds: Omit<RequestedFds, 'zygote'>,
 ): Worker {
   const ends = new Int32Array(2);
   check(native.socketpair(ends, true), 'open a report socket');
@@ -65,7 +71,7 @@ function request(
       ...jobFds,
       zygote: zygote.client,
     });
-    zygote.send(orphanSignal, fds);
+    zygote.send(orphanSignal, fds, jobFds.stdio.input !== undefined);
     return new ForkedWorker(report, zygote, placeholder);
   } catch (error) {
     placeholder?.close();

@@ -1,5 +1,6 @@
 // The interface between a job and the way its process starts.
 import type { Ending } from '../errors.js';
+import type { Stdio } from '../output/plan.js';
 import type { Order } from '../protocol/order.js';
 import type { Token } from '../slots/slot-pipe.js';
 
@@ -25,8 +26,13 @@ export interface Worker {
 
 export interface Launcher {
   /**
-   * Starts a worker. Borrows the writer and the token. Throws when nothing was
-   * started.
+   * Starts a worker. Borrows the writer, the token and the streams. Throws when
+   * nothing was started.
    */
-  launch(order: Order, resultWriter: number, token: Token): Worker;
+  launch(
+    order: Order,
+    resultWriter: number,
+    token: Token,
+    stdio?: Stdio,
+  ): Worker;
 }

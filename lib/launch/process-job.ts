@@ -1,17 +1,24 @@
 // The interface between a process that runs several jobs, each of these jobs, and the
 // owner of the process.
 import type { Ending } from '../errors.js';
+import type { JobStreams } from '../output/job-streams.js';
 import type { Frame } from '../protocol/frame.js';
 import type { Order } from '../protocol/order.js';
 import type { Token } from '../slots/slot-pipe.js';
+import type { ProcessUsage } from '../usage.js';
 
 /** A job for a process that runs several. Each method is called at most once. */
 export interface ProcessJob {
   readonly order: Order;
+  /** Undefined: those of the process. */
+  readonly streams: JobStreams | undefined;
   /** The process has begun the job, or does so at once. */
   onBegun(): void;
-  /** The process lives on, and the job has no slot any more. */
-  onAnswer(frame: Frame): void;
+  /**
+   * The process lives on, and the job has no slot any more. `usage`: what it has
+   * used, if that was measured.
+   */
+  onAnswer(frame: Frame, usage: ProcessUsage | undefined): void;
   /** The process has ended before it began the job, which gets its token. */
   onUnclaimed(token: Token): void;
   /** The process has ended; `frame` is what it has answered. */
@@ -29,5 +36,5 @@ export interface ProcessEvents {
   readonly onRun: (ms: number) => void;
   /** It has no job, and can take another one. */
   readonly onFree: () => void;
-  readonly onGone: () => void;
+  readonly onGone: (usage: ProcessUsage | undefined) => void;
 }

@@ -6,11 +6,15 @@ import { constants } from 'node:os';
 import type { Ending } from '../errors.js';
 import type { Claims } from '../protocol/claims.js';
 import type { Frame } from '../protocol/frame.js';
+import type { Stdio } from '../output/plan.js';
 import type { Message } from '../protocol/messages.js';
 import type { Order } from '../protocol/order.js';
+import { usageIn } from '../protocol/usage.js';
 import { frameOf, unpackReport } from '../protocol/worker-messages.js';
 import { type Token, noSlot } from '../slots/slot-pipe.js';
 import { isFatal } from '../system/signals.js';
+import { trace } from '../system/trace.js';
+import type { ProcessUsage } from '../usage.js';
 import { type AheadJob, AheadQueue } from './ahead-queue.js';
 import { EndWatch, isHeld } from './end-watch.js';
 import { presentInheritance } from './inheritance.js';
@@ -42,6 +46,8 @@ export class ReusedProcess {
   /** It has begun its first job. */
   #hasBegun = false;
   #frame: Frame | undefined;
+  /** Of its job, if that is measured. */
+  #usage: ProcessUsage | undefined;
   /** A job of the process runs in the slot of its job. */
   #isLender = false;
   /** It gets no other job. */
@@ -82,7 +88,9 @@ export class ReusedProcess {
   run(job: ProcessJob, token: Token): boolean {
     if (this.#isLeaving || this.#socket.isOver) return false;
     if (!this.checkInheritance()) return false;
-    const { order } = job;
+    const stdio = this.#open(job);
+    if (stdio === null) return false;
+    const { order, streams } = job;
     const { fd } = this.#socket;
     const number = this.#socket.nextNumber();
     this.#claims.offer(number);
@@ -90,10 +98,23 @@ export class ReusedProcess {
     this.#begin(job, number);
     this.#ahead.start(number);
     const { byte } = this.#turn;
-    if (this.#socket.add(number, order, byte) > 0) return true;
+    const isKept = stdio === undefined && this.#socket.add(number, order, byte);
+    if (isKept !== false && isKept > 0) return true;
     // It may have received a part of the message.
-    if (!this.#socket.send(number, order, byte)) this.kill(SIGKILL);
+    if (!this.#socket.send(number, order, byte, stdio)) this.kill(SIGKILL);
+    streams?.closeEnds();
     return true;
+  }
+
+  /** Undefined: the job has none of its own; null: they cannot be opened. */
+  #open({ streams }: ProcessJob): Stdio | undefined | null {
+    try {
+      return streams?.open();
+    } catch (error) {
+      trace('no pipes for the output of a job could be opened: %s', error);
+      this.retire();
+      return null;
+    }
   }
 
   #begin(job: ProcessJob, number: number): void {
@@ -237,6 +258,7 @@ export class ReusedProcess {
     const { kind, state } = report;
     const { arrivals } = this.#socket;
     if (kind === 'lends') this.#isLender = true;
+    else if (kind === 'usage') this.#usage = usageIn(message.bytes);
     else if (kind !== 'none') this.#frame ??= frameOf(kind, message, arrivals);
     if (state === 'busy' || this.#frame === undefined) return;
     if (state === 'last') this.#isLeaving = true;
@@ -248,13 +270,14 @@ export class ReusedProcess {
     this.#hasAnswered = true;
     if (this.#isLeaving || this.#turn!.isOver) this.#ahead.recallAll();
     const next = this.#ahead.shift();
+    const usage = this.#usage;
     this.#dropJob();
     if (next === undefined) {
       this.#endTurn().give();
       this.#goOn();
-      job.onAnswer(frame);
+      job.onAnswer(frame, usage);
     } else {
-      job.onAnswer(frame);
+      job.onAnswer(frame, usage);
       this.#begin(next.onTurn(), next.number);
     }
   }
@@ -268,6 +291,7 @@ export class ReusedProcess {
   #dropJob(): void {
     this.#job = undefined;
     this.#frame = undefined;
+    this.#usage = undefined;
     this.#isLender = false;
   }
 
@@ -293,7 +317,7 @@ export class ReusedProcess {
     this.#ahead.recallAll();
     const job = this.#job;
     const token = this.#takeJobBack();
-    this.#events.onGone();
+    this.#events.onGone(ending.usage);
     if (token === undefined) job?.onEnd(this.#frame, ending);
     else job!.onUnclaimed(token);
     this.#awaitBorrowers();

@@ -1,8 +1,9 @@
-// The spawn context: a new node for each job. Its input is the null device, and
-// it finds its other descriptors at fixed numbers.
+// The spawn context: a new node for each job, which finds its descriptors at fixed
+// numbers.
 import { constants, existsSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
+import { inheritedStdio } from '../output/plan.js';
 import { inheritedFds } from '../protocol/fds.js';
 import { workingDirectory } from '../protocol/environment.js';
 import { writeOrder } from '../protocol/order-file.js';
@@ -16,7 +17,7 @@ import type { Launcher } from './launcher.js';
 const entry = join(__dirname, '..', 'child', 'spawned.js');
 
 export const spawnLauncher: Launcher = {
-  launch(order, resultWriter, token) {
+  launch(order, resultWriter, token, stdio = inheritedStdio) {
     checkReadable(entry);
     const enclosures = order.enclosures?.send() ?? [];
     const { packed } = order.preparation.preload;
@@ -25,9 +26,10 @@ export const spawnLauncher: Launcher = {
     try {
       // In the order of `spawnedFds`.
       const inherited = inheritedFds(order, token.lenders, enclosures);
-      const fds = [1, 2, file.number, resultWriter, ...inherited];
+      const { stdout, stderr } = stdio;
+      const fds = [stdout, stderr, file.number, resultWriter, ...inherited];
       const argv = [...order.execArgv, entry];
-      const pid = startNode(argv, order, fds);
+      const pid = startNode(argv, order, fds, stdio.input);
       native.endWithThread(pid, order.orphanSignal);
       return new ChildWorker(pid);
     } finally {
@@ -44,15 +46,21 @@ const noDeathSignal = 0;
 
 const isLinux = process.platform === 'linux';
 
-/** Starts a node whose fds from 1 on are `fds`, and returns its pid. */
+/**
+ * Starts a node whose fds from 1 on are `fds`, and returns its pid. `input`: its
+ * standard input, by default the null device.
+ */
 export function startNode(
   argv: readonly string[],
   { env, cwd }: Surroundings,
   fds: readonly number[],
+  input?: number,
 ): number {
-  const input = openFile(devNull, constants.O_RDONLY);
+  const sink =
+    input === undefined ? openFile(devNull, constants.O_RDONLY) : undefined;
   try {
-    const pairs = [input.number, ...fds].flatMap((fd, target) => [fd, target]);
+    const stdin = input ?? sink!.number;
+    const pairs = [stdin, ...fds].flatMap((fd, target) => [fd, target]);
     const { execPath } = process;
     // A process need not be able to enter the directory that it is in.
     const directory = cwd === workingDirectory() ? '' : cwd;
@@ -69,6 +77,6 @@ export function startNode(
       isMissing ? `enter ${directory}` : `spawn ${execPath}`,
     );
   } finally {
-    input.close();
+    sink?.close();
   }
 }

@@ -2,6 +2,7 @@
 // out, without waiting; reports come in.
 import { Arrivals } from '../memory/arrivals.js';
 import { SegmentPool } from '../memory/segment-pool.js';
+import type { Stdio } from '../output/plan.js';
 import type { Order } from '../protocol/order.js';
 import {
   type Message,
@@ -94,20 +95,25 @@ export class WorkerSocket {
   add(job: number, order: Order, byte: number): number {
     if (order.enclosures !== undefined) return 0;
     const surroundings = surroundingsOf(order);
-    const message = this.#pack(job, order, byte, surroundings);
+    const hasOutput = false;
+    const message = this.#pack({ job, order, byte, surroundings, hasOutput });
     const length = this.#writer.add(message);
     if (length > 0) this.#remember(order, surroundings);
     return length;
   }
 
   /** Sends an order of any size; false as `flush`. */
-  send(job: number, order: Order, byte: number): boolean {
+  send(job: number, order: Order, byte: number, stdio?: Stdio): boolean {
     if (this.#isOver) return false;
     try {
       const surroundings = surroundingsOf(order);
-      const message = this.#pack(job, order, byte, surroundings);
+      const hasOutput = stdio !== undefined;
+      const message = this.#pack({ job, order, byte, surroundings, hasOutput });
       this.#remember(order, surroundings);
-      const enclosures = order.enclosures?.send(this.#pool);
+      let enclosures = order.enclosures?.send(this.#pool);
+      if (hasOutput) {
+        enclosures = [...(enclosures ?? []), stdio.stdout, stdio.stderr];
+      }
       return this.#writer.send(this.fd, { ...message, enclosures }, false);
     } catch (error) {
       trace('a message to a worker could not be sent: %s', error);
@@ -153,12 +159,19 @@ export class WorkerSocket {
     this.arrivals.close();
   }
 
-  #pack(
-    job: number,
-    order: Order,
-    byte: number,
-    surroundings: Buffer,
-  ): OutgoingMessage {
+  #pack({
+    job,
+    order,
+    byte,
+    surroundings,
+    hasOutput,
+  }: {
+    readonly job: number;
+    readonly order: Order;
+    readonly byte: number;
+    readonly surroundings: Buffer;
+    readonly hasOutput: boolean;
+  }): OutgoingMessage {
     const [head, args = '', preexecArgs = ''] = order.body;
     return packCall(job, {
       token: byte,
@@ -167,6 +180,7 @@ export class WorkerSocket {
         surroundings === this.#surroundings ? undefined : surroundings,
       args,
       preexecArgs,
+      hasOutput,
     });
   }
 

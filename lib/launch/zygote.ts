@@ -110,8 +110,9 @@ export class Zygote {
     });
   }
 
-  send(orphanSignal: number, fds: readonly number[]): void {
-    const request = Int32Array.of(orphanSignal, native.timerSlack());
+  send(orphanSignal: number, fds: readonly number[], hasInput: boolean): void {
+    const slack = native.timerSlack();
+    const request = Int32Array.of(orphanSignal, slack, Number(hasInput));
     const bytes = new Uint8Array(request.buffer);
     const table = Int32Array.from(fds);
     const deadline = deadlineAfter(patienceMs);

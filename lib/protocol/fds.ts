@@ -1,8 +1,10 @@
 // What each fd of a new process is for, and the numbers that JavaScript and the
 // C++ loop of the zygote share. The C++ side is native/protocol.h; a test
 // compares the two.
+import type { Stdio } from '../output/plan.js';
 import { Fd } from '../system/fd.js';
 import type { Order, WorkerHead } from './order.js';
+import { usageInts } from './usage.js';
 
 /** In a node that `launch/spawn` has started, after the standard streams. */
 export const spawnedFds = { order: 3, result: 4, firstInherited: 5 } as const;
@@ -31,7 +33,7 @@ export const requestFds = {
 export const reportKinds = {
   /** value: the pid; a pidfd comes with it. */
   started: 1,
-  /** value: the exit code, or -1; signal: its number, or 0. */
+  /** value: the exit code, or -1; signal: its number, or 0; with the usage. */
   ended: 2,
   /** value: the errno of the fork that failed. */
   refused: 3,
@@ -60,12 +62,12 @@ export const mostStateBytes = 64 << 10;
 
 /**
  * A request is this many int32: the orphan signal, or 0; the timer slack of the
- * submitter in nanoseconds.
+ * submitter in nanoseconds; 1 if the last fd is the input of the job.
  */
-export const requestInts = 2;
+export const requestInts = 3;
 
-/** A report is this many int32: kind, value, signal. */
-export const reportInts = 3;
+/** A report is this many int32: kind, value, signal, and those of a usage. */
+export const reportInts = 3 + usageInts;
 
 /** The most fds that come with one message. */
 export const mostPassedFds = 128;
@@ -98,12 +100,20 @@ export interface JobFds {
   readonly inherited: readonly number[];
 }
 
-/** The fds of a request, in the order of `requestFds`. */
+/** The fds of a job in a request. */
+export interface RequestedFds extends JobFds {
+  readonly stdio: Stdio;
+}
+
+/** The fds of a request, in the order of `requestFds`; then the input, if any. */
 export function packRequest(
   report: number,
-  { order, result, zygote, inherited }: JobFds,
+  { stdio, order, result, zygote, inherited }: RequestedFds,
 ): number[] {
-  return [report, 1, 2, order, result, zygote, ...inherited];
+  const { input, stdout, stderr } = stdio;
+  const fds = [report, stdout, stderr, order, result, zygote, ...inherited];
+  if (input !== undefined) fds.push(input);
+  return fds;
 }
 
 /** The fds that the zygote's loop hands to a job: those from `order` on. */

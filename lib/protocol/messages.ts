@@ -48,8 +48,8 @@ const bufferBytes = 64 << 10;
 // More files without a header are not from this library.
 const mostFiles = 64;
 
-// A large message may have enclosures.
-const mostFilesOfMessage = 1 + mostEnclosures;
+// A large message may have enclosures, and the streams of a job.
+const mostFilesOfMessage = 1 + mostEnclosures + 2;
 
 /** Makes the pair: `own` is the end of the submitter. */
 export function openMessageSockets(): { own: Fd; peer: Fd } {
@@ -163,6 +163,12 @@ export class MessageReader {
   readonly #received = new Int32Array(mostFilesOfMessage);
   #isBroken = false;
   #file: MessageFile | undefined;
+  readonly #mayBeOurs: (file: number) => boolean;
+
+  /** `mayBeOurs`: whether the other side can have sent such a file. */
+  constructor(mayBeOurs: (file: number) => boolean = mayBeSegment) {
+    this.#mayBeOurs = mayBeOurs;
+  }
 
   /** Whether `next` has to be called again, although nothing may arrive. */
   get isReading(): boolean {
@@ -205,7 +211,7 @@ export class MessageReader {
     const files = [...this.#received].filter((file) => file >= 0);
     this.#files.push(files);
     const areOurs =
-      files.every(mayBeSegment) && this.#files.flat().length <= mostFiles;
+      files.every(this.#mayBeOurs) && this.#files.flat().length <= mostFiles;
     if (!areOurs) this.#closeFiles();
     return areOurs;
   }

@@ -29,4 +29,8 @@ export interface ProcessSettings {
   readonly limits?: ResourceLimits;
   /** To be added to that of the submitter. */
   readonly oomScoreAdj?: number;
+  /** It does not write where its submitter does. */
+  readonly hasOwnOutput?: true;
+  /** A process of several jobs measures what each of them uses. */
+  readonly isMeasured?: true;
 }

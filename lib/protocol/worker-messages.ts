@@ -18,6 +18,8 @@ export interface Call {
   readonly args: Encoded;
   /** Empty without a preexec. */
   readonly preexecArgs: Encoded;
+  /** The last two files are its standard output and its standard error. */
+  readonly hasOutput: boolean;
 }
 
 // The kind of a call is the token, which is at least -2, and these bits.
@@ -25,10 +27,12 @@ const tokenMask = 0x1ff;
 const hasHead = 0x200;
 const hasSurroundings = 0x400;
 const hasPreexecArgs = 0x800;
+const hasOutput = 0x1000;
 
 export function packCall(job: number, call: Call): OutgoingMessage {
   const { token, head, surroundings, args, preexecArgs } = call;
   let kind = token + 2;
+  if (call.hasOutput) kind |= hasOutput;
   if (head === undefined && surroundings === undefined && preexecArgs === '') {
     return { kind, job, parts: [args] };
   }
@@ -68,6 +72,7 @@ export function unpackCall(message: Message): Call | undefined {
     surroundings: surroundings && Buffer.from(surroundings),
     args: keep(at === 0 ? bytes : bytes.subarray(at), message),
     preexecArgs: preexecArgs === undefined ? '' : keep(preexecArgs, message),
+    hasOutput: (kind & hasOutput) !== 0,
   };
 }
 
@@ -82,11 +87,11 @@ export type Readiness =
 
 export interface Report {
   /** 'none': only the state has changed. */
-  readonly kind: MessageKind | 'none';
+  readonly kind: MessageKind | 'usage' | 'none';
   readonly state: Readiness;
 }
 
-const kinds = ['value', 'error', 'lost', 'lends', 'none'] as const;
+const kinds = ['value', 'error', 'lost', 'lends', 'usage', 'none'] as const;
 const states = ['busy', 'free', 'last'] as const;
 
 /** By the `kind` of their messages. */

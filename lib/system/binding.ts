@@ -46,6 +46,13 @@ export interface Native extends SegmentVerbs {
   open(path: string, flags: number): number;
   /** A close-on-exec duplicate at 3 or above. */
   dup(fd: number): number;
+  /** Makes `target` another number of the file, not close-on-exec. */
+  dup2(fd: number, target: number): number;
+  /**
+   * Locks a file for this process alone, or unlocks it; -EAGAIN when another process
+   * has locked it. The lock also ends when this process closes the file.
+   */
+  lockFile(fd: number, on: boolean): number;
   close(fd: number): number;
   setCloseOnExec(fd: number, on: boolean): number;
   setNonBlocking(fd: number, on: boolean): number;
@@ -150,15 +157,17 @@ export interface Native extends SegmentVerbs {
   endForkWithThread(reportFd: number, signal: number): number;
   /**
    * Receives the next report of a job of a zygote, as `receiveFds` does. Fills
-   * [kind, value, signal, pidfd or -1].
+   * [kind, value, signal, those of the usage, pidfd or -1].
    */
   receiveReport(reportFd: number, report: Int32Array): number;
   /**
    * Reaps one child without waiting. Returns pid and fills status with [exit
-   * code or -1, signal or 0]; 0 while the child runs; -ECHILD when pid is not a
-   * child of this process.
+   * code or -1, signal or 0, and those of its usage if there is room]; 0 while the
+   * child runs; -ECHILD when pid is not a child of this process.
    */
   waitpid(pid: number, status: Int32Array): number;
+  /** What this process has used: lib/protocol/usage.ts reads the numbers. */
+  ownUsage(usage: Int32Array): number;
   /**
    * An fd that becomes readable when the process has ended. -ENOSYS where the
    * kernel has no such fds, -ESRCH when there is no such process.

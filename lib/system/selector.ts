@@ -36,6 +36,7 @@ class Selector {
     this.#run(true, 0);
   });
   #isPollArmed = false;
+  readonly #beforeBlocking = new Set<() => void>();
   #holds = 0;
   #hasLoop = true;
   #idleTimer: NodeJS.Timeout | undefined;
@@ -94,6 +95,18 @@ class Selector {
     return this.#alarms.add(ms, callback);
   }
 
+  /**
+   * Calls back before a call blocks the thread: what the callback waits for might
+   * not come during that.
+   */
+  beforeBlocking(callback: () => void): void {
+    this.#beforeBlocking.add(callback);
+  }
+
+  notBeforeBlocking(callback: () => void): void {
+    this.#beforeBlocking.delete(callback);
+  }
+
   /** Keeps the event loop alive until `release` has been called as often. */
   hold(): void {
     this.#holds += 1;
@@ -125,7 +138,10 @@ class Selector {
    * runs the handlers. May return before either.
    */
   turn(timeoutMs: number): void {
-    this.#run(false, timeoutMs);
+    const mayWait = timeoutMs === 0 || this.#beforeBlocking.size === 0;
+    if (!mayWait) for (const callback of [...this.#beforeBlocking]) callback();
+    // What the call waits for may have come meanwhile.
+    this.#run(false, mayWait ? timeoutMs : 0);
   }
 
   #run(isInLoop: boolean, timeoutMs: number): void {
@@ -163,6 +179,7 @@ class Selector {
     this.#handlers.clear();
     this.#later = [];
     this.#polled.clear();
+    this.#beforeBlocking.clear();
     this.#alarms.clear();
     this.#isPollArmed = false;
     this.#holds = 0;

@@ -267,7 +267,8 @@ void Zygote::OnEnded(Child* child) {
   Status status = {};
   if (WaitPid(child->pid, &status) == 0) return;
   if (child->report >= 0) {
-    Report ended = {kEnded, status.exit_code, status.signal};
+    Report ended = {kEnded, status.exit_code, status.signal,
+                    status.usage};
     SendFds(child->report, {&ended, sizeof ended, nullptr, 0});
     Unwatch(&child->report);
   }
@@ -291,10 +292,12 @@ void Zygote::RefuseOne(int error) {
   int fds[kMostPassed];
   Message message = {&request, sizeof request, fds, kMostPassed};
   if (ReceiveFds(request_fd_, &message, false) <= 0) return;
-  Report refused = {kRefused, -error, 0};
+  Report refused = {kRefused, -error, 0, {}};
   if (message.fd_count > kReportFd) {
     SendFds(fds[kReportFd], {&refused, sizeof refused, nullptr, 0});
   }
+  const int input = TakeInput(request, &message);
+  if (input >= 0) close(input);
   GiveTokenOfOrphan(message);
   for (size_t i = 0; i < message.fd_count; i++) close(fds[i]);
 }

@@ -25,7 +25,7 @@ namespace {
 // by it.
 void SendStarted(int report, int pid) {
   int self = ExitFd(pid);
-  Report started = {kStarted, pid, 0};
+  Report started = {kStarted, pid, 0, {}};
   Message message = {&started, sizeof started, &self, self < 0 ? 0U : 1U};
   const int result = SendFds(report, message);
   if (self >= 0) close(self);
@@ -46,7 +46,7 @@ constexpr double kRetryMs = 10;
 
 // The zygote replaces this spare.
 [[noreturn]] void Refuse(int report, ReportKind kind, int error) {
-  Report refused = {kind, error, 0};
+  Report refused = {kind, error, 0, {}};
   SendFds(report, {&refused, sizeof refused, nullptr, 0});
   _exit(0);
 }
@@ -76,6 +76,12 @@ int TakeToken(const Message& request) {
 }
 
 }  // namespace
+
+int TakeInput(const ForkRequest& request, Message* message) {
+  if (request.has_input == 0 || message->fd_count == 0) return -1;
+  message->fd_count -= 1;
+  return message->fds[message->fd_count];
+}
 
 void GiveTokenOfOrphan(const Message& request) {
   constexpr int kSlotWriter = kFirstInheritedFd + 1;
@@ -172,6 +178,7 @@ size_t Zygote::TakeJob(int* fds) {
   Sender submitter = {};
   message.sender = &submitter;
   const int length = ReceiveFds(request_fd_, &message, true);
+  const int input = TakeInput(request, &message);
   // 0 is the end: no submitter is left.
   if (length <= 0 || message.fd_count < kOrderFd) _exit(0);
   if (message.is_truncated) Refuse(received[kReportFd], kRefused, EMFILE);
@@ -194,6 +201,10 @@ size_t Zygote::TakeJob(int* fds) {
   SendStarted(received[kReportFd], pid);
   close(received[kReportFd]);
 
+  if (input >= 0) {
+    dup2(input, STDIN_FILENO);
+    close(input);
+  }
   dup2(received[kStdoutFd], STDOUT_FILENO);
   dup2(received[kStderrFd], STDERR_FILENO);
   close(received[kStdoutFd]);

@@ -1,5 +1,6 @@
 // The numbers that TypeScript and C++ share: both sides are written by hand.
 import { readFileSync } from 'node:fs';
+import { inheritedStdio } from '../../dist/output/plan.js';
 import { tokenWord } from '../../dist/protocol/claims.js';
 import {
   childSteps,
@@ -60,19 +61,22 @@ test('the token is in the same word of the claims in C++', () => {
 
 test('a request has each fd at its position', () => {
   const fds = { order: 13, result: 14, zygote: 15, inherited: [16, 17, 18] };
-  const request = packRequest(10, fds);
+  const stdio = { input: 19, stdout: 11, stderr: 12 };
+  const request = packRequest(10, { ...fds, stdio });
   const positions = Object.entries(requestFds).map(([name, position]) => [
     name,
     request[position],
   ]);
   expect(Object.fromEntries(positions)).toEqual({
-    ...{ report: 10, stdout: 1, stderr: 2 },
+    ...{ report: 10, stdout: 11, stderr: 12 },
     ...{ order: 13, result: 14, zygote: 15, firstInherited: 16 },
   });
+  expect(request.at(-1)).toBe(19);
 });
 
 test('a job unpacks the fds that the request has after those of the zygote', () => {
   const fds = { order: 13, result: 14, zygote: 15, inherited: [16, 17, 18] };
-  const passed = packRequest(10, fds).slice(requestFds.order);
+  const request = packRequest(10, { ...fds, stdio: inheritedStdio });
+  const passed = request.slice(requestFds.order);
   expect(unpackJobFds(passed)).toEqual(fds);
 });

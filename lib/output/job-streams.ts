@@ -1,0 +1,174 @@
+// The standard streams of one job. Each attempt has pipes of its own, which are read
+// to the end when its process has ended; a child that it has left behind cannot write
+// to them any more.
+import { constants } from 'node:fs';
+import { devNull } from 'node:os';
+import { check, native } from '../system/binding.js';
+import { Fd, openFile, openPipe, writeAllAt } from '../system/fd.js';
+import { Delivery } from './delivery.js';
+import { writeGroup } from './group.js';
+import { KeptStream } from './kept-stream.js';
+import { Lines } from './lines.js';
+import { PipeReader } from './pipe-reader.js';
+import {
+  type Listener,
+  type Stdio,
+  type StreamName,
+  type StreamPlan,
+  inheritedStdio,
+} from './plan.js';
+
+const names: readonly StreamName[] = ['stdout', 'stderr'];
+
+/** What a job that has ended has written. */
+export interface KeptOutput {
+  /** Undefined if its output was not captured. */
+  readonly captured: Readonly<Record<StreamName, Buffer>> | undefined;
+  /** The end of its standard error. */
+  readonly lastErrors: string;
+}
+
+// How much of its standard error an error has.
+const lastErrorBytes = 64 << 10;
+
+export class JobStreams {
+  readonly #plan: StreamPlan;
+  readonly #poolFd: number;
+  readonly #delivery: Delivery | undefined;
+  /** Those of the last attempt. */
+  #kept: Readonly<Record<StreamName, KeptStream>> | undefined;
+  #order = 0;
+  #lastRead: StreamName | undefined;
+  #readers: PipeReader[] = [];
+  #lines: Lines[] = [];
+  /** The ends of the process, until it has got them. */
+  #ends: Fd[] = [];
+
+  /** `poolFd`: see `writeGroup`. */
+  constructor(
+    plan: StreamPlan,
+    poolFd: number,
+    listener: Listener | undefined,
+    onError: (error: unknown) => void,
+  ) {
+    this.#plan = plan;
+    this.#poolFd = poolFd;
+    if (listener === undefined) return;
+    const onPause = (isPaused: boolean): void => {
+      for (const reader of this.#readers) {
+        if (isPaused) reader.pause();
+        else reader.start();
+      }
+    };
+    this.#delivery = new Delivery(listener, { onPause, onError });
+  }
+
+  /** What the process of an attempt gets, until `closeEnds`. */
+  open(): Stdio {
+    try {
+      const input = this.#openInput();
+      const { output } = this.#plan;
+      if (output === 'inherit') return { ...inheritedStdio, input };
+      if (output === 'ignore') {
+        const sink = this.#keep(openFile(devNull, constants.O_WRONLY));
+        return { input, stdout: sink, stderr: sink };
+      }
+      const keeps = output === 'group' || output === 'capture';
+      const keptStream = (): KeptStream => new KeptStream(this.#plan.mostBytes);
+      this.#kept = keeps
+        ? { stdout: keptStream(), stderr: keptStream() }
+        : undefined;
+      const [stdout, stderr] = names.map((name) => this.#openPipe(name));
+      return { input, stdout: stdout!, stderr: stderr! };
+    } catch (error) {
+      this.abandon();
+      throw error;
+    }
+  }
+
+  #keep(end: Fd): number {
+    this.#ends.push(end);
+    return end.number;
+  }
+
+  #openInput(): number | undefined {
+    const { input } = this.#plan;
+    if (input === undefined) return undefined;
+    const file = new Fd(check(native.anonymousFile(), 'open the input'));
+    const number = this.#keep(file);
+    // Leaves its offset at the start.
+    check(writeAllAt(number, input, 0), 'write the input');
+    return number;
+  }
+
+  #openPipe(name: StreamName): number {
+    const { reader, writer } = openPipe(`the ${name} of a job`);
+    const number = this.#keep(writer);
+    const { isByLine, mostBytes } = this.#plan;
+    const lines = isByLine ? new Lines(mostBytes) : undefined;
+    if (lines !== undefined) this.#lines.push(lines);
+    const pipe = new PipeReader(reader, (bytes) => {
+      this.#onBytes(name, bytes, lines);
+    });
+    this.#readers.push(pipe);
+    check(native.setNonBlocking(reader.number, true), 'prepare a pipe');
+    if (this.#delivery?.isPaused !== true) pipe.start();
+    return number;
+  }
+
+  #onBytes(name: StreamName, bytes: Buffer, lines: Lines | undefined): void {
+    if (this.#kept !== undefined) {
+      if (this.#lastRead !== name) this.#order += 1;
+      this.#lastRead = name;
+      this.#kept[name].add(bytes, this.#order);
+    } else if (lines === undefined) {
+      this.#delivery!.add(Buffer.from(bytes), name);
+    } else {
+      for (const line of lines.add(bytes)) this.#delivery!.add(line, name);
+    }
+  }
+
+  /** The process has got its ends, or there is none. */
+  closeEnds(): void {
+    for (const end of this.#ends.splice(0)) end.close();
+  }
+
+  /** No process has begun. */
+  abandon(): void {
+    this.closeEnds();
+    for (const reader of this.#readers.splice(0)) reader.close();
+    this.#lines = [];
+  }
+
+  /** The process has ended, or has begun to run another job. */
+  end(): void {
+    if (this.#readers.length === 0) return;
+    for (const reader of this.#readers.splice(0)) reader.end();
+    for (const [i, lines] of this.#lines.entries()) {
+      for (const line of lines.end()) this.#delivery!.add(line, names[i]!);
+    }
+    this.#lines = [];
+    if (this.#plan.output !== 'group') return;
+    const { stdout, stderr } = this.#kept!;
+    writeGroup(this.#poolFd, stdout, stderr);
+  }
+
+  /** Calls back, at once or later, when the listener has had everything. */
+  whenDelivered(callback: () => void): void {
+    if (this.#delivery === undefined) callback();
+    else this.#delivery.whenDone(callback);
+  }
+
+  /** Undefined where nothing is kept. */
+  takeKept(): KeptOutput | undefined {
+    const kept = this.#kept;
+    this.#kept = undefined;
+    if (kept === undefined) return undefined;
+    const stderr = kept.stderr.bytes();
+    const lastErrors = stderr.subarray(-lastErrorBytes).toString();
+    if (this.#plan.output === 'group')
+      return { captured: undefined, lastErrors };
+    const stdout = kept.stdout.bytes();
+    return { captured: { stdout, stderr }, lastErrors };
+  }
+}
