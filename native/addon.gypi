@@ -7,6 +7,7 @@
       "deadline.cc",
       "environment.cc",
       "fds.cc",
+      "files.cc",
       "mapping_counts.cc",
       "passing.cc",
       "guard.cc",

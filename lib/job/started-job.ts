@@ -56,12 +56,11 @@ export class StartedJob implements JobEvents {
   #open(streams: StreamPlan): JobStreams {
     const { JobStreams } =
       require('../output/job-streams.js') as typeof import('../output/job-streams.js');
-    const { listener, order } = this.#plan;
+    const { listener } = this.#plan;
     const { future } = this;
     const bound: Listener | undefined =
       listener && ((data, name) => listener(data as never, name, future));
-    const poolFd = order.slotPipes[0]!.writer;
-    return new JobStreams(streams, poolFd, bound, (error) => {
+    return new JobStreams(streams, bound, (error) => {
       futureControl.raise(future, error);
     });
   }

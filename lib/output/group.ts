@@ -1,5 +1,7 @@
-// Writes what a job has written to the streams of this process, in one piece. Other
-// processes of the pool do so too, and each of them locks the pool meanwhile.
+// Writes what a job has written to the streams of this process, in one piece. Each
+// process that does so locks the files of these streams meanwhile, and not the pool:
+// a job that writes to a full pipe would wait for its submitter, which reads the pipe,
+// and its submitter for the lock.
 import { check, errno, native } from '../system/binding.js';
 import { deadlineAfter, remaining } from '../system/deadline.js';
 import { writeAll } from '../system/fd.js';
@@ -10,18 +12,13 @@ import { type KeptStream, type Part, joined } from './kept-stream.js';
 const patienceMs = 10_000;
 const retryMs = 1;
 
-/** `poolFd`: a descriptor that all processes of the pool have. */
-export function writeGroup(
-  poolFd: number,
-  stdout: KeptStream,
-  stderr: KeptStream,
-): void {
+export function writeGroup(stdout: KeptStream, stderr: KeptStream): void {
   const runs = runsOf([
     ...stdout.parts().map((part) => ({ part, fd: 1 })),
     ...stderr.parts().map((part) => ({ part, fd: 2 })),
   ]);
   if (runs.length === 0) return;
-  const isLocked = lock(poolFd);
+  const locked = [1, 2].filter(lock);
   try {
     for (const { fd, parts } of runs) {
       check(writeAll(fd, joined(parts)), 'write the output of a job');
@@ -29,7 +26,7 @@ export function writeGroup(
   } catch (error) {
     warn(error);
   } finally {
-    if (isLocked) native.lockFile(poolFd, false);
+    for (const fd of locked) native.lockFile(fd, false);
   }
 }
 
@@ -49,13 +46,16 @@ function runsOf(all: { readonly part: Part; readonly fd: number }[]): Run[] {
   return runs;
 }
 
-/** False where the system has no locks for pipes (macOS). */
+/** False for what the system cannot lock, as a pipe of macOS. */
 function lock(fd: number): boolean {
   const deadline = deadlineAfter(patienceMs);
   for (;;) {
     const result = native.lockFile(fd, true);
     if (result !== -errno.EAGAIN) return result === 0;
-    if (remaining(deadline) <= 0) return false;
+    if (remaining(deadline) <= 0) {
+      trace('descriptor %d is still locked after %d ms', fd, patienceMs);
+      return false;
+    }
     native.poll(new Int32Array(0), 0, retryMs);
   }
 }

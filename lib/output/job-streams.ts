@@ -33,7 +33,6 @@ const lastErrorBytes = 64 << 10;
 
 export class JobStreams {
   readonly #plan: StreamPlan;
-  readonly #poolFd: number;
   readonly #delivery: Delivery | undefined;
   /** Those of the last attempt. */
   #kept: Readonly<Record<StreamName, KeptStream>> | undefined;
@@ -44,15 +43,12 @@ export class JobStreams {
   /** The ends of the process, until it has got them. */
   #ends: Fd[] = [];
 
-  /** `poolFd`: see `writeGroup`. */
   constructor(
     plan: StreamPlan,
-    poolFd: number,
     listener: Listener | undefined,
     onError: (error: unknown) => void,
   ) {
     this.#plan = plan;
-    this.#poolFd = poolFd;
     if (listener === undefined) return;
     const onPause = (isPaused: boolean): void => {
       for (const reader of this.#readers) {
@@ -150,7 +146,7 @@ export class JobStreams {
     this.#lines = [];
     if (this.#plan.output !== 'group') return;
     const { stdout, stderr } = this.#kept!;
-    writeGroup(this.#poolFd, stdout, stderr);
+    writeGroup(stdout, stderr);
   }
 
   /** Calls back, at once or later, when the listener has had everything. */

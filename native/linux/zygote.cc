@@ -267,8 +267,7 @@ void Zygote::OnEnded(Child* child) {
   Status status = {};
   if (WaitPid(child->pid, &status) == 0) return;
   if (child->report >= 0) {
-    Report ended = {kEnded, status.exit_code, status.signal,
-                    status.usage};
+    Report ended = {kEnded, status.exit_code, status.signal, status.usage};
     SendFds(child->report, {&ended, sizeof ended, nullptr, 0});
     Unwatch(&child->report);
   }

@@ -45,6 +45,7 @@ import { aheadContract } from './reuse-ahead.js';
 import { hostileContract } from './reuse-hostile.js';
 import { idleContract } from './reuse-idle.js';
 import { reuseSettingsContract } from './reuse-settings.js';
+import { reuseStreamContract } from './reuse-streams.js';
 import { reusedValueContract } from './reuse-values.js';
 import { stalenessContract } from './reuse-staleness.js';
 import { sleepGateContract } from './sleep-gate.js';
@@ -53,10 +54,12 @@ import { slotContract } from './slots.js';
 import { slotTimeoutContract } from './slot-timeouts.js';
 import { sharingContract } from './sharing.js';
 import { stateContract } from './states.js';
+import { streamContract } from './streams.js';
 import { submitArgumentContract } from './submit-arguments.js';
 import { terminalContract } from './terminal.js';
 import { timeLimitContract } from './time-limits.js';
 import { threadContract } from './threads.js';
+import { usageContract } from './usage.js';
 import { valueLeakContract } from './value-leaks.js';
 import { valueContract } from './values.js';
 import { waitingContract } from './waiting.js';
@@ -75,6 +78,8 @@ const ofProcesses: Contracts = {
   'limits of time': [timeLimitContract],
   'jobs that are started again': [retryContract],
   'settings of the process of a job': [settingsContract],
+  'streams of a job': [streamContract],
+  'usage of a job': [usageContract],
   'modules of preload': [preloadContract],
   'loans of slots': [lendingContract],
 };
@@ -128,6 +133,7 @@ const ofReuse: Contracts = {
   'hostile jobs': [hostileContract],
   'processes that are out of date': [stalenessContract],
   'settings of processes': [reuseSettingsContract],
+  'output of processes': [reuseStreamContract],
 };
 
 const ofValues: Contracts = {

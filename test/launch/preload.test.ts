@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import type { PreloadedModule } from '../../dist/index.js';
 import * as jobs from '../fixtures/forkserver-jobs.js';
+import { talk } from '../fixtures/output-jobs.js';
 import { useFolder } from '../helpers/folder.js';
 import { checkSlots, openJobserver } from '../helpers/jobserver.js';
 import { runNode } from '../helpers/program.js';
@@ -109,6 +110,19 @@ test('the end of the event loop is not the end of the zygote', async () => {
     `process.on('beforeExit', () => process.exit(3)); globalThis.warmed = 1;`,
   );
   expect(value).toBe(1);
+});
+
+test('a job whose output is captured does not write where preload has', async () => {
+  const text = `console.log('of preload'); process.stderr.write('of preload\\n');`;
+  const preload = [write('module.mjs', text)];
+  const js = openJobserver({ context: 'forkserver', slots: 1, preload });
+  const captured = js.with({ output: 'capture' });
+  for (let i = 0; i < 2; i++) {
+    const future = await captured.submit(talk, ['job']);
+    await future.result();
+    expect(future.stdout).toBe('job to stdout\n');
+    expect(future.stderr).toBe('job to stderr\n');
+  }
 });
 
 test('output that a preloaded module began is written', async () => {
