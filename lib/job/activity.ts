@@ -15,6 +15,7 @@ import type { Crew } from './crew.js';
 import type { Future } from './future.js';
 import { LoopHold } from './loop-hold.js';
 import { ReusedJob, isSentAhead, startJob } from './reused-job.js';
+import { watchMemoryKills } from './memory-kills.js';
 import type { Job, Plan } from './plan.js';
 import { SlotLine } from './slot-line.js';
 import { type JobOwner, StartedJob } from './started-job.js';
@@ -184,6 +185,7 @@ export class Activity implements CallOwner, JobOwner {
   }
 
   #makeJob(plan: Plan): StartedJob {
+    watchMemoryKills();
     return new StartedJob(plan, this);
   }
 

@@ -6,6 +6,7 @@ import { invalidArgument, invalidValue, outOfRange } from '../errors.js';
 import { isUrl } from '../functions/url.js';
 import type { ResourceLimits } from '../protocol/settings.js';
 import { type OptionNames, checkOptions } from '../system/options.js';
+import { whyKilled } from './memory-kills.js';
 import type { Bounds } from './plan.js';
 
 /** Returns an absolute path. */
@@ -86,6 +87,7 @@ export function exceeded(
   signal: NodeJS.Signals | null,
   { settings, maxHeapMb }: Pick<Bounds, 'settings' | 'maxHeapMb'>,
 ): string | undefined {
+  if (signal === 'SIGKILL') return whyKilled();
   const cpuTime = settings?.limits?.cpuTime;
   if (signal === 'SIGXCPU' && cpuTime !== undefined) {
     return `it has used its cpuTime of ${cpuTime} ms`;
