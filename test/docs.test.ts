@@ -407,6 +407,22 @@ describe('recipes', () => {
     expect(lines).toContain('Sum: 2470');
   });
 
+  test('the output of each job is one group of a log', async () => {
+    const args = ['progress.mjs', 'retry.mjs'];
+    const ended = await endOf('groups.mjs', args);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    const groups = ended.stdout
+      .replaceAll(/\d+ ms/g, 'N ms')
+      .split('::endgroup::\n');
+    const group = (name: string): string =>
+      `::group::${name} (N ms of CPU time)\n${name} is fine\n`;
+    expect(groups.sort()).toEqual([
+      '',
+      group('progress.mjs'),
+      group('retry.mjs'),
+    ]);
+  });
+
   test('a lost job runs again', async () => {
     expect(await outputOf('retry.mjs')).toBe('done at attempt 2\n');
   });

@@ -158,6 +158,7 @@ export class JobserverExecutor implements AsyncDisposable {
   #room: Room | undefined;
   #waitTime: RecordableHistogram | undefined;
   #runTime: RecordableHistogram | undefined;
+  #cpuTime: RecordableHistogram | undefined;
 
   /** @internal */
   readonly notCloneable = notCloneable;
@@ -214,6 +215,14 @@ export class JobserverExecutor implements AsyncDisposable {
   /** Nanoseconds from the start of the process to its end. */
   get runTime(): RecordableHistogram {
     return (this.#runTime ??= builtin('node:perf_hooks').createHistogram());
+  }
+
+  /**
+   * Nanoseconds of CPU time that each completed call has used, in the program and in
+   * the kernel, where that is known: see {@link Future.usage}.
+   */
+  get cpuTime(): RecordableHistogram {
+    return (this.#cpuTime ??= builtin('node:perf_hooks').createHistogram());
   }
 
   /**
@@ -513,9 +522,11 @@ export class JobserverExecutor implements AsyncDisposable {
   }
 
   #measure(record: JobRecord): void {
-    const { submittedAt, startedAt, finishedAt } = record;
+    const { submittedAt, startedAt, finishedAt, usage } = record;
     this.waitTime.record(nanoseconds(startedAt! - submittedAt));
     this.runTime.record(nanoseconds(finishedAt! - startedAt!));
+    if (usage === undefined) return;
+    this.cpuTime.record(nanoseconds(usage.user + usage.system));
   }
 
   get #isIdle(): boolean {

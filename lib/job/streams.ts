@@ -1,7 +1,7 @@
 // Checks the controls of the standard streams of a job.
 import { types } from 'node:util';
 import { invalidArgument } from '../errors.js';
-import type { StreamName, StreamPlan } from '../output/plan.js';
+import type { StreamPlan } from '../output/plan.js';
 import { checkMost, checkOptions } from '../system/options.js';
 import type { Future } from './future.js';
 
@@ -18,7 +18,7 @@ import type { Future } from './future.js';
  */
 export type OutputListener<T = Buffer> = (
   data: T,
-  stream: StreamName,
+  stream: 'stdout' | 'stderr',
   future: Future<unknown>,
 ) => unknown;
 
@@ -32,6 +32,7 @@ export type OutputListener<T = Buffer> = (
  * ```
  */
 export interface LineOutput {
+  /** Called with each line. */
   readonly lines: OutputListener<string>;
 }
 

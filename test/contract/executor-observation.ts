@@ -9,6 +9,7 @@ import {
 import * as ends from '../fixtures/ending-jobs.js';
 import { waitAt } from '../fixtures/gate-jobs.js';
 import { identity } from '../fixtures/jobs.js';
+import { ofOwnProcess } from '../helpers/jobserver.js';
 import { rejection } from '../helpers/thrown.js';
 import { until } from '../helpers/until.js';
 import { useExecutors } from './executor-setup.js';
@@ -32,6 +33,14 @@ export function executorObservationContract(context: Context): void {
         executor.runTime.min,
       );
       expect(executor.runTime.min).toBeGreaterThan(10_000);
+    });
+
+    ofOwnProcess('cpuTime records every call', async () => {
+      const executor = queue(1);
+      await Promise.all([1, 2].map((n) => executor.submit(identity, n)));
+      await executor.shutdown();
+      expect(executor.cpuTime.count).toBe(2);
+      expect(executor.cpuTime.max).toBeGreaterThan(10_000);
     });
 
     test('diagnostics_channel reports submission, start and end of every job', async () => {
