@@ -36,7 +36,7 @@ export interface LineOutput {
   readonly lines: OutputListener<string>;
 }
 
-/** The values of {@link JobControls.output}. */
+/** The values of {@link JobControls.output}; see {@link OutputListener}. */
 export type JobOutput =
   'inherit' | 'ignore' | 'group' | 'capture' | OutputListener | LineOutput;
 
