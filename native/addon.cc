@@ -18,6 +18,7 @@
 #include "fd_table.h"
 #include "files.h"
 #include "fork.h"
+#include "guard_verbs.h"
 #include "heap_layout.h"
 #include "instance.h"
 #include "posix.h"
@@ -113,6 +114,10 @@ int Kill(const Args& args) {
   return sys::Kill(args.Int(0), args.Int(1), args.Int(2));
 }
 
+int KillWith(const Args& args) {
+  return sys::Kill(args.Int(0), args.Int(1), args.Int(2), args.Int(3));
+}
+
 int SetDeathSignal(const Args& args) {
   return sys::SetDeathSignal(args.Int(0), args.Int(1));
 }
@@ -130,27 +135,7 @@ int EndAfter(const Args& args) {
   return sys::StartTimer(ITIMER_REAL, args.Double(0));
 }
 
-int GiveToken(const Args& args) {
-  return sys::GiveToken(args.Int(0), static_cast<uint8_t>(args.Byte(1)));
-}
-
-int GuardToken(const Args& args) {
-  return sys::GuardToken(args.Int(0), args.Int(1), args.Int(2),
-                         static_cast<uint8_t>(args.Byte(3)));
-}
-
-int SetLenders(const Args& args) {
-  const Ints fds = args.IntsAt(0, 0);
-  return sys::SetLenders(fds.data, fds.count);
-}
-
-int SetLent(const Args& args) { return sys::SetLent(args.Bool(0)); }
-
 int ResetSignal(const Args& args) { return sys::ResetSignal(args.Int(0)); }
-
-int SetOrphanSignaler(const Args& args) {
-  return sys::SetOrphanSignaler(args.Int(0));
-}
 
 int UnblockSignals(const Args&) { return sys::UnblockSignals(); }
 
@@ -200,19 +185,15 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<OwnUsage>(exports, "ownUsage");
   Export<ExitFd>(exports, "exitFd");
   Export<Kill>(exports, "kill");
+  Export<KillWith>(exports, "killWith");
   Export<SetDeathSignal>(exports, "setDeathSignal");
   Export<EndAfter>(exports, "endAfter");
   Export<Stamp>(exports, "stamp");
   Export<EnvironmentStamp>(exports, "environmentStamp");
   Export<TimerSlack>(exports, "timerSlack");
   Export<SetLimit>(exports, "setLimit");
-  Export<GuardToken>(exports, "guardToken");
   Export<ShareToken>(exports, "shareToken");
-  Export<SetLenders>(exports, "setLenders");
-  Export<SetLent>(exports, "setLent");
-  Export<GiveToken>(exports, "giveToken");
   Export<ResetSignal>(exports, "resetSignal");
-  Export<SetOrphanSignaler>(exports, "setOrphanSignaler");
   Export<UnblockSignals>(exports, "unblockSignals");
   Export<Fork>(exports, "fork");
   Export<AwaitQuiet>(exports, "awaitQuiet");
@@ -223,6 +204,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   ExportForks(exports);
   Export<GetPid>(exports, "getpid");
   Export<ExitNow>(exports, "exitNow");
+  ExportGuard(exports);
   ExportSegments(exports);
   ExportSockets(exports);
   exports.Set("isMainThread", IsMainThread(env));

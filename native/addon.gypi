@@ -11,6 +11,7 @@
       "mapping_counts.cc",
       "passing.cc",
       "guard.cc",
+      "guard_verbs.cc",
       "holdings.cc",
       "instance.cc",
       "limits.cc",

@@ -4,11 +4,17 @@
 // when the worker ends by itself. A worker that lends its slot leaves it to the
 // process that runs there, which in turn leaves it to a living submitter of any
 // lender.
+//
+// A job that handles the signal is not ended by it. The handler stays installed
+// and passes the signal on. It also starts a timer, whose signal ends the
+// worker if it is an orphan by then.
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/time.h>
 #include <unistd.h>
 
+#include "deadline.h"
 #include "posix.h"
 
 namespace sys {
@@ -32,9 +38,25 @@ size_t lender_count = 0;
 // Atomic: the handler may run at any time.
 bool is_lent = false;
 
-// Which signals have the handler.
 constexpr int kSignals = 65;
+// Which signals give the token back.
 bool is_guarded[kSignals];
+// Which signals are passed on to the feed. Read by the handler.
+bool is_fed[kSignals];
+// What each signal did before it had the handler of this file: that of Node,
+// where JavaScript listens to the signal.
+struct sigaction earlier[kSignals];
+
+// A pipe from which JavaScript learns that a signal has arrived.
+int feed_fd = -1;
+// The first of these signals, and in the high half what came with it. Atomic:
+// two threads may run the handler at the same time.
+int64_t fed_signal = 0;
+
+// How long an orphan may run on that handles its orphan signal.
+double grace_ms = 5000;
+// The timer runs. Atomic, as above.
+bool is_timed = false;
 
 // A signal from this process means a dying submitter; 0: none.
 int orphan_signaler = 0;
@@ -67,7 +89,7 @@ bool IsGivenByOthers() {
 // Signals are blocked, or the process ends without it. No process could handle
 // an error of the write.
 void GiveOnce(int slot_fd, uint8_t token) {
-  if (IsGivenByOthers()) return;
+  if (slot_fd < 0 || IsGivenByOthers()) return;
   if (token_word != nullptr) {
     const int32_t held = __atomic_exchange_n(token_word, 0, __ATOMIC_SEQ_CST);
     if (held == 0) return;
@@ -79,10 +101,69 @@ void GiveOnce(int slot_fd, uint8_t token) {
   static_cast<void>(ignored);
 }
 
+// The handler of the timer. A submitter that lives, or another process that has
+// sent the signal, ends the worker itself.
+void EndOrphan(int) {
+  const int error = errno;
+  __atomic_store_n(&is_timed, false, __ATOMIC_SEQ_CST);
+  if (IsReaderGone(guarded_result_fd, 0)) {
+    GiveOnce(guarded_slot_fd, guarded_token);
+    raise(SIGKILL);
+  }
+  errno = error;
+}
+
+// By a timer of the kernel, because the job may block its thread.
+void EndOrphanLater() {
+  if (__atomic_exchange_n(&is_timed, true, __ATOMIC_SEQ_CST)) return;
+  struct sigaction action = {};
+  action.sa_handler = EndOrphan;
+  action.sa_flags = SA_RESTART;
+  sigfillset(&action.sa_mask);
+  sigaction(SIGALRM, &action, nullptr);
+  // 0 would mean no timer.
+  constexpr double kLeastMs = 1;
+  StartTimer(ITIMER_REAL, grace_ms > kLeastMs ? grace_ms : kLeastMs);
+}
+
+bool Feed(int signal, const siginfo_t& info) {
+  if (!__atomic_load_n(&is_fed[signal], __ATOMIC_SEQ_CST)) return false;
+  int64_t none = 0;
+  constexpr int kHalf = 32;
+  const int64_t fed = static_cast<int64_t>(ValueOf(info)) << kHalf | signal;
+  __atomic_compare_exchange_n(&fed_signal, &none, fed, false, __ATOMIC_SEQ_CST,
+                              __ATOMIC_SEQ_CST);
+  const char byte = 0;
+  const ssize_t ignored = write(feed_fd, &byte, 1);
+  static_cast<void>(ignored);
+  return true;
+}
+
+bool CallEarlier(int signal, siginfo_t* info, void* context) {
+  const struct sigaction& action = earlier[signal];
+  const auto flags = static_cast<unsigned>(action.sa_flags);
+  // That of Node without a listener, which ends the process.
+  if ((flags & SA_RESETHAND) != 0) return false;
+  if ((flags & SA_SIGINFO) != 0) {
+    action.sa_sigaction(signal, info, context);
+    return true;
+  }
+  if (action.sa_handler == SIG_DFL) return false;
+  if (action.sa_handler != SIG_IGN) action.sa_handler(signal);
+  return true;
+}
+
 // All signals are blocked on this thread during the handler. Another thread may
 // still run the handler, and a pending signal may run it again on this thread
 // before the raised signal ends the process.
-void GiveBackAndDie(int signal, siginfo_t* info, void*) {
+void OnSignal(int signal, siginfo_t* info, void* context) {
+  const int error = errno;
+  const bool is_passed_on = Feed(signal, *info);
+  if (CallEarlier(signal, info, context) || is_passed_on) {
+    if (is_guarded[signal]) EndOrphanLater();
+    errno = error;
+    return;
+  }
   const int timeout_ms = IsSubmitterDying(*info) ? kDyingMs : 0;
   if (IsReaderGone(guarded_result_fd, timeout_ms)) {
     GiveOnce(guarded_slot_fd, guarded_token);
@@ -92,10 +173,33 @@ void GiveBackAndDie(int signal, siginfo_t* info, void*) {
   raise(signal);
 }
 
+int Install(int signal) {
+  struct sigaction action = {};
+  action.sa_sigaction = OnSignal;
+  action.sa_flags = SA_RESTART | SA_SIGINFO;
+  sigfillset(&action.sa_mask);
+  struct sigaction found = {};
+  if (sigaction(signal, &action, &found) != 0) return -errno;
+  if (found.sa_sigaction != OnSignal) earlier[signal] = found;
+  return 0;
+}
+
+// The signal does again what it did before Install.
+int Uninstall(int signal) {
+  const struct sigaction action = earlier[signal];
+  earlier[signal] = {};
+  return sigaction(signal, &action, nullptr) == 0 ? 0 : -errno;
+}
+
 int RemoveGuards() {
+  feed_fd = -1;
+  fed_signal = 0;
+  is_timed = false;
   for (int signal = 1; signal < kSignals; signal++) {
-    if (!is_guarded[signal]) continue;
+    if (!is_guarded[signal] && !is_fed[signal]) continue;
     is_guarded[signal] = false;
+    is_fed[signal] = false;
+    earlier[signal] = {};
     const int result = ResetSignal(signal);
     if (result < 0) return result;
   }
@@ -112,12 +216,48 @@ int GuardToken(int signal, int result_fd, int slot_fd, uint8_t token) {
   guarded_token = token;
   guarded_parent = getppid();
   is_token_given = false;
-  struct sigaction action = {};
-  action.sa_sigaction = GiveBackAndDie;
-  action.sa_flags = SA_RESTART | SA_SIGINFO;
-  sigfillset(&action.sa_mask);
-  if (sigaction(signal, &action, nullptr) != 0) return -errno;
-  is_guarded[signal] = true;
+  const int result = Install(signal);
+  if (result == 0) is_guarded[signal] = true;
+  return result;
+}
+
+int KeepGuard(int signal) {
+  if (signal <= 0 || signal >= kSignals) return -EINVAL;
+  return is_guarded[signal] || is_fed[signal] ? Install(signal) : 0;
+}
+
+int SetGrace(double ms) {
+  grace_ms = ms;
+  return 0;
+}
+
+int FeedSignal(int signal, int fd) {
+  if (signal <= 0 || signal >= kSignals) return -EINVAL;
+  const bool is_on = fd >= 0;
+  if (is_on) feed_fd = fd;
+  __atomic_store_n(&is_fed[signal], is_on, __ATOMIC_SEQ_CST);
+  if (is_guarded[signal]) return 0;
+  if (!is_on) return Uninstall(signal);
+  struct sigaction found = {};
+  sigaction(signal, nullptr, &found);
+  // As nohup does it.
+  if ((found.sa_flags & SA_SIGINFO) == 0 && found.sa_handler == SIG_IGN) {
+    is_fed[signal] = false;
+    return 0;
+  }
+  return Install(signal);
+}
+
+int FedSignal(int32_t* signal_and_value) {
+  const int64_t fed = __atomic_load_n(&fed_signal, __ATOMIC_SEQ_CST);
+  constexpr int kHalf = 32;
+  signal_and_value[0] = static_cast<int32_t>(fed);
+  signal_and_value[1] = static_cast<int32_t>(fed >> kHalf);
+  return 0;
+}
+
+int ForgetFed() {
+  __atomic_store_n(&fed_signal, 0, __ATOMIC_SEQ_CST);
   return 0;
 }
 

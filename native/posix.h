@@ -148,7 +148,8 @@ void ForgetLeft();
 // An fd that becomes readable when the process has ended.
 int ExitFd(int pid);
 // Uses exit_fd where the kernel can, and pid otherwise or when exit_fd is -1.
-int Kill(int pid, int exit_fd, int signal);
+// The value comes with the signal where the kernel can do that.
+int Kill(int pid, int exit_fd, int signal, int value = 0);
 // Makes the kernel send `signal` to this process when its parent dies.
 int SetDeathSignal(int signal, int parent_pid);
 // How late the kernel may end the waits of this thread, in nanoseconds. Linux
@@ -160,14 +161,27 @@ int SetLimit(size_t resource, double value, bool is_final);
 // Whether the kernel may have sent a signal because the parent dies. False for
 // a signal of Kill; true also for one that the parent sends by other means.
 bool IsDeathSignal(const siginfo_t& info, int parent_pid);
+// The value that came with a signal of Kill, or 0.
+int ValueOf(const siginfo_t& info);
 
 // A number that changes when a variable of the environment has changed since
 // the last call. For the main thread alone.
 int EnvironmentStamp();
 
 // See guard.cc. There is one token in the whole process; signal 0 removes the
-// guards.
+// guards. slot_fd -1: there is no token.
 int GuardToken(int signal, int result_fd, int slot_fd, uint8_t token);
+// Called when Node has replaced the handler of a signal: a guarded one passes
+// the signal on to that of Node from now on.
+int KeepGuard(int signal);
+// How long an orphan runs on that handles a guarded signal.
+int SetGrace(double ms);
+// From now on, the signal does not end this process: a byte is written to fd.
+// fd -1 ends that.
+int FeedSignal(int signal, int fd);
+// Fills the first signal that was written so, or 0, and the value of Kill.
+int FedSignal(int32_t* signal_and_value);
+int ForgetFed();
 // For a worker that runs several jobs: from now on, the token is the byte in
 // *word minus 1, or none where it is 0. The submitter changes it meanwhile.
 // nullptr: the token is the one that GuardToken or GiveToken names.

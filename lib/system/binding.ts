@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { codedError } from '../errors.js';
+import type { GuardVerbs } from './guard-verbs.js';
 import type { SegmentVerbs } from './segment-verbs.js';
 
 /** Moves bytes[offset, offset + length) from or to a position of a file. */
@@ -30,7 +31,7 @@ export interface Watch {
  * it until they are undone, and serveForks takes it over. A result of several
  * numbers is written into an array that the caller passes.
  */
-export interface Native extends SegmentVerbs {
+export interface Native extends SegmentVerbs, GuardVerbs {
   /** Fills [reader, writer], both close-on-exec. */
   pipe(ends: Int32Array): number;
   /**
@@ -179,6 +180,11 @@ export interface Native extends SegmentVerbs {
    */
   kill(pid: number, exitFd: number, signal: number): number;
   /**
+   * Like `kill`, with an int32 that the guard of a worker finds: see `fedSignal`.
+   * macOS drops it.
+   */
+  killWith(pid: number, exitFd: number, signal: number, value: number): number;
+  /**
    * Makes the kernel send `signal` to this process when its parent dies (Linux;
    * -ENOSYS elsewhere). -ESRCH when parentPid is no longer the parent. signal
    * 0: none.
@@ -206,46 +212,6 @@ export interface Native extends SegmentVerbs {
    * hard one if `isFinal`. resource: its position in native/limits.cc.
    */
   setLimit(resource: number, value: number, isFinal: boolean): number;
-  /**
-   * For a worker: when `signal` arrives and the reader of resultFd is gone, the
-   * worker writes `token` to slotFd before the signal ends it. A living
-   * submitter keeps the reader open until it has reaped the worker, so a token
-   * is never given back twice.
-   */
-  guardToken(
-    signal: number,
-    resultFd: number,
-    slotFd: number,
-    token: number,
-  ): number;
-  /**
-   * For a worker that runs several jobs: guard and giveToken write the byte
-   * word[0] - 1 instead of their token, and nothing while the word is 0. They
-   * set it to 0 first. The word stays in use; an empty array ends that.
-   */
-  shareToken(word: Int32Array): number;
-  /**
-   * For a worker that runs in a lent slot, before guardToken: the result sockets
-   * of its lenders. While one of them has a reader, neither the guard nor
-   * giveToken writes. -E2BIG when there are too many.
-   */
-  setLenders(resultFds: Int32Array): number;
-  /**
-   * While isLent is true, neither the guard nor giveToken writes: the process
-   * that runs in the slot does so.
-   */
-  setLent(isLent: boolean): number;
-  /**
-   * For a worker whose submitter is dead: writes `token` to slotFd, unless a
-   * guard has written it.
-   */
-  giveToken(slotFd: number, token: number): number;
-  /**
-   * For a worker of the zygote: a guarded signal from process `pid` means that
-   * the submitter is dying and that its end of the result socket is about to
-   * close.
-   */
-  setOrphanSignaler(pid: number): number;
   /** Unblocks all signals. A forked child starts with all of them blocked. */
   unblockSignals(): number;
   /** Restores the default action of a signal. */

@@ -20,7 +20,7 @@ int ExitFd(int pid) {
   return -error;
 }
 
-int Kill(int pid, int, int signal) {
+int Kill(int pid, int, int signal, int) {
   return kill(pid, signal) == 0 ? 0 : -errno;
 }
 
@@ -29,5 +29,7 @@ int SetDeathSignal(int, int) { return -ENOSYS; }
 int TimerSlack() { return -ENOSYS; }
 
 bool IsDeathSignal(const siginfo_t&, int) { return false; }
+
+int ValueOf(const siginfo_t&) { return 0; }
 
 }  // namespace sys

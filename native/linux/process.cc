@@ -25,7 +25,7 @@ int ExitFd(int pid) {
   return errno == EPERM ? -ENOSYS : -errno;
 }
 
-int Kill(int pid, int exit_fd, int signal) {
+int Kill(int pid, int exit_fd, int signal, int value) {
   if (exit_fd >= 0) {
     // With SI_QUEUE, so that a guard does not take it for a death signal.
     siginfo_t info = {};
@@ -33,6 +33,7 @@ int Kill(int pid, int exit_fd, int signal) {
     info.si_code = SI_QUEUE;
     info.si_pid = getpid();
     info.si_uid = getuid();
+    info.si_value.sival_int = value;
     if (syscall(SYS_pidfd_send_signal, exit_fd, signal, &info, 0) == 0) {
       return 0;
     }
@@ -55,6 +56,10 @@ int TimerSlack() {
 
 bool IsDeathSignal(const siginfo_t& info, int parent_pid) {
   return info.si_code == SI_USER && info.si_pid == parent_pid;
+}
+
+int ValueOf(const siginfo_t& info) {
+  return info.si_code == SI_QUEUE ? info.si_value.sival_int : 0;
 }
 
 }  // namespace sys

@@ -187,6 +187,54 @@ describe('a guarded token', () => {
     expect(outcome('native.setLent(true); native.setLent(false);')).toBe(token);
   });
 
+  describe.each([
+    ['has a listener', 'native.feedSignal(signals.SIGTERM, feed());'],
+    [
+      'had a handler before',
+      "process.on('SIGTERM', () => {}); guard(signals.SIGTERM);",
+    ],
+    [
+      'gets a handler later',
+      "process.on('SIGTERM', () => {}); native.keepGuard(signals.SIGTERM);",
+    ],
+  ])('of a worker whose signal %s', (_, handle) => {
+    const source = (graceMs: string): string => `
+      const feed = () => {
+        const pipe = new Int32Array(2);
+        native.pipe(pipe);
+        return pipe[1];
+      };
+      native.setGrace(${graceMs});
+      guard(signals.SIGTERM);
+      ${handle}
+      process.kill(process.pid, 'SIGTERM');
+      process.kill(process.pid, 'SIGTERM');
+      native.poll(new Int32Array(0), 0, 500);
+      native.exitNow(3);
+    `;
+
+    test('is given back once after the grace period', () => {
+      expect(runToEnd(source('100'), true)).toEqual({
+        status: [-1, signals.SIGKILL],
+        slots: token,
+      });
+    });
+
+    test('stays while the submitter is alive', () => {
+      expect(runToEnd(source('100'), false)).toEqual({
+        status: [3, 0],
+        slots: '',
+      });
+    });
+
+    test('stays if the grace period is infinite', () => {
+      expect(runToEnd(source('Infinity'), true)).toEqual({
+        status: [3, 0],
+        slots: '',
+      });
+    });
+  });
+
   test('has no more than 32 lenders', () => {
     const { setLenders } = native;
     expect(setLenders(new Int32Array(33))).toBe(-errno.E2BIG);
