@@ -27,6 +27,7 @@ export type { PreloadedModule } from './job/preparation.js';
 export type { ResourceLimits } from './protocol/settings.js';
 export type { JobInfo } from './job/info.js';
 export { jobInfo } from './job/info.js';
+export { jobSignal } from './job/job-signal.js';
 export type { JobRecord } from './job/record.js';
 export type { JobOutput, LineOutput, OutputListener } from './job/streams.js';
 export type { JobUsage, ProcessUsage } from './usage.js';

@@ -27,9 +27,11 @@ const internals = process as unknown as Internals;
 const exit = process.exit.bind(process);
 let { reallyExit } = internals;
 
+const { signals } = constants;
+
 /** Node opens its inspector on SIGUSR1. The signal must end a job instead. */
 export function resetInspectorSignal(): void {
-  native.resetSignal(constants.signals.SIGUSR1);
+  native.resetSignal(signals.SIGUSR1);
 }
 
 /** Called before any code of the job runs, which may wrap the same functions. */
@@ -59,9 +61,20 @@ function observed(emit: Emit): Emit {
     const [event, code] = args;
     if (event === 'beforeExit') isIdle = true;
     if (event === 'exit' && internals._exiting) reportExit(Number(code));
-    return Reflect.apply(emit, this, args);
+    const hasListeners = Reflect.apply(emit, this, args);
+    if (event === 'newListener' || event === 'removeListener') {
+      keepGuard(code);
+    }
+    return hasListeners;
   };
   return observedEmit;
+}
+
+// Node installs a handler for the first listener to a signal, and none after the
+// last one. It does so in a listener to these events.
+function keepGuard(event: unknown): void {
+  const number = signals[event as NodeJS.Signals] as number | undefined;
+  if (number !== undefined) native.keepGuard(number);
 }
 
 /** The error that ends this process unless a listener of the job handles it. */

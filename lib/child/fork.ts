@@ -37,11 +37,15 @@ import {
   enterWorker,
   followSubmitter,
   giveTokenBack,
+  setKillGrace,
 } from './worker.js';
 
 /** The parts of an order that a fork needs. */
 type ForkOrder = Surroundings &
-  Pick<Order, 'preparation' | 'orphanSignal' | 'attempt' | 'settings'>;
+  Pick<
+    Order,
+    'preparation' | 'orphanSignal' | 'killGrace' | 'attempt' | 'settings'
+  >;
 interface ForkFds extends Omit<WorkerFds, 'forkserverFd' | 'preload'> {
   /** Undefined: those of the submitter, except for the input. */
   readonly stdio: Stdio | undefined;
@@ -108,6 +112,8 @@ function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   // Its copies of their descriptors are closed like all others.
   forgetPools();
   native.guardToken(0, 0, 0, 0);
+  // Its copy of the signal of the parent.
+  workerState.ambient?.endSignal?.();
   const { stdio } = fds;
   if (stdio?.input === undefined) dropInput();
   if (stdio !== undefined) enterStreams(stdio);
@@ -122,6 +128,7 @@ function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   const { preload, warmUp } = preparation;
   const head = { context: 'fork', warmUp, orphanSignal, attempt } as const;
   enterWorker({ ...fds, preload, forkserverFd: -1 }, head);
+  setKillGrace(order);
   followSubmitter(orphanSignal, answer);
   if (order.settings !== undefined) enterSettings(order.settings);
   if (order.cwd !== workingDirectory()) process.chdir(order.cwd);

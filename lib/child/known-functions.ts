@@ -3,7 +3,7 @@
 import { followFunctions, followModules } from '../functions/sources.js';
 import { type Head, unpackHead } from '../protocol/order.js';
 import { type Functions, type WorkerOrder, load } from './run.js';
-import { setMemoryLimit } from './worker.js';
+import { setKillGrace, setMemoryLimit } from './worker.js';
 
 /** The functions of a head. */
 export interface Loaded extends Functions {
@@ -48,6 +48,7 @@ export class KnownFunctions {
     this.#head = this.#current?.head ?? unpackHead(head);
     // Before the arguments are received.
     setMemoryLimit(this.#head);
+    setKillGrace(this.#head);
   }
 
   async load(): Promise<Loaded> {

@@ -28,6 +28,7 @@ import {
   enterWorker,
   followSubmitter,
   giveTokenBack,
+  setKillGrace,
   setMemoryLimit,
 } from './worker.js';
 
@@ -51,6 +52,7 @@ export async function run(order: WorkerOrder): Promise<void> {
   const answer = answerOn(order.resultFd);
   enterWorker(order, head);
   setMemoryLimit(head);
+  setKillGrace(head);
   workerState.attempt = head.attempt ?? 1;
   // The zygote signals the orphans among its children itself.
   if (order.forkserverFd < 0) followSubmitter(head.orphanSignal, answer);

@@ -194,6 +194,7 @@ class Server {
   }
 
   #finish(job: number, outcome: Outcome): void {
+    workerState.ambient!.endSignal?.();
     const isClean = this.#leftovers.find() === undefined && !hasOutput();
     const isLast = isClean && this.#isUsedUp();
     this.#stateAfter = isLast ? 'last' : isClean ? 'free' : 'busy';

@@ -4,9 +4,9 @@ import type { Claims } from '../protocol/claims.js';
 import type { Inherited } from '../protocol/fds.js';
 import type { Head, WorkerHead } from '../protocol/order.js';
 import type { Preload } from '../protocol/preparation.js';
+import { defaultGraceMs } from '../protocol/settings.js';
 import { workerState } from '../protocol/worker-state.js';
 import { check, native } from '../system/binding.js';
-import { signalName } from '../system/signals.js';
 import { type Answer, currentAnswer } from './answer.js';
 
 /** What a job has from its process. The first slot pipe is the one it runs under. */
@@ -46,6 +46,8 @@ export function enterWorker(
     resultSockets: [...lenders, resultFd],
     announceLoan: () => currentAnswer()!.announceLoan(),
     jobSlot: undefined,
+    signal: () => listen(orphanSignal),
+    endSignal: undefined,
     context,
     preparation: { preload, warmUp },
     forkserverFd,
@@ -56,8 +58,9 @@ export function enterWorker(
   // The token of the claims is another one for each job.
   const byte = claims === undefined ? token : 0;
   held = slots && byte >= 0 ? { writer: slots.writer, token: byte } : undefined;
-  if (held !== undefined && orphanSignal > 0 && !isHandled(orphanSignal)) {
-    native.guardToken(orphanSignal, resultFd, held.writer, held.token);
+  if (orphanSignal > 0) {
+    const { writer, token } = held ?? { writer: -1, token: 0 };
+    native.guardToken(orphanSignal, resultFd, writer, token);
   }
   // Signals that arrived before the guard was installed are delivered now.
   native.unblockSignals();
@@ -70,9 +73,23 @@ export function setMemoryLimit({
   native.limitSegments(memoryLimit ?? Infinity);
 }
 
-/** A preloaded module may end the job in its own way, or let it run on. */
-function isHandled(signal: number): boolean {
-  return process.listenerCount(signalName(signal)) > 0;
+// Required here, because most jobs do not listen.
+function listen(orphanSignal: number): AbortSignal {
+  const { signalOfJob } =
+    require('./job-signal.js') as typeof import('./job-signal.js');
+  return signalOfJob(orphanSignal);
+}
+
+let graceMs = defaultGraceMs;
+
+/** How long the job may run on after its orphan signal. */
+export function setKillGrace({
+  killGrace = defaultGraceMs,
+}: Pick<Head, 'killGrace'>): void {
+  // JSON has no Infinity.
+  const ms = killGrace ?? Infinity;
+  if (ms !== graceMs) native.setGrace(ms);
+  graceMs = ms;
 }
 
 /**

@@ -8,9 +8,12 @@ import {
   type EnvRevision,
   revise,
 } from '../protocol/environment.js';
-import { defaultGraceMs } from '../launch/kill-timer.js';
 import type { Preparation } from '../protocol/preparation.js';
-import type { ProcessSettings, ResourceLimits } from '../protocol/settings.js';
+import {
+  type ProcessSettings,
+  type ResourceLimits,
+  defaultGraceMs,
+} from '../protocol/settings.js';
 import { workerState } from '../protocol/worker-state.js';
 import { checkForkable } from '../system/forkable.js';
 import {

@@ -26,6 +26,7 @@ import {
   type Order,
   packHead,
 } from '../protocol/order.js';
+import { defaultGraceMs } from '../protocol/settings.js';
 import type { SlotPipe } from '../slots/slot-pipe.js';
 import {
   type BufferRange,
@@ -100,6 +101,7 @@ export function encodeCall(
     preparation: controls.preparation,
     cwd: controls.cwd ?? workingDirectory(),
     settings: controls.settings,
+    killGrace: controls.killGrace,
     keepAlive: controls.forkserverKeepAlive,
     orphanSignal: controls.orphanSignal,
     maxProcessMemory: controls.maxProcessMemory,
@@ -215,14 +217,17 @@ function encodeBody(
 }
 
 function headOf(
-  { context, preparation: { warmUp }, orphanSignal, settings }: Controls,
+  { context, preparation, orphanSignal, settings, killGrace: ms }: Controls,
   slotPipes: readonly SlotPipe[],
   call: Pick<Head, 'fn' | 'mapping' | 'preexec' | 'imports'>,
 ): Head {
   const slots = slotPipes.map((pipe) => pipe.count);
   const memory = memoryLimit();
+  const { warmUp } = preparation;
+  // Most jobs have the default, and a shorter head then.
+  const killGrace = ms === defaultGraceMs ? undefined : ms;
   const plain = { context, warmUp, orphanSignal, memoryLimit: memory };
-  return { ...call, ...plain, settings, hasClaims: false, slots };
+  return { ...call, ...plain, settings, killGrace, hasClaims: false, slots };
 }
 
 interface PlainHead {
@@ -247,6 +252,7 @@ function plainHead(
     known.head.warmUp === controls.preparation.warmUp &&
     known.head.orphanSignal === controls.orphanSignal &&
     known.head.settings === controls.settings &&
+    (known.head.killGrace ?? defaultGraceMs) === controls.killGrace &&
     known.head.memoryLimit === memoryLimit() &&
     known.head.slots[0] === slots.count
   ) {

@@ -67,10 +67,13 @@ export interface Job {
   readonly pid: number | undefined;
   /** Handles what has happened; never waits. */
   advance(): void;
-  /** False when the job has finished, and gets no signal. */
-  kill(signal: number): boolean;
+  /**
+   * False when the job has finished, and gets no signal. runTimeout: the limit that
+   * the job has exceeded, which `jobSignal` reports; 0: none.
+   */
+  kill(signal: number, runTimeout?: number): boolean;
   /** Sends the signal, by default SIGTERM, and SIGKILL after a grace period. */
-  terminate(signal?: number): void;
+  terminate(signal?: number, runTimeout?: number): void;
 }
 
 /** Who is notified about a job. */

@@ -101,7 +101,7 @@ export class ReusedJob implements Job, ProcessJob {
     (this.#process ?? this.#alone)?.advance();
   }
 
-  kill(signal: number): boolean {
+  kill(signal: number, runTimeout = 0): boolean {
     // First, so that the process begins no other job.
     this.#process?.recallAllAhead();
     this.#process?.advance();
@@ -111,7 +111,9 @@ export class ReusedJob implements Job, ProcessJob {
       if (this.#isEnding) this.#finish(this.#lost.frame, this.#lost.ending);
       return true;
     }
-    if (this.#process === undefined) return this.#alone!.kill(signal);
+    if (this.#process === undefined) {
+      return this.#alone!.kill(signal, runTimeout);
+    }
     const { pid } = this.#process;
     if (isFatal(signal) && this.#process.recall()) {
       this.#events.onSlotFree();
@@ -121,15 +123,15 @@ export class ReusedJob implements Job, ProcessJob {
         signal: signalName(signal),
       });
     } else {
-      this.#process.kill(signal);
+      this.#process.kill(signal, runTimeout);
     }
     return true;
   }
 
-  terminate(signal?: number): void {
+  terminate(signal?: number, runTimeout?: number): void {
     if (this.#isGone) return;
     this.#termination ??= new Termination(this, this.#plan.bounds.killGrace);
-    this.#termination.start(signal);
+    this.#termination.start(signal, runTimeout);
   }
 
   onBegun(): void {

@@ -130,12 +130,12 @@ export class RunningJob implements Job {
     this.#onReaped(ending);
   }
 
-  kill(signal: number): boolean {
+  kill(signal: number, runTimeout = 0): boolean {
     if (this.#isGone) return false;
     if (this.#lost !== undefined) {
       if (isFatal(signal)) this.#end(this.#lost);
     } else if (this.#worker !== undefined) {
-      this.#worker.kill(signal);
+      this.#worker.kill(signal, runTimeout);
       this.#noteBegin();
       if (isFatal(signal)) this.#isEnding = true;
       if (this.#isEnding) this.#endWatch.await(this.#worker.exitFd);
@@ -146,10 +146,10 @@ export class RunningJob implements Job {
     return true;
   }
 
-  terminate(signal?: number): void {
+  terminate(signal?: number, runTimeout?: number): void {
     if (this.#isGone) return;
     this.#termination ??= new Termination(this, this.#plan.bounds.killGrace);
-    this.#termination.start(signal);
+    this.#termination.start(signal, runTimeout);
   }
 
   /** The time of the job counts once its process has begun it. */

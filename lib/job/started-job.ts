@@ -187,6 +187,6 @@ export class StartedJob implements JobEvents {
       `its runTimeout of ${bounds.runTimeout} ms`;
     futureControl.fail(this.future, new DOMException(text, 'TimeoutError'));
     record.timedOut = true;
-    job.terminate();
+    job.terminate(undefined, bounds.runTimeout);
   }
 }

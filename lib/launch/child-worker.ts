@@ -5,6 +5,7 @@ import { unpackUsage, usageInts } from '../protocol/usage.js';
 import { Fd } from '../system/fd.js';
 import { signalName } from '../system/signals.js';
 import type { Worker } from './launcher.js';
+import { signalValue } from './signal-value.js';
 
 export class ChildWorker implements Worker {
   readonly pid: number;
@@ -42,9 +43,11 @@ export class ChildWorker implements Worker {
     };
   }
 
-  kill(signal: number): void {
+  kill(signal: number, runTimeout: number): void {
     if (this.#isReaped) return;
-    const result = native.kill(this.pid, this.#exit.number, signal);
+    const value = signalValue(runTimeout);
+    const { number } = this.#exit;
+    const result = native.killWith(this.pid, number, signal, value);
     if (result !== -errno.ESRCH) check(result, 'signal a worker');
   }
 

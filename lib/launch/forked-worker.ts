@@ -16,6 +16,7 @@ import { Fd } from '../system/fd.js';
 import { obstaclesToForks } from '../system/forkable.js';
 import { isFatal, signalName } from '../system/signals.js';
 import type { Worker } from './launcher.js';
+import { signalValue } from './signal-value.js';
 import { type Zygote, patienceMs } from './zygote.js';
 
 export class ForkedWorker implements Worker {
@@ -70,13 +71,15 @@ export class ForkedWorker implements Worker {
     return this.#neverBegan();
   }
 
-  kill(signal: number): void {
+  kill(signal: number, runTimeout: number): void {
     if (this.#pid === undefined) this.#awaitStart();
     if (this.#pid === undefined) {
       if (isFatal(signal)) this.#killedBy = signal;
       return;
     }
-    const result = native.kill(this.#pid, this.#self.number, signal);
+    const value = signalValue(runTimeout);
+    const { number } = this.#self;
+    const result = native.killWith(this.#pid, number, signal, value);
     if (result !== -errno.ESRCH) check(result, 'signal a worker');
   }
 

@@ -1,8 +1,7 @@
 // Kills a process that was asked to end, and has not after a grace period.
+import { defaultGraceMs } from '../protocol/settings.js';
 import type { Timer } from '../system/deadline.js';
 import { selector } from '../system/selector.js';
-
-export const defaultGraceMs = 5000;
 
 export class KillTimer {
   readonly #kill: () => void;

@@ -19,7 +19,8 @@ export interface Worker {
   readonly hasBegun: boolean;
   /** How the process ended; undefined while it runs. Never waits. */
   reap(): Ending | undefined;
-  kill(signal: number): void;
+  /** runTimeout: why, for the worker; 0: not because of its limit. */
+  kill(signal: number, runTimeout: number): void;
   /** Only after it is reaped. */
   close(): void;
 }

@@ -198,10 +198,10 @@ export class ReusedProcess {
   }
 
   /** Signals the process, which gets no other job if that may end it. */
-  kill(signal: number): void {
+  kill(signal: number, runTimeout = 0): void {
     if (this.#isGone) return;
     this.#ahead.recallAll();
-    this.#worker.kill(signal);
+    this.#worker.kill(signal, runTimeout);
     if (!isFatal(signal)) return;
     this.#isLeaving = true;
     this.#endWatch.await(this.#worker.exitFd);

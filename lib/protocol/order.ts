@@ -29,6 +29,8 @@ export interface Order extends Surroundings {
   /** Number of the signal that ends an orphan; 0 lets it run on. */
   readonly orphanSignal: number;
   readonly settings: ProcessSettings | undefined;
+  /** Milliseconds; may be Infinity. */
+  readonly killGrace: number;
   /** See `ServerHead`. */
   readonly maxProcessMemory: number;
   /** Slot pipes that the worker inherits; it runs in a slot of the first. */
@@ -82,6 +84,8 @@ export interface Head extends WorkerHead {
   /** `limit` of `sharedMemory` in the submitter. null: Infinity, as above. */
   readonly memoryLimit: number | null;
   readonly preexec: FunctionRef | undefined;
+  /** As in the order; default: `defaultGraceMs`. null: Infinity. */
+  readonly killGrace?: number | null | undefined;
   /** As in the order. */
   readonly attempt?: number;
   /** Functions; a Jobserver handle in the arguments has their indexes. */

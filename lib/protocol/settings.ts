@@ -24,6 +24,9 @@ export interface ResourceLimits {
   readonly coreDump?: number | undefined;
 }
 
+/** Milliseconds between the signal by which a job is asked to end and SIGKILL. */
+export const defaultGraceMs = 5000;
+
 export interface ProcessSettings {
   readonly nice?: number;
   readonly limits?: ResourceLimits;

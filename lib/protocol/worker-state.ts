@@ -23,6 +23,10 @@ export interface Ambient {
   readonly announceLoan: () => boolean;
   /** Made by job/job-slot when it is first needed. */
   jobSlot: JobSlot | undefined;
+  /** That of the job; the job is not ended by SIGTERM from now on. */
+  readonly signal: () => AbortSignal;
+  /** Called after a job that has called `signal`. */
+  endSignal: (() => void) | undefined;
   readonly context: Context;
   readonly preparation: Preparation;
   /** The socket of the zygote that this process was forked from, or -1. */

@@ -17,6 +17,7 @@ import { executorObservationContract } from './executor-observation.js';
 import { executorSlotContract } from './executor-slots.js';
 import { exportContract } from './exports.js';
 import { futureContract } from './futures.js';
+import { jobSignalContract } from './job-signal.js';
 import { lendingContract } from './lending.js';
 import { lifeContract } from './life.js';
 import { lifeEndContract } from './life-end.js';
@@ -76,6 +77,7 @@ const ofProcesses: Contracts = {
   'release of slots': [recoveryContract, orphanContract],
   waiting: [waitingContract],
   'limits of time': [timeLimitContract],
+  'signal of a job': [jobSignalContract],
   'jobs that are started again': [retryContract],
   'settings of the process of a job': [settingsContract],
   'streams of a job': [streamContract],

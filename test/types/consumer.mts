@@ -12,6 +12,7 @@ import {
   afterFork,
   inline,
   jobInfo,
+  jobSignal,
 } from 'jobserver';
 
 type Equal<A, B> =
@@ -65,6 +66,7 @@ export async function submit(jobserver: Jobserver): Promise<void> {
   isTrue<Equal<typeof limited, Jobserver>>();
   const attempt = jobInfo()?.attempt;
   isTrue<Equal<typeof attempt, number | undefined>>();
+  isTrue<Equal<ReturnType<typeof jobSignal>, AbortSignal>>();
 
   // @ts-expect-error Not a number.
   jobserver.with({ runTimeout: '1s' });
