@@ -138,14 +138,21 @@ export class CallbackRaised extends Error {
   override readonly name = 'CallbackRaised';
   /** Stable: programs can compare it. */
   readonly code = 'ERR_JOBSERVER_CALLBACK_RAISED';
-  /** The number that whenDone returned for the callback. */
-  readonly seqno: number;
+  /**
+   * The number that whenDone returned for the callback; undefined for
+   * {@link JobControls.onReport}.
+   */
+  readonly seqno: number | undefined;
 
-  constructor(seqno: number, options?: ErrorOptions) {
-    if (!Number.isSafeInteger(seqno) || seqno < 0) {
+  constructor(seqno: number | undefined, options?: ErrorOptions) {
+    const isNumber = Number.isSafeInteger(seqno) && seqno! >= 0;
+    if (seqno !== undefined && !isNumber) {
       throw invalidArgument('seqno', 'a non-negative integer', seqno);
     }
-    super(`CallbackRaised(seqno=${seqno})`, options);
+    super(
+      `CallbackRaised(${isNumber ? `seqno=${seqno}` : 'onReport'})`,
+      options,
+    );
     this.seqno = seqno;
   }
 }

@@ -28,6 +28,7 @@ export type { ResourceLimits } from './protocol/settings.js';
 export type { JobInfo } from './job/info.js';
 export { jobInfo } from './job/info.js';
 export { jobSignal } from './job/job-signal.js';
+export { report } from './job/report.js';
 export type { JobRecord } from './job/record.js';
 export type { JobOutput, LineOutput, OutputListener } from './job/streams.js';
 export type { JobUsage, ProcessUsage } from './usage.js';

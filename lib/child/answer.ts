@@ -1,5 +1,5 @@
-// The answer to one job: at most one frame, and before it the message that the
-// worker lends its slot. It goes to the result socket, or to the socket of a worker
+// The answer to one job: at most one frame, and before it what the job reports and
+// the message that the worker lends its slot. It goes to the result socket, or to the socket of a worker
 // that runs several jobs.
 import { native, pollEvents } from '../system/binding.js';
 import { type MessageKind, writeFrame } from '../protocol/frame.js';
@@ -40,8 +40,15 @@ export class Answer {
     enclosures?.end();
   }
 
+  /** Sends a value that the job reports. Takes over the enclosures. */
+  report({ kind, content, enclosures }: Outcome): void {
+    // A reader that has the outcome expects no more.
+    if (!this.#isSent) this.#write(kind, content, enclosures?.files);
+    enclosures?.end();
+  }
+
   /**
-   * Reports to the submitter, once, that this process lends its slot. False after
+   * Tells the submitter, once, that this process lends its slot. False after
    * the answer, when the submitter expects no more.
    */
   announceLoan(): boolean {

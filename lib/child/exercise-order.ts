@@ -22,6 +22,8 @@ export async function writeExercise(): Promise<number> {
   const head = {
     fn: { kind: 'place', url, load: 'import', name: 'echo', print, ...at },
     mapping: 'none',
+    name: 'echo',
+    depth: 1,
     preexec: undefined,
     imports: [],
     hasClaims: false,

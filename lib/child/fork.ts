@@ -55,6 +55,7 @@ const emptyCall: LocalCall = {
   fn: () => undefined,
   args: [],
   mapping: 'none',
+  job: { name: '', depth: 1 },
   preexec: undefined,
   preexecArgs: [],
   moved: [],
@@ -84,6 +85,7 @@ export function runInFork(
   const answer = answerOn(resultFd);
   try {
     separate(order, fds, answer);
+    workerState.job = { ...localCall.job, attempt: order.attempt ?? 1 };
     callAllSync(checkSync);
     const began = now();
     const value = call(localCall);
@@ -106,7 +108,6 @@ function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   process.title = 'jobserver-worker';
   exitWithoutThreads();
   workerState.generation += 1;
-  workerState.attempt = order.attempt ?? 1;
   workerState.busy.clear();
   selector.reset();
   // Its copies of their descriptors are closed like all others.

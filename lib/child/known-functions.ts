@@ -41,6 +41,11 @@ export class KnownFunctions {
     return this.#current;
   }
 
+  /** The last head. */
+  get head(): Head | undefined {
+    return this.#head;
+  }
+
   /** A head was received. */
   select(head: Buffer): void {
     this.#bytes = head;

@@ -2,7 +2,7 @@
 // at once to files that come along, because the job may change them later.
 import { Enclosures } from '../memory/enclosures.js';
 import type { SegmentPool } from '../memory/segment-pool.js';
-import type { FrameKind } from '../protocol/frame.js';
+import type { MessageKind } from '../protocol/frame.js';
 import type { Mapping } from '../protocol/order.js';
 import { trace } from '../system/trace.js';
 import {
@@ -14,7 +14,7 @@ import {
 } from '../wire/value.js';
 
 export interface Outcome {
-  readonly kind: FrameKind;
+  readonly kind: MessageKind;
   readonly content: Encoded;
   /** Owned. */
   readonly enclosures?: Enclosures | undefined;
@@ -87,8 +87,15 @@ export function outcomeOfError(error: unknown, pool?: SegmentPool): Outcome {
   }
 }
 
+/** Of a value that the job reports. Throws for one that cannot be sent. */
+export function encodeReport(value: unknown): Outcome {
+  return outcomeOf('report', undefined, (store) =>
+    encode(value, 'value', undefined, store),
+  );
+}
+
 function outcomeOf(
-  kind: FrameKind,
+  kind: MessageKind,
   pool: SegmentPool | undefined,
   encodeWith: (store?: Store) => Encoded,
 ): Outcome {

@@ -53,7 +53,7 @@ export async function run(order: WorkerOrder): Promise<void> {
   enterWorker(order, head);
   setMemoryLimit(head);
   setKillGrace(head);
-  workerState.attempt = head.attempt ?? 1;
+  workerState.job = head;
   // The zygote signals the orphans among its children itself.
   if (order.forkserverFd < 0) followSubmitter(head.orphanSignal, answer);
   answer.send(await perform(order));

@@ -238,6 +238,7 @@ class Server {
         throw systemError(-errno.EMFILE, 'receive the arguments');
       }
       workerState.ambient!.token = call.token;
+      workerState.job = this.#functions.head;
       const buffers = receiveBuffers(call, files, this.#arrivals);
       if (pipes.length > 0) enterPipes(pipes);
       this.#settings.enter();

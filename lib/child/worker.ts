@@ -8,6 +8,7 @@ import { defaultGraceMs } from '../protocol/settings.js';
 import { workerState } from '../protocol/worker-state.js';
 import { check, native } from '../system/binding.js';
 import { type Answer, currentAnswer } from './answer.js';
+import { encodeReport } from './outcome.js';
 
 /** What a job has from its process. The first slot pipe is the one it runs under. */
 export interface WorkerFds extends Omit<
@@ -45,6 +46,7 @@ export function enterWorker(
     token,
     resultSockets: [...lenders, resultFd],
     announceLoan: () => currentAnswer()!.announceLoan(),
+    report: (value) => currentAnswer()!.report(encodeReport(value)),
     jobSlot: undefined,
     signal: () => listen(orphanSignal),
     endSignal: undefined,

@@ -28,6 +28,7 @@ import {
   signalNumber,
 } from '../system/signals.js';
 import { type Preexec, targetOf } from './encode-call.js';
+import type { Future } from './future.js';
 import { type PreparationOptions, preparationOf } from './preparation.js';
 import {
   checkDirectory,
@@ -38,7 +39,7 @@ import {
   mergeLimits,
   nodeOptionsOf,
 } from './process-controls.js';
-import type { Bounds, Reuse } from './plan.js';
+import type { Bounds, ReportListener, Reuse } from './plan.js';
 import {
   type JobOutput,
   type StreamControls,
@@ -108,6 +109,7 @@ export function initialControls(options: ControlOptions): Controls {
     runTimeout: Infinity,
     killGrace: defaultGraceMs,
     retries: 0,
+    onReport: undefined,
     cwd: undefined,
     execArgv: [],
     nodeOptions: [],
@@ -157,6 +159,14 @@ export interface JobControls {
    * nor one of a Jobserver that is closed. Each attempt has the whole `runTimeout`.
    */
   retries?: number | undefined;
+  /**
+   * Called in this process with each value that a job gives to {@link report}, in
+   * their order, while the job runs, and before its Future is done. null: none. What
+   * it throws is the cause of a {@link CallbackRaised} when the job is done; for this
+   * job it is not called again. A handle that is sent to a job does not take it along.
+   */
+  onReport?:
+    ((value: unknown, future: Future<unknown>) => void) | null | undefined;
   /**
    * The working directory of the job. A relative path is one in the directory of
    * this process at the call of `with`. Default: that of this process at the submit.
@@ -236,6 +246,7 @@ const changes: {
   runTimeout: (ms) => ({ runTimeout: runTimeoutOf(ms) }),
   killGrace: (ms) => ({ killGrace: checkMs(ms, 'killGrace') }),
   retries: (count) => ({ retries: checkMost(count, 'retries', 0) }),
+  onReport: (given) => ({ onReport: listenerOf(given) }),
   cwd: (path) => ({ cwd: checkDirectory(path) }),
   nice: (level, { settings }) => ({
     settings: { ...settings, nice: checkNice(level) },
@@ -297,6 +308,12 @@ function gateOf(given: unknown): SleepGate {
   if (given === null) return admitAlways;
   if (typeof given === 'function') return given as SleepGate;
   throw invalidArgument('sleep', 'a function', given);
+}
+
+function listenerOf(given: unknown): ReportListener | undefined {
+  if (given === null) return undefined;
+  if (typeof given === 'function') return given as ReportListener;
+  throw invalidArgument('onReport', 'a function', given);
 }
 
 function runTimeoutOf(given: unknown): number {

@@ -27,6 +27,7 @@ import {
   packHead,
 } from '../protocol/order.js';
 import { defaultGraceMs } from '../protocol/settings.js';
+import { type JobFacts, workerState } from '../protocol/worker-state.js';
 import type { SlotPipe } from '../slots/slot-pipe.js';
 import {
   type BufferRange,
@@ -37,6 +38,7 @@ import {
 } from '../wire/value.js';
 import type { Controls } from './controls.js';
 import type { Plan } from './plan.js';
+import { recordName } from './record.js';
 
 /**
  * What a job calls: the name of a function that it imports, or in the fork
@@ -178,11 +180,22 @@ function movesAndRetries(): TypeError {
   );
 }
 
-function encodeBody(
-  { target, args, mapping }: Call,
-  controls: Controls,
-  slots: SlotPipe,
-): CallBody {
+/** What the job can learn about itself. */
+function factsOf({ fn }: Call, { onReport }: Controls): JobFacts {
+  return {
+    name: recordName(fn),
+    depth: depthOfJobs(),
+    isHeard: onReport !== undefined,
+  };
+}
+
+/** Of those that this process submits. */
+function depthOfJobs(): number {
+  return (workerState.job?.depth ?? 0) + 1;
+}
+
+function encodeBody(call: Call, controls: Controls, slots: SlotPipe): CallBody {
+  const { target, args } = call;
   const { preexec } = controls;
   const attachments: Attachments = { slotPipes: [slots], imports: [] };
   const { slotPipes, imports } = attachments;
@@ -193,7 +206,7 @@ function encodeBody(
   const isPlain =
     preexec === undefined && slotPipes.length === 1 && imports.length === 0;
   if (isPlain) {
-    const { bytes, functions } = plainHead(fn, mapping, controls, slots);
+    const { bytes, functions } = plainHead(fn, call, controls, slots);
     const enclosures = takeNoted(controls);
     return { body: [bytes, encodedArgs, ''], slotPipes, functions, enclosures };
   }
@@ -203,8 +216,9 @@ function encodeBody(
       : encode(preexec.args, 'preexec args', toData, note);
   const preexecRef = preexec && referenceOf(preexec.target, 'preexec');
   const head = headOf(controls, slotPipes, {
+    ...factsOf(call, controls),
     fn,
-    mapping,
+    mapping: call.mapping,
     preexec: preexecRef,
     imports,
   });
@@ -219,7 +233,7 @@ function encodeBody(
 function headOf(
   { context, preparation, orphanSignal, settings, killGrace: ms }: Controls,
   slotPipes: readonly SlotPipe[],
-  call: Pick<Head, 'fn' | 'mapping' | 'preexec' | 'imports'>,
+  call: Pick<Head, keyof JobFacts | 'fn' | 'mapping' | 'preexec' | 'imports'>,
 ): Head {
   const slots = slotPipes.map((pipe) => pipe.count);
   const memory = memoryLimit();
@@ -241,13 +255,17 @@ const plainHeads = new WeakMap<FunctionRef, PlainHead>();
 /** Most jobs call the function of the job before, with the same options. */
 function plainHead(
   fn: FunctionRef,
-  mapping: Mapping,
+  call: Call,
   controls: Controls,
   slots: SlotPipe,
 ): PlainHead {
+  const { mapping } = call;
   const known = plainHeads.get(fn);
   if (
     known?.head.mapping === mapping &&
+    known.head.name === recordName(call.fn) &&
+    known.head.depth === depthOfJobs() &&
+    known.head.isHeard === (controls.onReport !== undefined) &&
     known.head.context === controls.context &&
     known.head.warmUp === controls.preparation.warmUp &&
     known.head.orphanSignal === controls.orphanSignal &&
@@ -258,17 +276,17 @@ function plainHead(
   ) {
     return known;
   }
-  const call = { fn, mapping, preexec: undefined, imports: [] };
-  const head = headOf(controls, [slots], call);
+  const facts = factsOf(call, controls);
+  const plain = { ...facts, fn, mapping, preexec: undefined, imports: [] };
+  const head = headOf(controls, [slots], plain);
   const added = { head, bytes: packHead(head), functions: [fn] };
   plainHeads.set(fn, added);
   return added;
 }
 
-function localCall(
-  { target, args, mapping }: Call,
-  { preexec, retries }: Controls,
-): LocalCall {
+function localCall(call: Call, controls: Controls): LocalCall {
+  const { target, args, mapping } = call;
+  const { preexec, retries } = controls;
   const moved = takeMarked(preexec === undefined ? args : [args, preexec.args]);
   if (retries > 0 && moved.length > 0) {
     moved.forEach(move);
@@ -278,6 +296,7 @@ function localCall(
     fn: target as Callee,
     args,
     mapping,
+    job: factsOf(call, controls),
     preexec: preexec?.target as Callee | undefined,
     preexecArgs: preexec?.args ?? [],
     moved,

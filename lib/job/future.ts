@@ -57,10 +57,13 @@ interface FutureControl {
     usage: JobUsage | undefined,
     output: KeptOutput | undefined,
   ): void;
-  /** A listener has thrown: the error is that of a callback. */
-  raise(future: Future<unknown>, error: unknown): void;
   /** See `Job.terminate`. */
   terminate(future: Future<unknown>, signal: number): void;
+  /**
+   * A callback that gets the reports of the running job has thrown, once: the error
+   * is delivered when the job is done, before any callback of `whenDone` is called.
+   */
+  raise(future: Future<unknown>, error: unknown): void;
   takeRaised(future: Future<unknown>): CallbackRaised | undefined;
   /** Continues with callbacks and waiting calls. */
   deliver(future: Future<unknown>): void;
@@ -141,13 +144,11 @@ export class Future<T> {
         future.#usage = usage;
         future.#output = output;
       },
-      raise: (future, error) => {
-        future.whenDone(() => {
-          throw error;
-        });
-      },
       terminate: (future, signal) => {
         future.#job?.terminate(signal);
+      },
+      raise: (future, error) => {
+        future.#raised ??= new CallbackRaised(undefined, { cause: error });
       },
       takeRaised: (future) => future.#takeRaised(),
       deliver: (future) => {

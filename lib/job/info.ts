@@ -25,7 +25,8 @@ export interface JobInfo {
  * ```
  */
 export function jobInfo(): JobInfo | undefined {
-  const { ambient, attempt } = workerState;
+  const { ambient, job } = workerState;
   if (ambient === undefined) return undefined;
-  return { pid: process.pid, context: ambient.context, attempt };
+  const { context } = ambient;
+  return { pid: process.pid, context, attempt: job?.attempt ?? 1 };
 }

@@ -3,10 +3,11 @@ import type { Ending } from '../errors.js';
 import type { FunctionRef } from '../functions/function-ref.js';
 import type { JobStreams } from '../output/job-streams.js';
 import type { StreamPlan } from '../output/plan.js';
-import type { Frame } from '../protocol/frame.js';
+import type { Frame, ReportFrame } from '../protocol/frame.js';
 import type { Order } from '../protocol/order.js';
 import type { ProcessSettings } from '../protocol/settings.js';
 import type { ProcessUsage } from '../usage.js';
+import type { Future } from './future.js';
 import type { JobRecord } from './record.js';
 import type { OutputListener } from './streams.js';
 
@@ -26,8 +27,12 @@ export interface Plan {
   readonly calls: number;
 }
 
-/** When the library ends a job, and how. */
+/** See {@link JobControls.onReport}. */
+export type ReportListener = (value: unknown, future: Future<unknown>) => void;
+
+/** When the library ends a job, and how; and what it does meanwhile. */
 export interface Bounds {
+  readonly onReport: ReportListener | undefined;
   /** Milliseconds from the start of the job; may be Infinity. */
   readonly runTimeout: number;
   /** Milliseconds between SIGTERM and SIGKILL; may be Infinity. */
@@ -86,6 +91,7 @@ export interface JobEvents {
   readonly onEnded: (usage: ProcessUsage) => void;
   /** The job was lost, and is started again. */
   readonly onRetry: () => void;
+  readonly onReports: (reports: readonly ReportFrame[]) => void;
   /** Follows `onGone` where a lender has ended before its borrower. */
   readonly onSlotFree: () => void;
   readonly onGone: (frame: Frame | undefined, ending: Ending) => void;

@@ -60,8 +60,7 @@ export class JobRecord {
 
   /** The function's name, or the 'URL#export' that was submitted. */
   get name(): string {
-    if (typeof this.#fn === 'function') return this.#fn.name;
-    return isUrl(this.#fn) ? this.#fn.href : String(this.#fn);
+    return recordName(this.#fn);
   }
 
   /** Process id of the worker; undefined before its start. */
@@ -98,4 +97,10 @@ export class JobRecord {
   #publish(to: Channel): void {
     if (to.hasSubscribers) to.publish(this);
   }
+}
+
+/** The `name` in the record of a job that calls `fn`. */
+export function recordName(fn: unknown): string {
+  if (typeof fn === 'function') return fn.name;
+  return isUrl(fn) ? fn.href : String(fn);
 }

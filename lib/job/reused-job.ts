@@ -6,7 +6,7 @@ import type { ProcessJob } from '../launch/process-job.js';
 import type { ReusedProcess } from '../launch/reused-process.js';
 import type { JobStreams } from '../output/job-streams.js';
 import { isPiped } from '../output/plan.js';
-import type { Frame } from '../protocol/frame.js';
+import type { Frame, ReportFrame } from '../protocol/frame.js';
 import type { Order } from '../protocol/order.js';
 import type { Token } from '../slots/slot-pipe.js';
 import { isFatal, signalName } from '../system/signals.js';
@@ -138,6 +138,10 @@ export class ReusedJob implements Job, ProcessJob {
     this.#events.onBegun();
   }
 
+  onReport(report: ReportFrame): void {
+    this.#events.onReports([report]);
+  }
+
   onAnswer(frame: Frame, usage: ProcessUsage | undefined): void {
     const { pid } = this.#process!;
     const ending = { pid, exitCode: null, signal: null };
@@ -199,6 +203,9 @@ export class ReusedJob implements Job, ProcessJob {
       },
       onRetry: () => {
         this.#events.onRetry();
+      },
+      onReports: (reports) => {
+        this.#events.onReports(reports);
       },
       onSlotFree: () => {
         this.#events.onSlotFree();

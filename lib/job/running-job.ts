@@ -125,7 +125,7 @@ export class RunningJob implements Job {
       return;
     }
     // What the worker has written since.
-    this.#read();
+    this.#read(true);
     this.#outcome ??= 'end';
     this.#onReaped(ending);
   }
@@ -205,10 +205,10 @@ export class RunningJob implements Job {
     }
   }
 
-  #read(): void {
+  #read(toEnd = false): void {
     if (this.#outcome !== undefined) return;
-    this.#frames ??= new FrameReader();
-    this.#outcome = this.#frames.read(this.#reader.number);
+    this.#frames ??= new FrameReader(this.#events);
+    this.#outcome = this.#frames.read(this.#reader.number, toEnd);
     this.#isLender ||= this.#frames.hasLent;
     if (this.#outcome === undefined) return;
     this.#dropFrames();

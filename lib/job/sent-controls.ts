@@ -14,7 +14,7 @@ import { type SleepGate, admitAlways } from './submission.js';
 /** Controls as plain data. */
 export interface SentControls extends Omit<
   Controls,
-  'env' | 'preexec' | 'gate' | 'listener'
+  'env' | 'preexec' | 'gate' | 'listener' | 'onReport'
 > {
   readonly env: readonly (readonly [string, string | null])[];
   readonly preexec: FunctionRef | undefined;
@@ -32,7 +32,8 @@ export function sendControls(
   controls: Controls,
   attachments: Attachments,
 ): SentControls {
-  const { preexec, gate, listener, env, ...plain } = controls;
+  // A listener of reports stays in its process.
+  const { preexec, gate, listener, env, onReport: _, ...plain } = controls;
   const { imports } = attachments;
   const ref = preexec && referenceOf(preexec.target, 'preexec');
   const attach = (fn: FunctionRef): number => imports.push(fn) - 1;
@@ -65,6 +66,7 @@ export function receiveControls(
   const local = imports[localPreexec] as Preexec['target'] | undefined;
   return {
     ...plain,
+    onReport: undefined,
     env: new Map(env),
     preexec: preexec && { target: local ?? preexec, args },
     gate: gate < 0 ? admitAlways : (imports[gate] as SleepGate),

@@ -1,13 +1,13 @@
 // A job that was started, and who is notified about it: its future, its record
 // and the pool. An abort of its signal ends it, and so does the end of its time.
 import { AbortError, type Ending } from '../errors.js';
-import type { Frame } from '../protocol/frame.js';
+import type { Frame, ReportFrame } from '../protocol/frame.js';
 import { onAbort } from '../system/abort.js';
 import { type Timer, now } from '../system/deadline.js';
 import { Link } from '../system/list.js';
 import { selector } from '../system/selector.js';
 import { trace } from '../system/trace.js';
-import { encodeThrown } from '../wire/value.js';
+import { decode, encodeThrown } from '../wire/value.js';
 import type { JobStreams } from '../output/job-streams.js';
 import type { Listener, StreamPlan } from '../output/plan.js';
 import { type ProcessUsage, addUsage } from '../usage.js';
@@ -35,6 +35,8 @@ export class StartedJob implements JobEvents {
   /** Its place among all that hold a slot. */
   readonly place: Link<StartedJob> = new Link<StartedJob>(this);
   #job: Job | undefined;
+  /** Its listener has thrown, and is called no more. */
+  #hasRaised = false;
   #offAbort: (() => void) | undefined;
   #timer: Timer | undefined;
 
@@ -100,6 +102,25 @@ export class StartedJob implements JobEvents {
   onEnded(usage: ProcessUsage): void {
     this.#owner.onUsage(usage);
     this.#usage = addUsage(this.#usage, usage);
+  }
+
+  onReports(reports: readonly ReportFrame[]): void {
+    const { onReport } = this.#plan.bounds;
+    if (onReport === undefined) return;
+    // After the handlers of this turn, and before the job is done.
+    selector.later(() => {
+      for (const { kind, content, buffers } of reports) {
+        if (this.#hasRaised) return;
+        try {
+          const value = decode(content, undefined, buffers);
+          if (kind === 'error') throw value as Error;
+          onReport(value, this.future);
+        } catch (error) {
+          this.#hasRaised = true;
+          futureControl.raise(this.future, error);
+        }
+      }
+    });
   }
 
   onSlotFree(): void {

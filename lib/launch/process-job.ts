@@ -2,18 +2,19 @@
 // owner of the process.
 import type { Ending } from '../errors.js';
 import type { JobStreams } from '../output/job-streams.js';
-import type { Frame } from '../protocol/frame.js';
+import type { Frame, ReportFrame } from '../protocol/frame.js';
 import type { Order } from '../protocol/order.js';
 import type { Token } from '../slots/slot-pipe.js';
 import type { ProcessUsage } from '../usage.js';
 
-/** A job for a process that runs several. Each method is called at most once. */
+/** A job for a process that runs several. Each method but `onReport` is called at most once. */
 export interface ProcessJob {
   readonly order: Order;
   /** Undefined: those of the process. */
   readonly streams: JobStreams | undefined;
   /** The process has begun the job, or does so at once. */
   onBegun(): void;
+  onReport(report: ReportFrame): void;
   /**
    * The process lives on, and the job has no slot any more. `usage`: what it has
    * used, if that was measured.

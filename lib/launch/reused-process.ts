@@ -2,7 +2,6 @@
 // about the one it has. Only the job that the process has claimed is lost with
 // it: an outcome in the socket counts, and a job that was sent but not claimed
 // can run elsewhere.
-import { constants } from 'node:os';
 import type { Ending } from '../errors.js';
 import type { Claims } from '../protocol/claims.js';
 import type { Frame } from '../protocol/frame.js';
@@ -12,7 +11,7 @@ import type { Order } from '../protocol/order.js';
 import { usageIn } from '../protocol/usage.js';
 import { frameOf, unpackReport } from '../protocol/worker-messages.js';
 import { type Token, noSlot } from '../slots/slot-pipe.js';
-import { isFatal } from '../system/signals.js';
+import { SIGKILL, isFatal } from '../system/signals.js';
 import { trace } from '../system/trace.js';
 import type { ProcessUsage } from '../usage.js';
 import { type AheadJob, AheadQueue } from './ahead-queue.js';
@@ -24,8 +23,6 @@ import type { ProcessEvents, ProcessJob } from './process-job.js';
 import { startServing } from './serving-worker.js';
 import { Turn } from './turn.js';
 import { WorkerSocket } from './worker-socket.js';
-
-const { SIGKILL } = constants.signals;
 
 export class ReusedProcess {
   readonly #worker: Worker;
@@ -234,7 +231,7 @@ export class ReusedProcess {
     }
     // What it has written since; it can take no job.
     this.#isLeaving = true;
-    this.#socket.read(true);
+    this.#socket.readToEnd();
     this.#onReaped(ending);
   }
 
@@ -259,6 +256,8 @@ export class ReusedProcess {
     const { arrivals } = this.#socket;
     if (kind === 'lends') this.#isLender = true;
     else if (kind === 'usage') this.#usage = usageIn(message.bytes);
+    else if (kind === 'report')
+      this.#job.onReport(frameOf(kind, message, arrivals));
     else if (kind !== 'none') this.#frame ??= frameOf(kind, message, arrivals);
     if (state === 'busy' || this.#frame === undefined) return;
     if (state === 'last') this.#isLeaving = true;

@@ -129,24 +129,36 @@ export class WorkerSocket {
     return this.#writer.flush(this.fd, false);
   }
 
-  /** Reads what is there; of a large message, a part unless `toEnd`. */
-  read(toEnd = false): void {
-    if (this.#isOver) return;
+  /** Reads what the buffer has room for, and of a large message a part. */
+  read(): void {
+    this.#readOnce(false);
+  }
+
+  /** Reads all that is there. */
+  readToEnd(): void {
+    while (this.#readOnce(true));
+  }
+
+  /** False when there is no more. */
+  #readOnce(toEnd: boolean): boolean {
+    if (this.#isOver) return false;
     const isOpen = this.#reader.fill(this.fd);
+    const { isFull } = this.#reader;
     do {
       for (let message; (message = this.#reader.next());) {
         this.#onMessage(message);
         // What `onMessage` has used is closed already.
         for (const file of message.enclosures) file.close();
-        if (this.#isOver) return;
+        if (this.#isOver) return false;
       }
     } while (this.#reader.isReading && (toEnd || !isOpen));
     // The rest of a large message is read in the next turns of the event loop.
     if (this.#reader.isReading) selector.poll(this.#onReady);
     else selector.stopPolling(this.#onReady);
-    if (isOpen) return;
+    if (isOpen) return isFull;
     this.#isOver = true;
     selector.remove(this.fd);
+    return false;
   }
 
   close(): void {

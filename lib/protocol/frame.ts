@@ -12,6 +12,7 @@ import {
   type Encoded,
   bytesOf,
   encodeThrown,
+  ownedBytes,
 } from '../wire/value.js';
 
 /** What a worker reports: the value, what was thrown, or why it will end. */
@@ -32,21 +33,42 @@ export interface Times {
   readonly run: number;
 }
 
+/** A value that a job has given to `report`, or why it cannot be read. */
+export interface ReportFrame extends Pick<Frame, 'content' | 'buffers'> {
+  readonly kind: 'report' | 'error';
+}
+
+interface ReportListener {
+  onReports(reports: readonly ReportFrame[]): void;
+}
+
 /**
- * `lends`: the worker starts a job in its own slot, so another process will keep
- * the socket open. No outcome, and sent before it.
+ * No outcomes, and sent before it. `lends`: the worker starts a job in its own slot,
+ * so another process will keep the socket open. `report`: see `ReportFrame`.
  */
-export type MessageKind = FrameKind | 'lends';
+export type MessageKind = FrameKind | 'lends' | 'report';
 
 /** `times`: what the job has taken. No outcome, and sent before it. */
 type SentKind = MessageKind | 'times';
 
-const kinds: readonly SentKind[] = ['value', 'error', 'lost', 'lends', 'times'];
+const kinds: readonly SentKind[] = [
+  'value',
+  'error',
+  'lost',
+  'lends',
+  'times',
+  'report',
+];
 const headerBytes = 9;
 
 // The kind has these bits; the others, how many files come with the header.
 const kindBits = 3;
 const kindMask = (1 << kindBits) - 1;
+
+// The first byte of a report without large buffers.
+const smallReport = kinds.indexOf('report');
+
+const noBytes = Buffer.alloc(0);
 
 // A buffer grows in steps of at least this, unless less is missing: memory is
 // spent on bytes that arrive, not on the length that a header claims.
@@ -54,6 +76,11 @@ const stepBytes = 1 << 20;
 
 // The most that one turn of the event loop reads from one socket.
 const turnBytes = 8 << 20;
+
+// Small frames are written at once, and read together: a job may report a value
+// each microsecond.
+const outgoing = Buffer.allocUnsafeSlow(headerBytes + 4096);
+const incoming = Buffer.allocUnsafeSlow(16 << 10);
 
 /**
  * Writes one frame. False when the other end is closed. `enclosures`: the files of
@@ -65,19 +92,37 @@ export function writeFrame(
   content: Encoded,
   enclosures: readonly number[] = [],
 ): boolean {
+  outgoing[0] = kinds.indexOf(kind) | (enclosures.length << kindBits);
+  const end = enclosures.length > 0 ? 0 : addContent(content);
+  if (end > 0) return writeAll(fd, outgoing.subarray(0, end)) === 0;
   const bytes = bytesOf(content);
-  const header = Buffer.alloc(headerBytes);
-  header[0] = kinds.indexOf(kind);
-  header.writeBigUInt64LE(BigInt(bytes.length), 1);
-  if (enclosures.length > 0) {
-    header[0] |= enclosures.length << kindBits;
-    const isSent = sendAll(fd, header, Int32Array.from(enclosures), true);
-    return isSent && writeAll(fd, bytes) === 0;
-  }
-  const small = bytes.length <= 4096;
-  return small
-    ? writeAll(fd, Buffer.concat([header, bytes])) === 0
-    : writeAll(fd, header) === 0 && writeAll(fd, bytes) === 0;
+  writeLength(bytes.length);
+  const header = outgoing.subarray(0, headerBytes);
+  const isSent =
+    enclosures.length > 0
+      ? sendAll(fd, header, Int32Array.from(enclosures), true)
+      : writeAll(fd, header) === 0;
+  return isSent && writeAll(fd, bytes) === 0;
+}
+
+/** Where a small frame ends; 0 for a large one. */
+function addContent(content: Encoded): number {
+  const room = outgoing.length - headerBytes;
+  // UTF-8 has up to three bytes for a character.
+  const most =
+    typeof content === 'string' ? 3 * content.length : content.length;
+  if (most > room) return 0;
+  const length =
+    typeof content === 'string'
+      ? outgoing.write(content, headerBytes)
+      : content.copy(outgoing, headerBytes);
+  writeLength(length);
+  return headerBytes + length;
+}
+
+function writeLength(length: number): void {
+  outgoing.writeUInt32LE(length >>> 0, 1);
+  outgoing.writeUInt32LE(Math.floor(length / 2 ** 32), 5);
 }
 
 /** For the trace of the submitter, if this process has one too. */
@@ -86,7 +131,7 @@ export function writeTimes(fd: number, { load, run }: Times): void {
   writeFrame(fd, 'times', Buffer.from(Float64Array.of(load, run).buffer));
 }
 
-/** Reads one frame from a non-blocking fd, over several calls if necessary. */
+/** Reads one outcome from a non-blocking fd, over several calls if necessary. */
 export class FrameReader {
   readonly #header = Buffer.alloc(headerBytes);
   #headerLength = 0;
@@ -94,69 +139,121 @@ export class FrameReader {
   readonly #files: Fd[] = [];
   #received: Int32Array | undefined;
   #length = 0;
-  #bytes = Buffer.alloc(0);
+  #bytes = noBytes;
   #arrived = 0;
   #hasLent = false;
   #times: Times | undefined;
+  readonly #listener: ReportListener | undefined;
+  #reports: ReportFrame[] | undefined;
 
   /** Whether the worker has sent `lends`. */
   get hasLent(): boolean {
     return this.#hasLent;
   }
 
+  /** `listener` gets what is reported; by default, it is dropped. */
+  constructor(listener?: ReportListener) {
+    this.#listener = listener;
+  }
+
   /**
-   * The frame; 'end' when the writer closed the socket before the frame was
-   * complete; undefined while bytes are missing.
+   * The frame of the outcome; 'end' when the writer closed the socket before it was
+   * complete; undefined while bytes are missing. `toEnd`: reads all that is there;
+   * otherwise as much as a turn of the event loop has time for.
    */
-  read(fd: number): Frame | 'end' | undefined {
-    for (let budget = turnBytes; budget > 0;) {
-      const count = this.#readSome(fd);
+  read(fd: number, toEnd = false): Frame | 'end' | undefined {
+    const outcome = this.#readOutcome(fd, toEnd);
+    const reports = this.#reports;
+    this.#reports = undefined;
+    if (reports !== undefined) this.#listener?.onReports(reports);
+    return outcome;
+  }
+
+  #readOutcome(fd: number, toEnd: boolean): Frame | 'end' | undefined {
+    for (let budget = turnBytes; budget > 0 || toEnd;) {
+      const isLarge = this.#length - this.#arrived > incoming.length;
+      const count = isLarge ? this.#readContent(fd) : this.#readFrames(fd);
       if (count === -errno.EAGAIN) return undefined;
       // A socket that cannot be read gives no result: the same as its end.
       if (count <= 0) return 'end';
       budget -= count;
-      const frame = this.#whole();
+      const frame = isLarge ? this.#whole() : this.#take(count);
       if (frame !== undefined) return frame;
+      if (this.#reports !== undefined && !toEnd) return undefined;
     }
     return undefined;
   }
 
-  #readSome(fd: number): number {
-    if (this.#headerLength < headerBytes) {
-      const room = this.#header.subarray(this.#headerLength);
-      this.#received ??= new Int32Array(mostEnclosures);
-      const count = native.receiveFds(fd, room, this.#received);
-      if (count > 0) this.#headerLength += count;
-      if (this.#received[0]! >= 0) this.#keep(this.#received);
-      return count;
-    }
-    this.#grow();
+  #readFrames(fd: number): number {
+    this.#received ??= new Int32Array(mostEnclosures);
+    const count = native.receiveFds(fd, incoming, this.#received);
+    if (this.#received[0]! >= 0) this.#keep(this.#received);
+    return count;
+  }
+
+  #readContent(fd: number): number {
+    this.#grow(1);
     const room = this.#bytes.length - this.#arrived;
     const count = native.read(fd, this.#bytes, this.#arrived, room);
     if (count > 0) this.#arrived += count;
     return count;
   }
 
-  #whole(): Frame | 'end' | undefined {
-    if (this.#headerLength < headerBytes) return undefined;
-    if (this.#kind === undefined) {
-      this.#kind = kinds[this.#header[0]! & kindMask];
-      // Not a frame of this library: other code wrote to the socket.
-      if (this.#kind === undefined) return 'end';
-      this.#length = Number(this.#header.readBigUInt64LE(1));
+  /** Takes the frames in `incoming`. */
+  #take(end: number): Frame | 'end' | undefined {
+    for (let at = 0; ;) {
+      const missing = headerBytes - this.#headerLength;
+      if (missing > 0) {
+        const to = Math.min(end, at + missing);
+        incoming.copy(this.#header, this.#headerLength, at, to);
+        this.#headerLength += to - at;
+        at = to;
+        if (this.#headerLength < headerBytes) return undefined;
+        this.#kind = kinds[this.#header[0]! & kindMask];
+        // Not a frame of this library: other code wrote to the socket.
+        if (this.#kind === undefined) return 'end';
+        this.#length =
+          this.#header.readUInt32LE(1) + this.#header.readUInt32LE(5) * 2 ** 32;
+      }
+      const rest = Math.min(end - at, this.#length - this.#arrived);
+      if (this.#header[0] === smallReport && rest === this.#length) {
+        // Most are texts, of which nothing is copied.
+        const content = ownedBytes(incoming.subarray(at, at + rest));
+        this.#addReport({ kind: 'report', content });
+        this.#headerLength = 0;
+        this.#length = 0;
+        at += rest;
+        continue;
+      }
+      this.#grow(rest);
+      incoming.copy(this.#bytes, this.#arrived, at, at + rest);
+      this.#arrived += rest;
+      at += rest;
+      const frame = this.#whole();
+      if (frame !== undefined || this.#headerLength > 0) return frame;
     }
+  }
+
+  /** Ends a frame that is complete; its header is empty then. */
+  #whole(): Frame | undefined {
     if (this.#arrived < this.#length) return undefined;
-    if (this.#kind === 'lends') this.#hasLent = true;
-    else if (this.#kind === 'times') this.#times = timesOf(this.#bytes);
-    else return { ...this.#frame(this.#kind), times: this.#times };
+    const kind = this.#kind!;
+    if (kind === 'lends') this.#hasLent = true;
+    else if (kind === 'times') this.#times = timesOf(this.#bytes);
+    else if (kind === 'report') this.#addReport(this.#frame(kind));
+    else return { ...this.#frame(kind), times: this.#times };
     this.#headerLength = 0;
-    this.#kind = undefined;
-    this.#bytes = Buffer.alloc(0);
+    this.#length = 0;
+    this.#bytes = noBytes;
     this.#arrived = 0;
     return undefined;
   }
 
-  #frame(kind: FrameKind): Frame {
+  #addReport(report: ReportFrame): void {
+    (this.#reports ??= []).push(report);
+  }
+
+  #frame<K extends string>(kind: K): FrameOf<K> {
     const count = this.#header[0]! >> kindBits;
     const files = this.#files.splice(0, count);
     while (files.length < count) files.push(new Fd(-1));
@@ -177,8 +274,9 @@ export class FrameReader {
     for (const file of this.#files.splice(0)) file.close();
   }
 
-  #grow(): void {
-    if (this.#arrived < this.#bytes.length) return;
+  /** Makes room for that many bytes at least. */
+  #grow(more: number): void {
+    if (this.#arrived + more <= this.#bytes.length) return;
     const size = Math.min(
       this.#length,
       Math.max(stepBytes, 2 * this.#bytes.length),
@@ -189,16 +287,20 @@ export class FrameReader {
   }
 }
 
+type FrameOf<K extends string> = Pick<Frame, 'content' | 'buffers'> & {
+  readonly kind: K | 'error';
+};
+
 /**
  * A frame with its large buffers. Takes over the files. When they cannot be read,
  * a frame that says so.
  */
-export function frameWith(
-  kind: FrameKind,
+export function frameWith<K extends string>(
+  kind: K,
   content: Encoded,
   files: readonly Fd[],
   arrivals: Arrivals,
-): Frame {
+): FrameOf<K> {
   if (files.length === 0) return { kind, content };
   try {
     const { isInLoop } = selector;

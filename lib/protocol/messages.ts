@@ -7,7 +7,7 @@ import { check, errno, native, noFd } from '../system/binding.js';
 import { mostEnclosures } from '../memory/enclosures.js';
 import { mayBeSegment } from '../memory/segment.js';
 import { Fd, noFds, openSocketPair, sendAll, writeAll } from '../system/fd.js';
-import { type Encoded, bytesOf, isText } from '../wire/value.js';
+import { type Encoded, bytesOf, ownedBytes } from '../wire/value.js';
 import { MessageFile } from './message-file.js';
 
 export interface Message {
@@ -175,6 +175,11 @@ export class MessageReader {
     return this.#file !== undefined;
   }
 
+  /** Whether the last call of `fill` may have left something. */
+  get isFull(): boolean {
+    return this.#end === this.#buffer.length;
+  }
+
   /** Whether it has read what this library does not send. */
   get isBroken(): boolean {
     return this.#isBroken;
@@ -302,10 +307,5 @@ export class MessageReader {
 
 /** Bytes of a message, for use after the next call of `fill`. */
 export function keep(bytes: Buffer, { isBorrowed }: Message): Encoded {
-  if (!isBorrowed) return bytes;
-  if (isText(bytes)) return bytes.toString();
-  // With memory of its own, because values that are decoded are views of it.
-  const copy = Buffer.allocUnsafeSlow(bytes.length);
-  bytes.copy(copy);
-  return copy;
+  return isBorrowed ? ownedBytes(bytes) : bytes;
 }

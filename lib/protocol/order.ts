@@ -13,6 +13,7 @@ import {
   type Surroundings,
   unpackSurroundings,
 } from './surroundings.js';
+import type { JobFacts } from './worker-state.js';
 
 /** Everything that a launcher needs, captured when the call was submitted. */
 export interface Order extends Surroundings {
@@ -78,7 +79,7 @@ export interface ServerHead extends WorkerHead {
  */
 export type Mapping = 'none' | 'values' | 'outcomes';
 
-export interface Head extends WorkerHead {
+export interface Head extends WorkerHead, JobFacts {
   readonly fn: FunctionRef;
   readonly mapping: Mapping;
   /** `limit` of `sharedMemory` in the submitter. null: Infinity, as above. */
@@ -86,8 +87,6 @@ export interface Head extends WorkerHead {
   readonly preexec: FunctionRef | undefined;
   /** As in the order; default: `defaultGraceMs`. null: Infinity. */
   readonly killGrace?: number | null | undefined;
-  /** As in the order. */
-  readonly attempt?: number;
   /** Functions; a Jobserver handle in the arguments has their indexes. */
   readonly imports: readonly FunctionRef[];
 }
@@ -146,6 +145,7 @@ export interface LocalCall {
   readonly fn: Callee;
   readonly args: readonly unknown[];
   readonly mapping: Mapping;
+  readonly job: JobFacts;
   readonly preexec: Callee | undefined;
   readonly preexecArgs: readonly unknown[];
   /** The submitter loses them when the process has been forked. */

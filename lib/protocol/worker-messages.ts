@@ -5,7 +5,7 @@
 import type { Arrivals } from '../memory/arrivals.js';
 import { errno, systemError } from '../system/binding.js';
 import { type Encoded, bytesOf, encodeThrown } from '../wire/value.js';
-import { type Frame, type MessageKind, frameWith } from './frame.js';
+import { type MessageKind, frameWith } from './frame.js';
 import { type Message, type OutgoingMessage, keep } from './messages.js';
 
 export interface Call {
@@ -91,7 +91,15 @@ export interface Report {
   readonly state: Readiness;
 }
 
-const kinds = ['value', 'error', 'lost', 'lends', 'usage', 'none'] as const;
+const kinds = [
+  'value',
+  'error',
+  'lost',
+  'lends',
+  'report',
+  'usage',
+  'none',
+] as const;
 const states = ['busy', 'free', 'last'] as const;
 
 /** By the `kind` of their messages. */
@@ -113,11 +121,11 @@ export function unpackReport(code: number): Report | undefined {
  * The frame in a message, for use after the next one is read. The caller closes
  * the files that it leaves.
  */
-export function frameOf(
-  kind: Frame['kind'],
+export function frameOf<K extends string>(
+  kind: K,
   message: Message,
   arrivals: Arrivals,
-): Frame {
+): ReturnType<typeof frameWith<K>> {
   const { bytes, enclosures } = message;
   if (bytes !== undefined) {
     return frameWith(kind, keep(bytes, message), enclosures, arrivals);

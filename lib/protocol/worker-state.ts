@@ -21,6 +21,8 @@ export interface Ambient {
   readonly resultSockets: readonly number[];
   /** Called before a process starts that holds the result socket. */
   readonly announceLoan: () => boolean;
+  /** Sends a value to the submitter. Throws for one that cannot be sent. */
+  readonly report: (value: unknown) => void;
   /** Made by job/job-slot when it is first needed. */
   jobSlot: JobSlot | undefined;
   /** That of the job; the job is not ended by SIGTERM from now on. */
@@ -46,6 +48,18 @@ export interface Borrower {
   attempt(): void;
 }
 
+/** What a job can learn about itself. */
+export interface JobFacts {
+  /** That of its record. */
+  readonly name: string;
+  /** How many jobs lie between the first program and this job, with this one. */
+  readonly depth: number;
+  /** How often the job was started, with this time; default: once. */
+  readonly attempt?: number;
+  /** Whether its submitter listens to what it reports. */
+  readonly isHeard?: boolean;
+}
+
 interface WorkerState {
   isWorker: boolean;
   /** Forked from a process without threads, so it can be forked again. */
@@ -59,8 +73,8 @@ interface WorkerState {
   isWarm: boolean;
   /** Pools with running or waiting jobs, which end before the process exits. */
   readonly busy: Set<Busy>;
-  /** How often the job was started, with this time. */
-  attempt: number;
+  /** Undefined before the first job of the process. */
+  job: JobFacts | undefined;
   /** How many forks lie between the first process and this one. */
   generation: number;
 }
@@ -82,7 +96,7 @@ export const workerState = mainValue<WorkerState>(
     preparedVersion: '',
     isWarm: false,
     busy: new Set(),
-    attempt: 1,
+    job: undefined,
     generation: 0,
   })`,
 );

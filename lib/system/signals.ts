@@ -7,6 +7,8 @@ import { invalidArgument, outOfRange } from '../errors.js';
  */
 export type Signal = NodeJS.Signals | number;
 
+export const { SIGKILL } = constants.signals;
+
 const numbers = constants.signals as Partial<Record<string, number>>;
 const names = new Map(
   // Of two names for one number, the first is the common one.

@@ -57,6 +57,15 @@ export function bytesOf(encoded: Encoded): Buffer {
   return typeof encoded === 'string' ? Buffer.from(encoded) : encoded;
 }
 
+/** A copy of borrowed bytes. It is a text if they are one. */
+export function ownedBytes(bytes: Buffer): Encoded {
+  if (isText(bytes)) return bytes.toString();
+  // With memory of its own, because values that are decoded are views of it.
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
+}
+
 /** Undefined when the large buffers cannot be stored. */
 function encodeClone(
   value: unknown,

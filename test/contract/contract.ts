@@ -38,6 +38,7 @@ import { preloadContract } from './preload.js';
 import { raisingContract } from './raising.js';
 import { raisingCloseContract } from './raising-close.js';
 import { recoveryContract } from './recovery.js';
+import { reportContract } from './reports.js';
 import { resizeContract } from './resize.js';
 import { resultContract } from './results.js';
 import { retryContract } from './retries.js';
@@ -79,6 +80,7 @@ const ofProcesses: Contracts = {
   'limits of time': [timeLimitContract],
   'signal of a job': [jobSignalContract],
   'jobs that are started again': [retryContract],
+  reports: [reportContract],
   'settings of the process of a job': [settingsContract],
   'streams of a job': [streamContract],
   'usage of a job': [usageContract],
