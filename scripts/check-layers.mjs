@@ -50,6 +50,12 @@ const exceptions = [
     reason: 'only a job that gets a handle pays for loading the top',
   },
   {
+    from: 'job/info',
+    to: 'jobserver',
+    lazy: true,
+    reason: 'only a job that asks for its Jobserver pays for loading the top',
+  },
+  {
     from: 'child/zygote',
     to: 'jobserver',
     lazy: true,

@@ -12,7 +12,7 @@ import {
 } from '../../dist/index.js';
 import { pause } from '../fixtures/gate-jobs.js';
 import * as jobs from '../fixtures/report-jobs.js';
-import { hasEventLoop, testIf } from '../helpers/context.js';
+import { hasEventLoop, isRemote, testIf } from '../helpers/context.js';
 import { useFolder } from '../helpers/folder.js';
 import { useGates } from '../helpers/gate.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
@@ -216,5 +216,22 @@ export function reportContract(context: Context): void {
         message: expect.stringContaining('onReport') as string,
       });
     }
+  });
+
+  test('a job knows its name, depth and Jobserver', async () => {
+    const js = open(2);
+    const own = { context, attempt: 1 };
+    const info = await js.run(jobs.info);
+    expect(info).toMatchObject({ ...own, name: 'info', depth: 1 });
+    const inner = await js.run(jobs.innerInfo);
+    expect(inner).toMatchObject({ ...own, name: 'info', depth: 2 });
+    expect(await js.run(jobs.slotsOfHandle)).toEqual([2, 2]);
+    // A fork of a test cannot import it.
+    if (!isRemote(context)) return;
+    const url = new URL(
+      '../fixtures/report-jobs.js#info',
+      `file://${__dirname}/`,
+    );
+    expect(await js.run(url)).toMatchObject({ name: url.href });
   });
 }

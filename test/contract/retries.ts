@@ -181,7 +181,7 @@ export function retryContract(context: Context): void {
     const js = open(1).with({ retries: 1 });
     const future = await js.submit(jobs.info);
     const { pid } = future;
-    expect(await future.result()).toEqual({ pid, context, attempt: 1 });
+    expect(await future.result()).toMatchObject({ pid, context, attempt: 1 });
     expect(jobInfo()).toBe(undefined);
   });
 }
