@@ -29,6 +29,7 @@ export type { JobInfo } from './job/info.js';
 export { jobInfo } from './job/info.js';
 export { jobSignal } from './job/job-signal.js';
 export { report } from './job/report.js';
+export { slotNumber } from './job/slot-number.js';
 export type { JobRecord } from './job/record.js';
 export type { JobOutput, LineOutput, OutputListener } from './job/streams.js';
 export type { JobUsage, ProcessUsage } from './usage.js';

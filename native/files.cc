@@ -80,6 +80,12 @@ int WriteAt(const Args& args) {
 
 int AnonymousFile(const Args& args) { return Own(args, sys::AnonymousFile()); }
 
+int LockByte(const Args& args) {
+  const int position = args.Int(1);
+  args.Assert(position >= 0, 1, "a position");
+  return sys::LockByte(args.Int(0), position, args.Bool(2));
+}
+
 }  // namespace
 
 void ExportFiles(Napi::Object exports) {
@@ -96,4 +102,5 @@ void ExportFiles(Napi::Object exports) {
   Export<ReadAt>(exports, "readAt");
   Export<WriteAt>(exports, "writeAt");
   Export<AnonymousFile>(exports, "anonymousFile");
+  Export<LockByte>(exports, "lockByte");
 }

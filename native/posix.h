@@ -46,6 +46,9 @@ int TemporaryFile();
 // Makes an anonymous file final, where the kernel can: no process can change
 // it, or wait for what it reads from it.
 int SealFile(int fd);
+// Locks or unlocks one byte of a file for this process; -EAGAIN while another
+// one has it. On Linux the lock belongs to the open file, and ends with it.
+int LockByte(int fd, off_t position, bool on);
 // 0 if the file is such that SealFile has sealed it, or would have had to;
 // -EBADMSG for anything else, of which a read may wait.
 int CheckSealed(int fd);

@@ -109,6 +109,7 @@ function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   exitWithoutThreads();
   workerState.generation += 1;
   workerState.busy.clear();
+  workerState.slotNumber = undefined;
   selector.reset();
   // Its copies of their descriptors are closed like all others.
   forgetPools();

@@ -198,6 +198,7 @@ class Server {
     const isClean = this.#leftovers.find() === undefined && !hasOutput();
     const isLast = isClean && this.#isUsedUp();
     this.#stateAfter = isLast ? 'last' : isClean ? 'free' : 'busy';
+    workerState.slotNumber?.release();
     this.#sendUsage(job);
     if (isClean) leavePipes();
     this.answer.send(outcome);

@@ -1,6 +1,6 @@
 // Entry of a new node that runs jobs: finds the descriptors that
 // launch/spawn has put at fixed numbers, and runs the order.
-import { spawnedFds, unpackInherited } from '../protocol/fds.js';
+import { pipeFds, spawnedFds, unpackInherited } from '../protocol/fds.js';
 import { hasJob } from '../protocol/order.js';
 import { readOrder } from '../protocol/order-file.js';
 import { receivePreload } from '../protocol/preparation.js';
@@ -23,7 +23,7 @@ const preload = receivePreload(received.preload);
 const { slots, hasClaims } = body.head;
 const others = Number(hasClaims) + lenderCount + enclosureCount;
 const inherited = Array.from(
-  { length: 2 * slots.length + others },
+  { length: pipeFds * slots.length + others },
   (_, i) => spawnedFds.firstInherited + i,
 );
 // Programs that the job starts must not inherit them.

@@ -43,6 +43,7 @@ export function enterWorker(
     writer: slots.writer,
     slots: slots.count,
     identity: slots.identity,
+    locks: slots.locks ?? -1,
     token,
     resultSockets: [...lenders, resultFd],
     announceLoan: () => currentAnswer()!.announceLoan(),

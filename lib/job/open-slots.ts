@@ -4,6 +4,7 @@
 import type { InheritedSlots } from '../protocol/fds.js';
 import { workerState } from '../protocol/worker-state.js';
 import { checkSlots, defaultSlots } from '../slots/default-count.js';
+import { shareLocks } from '../slots/locks.js';
 import { SlotPipe } from '../slots/slot-pipe.js';
 import { duplicate } from '../system/fd.js';
 
@@ -11,8 +12,8 @@ export function openSlots(slots: unknown): SlotPipe {
   if (slots !== undefined) return SlotPipe.open(checkSlots(slots));
   const { ambient } = workerState;
   if (ambient !== undefined) {
-    const { reader, writer, slots: count, identity } = ambient;
-    return shareSlots({ reader, writer, count, identity });
+    const { reader, writer, slots: count, identity, locks } = ambient;
+    return shareSlots({ reader, writer, count, identity, locks });
   }
   const make = ofMake(process.env['MAKEFLAGS']);
   if (make === undefined) return SlotPipe.open(defaultSlots());
@@ -38,10 +39,15 @@ export function shareSlots({
   writer,
   count,
   identity,
+  locks = -1,
 }: InheritedSlots): SlotPipe {
   const ownReader = duplicate(reader);
   try {
-    return new SlotPipe(ownReader, duplicate(writer), count, { identity });
+    const pipe = new SlotPipe(ownReader, duplicate(writer), count, {
+      identity,
+    });
+    shareLocks(pipe, locks);
+    return pipe;
   } catch (error) {
     ownReader.close();
     throw error;

@@ -2,6 +2,7 @@
 // C++ loop of the zygote share. The C++ side is native/protocol.h; a test
 // compares the two.
 import type { Stdio } from '../output/plan.js';
+import { locksOf, needsLocks } from '../slots/locks.js';
 import { Fd } from '../system/fd.js';
 import type { Order, WorkerHead } from './order.js';
 import { usageInts } from './usage.js';
@@ -129,7 +130,7 @@ export function unpackJobFds(fds: readonly number[]): JobFds {
 
 /**
  * The fds that a job inherits besides its own: reader and writer of each slot
- * pipe; the file of the claims, if there is one; the result sockets of the jobs
+ * pipe, and its file of locks if it has one; the file of the claims, if there is one; the result sockets of the jobs
  * that lend its slot; then the files of its large buffers. Borrowed.
  */
 export function inheritedFds(
@@ -138,12 +139,18 @@ export function inheritedFds(
   enclosures: readonly number[],
 ): number[] {
   return [
-    ...slotPipes.flatMap(({ reader, writer }) => [reader, writer]),
+    ...slotPipes.flatMap((pipe) => {
+      const { reader, writer } = pipe;
+      return needsLocks ? [reader, writer, locksOf(pipe)] : [reader, writer];
+    }),
     ...(claimsFile === undefined ? [] : [claimsFile]),
     ...lenders,
     ...enclosures,
   ];
 }
+
+/** How many of them belong to a slot pipe. */
+export const pipeFds = needsLocks ? 3 : 2;
 
 /** A slot pipe that a worker has inherited. */
 export interface InheritedSlots {
@@ -152,6 +159,8 @@ export interface InheritedSlots {
   readonly count: number | undefined;
   /** See `SlotPipe`. */
   readonly identity: symbol;
+  /** See `locksOf`; default: -1. */
+  readonly locks?: number;
 }
 
 /** What `inheritedFds` had, in the worker. */
@@ -171,12 +180,13 @@ export function unpackInherited(
   fds: readonly number[],
 ): Inherited {
   const slotPipes = slots.map((count, i) => ({
-    reader: fds[2 * i]!,
-    writer: fds[2 * i + 1]!,
+    reader: fds[pipeFds * i]!,
+    writer: fds[pipeFds * i + 1]!,
     count,
     identity: Symbol('slot pipe'),
+    locks: needsLocks ? fds[pipeFds * i + 2]! : -1,
   }));
-  const others = fds.slice(2 * slots.length);
+  const others = fds.slice(pipeFds * slots.length);
   const claimsFile = hasClaims ? others.shift()! : -1;
   const files = others.splice(others.length - enclosureCount);
   const enclosures = files.map((file) => new Fd(file));

@@ -15,6 +15,8 @@ export interface Ambient {
   readonly slots: number | undefined;
   /** That of the SlotPipes which share the pipe. */
   readonly identity: symbol;
+  /** See `locksOf`. */
+  readonly locks: number;
   /** See `Token.byte`. Each job of the worker may have another one. */
   token: number;
   /** The result socket of the job, after those of the jobs that lend its slot. */
@@ -60,6 +62,12 @@ export interface JobFacts {
   readonly isHeard?: boolean;
 }
 
+/** No other job of the pool has the number until it is released. */
+export interface HeldNumber {
+  readonly number: number;
+  release(): void;
+}
+
 interface WorkerState {
   isWorker: boolean;
   /** Forked from a process without threads, so it can be forked again. */
@@ -75,6 +83,8 @@ interface WorkerState {
   readonly busy: Set<Busy>;
   /** Undefined before the first job of the process. */
   job: JobFacts | undefined;
+  /** The number of the job, once it has asked for it. */
+  slotNumber: HeldNumber | undefined;
   /** How many forks lie between the first process and this one. */
   generation: number;
 }
@@ -97,6 +107,7 @@ export const workerState = mainValue<WorkerState>(
     isWarm: false,
     busy: new Set(),
     job: undefined,
+    slotNumber: undefined,
     generation: 0,
   })`,
 );

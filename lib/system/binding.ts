@@ -69,6 +69,14 @@ export interface Native extends SegmentVerbs, GuardVerbs {
   readonly writeAt: TransferAt;
 
   /**
+   * Locks or unlocks one byte of a file against other processes; -EAGAIN while one of
+   * them has it. On Linux, the lock belongs to the description of the file that `open`
+   * has made, and ends with the last fd of that; on macOS, to the process, and ends
+   * when it closes any fd of the file.
+   */
+  lockByte(fd: number, position: number, on: boolean): number;
+
+  /**
    * Makes an anonymous file final. On Linux, no process can change it from then
    * on.
    */

@@ -85,6 +85,17 @@ int MakeConstant(int) { return 0; }
 
 int MakePrivate(void*, size_t, bool) { return -ENOTSUP; }
 
+// A lock of this process, whichever fd of the file it has.
+int LockByte(int fd, off_t position, bool on) {
+  struct flock byte = {};
+  byte.l_type = on ? F_WRLCK : F_UNLCK;
+  byte.l_whence = SEEK_SET;
+  byte.l_start = position;
+  byte.l_len = 1;
+  if (fcntl(fd, F_SETLK, &byte) == 0) return 0;
+  return errno == EACCES ? -EAGAIN : -errno;
+}
+
 int PollOnce(struct pollfd* fds, size_t count, const timespec* left) {
   ReplaceEvents(fds, count, 0, POLLHUP);
   const int ready = poll(fds, static_cast<nfds_t>(count), Milliseconds(left));

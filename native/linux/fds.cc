@@ -128,6 +128,19 @@ int MakePrivate(void* base, size_t size, bool gives_back) {
   return 0;
 }
 
+// By number, because headers before glibc 2.20 lack it. A lock of the open
+// file, so that it ends with it, and not when this process closes another fd of
+// the file.
+int LockByte(int fd, off_t position, bool on) {
+  constexpr int kSetLock = 37;
+  struct flock byte = {};
+  byte.l_type = on ? F_WRLCK : F_UNLCK;
+  byte.l_whence = SEEK_SET;
+  byte.l_start = position;
+  byte.l_len = 1;
+  return fcntl(fd, kSetLock, &byte) == 0 ? 0 : -errno;
+}
+
 int PollOnce(struct pollfd* fds, size_t count, const timespec* left) {
   const int ready = ppoll(fds, count, left, nullptr);
   return ready < 0 ? -errno : ready;

@@ -52,6 +52,7 @@ import { reusedValueContract } from './reuse-values.js';
 import { stalenessContract } from './reuse-staleness.js';
 import { sleepGateContract } from './sleep-gate.js';
 import { settingsContract } from './settings.js';
+import { slotNumberContract } from './slot-numbers.js';
 import { slotContract } from './slots.js';
 import { slotTimeoutContract } from './slot-timeouts.js';
 import { sharingContract } from './sharing.js';
@@ -81,6 +82,7 @@ const ofProcesses: Contracts = {
   'signal of a job': [jobSignalContract],
   'jobs that are started again': [retryContract],
   reports: [reportContract],
+  'numbers of jobs': [slotNumberContract],
   'settings of the process of a job': [settingsContract],
   'streams of a job': [streamContract],
   'usage of a job': [usageContract],
