@@ -1,4 +1,5 @@
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -6,19 +7,24 @@ import type { Context } from '../../dist/context.js';
 import {
   CallbackRaised,
   type Future,
+  type JobOutput,
   type Jobserver,
   LostResult,
 } from '../../dist/index.js';
+import * as limits from '../fixtures/limit-jobs.js';
 import * as jobs from '../fixtures/output-jobs.js';
 import { identity } from '../fixtures/jobs.js';
 import { useFolder } from '../helpers/folder.js';
 import { useGates } from '../helpers/gate.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
+import { isAlive } from '../helpers/processes.js';
 import { rejection, thrown } from '../helpers/thrown.js';
 import { until } from '../helpers/until.js';
 
 const invalid = { code: 'ERR_INVALID_ARG_TYPE' };
 const outOfRange = { code: 'ERR_OUT_OF_RANGE' };
+
+const program = resolve('dist-test', 'fixtures', 'output-jobs.js');
 
 /** What a job writes arrives where its handle says. */
 export function streamContract(context: Context): void {
@@ -303,6 +309,51 @@ export function streamContract(context: Context): void {
     });
   });
 
+  describe('jobs that do not end by themselves', () => {
+    const outputs: [string, JobOutput][] = [
+      ['capture', 'capture'],
+      ['a listener', () => undefined],
+    ];
+    const stubborn: [string, (started: string) => string][] = [
+      ['ignores SIGTERM', limits.ignoreTermination],
+      ['is stopped', limits.stop],
+      ['has a child that holds its streams', limits.leaveHolder],
+    ];
+    for (const [name, output] of outputs) {
+      test.each(stubborn)(
+        `with ${name}, a job that %s ends in time`,
+        async (_, fn) => {
+          const pool = open();
+          const started = join(folder(), 'started');
+          const js = pool.with({ output, runTimeout: 500, killGrace: 100 });
+          const error = await rejection(js.run(fn, started));
+          expect(error).toMatchObject({ name: 'TimeoutError' });
+          expect(freeSlots(pool)).toBe(1);
+          if (fn === limits.leaveHolder) {
+            process.kill(Number(readFileSync(started, 'utf8')), 'SIGKILL');
+          }
+        },
+      );
+    }
+
+    test('a job whose submitter is killed does not wait for a reader', async () => {
+      const started = join(folder(), 'started');
+      const argv = [
+        ...process.execArgv,
+        program,
+        'abandoned',
+        context,
+        started,
+      ];
+      const submitter = spawn(process.execPath, argv, { stdio: 'ignore' });
+      await until('the job', () => existsSync(started));
+      const pid = Number(readFileSync(started, 'utf8'));
+      submitter.kill('SIGKILL');
+      await once(submitter, 'exit');
+      await until('the job to end', () => !isAlive(pid));
+    });
+  });
+
   describe('input', () => {
     test('a job reads its input, and so do its programs', async () => {
       const js = open().with({ input: 'text' });
@@ -329,7 +380,7 @@ export function streamContract(context: Context): void {
   });
 
   describe('programs', () => {
-    const file = resolve('dist-test', 'fixtures', 'output-jobs.js');
+    const file = program;
     const run = (name: string): SpawnSyncReturns<string> =>
       spawnSync(process.execPath, [...process.execArgv, file, name, context], {
         env: { ...process.env, NODE_DEBUG: 'jobserver' },
