@@ -88,6 +88,8 @@ int PollOnce(struct pollfd* fds, size_t count, const timespec* left);
 // A selector is a set of fds to wait for, itself an fd.
 int SelectorOpen();
 int SelectorAdd(int selector, int fd);
+// For an fd that is not in the set: until it has room for output.
+int SelectorAddOutput(int selector, int fd);
 int SelectorRemove(int selector, int fd);
 // Fills ready with at most kMostReady ready fds and returns their number. The
 // next call returns the other ones.

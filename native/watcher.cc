@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "args.h"
+#include "export.h"
 #include "posix.h"
 
 namespace {
@@ -193,10 +194,15 @@ void RefWatch(const Napi::CallbackInfo& info) {
   WatcherAt(args, 0)->Ref(args.Bool(1));
 }
 
+int SelectorAddOutput(const Args& args) {
+  return sys::SelectorAddOutput(args.Int(0), args.Int(1));
+}
+
 }  // namespace
 
 void ExportWatch(Napi::Env env, Napi::Object exports) {
   exports.Set("watch", Napi::Function::New<Watch>(env, "watch"));
   exports.Set("unwatch", Napi::Function::New<Unwatch>(env, "unwatch"));
+  Export<SelectorAddOutput>(exports, "selectorAddOutput");
   exports.Set("refWatch", Napi::Function::New<RefWatch>(env, "refWatch"));
 }

@@ -101,6 +101,8 @@ export interface Native extends SegmentVerbs, GuardVerbs {
   selectorOpen(): number;
   /** Watches fd for input, end of file or error, level-triggered. */
   selectorAdd(selector: number, fd: number): number;
+  /** Watches an fd that is not in the set for room for output. */
+  selectorAddOutput(selector: number, fd: number): number;
   selectorRemove(selector: number, fd: number): number;
   /**
    * Waits for at least one ready fd, then fills `ready` with as many as fit.

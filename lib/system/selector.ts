@@ -54,6 +54,14 @@ class Selector {
     this.#handlers.set(fd, onReady);
   }
 
+  /** Calls `onReady` while fd, which is not in the set, has room for output. */
+  addOutput(fd: number, onReady: () => void): void {
+    this.#open();
+    const result = native.selectorAddOutput(this.#fd.number, fd);
+    check(result, 'watch an fd');
+    this.#handlers.set(fd, onReady);
+  }
+
   /** Like `add`; false when the kernel refuses. */
   tryAdd(fd: number, onReady: () => void): boolean {
     try {

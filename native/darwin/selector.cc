@@ -8,9 +8,9 @@
 namespace sys {
 namespace {
 
-int Change(int selector, int fd, uint16_t flags) {
+int Change(int selector, int fd, int16_t filter, uint16_t flags) {
   struct kevent change;
-  EV_SET(&change, fd, EVFILT_READ, flags, 0, 0, nullptr);
+  EV_SET(&change, fd, filter, flags, 0, 0, nullptr);
   return kevent(selector, &change, 1, nullptr, 0, nullptr) == 0 ? 0 : -errno;
 }
 
@@ -25,10 +25,18 @@ int SelectorOpen() {
   return result;
 }
 
-int SelectorAdd(int selector, int fd) { return Change(selector, fd, EV_ADD); }
+int SelectorAdd(int selector, int fd) {
+  return Change(selector, fd, EVFILT_READ, EV_ADD);
+}
+
+int SelectorAddOutput(int selector, int fd) {
+  return Change(selector, fd, EVFILT_WRITE, EV_ADD);
+}
 
 int SelectorRemove(int selector, int fd) {
-  return Change(selector, fd, EV_DELETE);
+  const int result = Change(selector, fd, EVFILT_READ, EV_DELETE);
+  if (result != -ENOENT) return result;
+  return Change(selector, fd, EVFILT_WRITE, EV_DELETE);
 }
 
 int SelectorWaitOnce(int selector, int32_t* ready, size_t room,

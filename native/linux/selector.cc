@@ -16,6 +16,14 @@ int ReadyNow(int selector, int32_t* ready, size_t room) {
   return count;
 }
 
+int Add(int selector, int fd, uint32_t events) {
+  // epoll reports hang-up and error in any case.
+  struct epoll_event event = {};
+  event.events = events;
+  event.data.fd = fd;
+  return epoll_ctl(selector, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+}
+
 bool IsZero(const timespec* left) {
   return left != nullptr && left->tv_sec == 0 && left->tv_nsec == 0;
 }
@@ -27,12 +35,10 @@ int SelectorOpen() {
   return selector < 0 ? -errno : selector;
 }
 
-int SelectorAdd(int selector, int fd) {
-  // epoll reports hang-up and error in any case.
-  struct epoll_event event = {};
-  event.events = EPOLLIN;
-  event.data.fd = fd;
-  return epoll_ctl(selector, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+int SelectorAdd(int selector, int fd) { return Add(selector, fd, EPOLLIN); }
+
+int SelectorAddOutput(int selector, int fd) {
+  return Add(selector, fd, EPOLLOUT);
 }
 
 int SelectorRemove(int selector, int fd) {

@@ -1,7 +1,7 @@
 // kqueue(2) of macOS over epoll(7). A kqueue is an epoll instance, which holds
-// the fds to watch and a pidfd for each process. The filters are EVFILT_READ,
-// which is level-triggered, and EVFILT_PROC with NOTE_EXIT; any other filter or
-// flag is EINVAL.
+// the fds to watch and a pidfd for each process. The filters are EVFILT_READ and
+// EVFILT_WRITE, which are level-triggered, and EVFILT_PROC with NOTE_EXIT; any
+// other filter or flag is EINVAL.
 #include <errno.h>
 #include <poll.h>
 #include <sys/epoll.h>
@@ -42,9 +42,9 @@ void CloseProcesses(int queue) {
   processes.pidfds.erase(begin, end);
 }
 
-int AddFd(int queue, int fd) {
+int AddFd(int queue, int fd, bool is_output) {
   struct epoll_event event = {};
-  event.events = EPOLLIN;
+  event.events = is_output ? EPOLLOUT : EPOLLIN;
   event.data.u64 = static_cast<uint64_t>(fd);
   if (epoll_ctl(queue, EPOLL_CTL_ADD, fd, &event) == 0) return 0;
   // kqueue accepts an event that it has already.
@@ -77,8 +77,10 @@ int AddProcess(int queue, int pid) {
 
 int Apply(int queue, const struct kevent& change) {
   const int ident = static_cast<int>(change.ident);
-  if (change.filter == EVFILT_READ && change.fflags == 0) {
-    if (change.flags == EV_ADD) return AddFd(queue, ident);
+  // An fd is in a queue of this library with one of the two filters at most.
+  const bool is_output = change.filter == EVFILT_WRITE;
+  if ((change.filter == EVFILT_READ || is_output) && change.fflags == 0) {
+    if (change.flags == EV_ADD) return AddFd(queue, ident, is_output);
     if (change.flags == EV_DELETE) {
       return epoll_ctl(queue, EPOLL_CTL_DEL, ident, nullptr);
     }
