@@ -6,11 +6,8 @@ import fc from 'fast-check';
 import { native } from '../dist/system/binding.js';
 import { revise } from '../dist/protocol/environment.js';
 import { openSocketPair } from '../dist/system/fd.js';
-import {
-  FrameReader,
-  prepareReader,
-  writeFrame,
-} from '../dist/protocol/frame.js';
+import { writeFrame } from '../dist/protocol/frame.js';
+import { FrameReader, prepareReader } from '../dist/protocol/frame-reader.js';
 import {
   MessageReader,
   MessageWriter,

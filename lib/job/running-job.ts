@@ -9,7 +9,8 @@ import type { Ending } from '../errors.js';
 import { EndWatch, isHeld } from '../launch/end-watch.js';
 import type { Worker } from '../launch/launcher.js';
 import { launchers } from '../launch/launchers.js';
-import { type Frame, FrameReader, prepareReader } from '../protocol/frame.js';
+import type { Frame } from '../protocol/frame.js';
+import { FrameReader, prepareReader } from '../protocol/frame-reader.js';
 import { orderOfAttempt } from '../protocol/order.js';
 import type { Token } from '../slots/slot-pipe.js';
 import { Fd, openSocketPair } from '../system/fd.js';
@@ -290,7 +291,6 @@ export class RunningJob implements Job {
     const attempts = this.#attempt;
     const last = attempts > 1 ? { ...ending, attempts } : ending;
     this.#lost = undefined;
-    const hasStarted = this.#worker !== undefined;
     this.#isGone = true;
     this.#dropFrames();
     this.#termination?.stop();
@@ -299,7 +299,7 @@ export class RunningJob implements Job {
     if (this.#isLender) this.#awaitBorrowers();
     else this.#free();
     this.#events.onGone(frame, last);
-    if (hasStarted) removeEnded();
+    if (this.#worker !== undefined) removeEnded();
   }
 
   /** Frees the slot once no process runs in it: then the socket ends. */

@@ -5,7 +5,8 @@
 import type { Arrivals } from '../memory/arrivals.js';
 import { errno, systemError } from '../system/binding.js';
 import { type Encoded, bytesOf, encodeThrown } from '../wire/value.js';
-import { type MessageKind, frameWith } from './frame.js';
+import type { MessageKind } from './frame.js';
+import { frameWith } from './frame-reader.js';
 import { type Message, type OutgoingMessage, keep } from './messages.js';
 
 export interface Call {

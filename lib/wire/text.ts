@@ -31,7 +31,12 @@ export function textOf(value: unknown): string | undefined {
 
 /** Whether bytes that were sent are a text, which starts with no control code. */
 export function isText(bytes: Uint8Array): boolean {
-  return bytes.length > 0 && bytes[0]! >= 0x20;
+  return bytes.length > 0 && isTextStart(bytes[0]!);
+}
+
+/** Whether bytes that begin with this one are a text. */
+export function isTextStart(byte: number): boolean {
+  return byte >= 0x20;
 }
 
 /** Throws when it is not what `textOf` returns. */

@@ -13,7 +13,7 @@ import { hasSpecials, isObject, isSpecialOnTop } from './scan.js';
 import { OutOfBand } from './out-of-band.js';
 import type { ArrivedBuffer, PlacedRange, Store } from './out-of-band.js';
 import { attach, placesIn, read, write, writeMessage } from './stream.js';
-import { isText, parseText, textOf } from './text.js';
+import { isText, isTextStart, parseText, textOf } from './text.js';
 
 export { sendable, unsendable } from './kind.js';
 export { alwaysOutOfBand, placeKinds } from './out-of-band.js';
@@ -58,11 +58,17 @@ export function bytesOf(encoded: Encoded): Buffer {
 }
 
 /** A copy of borrowed bytes. It is a text if they are one. */
-export function ownedBytes(bytes: Buffer): Encoded {
-  if (isText(bytes)) return bytes.toString();
+export function ownedBytes(
+  bytes: Buffer,
+  start = 0,
+  end: number = bytes.length,
+): Encoded {
+  if (end > start && isTextStart(bytes[start]!)) {
+    return bytes.toString('utf8', start, end);
+  }
   // With memory of its own, because values that are decoded are views of it.
-  const copy = Buffer.allocUnsafeSlow(bytes.length);
-  bytes.copy(copy);
+  const copy = Buffer.allocUnsafeSlow(end - start);
+  bytes.copy(copy, 0, start, end);
   return copy;
 }
 

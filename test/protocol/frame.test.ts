@@ -6,10 +6,9 @@ import { Fd, type Pipe, openSocketPair } from '../../dist/system/fd.js';
 import {
   type Frame,
   type FrameKind,
-  FrameReader,
-  prepareReader,
   writeFrame,
 } from '../../dist/protocol/frame.js';
+import { FrameReader, prepareReader } from '../../dist/protocol/frame-reader.js';
 import { checkLeaks } from '../helpers/leaks.js';
 import { thrown } from '../helpers/thrown.js';
 
