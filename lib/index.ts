@@ -4,6 +4,9 @@ import { workerState } from './protocol/worker-state.js';
 
 export type { Context } from './context.js';
 export type { Readiness } from './launch/readiness.js';
+export { channel } from './protocol/channel.js';
+export type { PortEvents } from './protocol/job-port.js';
+export { JobPort } from './protocol/job-port.js';
 export type { EnvAdditions } from './protocol/environment.js';
 export { afterFork } from './protocol/fork-callbacks.js';
 export { allocate, share } from './memory/allocate.js';

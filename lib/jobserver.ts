@@ -13,8 +13,8 @@ import {
   merge,
   reuseOf,
 } from './job/controls.js';
+import type { Attachments } from './job/attachments.js';
 import {
-  type Attachments,
   type Call,
   type Target,
   checkArgs,
@@ -62,6 +62,7 @@ import type { MapPlan } from './map/map.js';
 import type { MapResult } from './map/reading.js';
 import { type EnvAdditions, revise } from './protocol/environment.js';
 import type { InheritedSlots } from './protocol/fds.js';
+import type { Order } from './protocol/order.js';
 import { checkSlots } from './slots/default-count.js';
 import type { SlotPipe } from './slots/slot-pipe.js';
 import { checkNotImporting } from './protocol/worker-state.js';
@@ -716,8 +717,13 @@ export class Jobserver implements Disposable, AsyncDisposable {
     const consume = given === 0 ? 0 : 1;
     const signal = checkAbortSignal(options.signal);
     const plan = this.#plan(call, signal);
-    throwIfAborted(signal);
-    this.#pool.throwCallbackError();
+    try {
+      throwIfAborted(signal);
+      this.#pool.throwCallbackError();
+    } catch (error) {
+      for (const port of plan.order.ports ?? []) port.end(undefined);
+      throw error;
+    }
     const { gate } = this.#controls;
     const receivesCallbackErrors = true;
     // No spread, which gives each object a hidden class of its own.
@@ -752,11 +758,7 @@ export class Jobserver implements Disposable, AsyncDisposable {
     const controls = this.#controls;
     const { order, functions } = encodeCall(call, controls, this.#pool.slots);
     const reuse = reuseOf(controls);
-    const { enclosures } = order;
-    const record = new JobRecord(
-      call.fn,
-      enclosures && (() => enclosures.end()),
-    );
+    const record = new JobRecord(call.fn, releaseOf(order));
     const calls = call.mapping === 'none' ? 0 : call.args.length;
     return {
       order,
@@ -826,6 +828,15 @@ export class Jobserver implements Disposable, AsyncDisposable {
       },
     };
   }
+}
+
+/** What is done when the order is not needed any more. */
+function releaseOf({ enclosures, ports }: Order): (() => void) | undefined {
+  if (ports === undefined) return enclosures && (() => enclosures.end());
+  return () => {
+    enclosures?.end();
+    for (const port of ports) port.end(undefined);
+  };
 }
 
 /** A handle as plain data. */

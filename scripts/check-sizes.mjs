@@ -20,6 +20,7 @@ const longFiles = [
   'lib/jobserver.ts',
   'lib/job/future.ts',
   'lib/executor/executor.ts',
+  'lib/protocol/job-port.ts',
 ];
 
 const files = ['lib', 'native'].flatMap((folder) => sourcesIn(folder));

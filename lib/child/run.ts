@@ -8,7 +8,7 @@ import {
   importFunction,
 } from '../functions/function-ref.js';
 import { type Arrivals, singleArrivals } from '../memory/arrivals.js';
-import type { InheritedSlots } from '../protocol/fds.js';
+import type { Inherited, InheritedSlots } from '../protocol/fds.js';
 import { writeTimes } from '../protocol/frame.js';
 import type { Body, Callee, Head, WorkerBody } from '../protocol/order.js';
 import { workerState } from '../protocol/worker-state.js';
@@ -32,9 +32,8 @@ import {
   setMemoryLimit,
 } from './worker.js';
 
-export interface WorkerOrder<
-  B extends Body | WorkerBody = Body,
-> extends WorkerFds {
+export interface WorkerOrder<B extends Body | WorkerBody = Body>
+  extends WorkerFds, Pick<Inherited, 'ports'> {
   readonly body: B;
   /** Of the call. */
   readonly enclosures: readonly Fd[];
@@ -81,6 +80,7 @@ export async function end(
 async function perform({
   body,
   slotPipes,
+  ports,
   resultFd,
   enclosures,
   enter,
@@ -95,7 +95,7 @@ async function perform({
     const functions = await load(body.head);
     called = now();
     const buffers = receiveBuffers(body, enclosures, singleArrivals);
-    const call = callOf(functions, body, buffers, slotPipes);
+    const call = callOf(functions, body, buffers, { slotPipes, ports });
     return outcomeOfValue(await callAsync(call), call.mapping);
   } catch (error) {
     return outcomeOfError(error);
@@ -142,10 +142,14 @@ export function callOf(
   { fn, preexec, imports }: Functions,
   { head, args, preexecArgs }: Body,
   [buffers, preexecBuffers]: CallBuffers,
-  slotPipes: readonly InheritedSlots[],
+  { slotPipes, ports }: Pick<Inherited, 'slotPipes' | 'ports'>,
 ): JobCall {
-  const revive = (data: unknown): object =>
-    reviveHandle(data, slotPipes, imports);
+  const revive = (data: unknown): object => {
+    const { port } = data as { port?: number };
+    return port === undefined
+      ? reviveHandle(data, slotPipes, imports)
+      : receivePort(ports[port]!);
+  };
   return {
     fn,
     args: () => decode(args, revive, buffers) as unknown[],
@@ -162,6 +166,13 @@ async function importCallee(ref: FunctionRef): Promise<Callee> {
     const isFile = 'url' in ref && ref.url.startsWith('file:');
     throw (isFile && whyUnreadable(fileURLToPath(ref.url))) || error;
   }
+}
+
+// Required here, because most jobs have no port.
+function receivePort(fd: number): object {
+  const { portControl } =
+    require('../protocol/job-port.js') as typeof import('../protocol/job-port.js');
+  return portControl.receive(fd);
 }
 
 // Required here, because most jobs get no handle and need no Jobserver.

@@ -271,8 +271,7 @@ class Server {
     buffers: CallBuffers,
   ): Outcome | Promise<Outcome> {
     const body = { head: loaded.head, args, preexecArgs };
-    const { slotPipes } = this.#order;
-    const call = callOf(loaded, body, buffers, slotPipes);
+    const call = callOf(loaded, body, buffers, this.#order);
     return outcomeOfEither(callEither(call), call.mapping, this.#pool);
   }
 

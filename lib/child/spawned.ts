@@ -1,7 +1,7 @@
 // Entry of a new node that runs jobs: finds the descriptors that
 // launch/spawn has put at fixed numbers, and runs the order.
 import { pipeFds, spawnedFds, unpackInherited } from '../protocol/fds.js';
-import { hasJob } from '../protocol/order.js';
+import { type Head, type WorkerHead, hasJob } from '../protocol/order.js';
 import { readOrder } from '../protocol/order-file.js';
 import { receivePreload } from '../protocol/preparation.js';
 import { native } from '../system/binding.js';
@@ -20,8 +20,8 @@ reportEndings();
 const received = readOrder(spawnedFds.order);
 const { token, lenderCount, enclosureCount, body } = received;
 const preload = receivePreload(received.preload);
-const { slots, hasClaims } = body.head;
-const others = Number(hasClaims) + lenderCount + enclosureCount;
+const { slots, hasClaims, ports = 0 } = body.head as WorkerHead & Partial<Head>;
+const others = Number(hasClaims) + ports + lenderCount + enclosureCount;
 const inherited = Array.from(
   { length: pipeFds * slots.length + others },
   (_, i) => spawnedFds.firstInherited + i,

@@ -13,7 +13,7 @@ import { encodeReport } from './outcome.js';
 /** What a job has from its process. The first slot pipe is the one it runs under. */
 export interface WorkerFds extends Omit<
   Inherited,
-  'claimsFile' | 'enclosures'
+  'claimsFile' | 'enclosures' | 'ports'
 > {
   /** See `Token.byte`. */
   readonly token: number;

@@ -34,8 +34,13 @@ import {
   type Encoded,
   type Place,
   encode,
-  sendable,
 } from '../wire/value.js';
+import {
+  type Attachments,
+  checkPorts,
+  encodeHandle,
+  takePorts,
+} from './attachments.js';
 import type { Controls } from './controls.js';
 import type { Plan } from './plan.js';
 import { recordName } from './record.js';
@@ -89,7 +94,7 @@ export function encodeCall(
   slots: SlotPipe,
 ): Pick<Plan, 'order' | 'functions'> {
   const isFork = controls.context === 'fork';
-  const { body, slotPipes, functions, enclosures } = isFork
+  const { body, slotPipes, functions, enclosures, ports } = isFork
     ? localBody(slots)
     : encodeBody(call, controls, slots);
   const { env, execArgv } = startOf(controls);
@@ -108,6 +113,7 @@ export function encodeCall(
     orphanSignal: controls.orphanSignal,
     maxProcessMemory: controls.maxProcessMemory,
     enclosures,
+    ports,
   };
   return { order, functions };
 }
@@ -128,25 +134,7 @@ export function startOf({
   };
 }
 
-/** What Jobserver handles among the arguments add to an order. */
-export interface Attachments {
-  readonly slotPipes: SlotPipe[];
-  readonly imports: FunctionRef[];
-}
-
-/** An object that travels as plain data and attachments. */
-interface Handle {
-  [sendable](attachments: Attachments): unknown;
-}
-
-/** For `encode`: turns a handle among the values into plain data. */
-export function encodeHandle(
-  attachments: Attachments,
-): (handle: object) => unknown {
-  return (handle) => (handle as Handle)[sendable](attachments);
-}
-
-type CallBody = Pick<Order, 'body' | 'slotPipes' | 'enclosures'> &
+type CallBody = Pick<Order, 'body' | 'slotPipes' | 'enclosures' | 'ports'> &
   Pick<Plan, 'functions'>;
 
 function localBody(slots: SlotPipe): CallBody {
@@ -197,14 +185,21 @@ function depthOfJobs(): number {
 function encodeBody(call: Call, controls: Controls, slots: SlotPipe): CallBody {
   const { target, args } = call;
   const { preexec } = controls;
-  const attachments: Attachments = { slotPipes: [slots], imports: [] };
-  const { slotPipes, imports } = attachments;
+  const attachments: Attachments = {
+    slotPipes: [slots],
+    imports: [],
+    ports: [],
+  };
+  const { slotPipes, imports, ports } = attachments;
   const toData = encodeHandle(attachments);
   noted = undefined;
   const encodedArgs = encode(args, 'args', toData, note);
   const fn = referenceOf(target, 'fn');
   const isPlain =
-    preexec === undefined && slotPipes.length === 1 && imports.length === 0;
+    preexec === undefined &&
+    slotPipes.length === 1 &&
+    imports.length === 0 &&
+    ports.length === 0;
   if (isPlain) {
     const { bytes, functions } = plainHead(fn, call, controls, slots);
     const enclosures = takeNoted(controls);
@@ -221,19 +216,25 @@ function encodeBody(call: Call, controls: Controls, slots: SlotPipe): CallBody {
     mapping: call.mapping,
     preexec: preexecRef,
     imports,
+    ports: ports.length > 0 ? ports.length : undefined,
   });
+  checkPorts(attachments, controls);
   return {
     body: [packHead(head), encodedArgs, preexecArgs],
     slotPipes,
     functions: [fn, ...(preexecRef ? [preexecRef] : []), ...imports],
     enclosures: takeNoted(controls),
+    ports: takePorts(attachments),
   };
 }
 
 function headOf(
   { context, preparation, orphanSignal, settings, killGrace: ms }: Controls,
   slotPipes: readonly SlotPipe[],
-  call: Pick<Head, keyof JobFacts | 'fn' | 'mapping' | 'preexec' | 'imports'>,
+  call: Pick<
+    Head,
+    keyof JobFacts | 'fn' | 'mapping' | 'preexec' | 'imports' | 'ports'
+  >,
 ): Head {
   const slots = slotPipes.map((pipe) => pipe.count);
   const memory = memoryLimit();

@@ -64,6 +64,8 @@ interface FutureControl {
    * is delivered when the job is done, before any callback of `whenDone` is called.
    */
   raise(future: Future<unknown>, error: unknown): void;
+  /** Of a job that is over: why it has no result, if it has none. */
+  loss(future: Future<unknown>): Error | undefined;
   takeRaised(future: Future<unknown>): CallbackRaised | undefined;
   /** Continues with callbacks and waiting calls. */
   deliver(future: Future<unknown>): void;
@@ -150,6 +152,7 @@ export class Future<T> {
       raise: (future, error) => {
         future.#raised ??= new CallbackRaised(undefined, { cause: error });
       },
+      loss: (future) => future.#loss(),
       takeRaised: (future) => future.#takeRaised(),
       deliver: (future) => {
         future.#deliver();
@@ -511,6 +514,14 @@ export class Future<T> {
       addStderr(outcome.error, lastErrors);
     }
     return outcome;
+  }
+
+  #loss(): Error | undefined {
+    if (this.#failure !== undefined) return this.#failure;
+    const hasResult = this.#frame !== undefined && this.#frame.kind !== 'lost';
+    if (hasResult) return undefined;
+    this.#outcome ??= this.#finish();
+    return this.#outcome.isError ? (this.#outcome.error as Error) : undefined;
   }
 
   #decode(): Outcome {

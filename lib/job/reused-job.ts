@@ -39,12 +39,12 @@ export function startJob(
 }
 
 /**
- * A process of several jobs has only the slot pipe that it was started with, and no
- * input.
+ * A process of several jobs has only the slot pipe that it was started with, no ends
+ * of channels, and no input.
  */
 function isReusable({ reuse, order, streams }: Plan): boolean {
   if (reuse === undefined || order.slotPipes.length > 1) return false;
-  return streams?.input === undefined;
+  return order.ports === undefined && streams?.input === undefined;
 }
 
 /**

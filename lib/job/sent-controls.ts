@@ -2,13 +2,9 @@
 // slot pipe.
 import { type FunctionRef, nameFunction } from '../functions/function-ref.js';
 import { type Encoded, decode, encode } from '../wire/value.js';
+import { type Attachments, encodeHandle } from './attachments.js';
 import type { Controls } from './controls.js';
-import {
-  type Attachments,
-  type Preexec,
-  encodeHandle,
-  referenceOf,
-} from './encode-call.js';
+import { type Preexec, referenceOf } from './encode-call.js';
 import { type SleepGate, admitAlways } from './submission.js';
 
 /** Controls as plain data. */

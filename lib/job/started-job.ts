@@ -165,6 +165,9 @@ export class StartedJob implements JobEvents {
     const known = limit === undefined ? ending : { ...ending, limit };
     this.#report(ending);
     futureControl.settle(this.future, frame, known);
+    for (const port of this.#plan.order.ports ?? []) {
+      port.end(futureControl.loss(this.future));
+    }
     const lost = refusal === undefined ? 'lost' : 'unstarted';
     this.#plan.record.done(frame?.kind ?? lost, ending);
   }

@@ -4,7 +4,7 @@
 import type { Stdio } from '../output/plan.js';
 import { locksOf, needsLocks } from '../slots/locks.js';
 import { Fd } from '../system/fd.js';
-import type { Order, WorkerHead } from './order.js';
+import type { Head, Order, WorkerHead } from './order.js';
 import { usageInts } from './usage.js';
 
 /** In a node that `launch/spawn` has started, after the standard streams. */
@@ -130,11 +130,15 @@ export function unpackJobFds(fds: readonly number[]): JobFds {
 
 /**
  * The fds that a job inherits besides its own: reader and writer of each slot
- * pipe, and its file of locks if it has one; the file of the claims, if there is one; the result sockets of the jobs
+ * pipe, and its file of locks if it has one; the file of the claims, if there is one; its ends of channels; the result
  * that lend its slot; then the files of its large buffers. Borrowed.
  */
 export function inheritedFds(
-  { slotPipes, claimsFile }: Pick<Order, 'slotPipes' | 'claimsFile'>,
+  {
+    slotPipes,
+    claimsFile,
+    ports = [],
+  }: Pick<Order, 'slotPipes' | 'claimsFile' | 'ports'>,
   lenders: readonly number[],
   enclosures: readonly number[],
 ): number[] {
@@ -144,6 +148,7 @@ export function inheritedFds(
       return needsLocks ? [reader, writer, locksOf(pipe)] : [reader, writer];
     }),
     ...(claimsFile === undefined ? [] : [claimsFile]),
+    ...ports.map(({ fd }) => fd),
     ...lenders,
     ...enclosures,
   ];
@@ -168,6 +173,8 @@ export interface Inherited {
   readonly slotPipes: readonly InheritedSlots[];
   /** -1 for a worker of one job. */
   readonly claimsFile: number;
+  /** Its ends of channels; owned. */
+  readonly ports: readonly number[];
   readonly lenders: readonly number[];
   /** The files of its large buffers; owned. */
   readonly enclosures: readonly Fd[];
@@ -175,7 +182,7 @@ export interface Inherited {
 
 /** `fds`: as `inheritedFds` returns them. */
 export function unpackInherited(
-  { slots, hasClaims }: WorkerHead,
+  { slots, hasClaims, ports: portCount = 0 }: WorkerHead & Pick<Head, 'ports'>,
   enclosureCount: number,
   fds: readonly number[],
 ): Inherited {
@@ -188,7 +195,8 @@ export function unpackInherited(
   }));
   const others = fds.slice(pipeFds * slots.length);
   const claimsFile = hasClaims ? others.shift()! : -1;
+  const ports = others.splice(0, portCount);
   const files = others.splice(others.length - enclosureCount);
   const enclosures = files.map((file) => new Fd(file));
-  return { slotPipes, claimsFile, lenders: others, enclosures };
+  return { slotPipes, claimsFile, ports, lenders: others, enclosures };
 }

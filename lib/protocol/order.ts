@@ -6,6 +6,7 @@ import type { FunctionRef } from '../functions/function-ref.js';
 import type { Enclosures } from '../memory/enclosures.js';
 import type { SlotPipe, Token } from '../slots/slot-pipe.js';
 import type { Encoded } from '../wire/value.js';
+import type { SentPort } from './job-port.js';
 import type { Preparation, WarmUp } from './preparation.js';
 import type { ProcessSettings } from './settings.js';
 import {
@@ -45,6 +46,8 @@ export interface Order extends Surroundings {
   readonly attempt?: number;
   /** The large buffers of the body. */
   readonly enclosures?: Enclosures | undefined;
+  /** Ends of channels, which go with the job; undefined without any. */
+  readonly ports?: readonly SentPort[] | undefined;
 }
 
 /** The head, the arguments, and the arguments of preexec. */
@@ -87,6 +90,8 @@ export interface Head extends WorkerHead, JobFacts {
   readonly preexec: FunctionRef | undefined;
   /** As in the order; default: `defaultGraceMs`. null: Infinity. */
   readonly killGrace?: number | null | undefined;
+  /** How many ends of channels it inherits; undefined: none. */
+  readonly ports?: number | undefined;
   /** Functions; a Jobserver handle in the arguments has their indexes. */
   readonly imports: readonly FunctionRef[];
 }

@@ -6,6 +6,7 @@ import { checkSlots, openAllWith, warmUp } from '../helpers/jobserver.js';
 import { checkLeaks } from '../helpers/leaks.js';
 import { timeoutFactor } from '../helpers/until.js';
 import { callbackContract } from './callbacks.js';
+import { channelContract } from './channels.js';
 import { constructionContract } from './construction.js';
 import { deathContract } from './death.js';
 import { environmentContract } from './environment.js';
@@ -83,6 +84,7 @@ const ofProcesses: Contracts = {
   'jobs that are started again': [retryContract],
   reports: [reportContract],
   'numbers of jobs': [slotNumberContract],
+  channels: [channelContract],
   'settings of the process of a job': [settingsContract],
   'streams of a job': [streamContract],
   'usage of a job': [usageContract],
