@@ -17,6 +17,7 @@ const all = [
   'work',
   'service',
   'values',
+  'report',
 ];
 const flags = {
   memory: ['--expose-gc', ...threadless, '--max-old-space-size=4096'],
