@@ -139,8 +139,8 @@ export class CallbackRaised extends Error {
   /** Stable: programs can compare it. */
   readonly code = 'ERR_JOBSERVER_CALLBACK_RAISED';
   /**
-   * The number that whenDone returned for the callback; undefined for
-   * {@link JobControls.onReport}.
+   * The number that whenDone returned for the callback; undefined for a listener:
+   * {@link JobControls.onReport} or {@link JobControls.output}.
    */
   readonly seqno: number | undefined;
 
@@ -150,7 +150,7 @@ export class CallbackRaised extends Error {
       throw invalidArgument('seqno', 'a non-negative integer', seqno);
     }
     super(
-      `CallbackRaised(${isNumber ? `seqno=${seqno}` : 'onReport'})`,
+      isNumber ? `CallbackRaised(seqno=${seqno})` : 'CallbackRaised(listener)',
       options,
     );
     this.seqno = seqno;

@@ -93,7 +93,7 @@ export function raisingCloseContract(context: Context): void {
     expect(error).toMatchObject({ seqno: 7, cause });
     expect(error).toMatchObject({ code: 'ERR_JOBSERVER_CALLBACK_RAISED' });
     expect(String(error)).toContain('CallbackRaised(seqno=7)');
-    for (const seqno of [undefined, '7', -1, 1.5, null] as never[]) {
+    for (const seqno of ['7', -1, 1.5, null] as never[]) {
       expect(thrown(() => new CallbackRaised(seqno))).toMatchObject({
         name: 'TypeError',
       });
