@@ -65,7 +65,7 @@ int SelectorWait(const Args& args) {
   return count;
 }
 
-int Spawn(const Args& args) {
+int Start(const Args& args, bool leads_group) {
   const Strings file(args, 0);
   const Strings argv(args, 1);
   const Strings env(args, 2);
@@ -79,16 +79,20 @@ int Spawn(const Args& args) {
   if (fds.pairs() == nullptr) return -ENOMEM;
   const int pid =
       sys::Spawn({file.first(), argv.list(), env.list(), cwd.first(),
-                  table.data[0], fds.pairs(), fds.count()});
+                  table.data[0], leads_group, fds.pairs(), fds.count()});
   if (pid > 0) HoldingsOf(args)->AddChild(pid);
   return pid;
 }
 
-int WaitPid(const Args& args) {
+int Spawn(const Args& args) { return Start(args, false); }
+
+int SpawnGroup(const Args& args) { return Start(args, true); }
+
+int Reap(const Args& args, int (*wait)(int, sys::Status*)) {
   const Ints ints = args.IntsAt(1, 2);
   sys::Status status = {};
   const int pid = args.Int(0);
-  const int result = sys::WaitPid(pid, &status);
+  const int result = wait(pid, &status);
   if (result != 0) HoldingsOf(args)->RemoveChild(pid);
   if (result > 0) {
     ints.data[0] = status.exit_code;
@@ -99,6 +103,10 @@ int WaitPid(const Args& args) {
   }
   return result;
 }
+
+int WaitPid(const Args& args) { return Reap(args, sys::WaitPid); }
+
+int WaitLeader(const Args& args) { return Reap(args, sys::WaitLeader); }
 
 int OwnUsage(const Args& args) {
   const Ints ints = args.IntsAt(0, sys::kUsageInts);
@@ -114,9 +122,12 @@ int Kill(const Args& args) {
   return sys::Kill(args.Int(0), args.Int(1), args.Int(2));
 }
 
-int KillWith(const Args& args) {
-  return sys::Kill(args.Int(0), args.Int(1), args.Int(2), args.Int(3));
+int KillWorker(const Args& args) {
+  const auto kill = args.Bool(4) ? sys::KillGroup : sys::Kill;
+  return kill(args.Int(0), args.Int(1), args.Int(2), args.Int(3));
 }
+
+int LeadGroup(const Args& args) { return sys::LeadGroup(args.Int(0)); }
 
 int SetDeathSignal(const Args& args) {
   return sys::SetDeathSignal(args.Int(0), args.Int(1));
@@ -174,6 +185,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<SelectorWait>(exports, "selectorWait");
   ExportWatch(env, exports);
   Export<Spawn>(exports, "spawn");
+  Export<SpawnGroup>(exports, "spawnGroup");
   Export<TakeToken>(exports, "takeToken");
   Export<ReturnToken>(exports, "returnToken");
   Export<BindToken>(exports, "bindToken");
@@ -183,9 +195,11 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<ReceiveReport>(exports, "receiveReport");
   Export<WaitPid>(exports, "waitpid");
   Export<OwnUsage>(exports, "ownUsage");
+  Export<WaitLeader>(exports, "waitLeader");
   Export<ExitFd>(exports, "exitFd");
   Export<Kill>(exports, "kill");
-  Export<KillWith>(exports, "killWith");
+  Export<KillWorker>(exports, "killWorker");
+  Export<LeadGroup>(exports, "leadGroup");
   Export<SetDeathSignal>(exports, "setDeathSignal");
   Export<EndAfter>(exports, "endAfter");
   Export<Stamp>(exports, "stamp");

@@ -12,6 +12,7 @@
       "passing.cc",
       "guard.cc",
       "guard_verbs.cc",
+      "own_group.cc",
       "holdings.cc",
       "instance.cc",
       "limits.cc",
@@ -60,7 +61,8 @@
           "linux/stamp.cc",
           "linux/terminal_signals.cc",
           "linux/zygote.cc",
-          "linux/zygote_child.cc"
+          "linux/zygote_child.cc",
+          "linux/zygote_end.cc"
         ],
         "ldflags": [
           "-Wl,--gc-sections", "-Wl,--as-needed",

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "deadline.h"
+#include "own_group.h"
 #include "posix.h"
 
 namespace sys {
@@ -52,6 +53,7 @@ int feed_fd = -1;
 // The first of these signals, and in the high half what came with it. Atomic:
 // two threads may run the handler at the same time.
 int64_t fed_signal = 0;
+constexpr int kHalf = 32;
 
 // How long an orphan may run on that handles its orphan signal.
 double grace_ms = 5000;
@@ -108,6 +110,7 @@ void EndOrphan(int) {
   __atomic_store_n(&is_timed, false, __ATOMIC_SEQ_CST);
   if (IsReaderGone(guarded_result_fd, 0)) {
     GiveOnce(guarded_slot_fd, guarded_token);
+    KillOwnGroup();
     raise(SIGKILL);
   }
   errno = error;
@@ -129,7 +132,6 @@ void EndOrphanLater() {
 bool Feed(int signal, const siginfo_t& info) {
   if (!__atomic_load_n(&is_fed[signal], __ATOMIC_SEQ_CST)) return false;
   int64_t none = 0;
-  constexpr int kHalf = 32;
   const int64_t fed = static_cast<int64_t>(ValueOf(info)) << kHalf | signal;
   __atomic_compare_exchange_n(&fed_signal, &none, fed, false, __ATOMIC_SEQ_CST,
                               __ATOMIC_SEQ_CST);
@@ -158,15 +160,19 @@ bool CallEarlier(int signal, siginfo_t* info, void* context) {
 // before the raised signal ends the process.
 void OnSignal(int signal, siginfo_t* info, void* context) {
   const int error = errno;
+  if (IsOfOwnGroup(*info)) return;
+  const bool is_dying = IsSubmitterDying(*info);
   const bool is_passed_on = Feed(signal, *info);
   if (CallEarlier(signal, info, context) || is_passed_on) {
     if (is_guarded[signal]) EndOrphanLater();
+    if (is_dying) SignalOwnGroup(signal);
     errno = error;
     return;
   }
-  const int timeout_ms = IsSubmitterDying(*info) ? kDyingMs : 0;
-  if (IsReaderGone(guarded_result_fd, timeout_ms)) {
+  if (IsReaderGone(guarded_result_fd, is_dying ? kDyingMs : 0)) {
     GiveOnce(guarded_slot_fd, guarded_token);
+    SignalOwnGroup(signal);
+    EndOwnGroupAfter(grace_ms);
   }
   ResetSignal(signal);
   // Ends the process when the handler returns and unblocks the signal.
@@ -192,6 +198,7 @@ int Uninstall(int signal) {
 }
 
 int RemoveGuards() {
+  GuardGroup(false);
   feed_fd = -1;
   fed_signal = 0;
   is_timed = false;
@@ -250,14 +257,21 @@ int FeedSignal(int signal, int fd) {
 
 int FedSignal(int32_t* signal_and_value) {
   const int64_t fed = __atomic_load_n(&fed_signal, __ATOMIC_SEQ_CST);
-  constexpr int kHalf = 32;
   signal_and_value[0] = static_cast<int32_t>(fed);
   signal_and_value[1] = static_cast<int32_t>(fed >> kHalf);
   return 0;
 }
 
+int EndGroup() {
+  // This process ends by itself.
+  ::signal(SIGTERM, SIG_IGN);
+  SignalOwnGroup(SIGTERM);
+  EndOwnGroupAfter(grace_ms);
+  return 0;
+}
+
 int ForgetFed() {
-  __atomic_store_n(&fed_signal, 0, __ATOMIC_SEQ_CST);
+  fed_signal = 0;
   return 0;
 }
 

@@ -40,9 +40,18 @@ int SetOrphanSignaler(const Args& args) {
   return sys::SetOrphanSignaler(args.Int(0));
 }
 
+int GuardGroup(const Args& args) { return sys::GuardGroup(args.Bool(0)); }
+
+int HasChildInGroup(const Args&) { return sys::HasChildInGroup(); }
+
+int EndGroup(const Args&) { return sys::EndGroup(); }
+
 }  // namespace
 
 void ExportGuard(Napi::Object exports) {
+  Export<GuardGroup>(exports, "guardGroup");
+  Export<HasChildInGroup>(exports, "hasChildInGroup");
+  Export<EndGroup>(exports, "endGroup");
   Export<GiveToken>(exports, "giveToken");
   Export<GuardToken>(exports, "guardToken");
   Export<KeepGuard>(exports, "keepGuard");

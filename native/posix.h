@@ -111,6 +111,7 @@ struct Program {
   char* const* env;
   const char* cwd;   // "": where this process is, even if it was removed
   int death_signal;  // 0: none; ignored on macOS, which has none
+  bool leads_group;  // the new process leads a new process group
   FdPair* fds;       // overwritten by the start; all targets differ
   size_t fd_count;
 };
@@ -141,6 +142,11 @@ struct Status {
 
 // Returns pid when it has reaped the child, or 0 while the child runs.
 int WaitPid(int pid, Status* status);
+// The same for the leader of a process group. First sends SIGTERM to what is
+// left of the group.
+int WaitLeader(int pid, Status* status);
+// Whether this process has a child in the process group that it leads.
+int HasChildInGroup();
 // What this process has used up to now.
 int OwnUsage(Usage* usage);
 // Blocks until the child has ended, and reaps it without its status.
@@ -155,6 +161,15 @@ int ExitFd(int pid);
 // Uses exit_fd where the kernel can, and pid otherwise or when exit_fd is -1.
 // The value comes with the signal where the kernel can do that.
 int Kill(int pid, int exit_fd, int signal, int value = 0);
+// The same to the whole process group that this process leads, or has led. By
+// exit_fd, no other group can get the signal. -ENOSYS where the kernel cannot
+// do that, and the leader has ended. exit_fd -1: by pid.
+int KillGroup(int pid, int exit_fd, int signal, int value = 0);
+// Makes a process lead a new group; 0: this process.
+int LeadGroup(int pid);
+// Forks from a handler of signals. The child has no fds, and may make system
+// calls only.
+int ForkPlain();
 // Makes the kernel send `signal` to this process when its parent dies.
 int SetDeathSignal(int signal, int parent_pid);
 // How late the kernel may end the waits of this thread, in nanoseconds. Linux
@@ -187,6 +202,10 @@ int FeedSignal(int signal, int fd);
 // Fills the first signal that was written so, or 0, and the value of Kill.
 int FedSignal(int32_t* signal_and_value);
 int ForgetFed();
+// This process leads a process group that it ends as an orphan.
+int GuardGroup(bool is_on);
+// Called at the end of an orphan.
+int EndGroup();
 // For a worker that runs several jobs: from now on, the token is the byte in
 // *word minus 1, or none where it is 0. The submitter changes it meanwhile.
 // nullptr: the token is the one that GuardToken or GiveToken names.

@@ -77,7 +77,7 @@ enum ChildStep : int {
 
 // The sizes of the two messages below, in int32 numbers.
 enum MessageInts : int {
-  kRequestInts = 3,
+  kRequestInts = 4,
   kReportInts = 12,
 };
 
@@ -85,7 +85,11 @@ enum MessageInts : int {
 struct ForkRequest {
   int32_t orphan_signal;  // Sent to the job when its submitter is gone; 0: none
   int32_t timer_slack;    // Of the submitter, in nanoseconds
-  int32_t has_input;      // 1: the last fd of the request is its input
+  // The job leads a process group that has so many milliseconds to end after
+  // the job, or after its orphan signal. -1: it leads none; the largest: any
+  // time.
+  int32_t group_grace;
+  int32_t has_input;  // 1: the last fd of the request is its input
 };
 
 // The bytes of a report.

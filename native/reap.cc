@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "posix.h"
 
@@ -65,6 +66,27 @@ int WaitPid(int pid, Status* status) {
   status->signal = WIFSIGNALED(raw) ? WTERMSIG(raw) : 0;
   status->usage = UsageOf(used);
   return reaped;
+}
+
+int WaitLeader(int pid, Status* status) {
+  if (pid <= 0) return -ECHILD;
+  siginfo_t info = {};
+  const auto id = static_cast<id_t>(pid);
+  int result;
+  do {
+    result = waitid(P_PID, id, &info, WEXITED | WNOWAIT | WNOHANG);
+  } while (result < 0 && errno == EINTR);
+  if (result < 0) return -errno;
+  if (info.si_pid == 0) return 0;
+  // Now, because another process may get the number once the leader is reaped.
+  kill(-pid, SIGTERM);
+  return WaitPid(pid, status);
+}
+
+int HasChildInGroup() {
+  siginfo_t info = {};
+  const auto id = static_cast<id_t>(getpid());
+  return waitid(P_PGID, id, &info, WEXITED | WNOWAIT | WNOHANG) == 0 ? 1 : 0;
 }
 
 void AwaitEnd(int pid) {

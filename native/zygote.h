@@ -63,6 +63,7 @@ class Zygote {
   struct Taken {
     int pid;
     int orphan_signal;
+    int group_grace;
   };
 
   void Announce() const;
@@ -83,6 +84,10 @@ class Zygote {
   void OnTaken();
   void OnEnded(Child* child);
   void OnSubmitterGone(Child* child);
+  void Forget(Child* child);
+  void AwaitGroup(Child* child, int more_ms);
+  void EndGroups();
+  static int SignalGroup(const Child* child, int signal);
   void RefuseOne(int error);
   Child* Unlink(int pid);
   void FreeForgotten();
@@ -103,6 +108,8 @@ class Zygote {
   int taken_reader_ = -1;
   int taken_writer_ = -1;
   Child* spares_ = nullptr;
+  // Children whose groups are to end, or whose groups have outlived them.
+  Child* groups_ = nullptr;
   // Ended children, freed after the events of this turn.
   Child* forgotten_ = nullptr;
   int spare_count_ = 0;

@@ -44,7 +44,12 @@ import {
 type ForkOrder = Surroundings &
   Pick<
     Order,
-    'preparation' | 'orphanSignal' | 'killGrace' | 'attempt' | 'settings'
+    | 'preparation'
+    | 'orphanSignal'
+    | 'processGroup'
+    | 'killGrace'
+    | 'attempt'
+    | 'settings'
   >;
 interface ForkFds extends Omit<WorkerFds, 'forkserverFd' | 'preload'> {
   /** Undefined: those of the submitter, except for the input. */
@@ -126,9 +131,9 @@ function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   removeSignalListeners();
   // Without what the parent runs at its own end in a wrapper of `emit`.
   reportEndings(EventEmitter.prototype);
-  const { preparation, orphanSignal, attempt } = order;
+  const { preparation, orphanSignal, processGroup } = order;
   const { preload, warmUp } = preparation;
-  const head = { context: 'fork', warmUp, orphanSignal, attempt } as const;
+  const head = { context: 'fork', warmUp, orphanSignal, processGroup } as const;
   enterWorker({ ...fds, preload, forkserverFd: -1 }, head);
   setKillGrace(order);
   followSubmitter(orphanSignal, answer);

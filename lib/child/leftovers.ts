@@ -2,6 +2,7 @@
 // listeners, open handles, timers, and jobs of its own. Whether modules and
 // globals have changed cannot be seen.
 import { workerState } from '../protocol/worker-state.js';
+import { native } from '../system/binding.js';
 
 /** Of one job, from the moment when its modules are imported. */
 export class Leftovers {
@@ -11,6 +12,9 @@ export class Leftovers {
   /** What the job has left behind first; undefined if nothing. */
   find(): string | undefined {
     if (workerState.busy.size > 0) return 'jobs';
+    // Node counts none that a job has given up by `unref`.
+    const { leadsGroup } = workerState.ambient!;
+    if (leadsGroup && native.hasChildInGroup() > 0) return 'child processes';
     if (countListeners() > this.#listeners) return 'listeners on process';
     const left = process.getActiveResourcesInfo().filter(isOfJob);
     // A resource that was there before the job may have gone. It must not make up

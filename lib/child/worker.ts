@@ -33,7 +33,8 @@ export function enterWorker(
     context,
     warmUp,
     orphanSignal,
-  }: Pick<WorkerHead, 'context' | 'warmUp' | 'orphanSignal'>,
+    processGroup = false,
+  }: Pick<WorkerHead, 'context' | 'warmUp' | 'orphanSignal' | 'processGroup'>,
   claims?: Claims,
 ): void {
   const [slots] = slotPipes;
@@ -54,6 +55,7 @@ export function enterWorker(
     context,
     preparation: { preload, warmUp },
     forkserverFd,
+    leadsGroup: processGroup,
   };
   check(native.setLenders(Int32Array.from(lenders)), 'guard a lent token');
   if (claims === undefined) native.shareToken(new Int32Array(0));
@@ -64,6 +66,8 @@ export function enterWorker(
   if (orphanSignal > 0) {
     const { writer, token } = held ?? { writer: -1, token: 0 };
     native.guardToken(orphanSignal, resultFd, writer, token);
+    // The zygote ends the groups of its children.
+    if (processGroup && forkserverFd < 0) native.guardGroup(true);
   }
   // Signals that arrived before the guard was installed are delivered now.
   native.unblockSignals();
@@ -113,4 +117,5 @@ export function followSubmitter(orphanSignal: number, answer: Answer): void {
  */
 export function giveTokenBack(): void {
   if (held !== undefined) native.giveToken(held.writer, held.token);
+  native.endGroup();
 }

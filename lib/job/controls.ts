@@ -33,6 +33,7 @@ import { type PreparationOptions, preparationOf } from './preparation.js';
 import {
   checkDirectory,
   checkExecArgv,
+  checkGroup,
   checkHeap,
   checkNice,
   checkOomScore,
@@ -63,6 +64,8 @@ export interface Controls extends Bounds, StreamControls {
   /** A signal number; 0: none. */
   readonly orphanSignal: number;
   readonly closeSignal: number | undefined;
+  /** See {@link JobControls.processGroup}. */
+  readonly processGroup: boolean;
   readonly env: EnvRevision;
   readonly preexec: Preexec | undefined;
   readonly gate: SleepGate;
@@ -100,6 +103,9 @@ export function initialControls(options: ControlOptions): Controls {
     orphanSignal:
       orphanSignal === null ? 0 : signalNumber(orphanSignal, 'orphanSignal'),
     closeSignal: checkKillSignal(options.closeSignal, 'closeSignal'),
+    // Otherwise the jobs of the job would be in its group: a signal to that would
+    // end them before anyone could give their slots back.
+    processGroup: ambient?.leadsGroup === true && orphanSignal !== null,
     env: new Map(),
     preexec: undefined,
     gate: admitAlways,
@@ -152,6 +158,14 @@ export interface JobControls {
    * SIGTERM; `close` and the `shutdown` of an executor send their `killSignal`.
    */
   killGrace?: number | undefined;
+  /**
+   * Whether the process of the job leads a process group. Then every signal that the
+   * library sends to the job goes to its child processes as well. What the job leaves
+   * in the group gets SIGTERM when the process of the job has ended, and SIGKILL after
+   * `killGrace`; the result does not wait for that. Default false; in a job whose
+   * process leads a group, true. Not with `orphanSignal: null`.
+   */
+  processGroup?: boolean | undefined;
   /**
    * How often a job is started again that was lost: an integer, 0 or more, or
    * Infinity. Default 0. A job that has thrown is not lost. It keeps its slot. One
@@ -245,6 +259,9 @@ const changes: {
   }),
   runTimeout: (ms) => ({ runTimeout: runTimeoutOf(ms) }),
   killGrace: (ms) => ({ killGrace: checkMs(ms, 'killGrace') }),
+  processGroup: (given, { orphanSignal }) => ({
+    processGroup: checkGroup(given, orphanSignal),
+  }),
   retries: (count) => ({ retries: checkMost(count, 'retries', 0) }),
   onReport: (given) => ({ onReport: listenerOf(given) }),
   cwd: (path) => ({ cwd: checkDirectory(path) }),

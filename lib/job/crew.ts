@@ -150,8 +150,9 @@ export class Crew {
   #squadOf(order: Order, { jobsPerProcess, idleTimeout }: Reuse): Squad {
     const { context, orphanSignal, maxProcessMemory } = order;
     const own = [context, orphanSignal, jobsPerProcess, idleTimeout];
-    const { settings = {} } = order;
-    const process = `${maxProcessMemory} ${JSON.stringify(settings)}`;
+    const { settings = {}, processGroup, killGrace } = order;
+    const group = processGroup ? killGrace : -1;
+    const process = `${maxProcessMemory} ${group} ${JSON.stringify(settings)}`;
     const key = `${own.join()} ${process} ${keysOf(order).warm}`;
     let squad = this.#squads.get(key);
     if (squad === undefined) {

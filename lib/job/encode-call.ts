@@ -24,9 +24,10 @@ import {
   type LocalCall,
   type Mapping,
   type Order,
+  endOf,
+  isEndOf,
   packHead,
 } from '../protocol/order.js';
-import { defaultGraceMs } from '../protocol/settings.js';
 import { type JobFacts, workerState } from '../protocol/worker-state.js';
 import type { SlotPipe } from '../slots/slot-pipe.js';
 import {
@@ -109,6 +110,7 @@ export function encodeCall(
     cwd: controls.cwd ?? workingDirectory(),
     settings: controls.settings,
     killGrace: controls.killGrace,
+    processGroup: controls.processGroup,
     keepAlive: controls.forkserverKeepAlive,
     orphanSignal: controls.orphanSignal,
     maxProcessMemory: controls.maxProcessMemory,
@@ -229,20 +231,24 @@ function encodeBody(call: Call, controls: Controls, slots: SlotPipe): CallBody {
 }
 
 function headOf(
-  { context, preparation, orphanSignal, settings, killGrace: ms }: Controls,
+  controls: Controls,
   slotPipes: readonly SlotPipe[],
   call: Pick<
     Head,
     keyof JobFacts | 'fn' | 'mapping' | 'preexec' | 'imports' | 'ports'
   >,
 ): Head {
-  const slots = slotPipes.map((pipe) => pipe.count);
-  const memory = memoryLimit();
-  const { warmUp } = preparation;
-  // Most jobs have the default, and a shorter head then.
-  const killGrace = ms === defaultGraceMs ? undefined : ms;
-  const plain = { context, warmUp, orphanSignal, memoryLimit: memory };
-  return { ...call, ...plain, settings, killGrace, hasClaims: false, slots };
+  const { context, preparation, settings } = controls;
+  return {
+    ...call,
+    context,
+    warmUp: preparation.warmUp,
+    ...endOf(controls),
+    memoryLimit: memoryLimit(),
+    settings,
+    hasClaims: false,
+    slots: slotPipes.map((pipe) => pipe.count),
+  };
 }
 
 interface PlainHead {
@@ -269,9 +275,8 @@ function plainHead(
     known.head.isHeard === (controls.onReport !== undefined) &&
     known.head.context === controls.context &&
     known.head.warmUp === controls.preparation.warmUp &&
-    known.head.orphanSignal === controls.orphanSignal &&
     known.head.settings === controls.settings &&
-    (known.head.killGrace ?? defaultGraceMs) === controls.killGrace &&
+    isEndOf(known.head, controls) &&
     known.head.memoryLimit === memoryLimit() &&
     known.head.slots[0] === slots.count
   ) {

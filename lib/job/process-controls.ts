@@ -23,6 +23,19 @@ export function checkDirectory(given: unknown): string {
   return resolve(given);
 }
 
+export function checkGroup(given: unknown, orphanSignal: number): boolean {
+  if (typeof given !== 'boolean') {
+    throw invalidArgument('processGroup', 'a boolean', given);
+  }
+  if (!given || orphanSignal > 0) return given;
+  throw invalidValue(
+    'processGroup',
+    'false with `orphanSignal: null`, because nothing would end the group of a ' +
+      'job whose submitter has died',
+    given,
+  );
+}
+
 export function checkNice(level: unknown): number {
   return checkInteger(level, 'nice', [-20, 19]);
 }

@@ -5,16 +5,20 @@ import { unpackUsage, usageInts } from '../protocol/usage.js';
 import { Fd } from '../system/fd.js';
 import { signalName } from '../system/signals.js';
 import type { Worker } from './launcher.js';
+import { endRemains } from './process-group.js';
 import { signalValue } from './signal-value.js';
 
 export class ChildWorker implements Worker {
   readonly pid: number;
   readonly hasBegun = true;
   readonly #exit: Fd;
+  /** See `groupGraceOf`. */
+  readonly #groupGrace: number;
   #isReaped = false;
 
-  constructor(pid: number) {
+  constructor(pid: number, groupGrace: number) {
     this.pid = pid;
+    this.#groupGrace = groupGrace;
     // No other process has this pid before the child is reaped. Where the
     // kernel has no exit fd, or no fd is free, only `reap` detects the end.
     this.#exit = new Fd(Math.max(-1, native.exitFd(pid)));
@@ -26,7 +30,9 @@ export class ChildWorker implements Worker {
 
   reap(): Ending | undefined {
     const status = new Int32Array(2 + usageInts);
-    const result = native.waitpid(this.pid, status);
+    const result = this.#leadsGroup
+      ? native.waitLeader(this.pid, status)
+      : native.waitpid(this.pid, status);
     if (result === 0) return undefined;
     this.#isReaped = true;
     // Other code of this process has reaped it, so its status is lost.
@@ -47,11 +53,17 @@ export class ChildWorker implements Worker {
     if (this.#isReaped) return;
     const value = signalValue(runTimeout);
     const { number } = this.#exit;
-    const result = native.killWith(this.pid, number, signal, value);
+    const isGroup = this.#leadsGroup;
+    const result = native.killWorker(this.pid, number, signal, value, isGroup);
     if (result !== -errno.ESRCH) check(result, 'signal a worker');
   }
 
   close(): void {
-    this.#exit.close();
+    if (this.#leadsGroup) endRemains(this.pid, this.#exit, this.#groupGrace);
+    else this.#exit.close();
+  }
+
+  get #leadsGroup(): boolean {
+    return this.#groupGrace >= 0;
   }
 }

@@ -8,6 +8,7 @@ import { detach } from '../memory/move.js';
 import { closePieces } from '../memory/pieces.js';
 import { ChildWorker } from './child-worker.js';
 import type { Launcher } from './launcher.js';
+import { groupGraceOf } from './process-group.js';
 
 let isRehearsed = false;
 
@@ -32,8 +33,11 @@ export const forkLauncher: Launcher = {
     const { local, slotPipes } = order;
     if (pid > 0) {
       detach(local!.moved);
-      return new ChildWorker(pid);
+      // Here and in the child, because either may be the first to need it.
+      if (order.processGroup) native.leadGroup(pid);
+      return new ChildWorker(pid, groupGraceOf(order));
     }
+    if (order.processGroup) native.leadGroup(0);
     return runInFork(order, local!, {
       slotPipes,
       resultFd: resultWriter,

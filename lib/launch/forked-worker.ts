@@ -22,6 +22,7 @@ import { type Zygote, patienceMs } from './zygote.js';
 export class ForkedWorker implements Worker {
   readonly #report: Fd;
   readonly #zygote: Zygote;
+  readonly #leadsGroup: boolean;
   /**
    * A pidfd: it never refers to another process. A placeholder until the start
    * is reported, because without a free number the kernel would drop the pidfd.
@@ -34,8 +35,14 @@ export class ForkedWorker implements Worker {
   #isAlone = false;
   #ending: Ending | undefined;
 
-  constructor(report: Fd, zygote: Zygote, placeholder: Fd) {
+  constructor(
+    report: Fd,
+    zygote: Zygote,
+    placeholder: Fd,
+    leadsGroup: boolean,
+  ) {
     this.#report = report;
+    this.#leadsGroup = leadsGroup;
     this.#self = placeholder;
     this.#zygote = zygote;
   }
@@ -79,7 +86,8 @@ export class ForkedWorker implements Worker {
     }
     const value = signalValue(runTimeout);
     const { number } = this.#self;
-    const result = native.killWith(this.#pid, number, signal, value);
+    const isGroup = this.#leadsGroup;
+    const result = native.killWorker(this.#pid, number, signal, value, isGroup);
     if (result !== -errno.ESRCH) check(result, 'signal a worker');
   }
 

@@ -9,12 +9,14 @@ import {
   inheritedFds,
   packRequest,
 } from '../protocol/fds.js';
+import type { Order } from '../protocol/order.js';
 import { writeOrder } from '../protocol/order-file.js';
 import { surroundingsOf } from '../protocol/surroundings.js';
 import { workerState } from '../protocol/worker-state.js';
 import { ForkedWorker } from './forked-worker.js';
 import type { Launcher, Worker } from './launcher.js';
 import { obstacleTo } from './obstacle.js';
+import { groupGraceOf } from './process-group.js';
 import { spawnLauncher } from './spawn.js';
 import type { Zygote } from './zygote.js';
 import { keysOf, zygoteFor } from './zygote-client.js';
@@ -37,8 +39,7 @@ export const forkserverLauncher: Launcher = {
       inherited: inheritedFds(order, token.lenders, enclosures),
     };
     try {
-      const send = (): Worker =>
-        request(zygoteFor(order, keys), order.orphanSignal, fds);
+      const send = (): Worker => request(zygoteFor(order, keys), order, fds);
       try {
         return send();
       } catch (error) {
@@ -56,7 +57,7 @@ export const forkserverLauncher: Launcher = {
 /** Requests one job. Throws EPIPE when the zygote is gone. */
 function request(
   zygote: Zygote,
-  orphanSignal: number,
+  order: Pick<Order, 'orphanSignal' | 'processGroup' | 'killGrace'>,
   jobFds: Omit<RequestedFds, 'zygote'>,
 ): Worker {
   const ends = new Int32Array(2);
@@ -65,14 +66,19 @@ function request(
   const reporter = new Fd(ends[1]!);
   let placeholder: Fd | undefined;
   try {
-    native.endForkWithThread(report.number, orphanSignal);
+    native.endForkWithThread(report.number, order.orphanSignal);
     placeholder = duplicate(report.number);
     const fds = packRequest(reporter.number, {
       ...jobFds,
       zygote: zygote.client,
     });
-    zygote.send(orphanSignal, fds, jobFds.stdio.input !== undefined);
-    return new ForkedWorker(report, zygote, placeholder);
+    const { orphanSignal, processGroup } = order;
+    zygote.send(fds, {
+      orphanSignal,
+      groupGrace: groupGraceOf(order),
+      hasInput: jobFds.stdio.input !== undefined,
+    });
+    return new ForkedWorker(report, zygote, placeholder, processGroup);
   } catch (error) {
     placeholder?.close();
     report.close();

@@ -1,6 +1,5 @@
 // The number that comes with a signal to a worker.
-
-const mostInt32 = 2 ** 31 - 1;
+import { mostInt32 } from '../protocol/fds.js';
 
 /** Whole milliseconds, because the kernel passes on an int32. 0: none. */
 export function signalValue(runTimeout: number): number {

@@ -13,6 +13,7 @@ import { openFile } from '../system/fd.js';
 import { checkReadable } from '../system/readable.js';
 import { ChildWorker } from './child-worker.js';
 import type { Launcher } from './launcher.js';
+import { groupGraceOf } from './process-group.js';
 
 const entry = join(__dirname, '..', 'child', 'spawned.js');
 
@@ -29,9 +30,12 @@ export const spawnLauncher: Launcher = {
       const { stdout, stderr } = stdio;
       const fds = [stdout, stderr, file.number, resultWriter, ...inherited];
       const argv = [...order.execArgv, entry];
-      const pid = startNode(argv, order, fds, stdio.input);
+      const pid = startNode(argv, order, fds, {
+        input: stdio.input,
+        leadsGroup: order.processGroup,
+      });
       native.endWithThread(pid, order.orphanSignal);
-      return new ChildWorker(pid);
+      return new ChildWorker(pid, groupGraceOf(order));
     } finally {
       file.close();
     }
@@ -48,13 +52,17 @@ const isLinux = process.platform === 'linux';
 
 /**
  * Starts a node whose fds from 1 on are `fds`, and returns its pid. `input`: its
- * standard input, by default the null device.
+ * standard input, by default the null device. `leadsGroup`: it leads a new process
+ * group.
  */
 export function startNode(
   argv: readonly string[],
   { env, cwd }: Surroundings,
   fds: readonly number[],
-  input?: number,
+  {
+    input,
+    leadsGroup = false,
+  }: { input?: number | undefined; leadsGroup?: boolean } = {},
 ): number {
   const sink =
     input === undefined ? openFile(devNull, constants.O_RDONLY) : undefined;
@@ -66,8 +74,9 @@ export function startNode(
     const directory = cwd === workingDirectory() ? '' : cwd;
     const table = Int32Array.of(noDeathSignal, ...pairs);
     const all = [execPath, ...argv];
+    const verb = leadsGroup ? 'spawnGroup' : 'spawn';
     const start = (file: string): number =>
-      native.spawn(file, all, env, directory, table);
+      native[verb](file, all, env, directory, table);
     let result = start(execPath);
     // An upgrade may remove the program that runs.
     if (result === -errno.ENOENT && isLinux) result = start('/proc/self/exe');

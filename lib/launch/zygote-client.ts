@@ -268,7 +268,9 @@ function start(
     const surroundings = { env: environmentToStart(env), cwd };
     // They become `zygoteRequestFd` and `zygotePreparationFd`.
     const fds = [1, 2, server.number, file.number];
-    return [client, startNode(argv, surroundings, fds)];
+    // It outlives the group of a job that starts it, and reports on jobs until then.
+    const leadsGroup = workerState.ambient?.leadsGroup === true;
+    return [client, startNode(argv, surroundings, fds, { leadsGroup })];
   } catch (error) {
     client.close();
     throw error;

@@ -25,6 +25,14 @@ import { decode } from '../wire/value.js';
 /** A zygote silent for this long will not respond. */
 export const patienceMs = 10_000;
 
+/** What a request says of its job. */
+interface JobRequest {
+  readonly orphanSignal: number;
+  /** See `groupGraceOf`. */
+  readonly groupGrace: number;
+  readonly hasInput: boolean;
+}
+
 /**
  * A zygote that this copy of the module holds. Other threads and other copies
  * may hold it too; see native/zygote_table.h.
@@ -110,9 +118,17 @@ export class Zygote {
     });
   }
 
-  send(orphanSignal: number, fds: readonly number[], hasInput: boolean): void {
+  send(
+    fds: readonly number[],
+    { orphanSignal, groupGrace, hasInput }: JobRequest,
+  ): void {
     const slack = native.timerSlack();
-    const request = Int32Array.of(orphanSignal, slack, Number(hasInput));
+    const request = Int32Array.of(
+      orphanSignal,
+      slack,
+      groupGrace,
+      Number(hasInput),
+    );
     const bytes = new Uint8Array(request.buffer);
     const table = Int32Array.from(fds);
     const deadline = deadlineAfter(patienceMs);

@@ -63,9 +63,13 @@ export const mostStateBytes = 64 << 10;
 
 /**
  * A request is this many int32: the orphan signal, or 0; the timer slack of the
- * submitter in nanoseconds; 1 if the last fd is the input of the job.
+ * submitter in nanoseconds; how many milliseconds the process group of the job may
+ * outlive it, -1: it has none, `mostInt32`: any time; 1 if the last fd is the input of
+ * the job.
  */
-export const requestInts = 3;
+export const requestInts = 4;
+
+export const mostInt32 = 2 ** 31 - 1;
 
 /** A report is this many int32: kind, value, signal, and those of a usage. */
 export const reportInts = 3 + usageInts;

@@ -8,7 +8,7 @@ import type { SlotPipe, Token } from '../slots/slot-pipe.js';
 import type { Encoded } from '../wire/value.js';
 import type { SentPort } from './job-port.js';
 import type { Preparation, WarmUp } from './preparation.js';
-import type { ProcessSettings } from './settings.js';
+import { type ProcessSettings, defaultGraceMs } from './settings.js';
 import {
   type PackedSurroundings,
   type Surroundings,
@@ -33,6 +33,8 @@ export interface Order extends Surroundings {
   readonly settings: ProcessSettings | undefined;
   /** Milliseconds; may be Infinity. */
   readonly killGrace: number;
+  /** The process leads a process group. */
+  readonly processGroup: boolean;
   /** See `ServerHead`. */
   readonly maxProcessMemory: number;
   /** Slot pipes that the worker inherits; it runs in a slot of the first. */
@@ -63,6 +65,8 @@ export interface WorkerHead {
   /** The modules of `preload`, its process knows already. */
   readonly warmUp: WarmUp | undefined;
   readonly orphanSignal: number;
+  /** As in the order; default: false. */
+  readonly processGroup?: boolean | undefined;
   /** The process enters them before its first job. */
   readonly settings?: ProcessSettings | undefined;
 }
@@ -96,6 +100,30 @@ export interface Head extends WorkerHead, JobFacts {
   readonly imports: readonly FunctionRef[];
 }
 
+type End = Pick<Order, 'orphanSignal' | 'killGrace' | 'processGroup'>;
+type HeadEnd = Pick<Head, 'orphanSignal' | 'killGrace' | 'processGroup'>;
+
+/** Most jobs have the defaults, and a shorter head then. */
+export function endOf({ orphanSignal, killGrace, processGroup }: End): HeadEnd {
+  return {
+    orphanSignal,
+    killGrace: killGrace === defaultGraceMs ? undefined : killGrace,
+    processGroup: processGroup || undefined,
+  };
+}
+
+/** Whether the head has what `endOf` returns. */
+export function isEndOf(
+  { orphanSignal, killGrace = defaultGraceMs, processGroup = false }: HeadEnd,
+  end: End,
+): boolean {
+  return (
+    orphanSignal === end.orphanSignal &&
+    killGrace === end.killGrace &&
+    processGroup === end.processGroup
+  );
+}
+
 export function hasJob(body: Body | WorkerBody): body is Body {
   return !body.head.hasClaims;
 }
@@ -122,6 +150,7 @@ export function packHead(head: WorkerHead): Buffer {
  */
 export function orderOfWorker(order: Order, claimsFile: number): Order {
   const { context, preparation, orphanSignal, settings } = order;
+  const { processGroup } = order;
   const bytes = order.maxProcessMemory;
   const head: ServerHead = {
     hasClaims: true,
@@ -129,6 +158,7 @@ export function orderOfWorker(order: Order, claimsFile: number): Order {
     context,
     warmUp: preparation.warmUp,
     orphanSignal,
+    processGroup,
     settings,
     maxProcessMemory: bytes === Infinity ? null : bytes,
   };

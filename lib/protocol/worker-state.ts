@@ -35,6 +35,8 @@ export interface Ambient {
   readonly preparation: Preparation;
   /** The socket of the zygote that this process was forked from, or -1. */
   readonly forkserverFd: number;
+  /** Signals to this process also go to its process group. */
+  readonly leadsGroup: boolean;
 }
 
 /** The slot of a job, which one job of its own may use while it waits. */

@@ -131,6 +131,8 @@ export interface Native extends SegmentVerbs, GuardVerbs {
     cwd: string,
     table: Int32Array,
   ): number;
+  /** The same for a program that leads a new process group. */
+  spawnGroup: Native['spawn'];
   /**
    * Takes a byte from a slot pipe: the token, -EAGAIN when there is none, -EPIPE
    * at the end of the pipe. When this worker thread ends before `returnToken` or
@@ -180,6 +182,11 @@ export interface Native extends SegmentVerbs, GuardVerbs {
   /** What this process has used: lib/protocol/usage.ts reads the numbers. */
   ownUsage(usage: Int32Array): number;
   /**
+   * The same for the leader of a process group. Before it is reaped, sends SIGTERM to
+   * what is left of the group.
+   */
+  waitLeader(pid: number, status: Int32Array): number;
+  /**
    * An fd that becomes readable when the process has ended. -ENOSYS where the
    * kernel has no such fds, -ESRCH when there is no such process.
    */
@@ -190,10 +197,22 @@ export interface Native extends SegmentVerbs, GuardVerbs {
    */
   kill(pid: number, exitFd: number, signal: number): number;
   /**
-   * Like `kill`, with an int32 that the guard of a worker finds: see `fedSignal`.
-   * macOS drops it.
+   * Like `kill`, with an int32 that the guard of the worker finds: see `fedSignal`.
+   * macOS drops it. isGroup: sends the signal to the process group that the worker
+   * leads, or has led. By exitFd, no other group can get it; -ENOSYS where the kernel
+   * cannot do that, and the worker has ended.
    */
-  killWith(pid: number, exitFd: number, signal: number, value: number): number;
+  killWorker(
+    ...worker: [
+      pid: number,
+      exitFd: number,
+      signal: number,
+      value: number,
+      isGroup: boolean,
+    ]
+  ): number;
+  /** Makes a process lead a new process group; 0: this process. */
+  leadGroup(pid: number): number;
   /**
    * Makes the kernel send `signal` to this process when its parent dies (Linux;
    * -ENOSYS elsewhere). -ESRCH when parentPid is no longer the parent. signal

@@ -36,6 +36,15 @@ export interface GuardVerbs {
   /** The next signal that is fed counts as the first. */
   forgetFed(): number;
   /**
+   * This process leads a process group: a guarded signal that comes because the
+   * submitter has died also goes to the group, and SIGKILL after the grace period.
+   */
+  guardGroup(isOn: boolean): number;
+  /** 1 when this process has a child in the process group that it leads, or 0. */
+  hasChildInGroup(): number;
+  /** Called at the end of an orphan: the same, where `guardGroup` says so. */
+  endGroup(): number;
+  /**
    * For a worker that runs several jobs: guard and giveToken write the byte
    * word[0] - 1 instead of their token, and nothing while the word is 0. They
    * set it to 0 first. The word stays in use; an empty array ends that.

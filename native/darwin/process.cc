@@ -24,6 +24,19 @@ int Kill(int pid, int, int signal, int) {
   return kill(pid, signal) == 0 ? 0 : -errno;
 }
 
+int KillGroup(int pid, int, int signal, int) {
+  return kill(-pid, signal) == 0 ? 0 : -errno;
+}
+
+int LeadGroup(int pid) { return setpgid(pid, pid) == 0 ? 0 : -errno; }
+
+int ForkPlain() {
+  const int pid = fork();
+  const int count = pid == 0 ? getdtablesize() : 0;
+  for (int fd = 0; fd < count; fd++) close(fd);
+  return pid < 0 ? -errno : pid;
+}
+
 int SetDeathSignal(int, int) { return -ENOSYS; }
 
 int TimerSlack() { return -ENOSYS; }

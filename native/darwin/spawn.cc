@@ -14,12 +14,15 @@ namespace {
 constexpr short kFlags = POSIX_SPAWN_CLOEXEC_DEFAULT | POSIX_SPAWN_SETSIGDEF |
                          POSIX_SPAWN_SETSIGMASK;
 
-int SetAttributes(posix_spawnattr_t* attributes) {
+int SetAttributes(posix_spawnattr_t* attributes, bool leads_group) {
   sigset_t all;
   sigset_t none;
   sigfillset(&all);
   sigemptyset(&none);
-  int error = posix_spawnattr_setflags(attributes, kFlags);
+  // Without a group being set, that of the new process has its pid.
+  const short group = leads_group ? POSIX_SPAWN_SETPGROUP : 0;
+  const auto flags = static_cast<short>(kFlags | group);
+  int error = posix_spawnattr_setflags(attributes, flags);
   if (error == 0) error = posix_spawnattr_setsigdefault(attributes, &all);
   if (error == 0) error = posix_spawnattr_setsigmask(attributes, &none);
   return error;
@@ -56,7 +59,7 @@ int AddFds(const Program& program, posix_spawn_file_actions_t* actions) {
 
 int Start(const Program& program, posix_spawnattr_t* attributes,
           posix_spawn_file_actions_t* actions) {
-  int error = SetAttributes(attributes);
+  int error = SetAttributes(attributes, program.leads_group);
   if (error == 0 && *program.cwd != '\0') {
     error = posix_spawn_file_actions_addchdir_np(actions, program.cwd);
   }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../posix.h"
+#include "close_range.h"
 
 // The numbers are the same on every architecture; older headers lack them.
 #ifndef SYS_pidfd_send_signal
@@ -17,6 +18,25 @@
 #endif
 
 namespace sys {
+namespace {
+
+// A flag of pidfd_send_signal.
+constexpr unsigned kToGroup = 1U << 2;
+
+int SendTo(int pidfd, int signal, int value, unsigned flags) {
+  // With SI_QUEUE, so that a guard does not take it for a death signal.
+  siginfo_t info = {};
+  info.si_signo = signal;
+  info.si_code = SI_QUEUE;
+  info.si_pid = getpid();
+  info.si_uid = getuid();
+  info.si_value.sival_int = value;
+  const long result =
+      syscall(SYS_pidfd_send_signal, pidfd, signal, &info, flags);
+  return result == 0 ? 0 : -errno;
+}
+
+}  // namespace
 
 int ExitFd(int pid) {
   const long fd = syscall(SYS_pidfd_open, pid, 0);
@@ -27,19 +47,30 @@ int ExitFd(int pid) {
 
 int Kill(int pid, int exit_fd, int signal, int value) {
   if (exit_fd >= 0) {
-    // With SI_QUEUE, so that a guard does not take it for a death signal.
-    siginfo_t info = {};
-    info.si_signo = signal;
-    info.si_code = SI_QUEUE;
-    info.si_pid = getpid();
-    info.si_uid = getuid();
-    info.si_value.sival_int = value;
-    if (syscall(SYS_pidfd_send_signal, exit_fd, signal, &info, 0) == 0) {
-      return 0;
-    }
-    if (errno != ENOSYS) return -errno;
+    const int result = SendTo(exit_fd, signal, value, 0);
+    if (result != -ENOSYS) return result;
   }
   return kill(pid, signal) == 0 ? 0 : -errno;
+}
+
+int KillGroup(int pid, int exit_fd, int signal, int value) {
+  if (exit_fd >= 0) {
+    int result = SendTo(exit_fd, signal, value, kToGroup);
+    if (result != -EINVAL && result != -ENOSYS) return result;
+    // Before Linux 6.9. While the leader exists, no other group has its number.
+    result = Kill(pid, exit_fd, signal, value);
+    if (result < 0) return result == -ESRCH ? -ENOSYS : result;
+  }
+  return kill(-pid, signal) == 0 ? 0 : -errno;
+}
+
+int LeadGroup(int pid) { return setpgid(pid, pid) == 0 ? 0 : -errno; }
+
+// Not by fork, which takes locks of libc that the interrupted code may hold.
+int ForkPlain() {
+  const long pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+  if (pid == 0) CloseFrom(0);
+  return pid < 0 ? -errno : static_cast<int>(pid);
 }
 
 int SetDeathSignal(int signal, int parent_pid) {

@@ -87,6 +87,7 @@ int ArrangeFds(const Program& program) {
 // Returns only when a step failed.
 int Become(const Program& program, pid_t parent) {
   ResetSignals();
+  if (program.leads_group) LeadGroup(0);
   if (program.death_signal != 0) {
     const int result = SetDeathSignal(program.death_signal, parent);
     if (result < 0) return result;

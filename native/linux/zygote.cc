@@ -19,6 +19,7 @@
 #include "../posix.h"
 #include "../protocol.h"
 #include "close_range.h"
+#include "zygote_child.h"
 
 namespace sys {
 namespace {
@@ -33,6 +34,9 @@ constexpr int kCalmMs = 20;
 // The time to the next try after a fork has failed: no event reports that
 // processes are available again.
 constexpr int kRetryMs = 10;
+
+// The interval between two looks at the groups that are to end.
+constexpr int kLookMs = 20;
 
 constexpr int kIsChild = 1;
 
@@ -51,14 +55,6 @@ enum Tag : unsigned { kRequest = 0, kTaken = 1, kExit = 2, kReport = 3 };
 constexpr uintptr_t kTagBits = 3;
 
 }  // namespace
-
-struct Zygote::Child {
-  int pid;
-  int exit_fd;
-  int report = -1;  // -1: a spare, or its submitter is gone
-  int orphan_signal = 0;
-  Child* next = nullptr;
-};
 
 Zygote* Zygote::scout_ = nullptr;
 
@@ -153,7 +149,9 @@ void Zygote::Serve() {
     // Without a process for it, the oldest request gets an answer at least.
     if (missing < 0 && spare_count_ == 0) RefuseOne(missing);
     if (is_ending_ && child_count_ == 0) _exit(0);
-    HandleEvents(missing < 0 ? kRetryMs : is_calm_ ? -1 : kCalmMs);
+    const int calm_ms = groups_ == nullptr ? -1 : kLookMs;
+    HandleEvents(missing < 0 ? kRetryMs : is_calm_ ? calm_ms : kCalmMs);
+    EndGroups();
     FreeForgotten();
   }
 }
@@ -247,6 +245,7 @@ void Zygote::OnTaken() {
     is_calm_ = false;
     Child* child = Unlink(taken.pid);
     child->orphan_signal = taken.orphan_signal;
+    child->group_grace = taken.group_grace;
     child->report = MovePrivate(report);
     if (child->report >= 0) Watch(child->report, 0, child, kReport);
   }
@@ -263,29 +262,6 @@ Zygote::Child* Zygote::Unlink(int pid) {
   return child;
 }
 
-void Zygote::OnEnded(Child* child) {
-  Status status = {};
-  if (WaitPid(child->pid, &status) == 0) return;
-  if (child->report >= 0) {
-    Report ended = {kEnded, status.exit_code, status.signal, status.usage};
-    SendFds(child->report, {&ended, sizeof ended, nullptr, 0});
-    Unwatch(&child->report);
-  }
-  Unlink(child->pid);
-  child_count_ -= 1;
-  Unwatch(&child->exit_fd);
-  // Not freed yet: another event of this turn may point to it.
-  child->next = forgotten_;
-  forgotten_ = child;
-}
-
-void Zygote::OnSubmitterGone(Child* child) {
-  if (child->report < 0) return;
-  // The child is not reaped yet, so no other process can have its pid.
-  if (child->orphan_signal > 0) kill(child->pid, child->orphan_signal);
-  Unwatch(&child->report);
-}
-
 void Zygote::RefuseOne(int error) {
   ForkRequest request = {};
   int fds[kMostPassed];
@@ -299,14 +275,6 @@ void Zygote::RefuseOne(int error) {
   if (input >= 0) close(input);
   GiveTokenOfOrphan(message);
   for (size_t i = 0; i < message.fd_count; i++) close(fds[i]);
-}
-
-void Zygote::FreeForgotten() {
-  while (forgotten_ != nullptr) {
-    Child* child = forgotten_;
-    forgotten_ = child->next;
-    delete child;
-  }
 }
 
 }  // namespace sys

@@ -195,7 +195,9 @@ size_t Zygote::TakeJob(int* fds) {
   close(request_fd_);
 
   const int pid = getpid();
-  const int sent = SendTaken({pid, request.orphan_signal}, received[kReportFd]);
+  if (request.group_grace >= 0) LeadGroup(0);
+  const Taken taken = {pid, request.orphan_signal, request.group_grace};
+  const int sent = SendTaken(taken, received[kReportFd]);
   if (IsTemporary(sent)) Refuse(received[kReportFd], kRefused, -sent);
   close(taken_writer_);
   SendStarted(received[kReportFd], pid);

@@ -36,6 +36,7 @@ import { optionNameContract } from './option-names.js';
 import { orphanContract } from './orphans.js';
 import { preexecContract } from './preexec.js';
 import { preloadContract } from './preload.js';
+import { processGroupContract } from './process-groups.js';
 import { raisingContract } from './raising.js';
 import { raisingCloseContract } from './raising-close.js';
 import { recoveryContract } from './recovery.js';
@@ -81,6 +82,7 @@ const ofProcesses: Contracts = {
   waiting: [waitingContract],
   'limits of time': [timeLimitContract],
   'signal of a job': [jobSignalContract],
+  'process groups': [processGroupContract],
   'jobs that are started again': [retryContract],
   reports: [reportContract],
   'numbers of jobs': [slotNumberContract],

@@ -44,8 +44,8 @@ const rows: Row[] = [
     ({ js }, options) => js.with(options),
     [
       ...['env', 'preexec', 'sleep', 'jobsPerProcess'],
-      ...['runTimeout', 'killGrace', 'retries', 'cwd', 'nice', 'limits'],
-      ...['oomScoreAdj', 'maxHeapMb', 'execArgv'],
+      ...['runTimeout', 'killGrace', 'processGroup', 'retries', 'cwd', 'nice'],
+      ...['limits', 'oomScoreAdj', 'maxHeapMb', 'execArgv'],
     ],
     'jobPerProcess',
     'jobsPerProcess',

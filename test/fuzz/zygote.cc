@@ -105,7 +105,7 @@ sys::Report ReceiveReport(int socket) {
 void ExpectService() {
   int ends[2];
   Expect(sys::SocketPair(ends, true) == 0);
-  sys::ForkRequest request = {SIGTERM, sys::TimerSlack()};
+  sys::ForkRequest request = {SIGTERM, sys::TimerSlack(), -1, 0};
   int fds[] = {ends[1], STDOUT_FILENO, STDERR_FILENO};
   for (;;) {
     const sys::Message message = {&request, sizeof request, fds, 3};

@@ -176,6 +176,8 @@ const invalid: [keyof JobControls, unknown, code: string][] = [
   ['killGrace', true, 'ERR_INVALID_ARG_TYPE'],
   ['killGrace', -1, 'ERR_OUT_OF_RANGE'],
   ['killGrace', NaN, 'ERR_OUT_OF_RANGE'],
+  ['processGroup', 1, 'ERR_INVALID_ARG_TYPE'],
+  ['processGroup', null, 'ERR_INVALID_ARG_TYPE'],
   ['retries', '1', 'ERR_INVALID_ARG_TYPE'],
   ['retries', -1, 'ERR_OUT_OF_RANGE'],
   ['retries', 1.5, 'ERR_OUT_OF_RANGE'],

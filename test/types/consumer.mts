@@ -62,6 +62,7 @@ export async function submit(jobserver: Jobserver): Promise<void> {
     oomScoreAdj: 500,
     maxHeapMb: 256,
     execArgv: ['--enable-source-maps'],
+    processGroup: true,
   });
   isTrue<Equal<typeof limited, Jobserver>>();
   const attempt = jobInfo()?.attempt;
