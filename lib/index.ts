@@ -25,7 +25,7 @@ export type { Callable } from './functions/function-ref.js';
 export { inline } from './functions/function-ref.js';
 export type { WaitOptions } from './job/future.js';
 export { Future } from './job/future.js';
-export type { JobControls } from './job/controls.js';
+export type { JobControls } from './job/job-controls.js';
 export type { PreloadedModule } from './job/preparation.js';
 export type { ResourceLimits } from './protocol/settings.js';
 export type { JobInfo } from './job/info.js';

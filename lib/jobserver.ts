@@ -6,13 +6,7 @@ import { inspect } from 'node:util';
 import type { Context } from './context.js';
 import { invalidArgument } from './errors.js';
 import { type Callable, isNamed } from './functions/function-ref.js';
-import {
-  type Controls,
-  type JobControls,
-  initialControls,
-  merge,
-  reuseOf,
-} from './job/controls.js';
+import { type Controls, initialControls, reuseOf } from './job/controls.js';
 import type { Attachments } from './job/attachments.js';
 import {
   type Call,
@@ -22,6 +16,7 @@ import {
   startOf,
   targetOf,
 } from './job/encode-call.js';
+import { type JobControls, merge } from './job/job-controls.js';
 import { type Future, futureControl } from './job/future.js';
 import { openSlots, shareSlots } from './job/open-slots.js';
 import type { PreloadedModule } from './job/preparation.js';

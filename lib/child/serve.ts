@@ -4,49 +4,28 @@
 // code has changed.
 import { setImmediate } from 'node:timers';
 import { changesOfModules } from '../functions/sources.js';
-import { Arrivals } from '../memory/arrivals.js';
-import { SegmentPool } from '../memory/segment-pool.js';
 import { Claims } from '../protocol/claims.js';
 import { MessageReader, MessageWriter } from '../protocol/messages.js';
 import type { WorkerBody } from '../protocol/order.js';
 import { UsageMeter } from '../protocol/usage.js';
 import {
-  type Call,
   type Readiness,
   type Report,
   packReport,
-  unpackCall,
 } from '../protocol/worker-messages.js';
 import { workerState } from '../protocol/worker-state.js';
 import { noSlot } from '../slots/slot-pipe.js';
-import {
-  type Watch,
-  check,
-  errno,
-  native,
-  systemError,
-} from '../system/binding.js';
+import { type Watch, check, native, systemError } from '../system/binding.js';
 import { now } from '../system/deadline.js';
-import type { Fd } from '../system/fd.js';
 import { trace } from '../system/trace.js';
 import { type Encoded, encodeThrown } from '../wire/value.js';
 import { type Answer, answerOn } from './answer.js';
-import { callEither } from './call.js';
 import { Growth } from './growth.js';
-import { enterPipes, leavePipes } from './job-output.js';
-import { KnownFunctions, type Loaded } from './known-functions.js';
-import { Leftovers } from './leftovers.js';
-import { NextSettings } from './next-settings.js';
-import { NextSurroundings } from './next-surroundings.js';
-import { type Outcome, outcomeOfEither, outcomeOfError } from './outcome.js';
+import { leavePipes } from './job-output.js';
+import type { Outcome } from './outcome.js';
 import { flushOutput, hasOutput } from './output.js';
-import {
-  type CallBuffers,
-  type WorkerOrder,
-  callOf,
-  end,
-  receiveBuffers,
-} from './run.js';
+import { type WorkerOrder, end } from './run.js';
+import { type ReceivedCall, ServerCalls } from './server-calls.js';
 import { enterWorker, followSubmitter } from './worker.js';
 
 export interface ServerOrder extends WorkerOrder<WorkerBody> {
@@ -71,19 +50,14 @@ class Server {
   readonly #socket: number;
   readonly #reader = new MessageReader(() => true);
   readonly #writer = new MessageWriter();
-  readonly #arrivals = new Arrivals(true);
-  readonly #pool = new SegmentPool();
+  readonly #calls: ServerCalls;
   #watch: Watch | undefined;
   #isBusy = false;
   /** What the next message of an answer says. */
   #stateAfter: Readiness = 'busy';
   /** No more orders will come. */
   #isOver = false;
-  readonly #functions: KnownFunctions;
-  #leftovers = new Leftovers();
   readonly #growth: Growth;
-  readonly #surroundings = new NextSurroundings();
-  readonly #settings: NextSettings;
   readonly #meter: UsageMeter | undefined;
   #beganAt = 0; // 0 before the first job
   /** Before the first job, that of no job. */
@@ -93,10 +67,9 @@ class Server {
     this.#order = order;
     this.#claims = claims;
     this.#socket = order.resultFd;
-    this.#functions = new KnownFunctions(order);
+    this.#calls = new ServerCalls(order);
     this.#growth = new Growth(order.body.head.maxProcessMemory ?? Infinity);
     const { settings } = order.body.head;
-    this.#settings = new NextSettings(settings);
     this.#meter = settings?.isMeasured === true ? new UsageMeter() : undefined;
     this.answer = this.#answerTo(0);
   }
@@ -134,20 +107,13 @@ class Server {
       const message = this.#reader.next();
       if (message === undefined) continue;
       const isClaimed = this.#claims.claim(message.job);
-      const call = unpackCall(message);
-      const files = [...message.enclosures];
-      const pipes = call?.hasOutput === true ? files.splice(-2) : [];
+      const received = this.#calls.receive(message);
       // Later calls may refer to what this one has, also if it was recalled. So
       // one that could not be received is the last.
-      if (call === undefined) this.#isOver = true;
-      else this.#remember(call);
-      if (!isClaimed) {
-        this.#arrivals.refuse(files);
-        for (const pipe of pipes) pipe.close();
-        continue;
-      }
-      this.#run(message.job, call, files, pipes);
-      hasRun = true;
+      if (received.call === undefined) this.#isOver = true;
+      if (isClaimed) this.#run(message.job, received);
+      else this.#calls.refuse(received);
+      hasRun = isClaimed;
     }
     if (this.#isOver && !this.#isBusy) void this.#leave();
     return false;
@@ -163,24 +129,14 @@ class Server {
     });
   }
 
-  #remember({ head, surroundings }: Call): void {
-    if (head !== undefined) this.#functions.select(head);
-    if (surroundings !== undefined) this.#surroundings.select(surroundings);
-  }
-
-  #run(
-    job: number,
-    call: Call | undefined,
-    files: readonly Fd[],
-    pipes: readonly Fd[],
-  ): void {
+  #run(job: number, received: ReceivedCall): void {
     this.#isBusy = true;
     this.#stateAfter = 'busy';
     if (this.#beganAt === 0) this.#send(job, { kind: 'none', state: 'busy' });
     this.#beganAt = now();
     this.answer = this.#answerTo(job);
     this.#meter?.next();
-    const outcome = this.#perform(call, files, pipes);
+    const outcome = this.#calls.make(received);
     if (!(outcome instanceof Promise)) {
       this.#finish(job, outcome);
       return;
@@ -195,7 +151,7 @@ class Server {
 
   #finish(job: number, outcome: Outcome): void {
     workerState.ambient!.endSignal?.();
-    const isClean = this.#leftovers.find() === undefined && !hasOutput();
+    const isClean = this.#calls.leftovers.find() === undefined && !hasOutput();
     const isLast = isClean && this.#isUsedUp();
     this.#stateAfter = isLast ? 'last' : isClean ? 'free' : 'busy';
     workerState.slotNumber?.release();
@@ -219,60 +175,13 @@ class Server {
   }
 
   #isUsedUp(): boolean {
-    return !this.#functions.isPrepared || this.#growth.isTooMuch();
+    return !this.#calls.isPrepared || this.#growth.isTooMuch();
   }
 
   /** Called where the job was not a step of `takeNext`. */
   #goOn(): void {
     if (!this.#isOver) native.refWatch(this.#watch!, true);
     this.#takeLater();
-  }
-
-  #perform(
-    call: Call | undefined,
-    files: readonly Fd[],
-    pipes: readonly Fd[],
-  ): Outcome | Promise<Outcome> {
-    try {
-      if (call === undefined) {
-        this.#arrivals.refuse(files);
-        throw systemError(-errno.EMFILE, 'receive the arguments');
-      }
-      workerState.ambient!.token = call.token;
-      workerState.job = this.#functions.head;
-      const buffers = receiveBuffers(call, files, this.#arrivals);
-      if (pipes.length > 0) enterPipes(pipes);
-      this.#settings.enter();
-      this.#surroundings.enter();
-      const { current } = this.#functions;
-      return current === undefined
-        ? this.#loadAndCall(call, buffers)
-        : this.#call(current, call, buffers);
-    } catch (error) {
-      for (const pipe of pipes) pipe.close();
-      return outcomeOfError(error, this.#pool);
-    }
-  }
-
-  async #loadAndCall(call: Call, buffers: CallBuffers): Promise<Outcome> {
-    try {
-      const loaded = await this.#functions.load();
-      // Modules may add listeners and open handles when they are loaded.
-      this.#leftovers = new Leftovers();
-      return await this.#call(loaded, call, buffers);
-    } catch (error) {
-      return outcomeOfError(error, this.#pool);
-    }
-  }
-
-  #call(
-    loaded: Loaded,
-    { args, preexecArgs }: Call,
-    buffers: CallBuffers,
-  ): Outcome | Promise<Outcome> {
-    const body = { head: loaded.head, args, preexecArgs };
-    const call = callOf(loaded, body, buffers, this.#order);
-    return outcomeOfEither(callEither(call), call.mapping, this.#pool);
   }
 
   /** Waits for what the job has left behind. */
@@ -282,7 +191,7 @@ class Server {
     await new Promise<void>((resume) => {
       setImmediate(resume);
     });
-    const left = this.#leftovers.find();
+    const left = this.#calls.leftovers.find();
     if (left === undefined && !this.#isUsedUp()) {
       leavePipes();
       this.#send(job, { kind: 'none', state: 'free' });

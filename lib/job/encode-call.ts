@@ -12,7 +12,6 @@ import { workerExecArgv } from '../launch/exec-argv.js';
 import type { JobStart } from '../launch/launchers.js';
 import { Enclosures } from '../memory/enclosures.js';
 import { move, takeMarked } from '../memory/move.js';
-import { memoryLimit } from '../memory/usage.js';
 import {
   environmentOfJob,
   environmentOfNextJob,
@@ -20,15 +19,11 @@ import {
 } from '../protocol/environment.js';
 import {
   type Callee,
-  type Head,
   type LocalCall,
   type Mapping,
   type Order,
-  endOf,
-  isEndOf,
   packHead,
 } from '../protocol/order.js';
-import { type JobFacts, workerState } from '../protocol/worker-state.js';
 import type { SlotPipe } from '../slots/slot-pipe.js';
 import {
   type BufferRange,
@@ -43,8 +38,8 @@ import {
   takePorts,
 } from './attachments.js';
 import type { Controls } from './controls.js';
+import { factsOf, headOf, plainHead } from './head.js';
 import type { Plan } from './plan.js';
-import { recordName } from './record.js';
 
 /**
  * What a job calls: the name of a function that it imports, or in the fork
@@ -171,19 +166,6 @@ function movesAndRetries(): TypeError {
 }
 
 /** What the job can learn about itself. */
-function factsOf({ fn }: Call, { onReport }: Controls): JobFacts {
-  return {
-    name: recordName(fn),
-    depth: depthOfJobs(),
-    isHeard: onReport !== undefined,
-  };
-}
-
-/** Of those that this process submits. */
-function depthOfJobs(): number {
-  return (workerState.job?.depth ?? 0) + 1;
-}
-
 function encodeBody(call: Call, controls: Controls, slots: SlotPipe): CallBody {
   const { target, args } = call;
   const { preexec } = controls;
@@ -228,66 +210,6 @@ function encodeBody(call: Call, controls: Controls, slots: SlotPipe): CallBody {
     enclosures: takeNoted(controls),
     ports: takePorts(attachments),
   };
-}
-
-function headOf(
-  controls: Controls,
-  slotPipes: readonly SlotPipe[],
-  call: Pick<
-    Head,
-    keyof JobFacts | 'fn' | 'mapping' | 'preexec' | 'imports' | 'ports'
-  >,
-): Head {
-  const { context, preparation, settings } = controls;
-  return {
-    ...call,
-    context,
-    warmUp: preparation.warmUp,
-    ...endOf(controls),
-    memoryLimit: memoryLimit(),
-    settings,
-    hasClaims: false,
-    slots: slotPipes.map((pipe) => pipe.count),
-  };
-}
-
-interface PlainHead {
-  readonly head: Head;
-  readonly bytes: Buffer;
-  readonly functions: readonly FunctionRef[];
-}
-
-const plainHeads = new WeakMap<FunctionRef, PlainHead>();
-
-/** Most jobs call the function of the job before, with the same options. */
-function plainHead(
-  fn: FunctionRef,
-  call: Call,
-  controls: Controls,
-  slots: SlotPipe,
-): PlainHead {
-  const { mapping } = call;
-  const known = plainHeads.get(fn);
-  if (
-    known?.head.mapping === mapping &&
-    known.head.name === recordName(call.fn) &&
-    known.head.depth === depthOfJobs() &&
-    known.head.isHeard === (controls.onReport !== undefined) &&
-    known.head.context === controls.context &&
-    known.head.warmUp === controls.preparation.warmUp &&
-    known.head.settings === controls.settings &&
-    isEndOf(known.head, controls) &&
-    known.head.memoryLimit === memoryLimit() &&
-    known.head.slots[0] === slots.count
-  ) {
-    return known;
-  }
-  const facts = factsOf(call, controls);
-  const plain = { ...facts, fn, mapping, preexec: undefined, imports: [] };
-  const head = headOf(controls, [slots], plain);
-  const added = { head, bytes: packHead(head), functions: [fn] };
-  plainHeads.set(fn, added);
-  return added;
 }
 
 function localCall(call: Call, controls: Controls): LocalCall {

@@ -8,15 +8,15 @@
 import type { Ending } from '../errors.js';
 import { EndWatch, isHeld } from '../launch/end-watch.js';
 import type { Worker } from '../launch/launcher.js';
-import { launchers } from '../launch/launchers.js';
 import type { Frame } from '../protocol/frame.js';
-import { FrameReader, prepareReader } from '../protocol/frame-reader.js';
+import { FrameReader } from '../protocol/frame-reader.js';
 import { orderOfAttempt } from '../protocol/order.js';
 import type { Token } from '../slots/slot-pipe.js';
-import { Fd, openSocketPair } from '../system/fd.js';
+import { Fd } from '../system/fd.js';
 import { selector } from '../system/selector.js';
 import { isFatal, signalName } from '../system/signals.js';
 import { trace } from '../system/trace.js';
+import { startAttempt } from './attempt.js';
 import {
   type Job,
   type JobEvents,
@@ -179,31 +179,15 @@ export class RunningJob implements Job {
 
   #launch(): void {
     const order = orderOfAttempt(this.#plan.order, this.#attempt);
-    const { reader, writer } = openSocketPair('the result socket');
     const { streams } = this.#events;
-    try {
-      prepareReader(reader.number);
-      // Before the launch, because nothing may fail after it.
-      selector.add(reader.number, () => {
-        this.advance();
-      });
-      this.#token.bindTo(reader.number, order.orphanSignal);
-      const launcher = launchers[order.context];
-      const stdio = streams?.open();
-      const fd = writer.number;
-      this.#worker = launcher.launch(order, fd, this.#token, stdio);
-      streams?.closeEnds();
-      this.#reader = reader;
-      addStarted();
-      if (trace.enabled) trace('job %d started', this.pid);
-    } catch (error) {
-      streams?.abandon();
-      selector.remove(reader.number);
-      reader.close();
-      throw error;
-    } finally {
-      writer.close();
-    }
+    const onReady = (): void => {
+      this.advance();
+    };
+    const attempt = startAttempt(order, this.#token, streams, onReady);
+    this.#worker = attempt.worker;
+    this.#reader = attempt.reader;
+    addStarted();
+    if (trace.enabled) trace('job %d started', this.pid);
   }
 
   #read(toEnd = false): void {

@@ -4,6 +4,7 @@
 import { type Claims, jobWords } from '../protocol/claims.js';
 import type { Order } from '../protocol/order.js';
 import type { ProcessJob } from './process-job.js';
+import type { WorkerSocket } from './worker-socket.js';
 
 export interface AheadJob {
   readonly order: Order;
@@ -50,6 +51,16 @@ export class AheadQueue {
     // Each has a word of its own. Numbers start again at 1 after a billion jobs.
     const others = last - this.#current;
     return others >= 0 && others < jobWords - 1;
+  }
+
+  /** Adds a job to what the socket sends. False where there is no room. */
+  offer(job: AheadJob, socket: WorkerSocket, byte: number): boolean {
+    if (!this.hasRoomAfter(socket.lastNumber)) return false;
+    job.number = socket.nextNumber();
+    const length = socket.add(job.number, job.order, byte);
+    if (length === 0) return false;
+    this.add(job, length);
+    return true;
   }
 
   /** The process runs a job that was not sent ahead; nothing else was sent. */

@@ -5,18 +5,15 @@
 import type { Ending } from '../errors.js';
 import type { Claims } from '../protocol/claims.js';
 import type { Frame } from '../protocol/frame.js';
-import type { Stdio } from '../output/plan.js';
 import type { Message } from '../protocol/messages.js';
 import type { Order } from '../protocol/order.js';
-import { usageIn } from '../protocol/usage.js';
-import { frameOf, unpackReport } from '../protocol/worker-messages.js';
+import { unpackReport } from '../protocol/worker-messages.js';
 import { type Token, noSlot } from '../slots/slot-pipe.js';
 import { SIGKILL, isFatal } from '../system/signals.js';
-import { trace } from '../system/trace.js';
-import type { ProcessUsage } from '../usage.js';
 import { type AheadJob, AheadQueue } from './ahead-queue.js';
 import { EndWatch, isHeld } from './end-watch.js';
 import { presentInheritance } from './inheritance.js';
+import { JobAnswer } from './job-answer.js';
 import { KillTimer } from './kill-timer.js';
 import type { Worker } from './launcher.js';
 import type { ProcessEvents, ProcessJob } from './process-job.js';
@@ -42,11 +39,8 @@ export class ReusedProcess {
   #hasAnswered = false;
   /** It has begun its first job. */
   #hasBegun = false;
-  #frame: Frame | undefined;
-  /** Of its job, if that is measured. */
-  #usage: ProcessUsage | undefined;
-  /** A job of the process runs in the slot of its job. */
-  #isLender = false;
+  /** About the job that it runs. */
+  readonly #answer = new JobAnswer();
   /** It gets no other job. */
   #isLeaving = false;
   #isGone = false;
@@ -85,9 +79,9 @@ export class ReusedProcess {
   run(job: ProcessJob, token: Token): boolean {
     if (this.#isLeaving || this.#socket.isOver) return false;
     if (!this.checkInheritance()) return false;
-    const stdio = this.#open(job);
-    if (stdio === null) return false;
     const { order, streams } = job;
+    const stdio = streams?.tryOpen();
+    if (streams !== undefined && stdio === undefined) return this.#refuse();
     const { fd } = this.#socket;
     const number = this.#socket.nextNumber();
     this.#claims.offer(number);
@@ -95,23 +89,12 @@ export class ReusedProcess {
     this.#begin(job, number);
     this.#ahead.start(number);
     const { byte } = this.#turn;
-    const isKept = stdio === undefined && this.#socket.add(number, order, byte);
-    if (isKept !== false && isKept > 0) return true;
+    const isPlain = stdio === undefined;
+    if (isPlain && this.#socket.add(number, order, byte) > 0) return true;
     // It may have received a part of the message.
     if (!this.#socket.send(number, order, byte, stdio)) this.kill(SIGKILL);
     streams?.closeEnds();
     return true;
-  }
-
-  /** Undefined: the job has none of its own; null: they cannot be opened. */
-  #open({ streams }: ProcessJob): Stdio | undefined | null {
-    try {
-      return streams?.open();
-    } catch (error) {
-      trace('no pipes for the output of a job could be opened: %s', error);
-      this.retire();
-      return null;
-    }
   }
 
   #begin(job: ProcessJob, number: number): void {
@@ -126,7 +109,10 @@ export class ReusedProcess {
    * started now would inherit something else.
    */
   checkInheritance(): boolean {
-    if (this.#inheritance === presentInheritance()) return true;
+    return this.#inheritance === presentInheritance() || this.#refuse();
+  }
+
+  #refuse(): false {
     this.retire();
     return false;
   }
@@ -147,12 +133,7 @@ export class ReusedProcess {
 
   /** Gives it jobs before they have a slot. False when it does not take it. */
   addAhead(job: AheadJob): boolean {
-    if (!this.#ahead.hasRoomAfter(this.#socket.lastNumber)) return false;
-    job.number = this.#socket.nextNumber();
-    const length = this.#socket.add(job.number, job.order, this.#turn!.byte);
-    if (length === 0) return false;
-    this.#ahead.add(job, length);
-    return true;
+    return this.#ahead.offer(job, this.#socket, this.#turn!.byte);
   }
 
   /** Sends the jobs that it was given. */
@@ -222,7 +203,8 @@ export class ReusedProcess {
     if (this.#socket.isBroken) this.kill(SIGKILL);
     // A borrower keeps the socket open, so that it may show no end. So may a child
     // of a job that was ended.
-    if (!this.#socket.isOver && !this.#isLender && !this.#isLeaving) return;
+    if (!this.#socket.isOver && !this.#answer.isLender && !this.#isLeaving)
+      return;
     const ending = this.#worker.reap();
     if (ending === undefined) {
       this.#endWatch.await(this.#worker.exitFd);
@@ -254,22 +236,19 @@ export class ReusedProcess {
     this.#hasBegun = true;
     const { kind, state } = report;
     const { arrivals } = this.#socket;
-    if (kind === 'lends') this.#isLender = true;
-    else if (kind === 'usage') this.#usage = usageIn(message.bytes);
-    else if (kind === 'report')
-      this.#job.onReport(frameOf(kind, message, arrivals));
-    else if (kind !== 'none') this.#frame ??= frameOf(kind, message, arrivals);
-    if (state === 'busy' || this.#frame === undefined) return;
+    this.#answer.add(kind, message, arrivals, this.#job);
+    const { frame } = this.#answer;
+    if (state === 'busy' || frame === undefined) return;
     if (state === 'last') this.#isLeaving = true;
     this.#events.onRun(message.runTime / 1000);
-    this.#finish(this.#job, this.#frame);
+    this.#finish(this.#job, frame);
   }
 
   #finish(job: ProcessJob, frame: Frame): void {
     this.#hasAnswered = true;
     if (this.#isLeaving || this.#turn!.isOver) this.#ahead.recallAll();
     const next = this.#ahead.shift();
-    const usage = this.#usage;
+    const { usage } = this.#answer;
     this.#dropJob();
     if (next === undefined) {
       this.#endTurn().give();
@@ -289,9 +268,7 @@ export class ReusedProcess {
 
   #dropJob(): void {
     this.#job = undefined;
-    this.#frame = undefined;
-    this.#usage = undefined;
-    this.#isLender = false;
+    this.#answer.clear();
   }
 
   #goOn(): void {
@@ -317,7 +294,7 @@ export class ReusedProcess {
     const job = this.#job;
     const token = this.#takeJobBack();
     this.#events.onGone(ending.usage);
-    if (token === undefined) job?.onEnd(this.#frame, ending);
+    if (token === undefined) job?.onEnd(this.#answer.frame, ending);
     else job!.onUnclaimed(token);
     this.#awaitBorrowers();
     // It has claimed these out of turn.
@@ -331,7 +308,7 @@ export class ReusedProcess {
   /** Frees the slot once no process runs in it: then the socket ends. */
   #awaitBorrowers(): void {
     const job = this.#job;
-    if (this.#isLender && isHeld(this.#socket.fd)) {
+    if (this.#answer.isLender && isHeld(this.#socket.fd)) {
       this.#endWatch.await(this.#socket.fd);
       return;
     }

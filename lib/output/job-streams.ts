@@ -5,6 +5,7 @@ import { constants } from 'node:fs';
 import { devNull } from 'node:os';
 import { check, native } from '../system/binding.js';
 import { Fd, openFile, openPipe, writeAllAt } from '../system/fd.js';
+import { trace } from '../system/trace.js';
 import { Delivery } from './delivery.js';
 import { writeGroup } from './group.js';
 import { KeptStream } from './kept-stream.js';
@@ -79,6 +80,16 @@ export class JobStreams {
     } catch (error) {
       this.abandon();
       throw error;
+    }
+  }
+
+  /** The same; undefined where they cannot be opened now. */
+  tryOpen(): Stdio | undefined {
+    try {
+      return this.open();
+    } catch (error) {
+      trace('no pipes for the output of a job could be opened: %s', error);
+      return undefined;
     }
   }
 
