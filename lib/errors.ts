@@ -145,12 +145,13 @@ export class CallbackRaised extends Error {
   readonly seqno: number | undefined;
 
   constructor(seqno: number | undefined, options?: ErrorOptions) {
-    const isNumber = Number.isSafeInteger(seqno) && seqno! >= 0;
-    if (seqno !== undefined && !isNumber) {
+    if (seqno !== undefined && !(Number.isSafeInteger(seqno) && seqno >= 0)) {
       throw invalidArgument('seqno', 'a non-negative integer', seqno);
     }
     super(
-      isNumber ? `CallbackRaised(seqno=${seqno})` : 'CallbackRaised(listener)',
+      seqno === undefined
+        ? 'CallbackRaised(listener)'
+        : `CallbackRaised(seqno=${seqno})`,
       options,
     );
     this.seqno = seqno;

@@ -137,6 +137,10 @@ test('a buffer that is moved leaves nothing behind', async () => {
   expect(await outputOf('shared-memory.mjs')).toBe(`2 ${isMapped ? 2 : 0}\n`);
 });
 
+test('a job talks to its submitter', async () => {
+  expect(await outputOf('channel.mjs')).toBe('42\nclosed\n');
+});
+
 test('a job that runs for too long is ended', async () => {
   expect(await outputOf('limit.mjs')).toBe('ended by TimeoutError\n');
 });
@@ -186,8 +190,7 @@ function make(target: string): ReturnType<typeof spawnSync> {
 
 describe('api.md', () => {
   test('its program prints the names of what it imports', async () => {
-    const names = ['Future', 'Jobserver', 'JobserverExecutor'];
-    const list = `[ '${names.join("', '")}' ]`;
+    const list = `[ 'channel', 'report', 'slotNumber' ]\n4`;
     const memory = `[ 'allocate', 'move', 'notify', 'share', 'wait' ]`;
     expect(await outputOf('api.mjs')).toBe(
       `false 3\n268435456 undefined\n${memory}\n${list}\n`,
@@ -421,6 +424,17 @@ describe('recipes', () => {
       group('progress.mjs'),
       group('retry.mjs'),
     ]);
+  });
+
+  test('a job reports its progress', async () => {
+    expect(await outputOf('sum.mjs')).toMatch(
+      /^(job \d+: [1-5]000\n){5}12502500\n$/,
+    );
+  });
+
+  test('each slot has a database', async () => {
+    const tests = ['a', 'b', 'c'].map((name) => `${name}.test.js true\n`);
+    expect(await outputOf('databases.mjs')).toBe(tests.join(''));
   });
 
   test('a lost job runs again', async () => {

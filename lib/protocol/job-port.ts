@@ -12,11 +12,15 @@ import type { ReportFrame } from './frame.js';
 import { type PortEnd, PortSocket } from './port-socket.js';
 import { workerState } from './worker-state.js';
 
-/** The events of a {@link JobPort}, with the arguments of their listeners. */
+/** The events of a {@link JobPort}, with the arguments of their listeners; see {@link channel}. */
 export interface PortEvents {
+  /** A value that the other end has posted. */
   message: [value: unknown];
+  /** A message that cannot be made again here. */
   messageerror: [error: Error];
+  /** `postMessage` has returned false, and now there is room again. */
   drain: [];
+  /** Once: no more messages will come. */
   close: [error: Error | undefined];
 }
 
@@ -166,7 +170,7 @@ export class JobPort
 
   /**
    * Sends a value to the other end. It travels as the arguments of a job do. Does
-   * nothing once the port has closed.
+   * nothing once the port has closed. See {@link channel} for an example.
    *
    * @returns false when the value has to wait with many others for room: it is
    * best to wait for `'drain'` then. False, too, once the port has closed.
@@ -192,7 +196,7 @@ export class JobPort
 
   /**
    * Ends both ends: the other one gets what was posted before, and this one nothing
-   * more. May be called twice.
+   * more. May be called twice. See {@link channel} for an example.
    */
   close(): void {
     this.#check();
@@ -203,19 +207,19 @@ export class JobPort
     socket?.close();
   }
 
-  /** {@link JobPort.close}, as `using` calls it. */
+  /** {@link JobPort.close}, as `using` calls it. See {@link channel}. */
   [Symbol.dispose](): void {
     if (!this.#isDetached) this.close();
   }
 
-  /** Lets it keep the event loop alive again; see {@link JobPort.unref}. */
+  /** Undoes {@link JobPort.unref}. See {@link channel}. */
   ref(): this {
     this.#isReffed = true;
     this.#hold();
     return this;
   }
 
-  /** From now on, it does not keep the event loop alive. */
+  /** From now on, it does not keep the event loop alive. See {@link channel}. */
   unref(): this {
     this.#isReffed = false;
     this.#hold();
@@ -225,7 +229,8 @@ export class JobPort
   /**
    * Yields the messages until the port closes. Throws the error of `'close'` then, and
    * that of a message that cannot be made again here. Leaving the loop leaves the
-   * port open. While the reader is busy, the other end has to wait.
+   * port open. While the reader is busy, the other end has to wait. See
+   * {@link channel} for an example.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<unknown, void> {
     this.#check();

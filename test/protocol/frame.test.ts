@@ -8,7 +8,10 @@ import {
   type FrameKind,
   writeFrame,
 } from '../../dist/protocol/frame.js';
-import { FrameReader, prepareReader } from '../../dist/protocol/frame-reader.js';
+import {
+  FrameReader,
+  prepareReader,
+} from '../../dist/protocol/frame-reader.js';
 import { checkLeaks } from '../helpers/leaks.js';
 import { thrown } from '../helpers/thrown.js';
 

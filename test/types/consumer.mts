@@ -3,6 +3,7 @@
 import {
   type ExecutorFuture,
   type Future,
+  type JobPort,
   Jobserver,
   JobserverExecutor,
   LostResult,
@@ -10,9 +11,12 @@ import {
   type PreloadedModule,
   type SettledItem,
   afterFork,
+  channel,
   inline,
   jobInfo,
   jobSignal,
+  report,
+  slotNumber,
 } from 'jobserver';
 
 type Equal<A, B> =
@@ -197,4 +201,25 @@ export function explain(error: unknown): string {
   isTrue<Equal<typeof exitCode, number | null>>();
   isTrue<Equal<typeof signal, NodeJS.Signals | null>>();
   return `${pid} ${exitCode} ${signal} ${last}`;
+}
+
+export async function echo(port: JobPort): Promise<number> {
+  report({ number: slotNumber() });
+  for await (const value of port) {
+    isTrue<Equal<typeof value, unknown>>();
+    if (!port.postMessage(value)) port.once('drain', () => port.close());
+  }
+  return jobInfo()!.depth;
+}
+
+export async function talk(jobserver: Jobserver): Promise<void> {
+  const [port, other] = channel();
+  const onReport = (value: unknown, { pid }: Future<unknown>): void =>
+    console.log(pid, value);
+  const depth = await jobserver.with({ onReport }).run(echo, other);
+  isTrue<Equal<typeof depth, number>>();
+  port.on('message', (value) => isTrue<Equal<typeof value, unknown>>());
+  port.on('close', (error) => {
+    isTrue<Equal<typeof error, Error | undefined>>();
+  });
 }
