@@ -101,6 +101,23 @@ export function reportContract(context: Context): void {
     },
   );
 
+  // A socket of macOS has less room.
+  testIf(process.platform === 'linux')(
+    'what a job has reported before it was killed is heard by a late reader',
+    async () => {
+      const { js, heard, values } = listen(1);
+      const done = join(folder(), 'done');
+      const args: [number, string, string] = [70, done, makeGate().file];
+      const future = await heard.submit(jobs.reportMuch, args);
+      while (!existsSync(done)) pause(2);
+      future.kill('SIGKILL');
+      pause(50);
+      expect(await rejection(future.result())).toBeInstanceOf(LostResult);
+      expect(values.map(Number)).toEqual(numbers(70));
+      await until('the slot to be free', () => freeSlots(js) === 1);
+    },
+  );
+
   test('each attempt of a job is heard', async () => {
     const { heard, values } = listen(1, { retries: 2 });
     expect(await heard.run(jobs.reportAttempt, 3)).toBe(3);
