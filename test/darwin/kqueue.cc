@@ -1,7 +1,7 @@
 // kqueue(2) of macOS over epoll(7). A kqueue is an epoll instance, which holds
-// the fds to watch and a pidfd for each process. The filters are EVFILT_READ and
-// EVFILT_WRITE, which are level-triggered, and EVFILT_PROC with NOTE_EXIT; any
-// other filter or flag is EINVAL.
+// the fds to watch and a pidfd for each process. The filters are EVFILT_READ
+// and EVFILT_WRITE, which are level-triggered, and EVFILT_PROC with NOTE_EXIT;
+// any other filter or flag is EINVAL.
 #include <errno.h>
 #include <poll.h>
 #include <sys/epoll.h>
