@@ -62,6 +62,7 @@ import { stateContract } from './states.js';
 import { streamContract } from './streams.js';
 import { submitArgumentContract } from './submit-arguments.js';
 import { terminalContract } from './terminal.js';
+import { terminalKeyContract } from './terminal-keys.js';
 import { timeLimitContract } from './time-limits.js';
 import { threadContract } from './threads.js';
 import { usageContract } from './usage.js';
@@ -132,7 +133,7 @@ const ofHandles: Contracts = {
   'life of a handle': [lifeContract, lifeProcessContract, lifeEndContract],
   reviseEnv: [environmentContract],
   replacePreexec: [preexecContract],
-  terminal: [terminalContract],
+  terminal: [terminalContract, terminalKeyContract],
 };
 
 const ofReuse: Contracts = {
