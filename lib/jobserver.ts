@@ -88,10 +88,15 @@ export interface JobserverOptions {
    * Modules that the forkserver imports once, before it forks a job: URLs,
    * absolute paths or package names; or objects with such a `module` and `data`,
    * whose export `setUp(data)` is then called, and awaited. A spawned job does
-   * this itself before its own call; in the fork context, nothing does. Default:
-   * in a job, those of its Jobserver; otherwise none.
+   * this itself before its own call; in the fork context, nothing does.
+   *
+   * 'auto', in their place or among them, adds the modules of the functions that
+   * jobs call: once a job has used one, a forkserver imports it too, if it leaves no
+   * open handle, timer or thread. Jobs inherit what its top level has done there.
+   *
+   * Default: in a job, those of its Jobserver; otherwise none.
    */
-  preload?: Iterable<string | URL | PreloadedModule> | undefined;
+  preload?: 'auto' | Iterable<string | URL | PreloadedModule> | undefined;
   /**
    * A function that the forkserver calls, without arguments, after it has imported
    * the modules of `preload`: again and again until it takes no less time, so that

@@ -8,6 +8,7 @@ import { forkSteps } from '../protocol/fork-callbacks.js';
 import { type PreloadedModule, modulesIn } from '../protocol/preparation.js';
 import { workerState } from '../protocol/worker-state.js';
 import { annotate } from '../system/annotate.js';
+import { native } from '../system/binding.js';
 import type { Encoded } from '../wire/value.js';
 import { present, startPool, unlessLoopEnds, whatIsLeft } from './fitness.js';
 
@@ -38,6 +39,29 @@ export async function preloadModules(
     if (limits.restMs !== undefined) await startPool();
     for (const each of modulesIn(packed)) await preloadModule(each, limits);
   } finally {
+    workerState.isImporting = false;
+  }
+}
+
+/**
+ * Imports modules that jobs have used. `onNext` is called with the index of each
+ * before it. Rejects as above.
+ */
+export async function preloadLearned(
+  urls: readonly string[],
+  onNext: (i: number) => void,
+): Promise<void> {
+  workerState.isImporting = true;
+  try {
+    await startPool();
+    for (const [i, module] of urls.entries()) {
+      onNext(i);
+      // For one that blocks.
+      native.endAfter(2 * ofZygote.settleMs);
+      await preloadModule({ module }, ofZygote);
+    }
+  } finally {
+    native.endAfter(0);
     workerState.isImporting = false;
   }
 }

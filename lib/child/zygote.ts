@@ -56,7 +56,7 @@ import {
 } from './exit-report.js';
 import { noteOutput, renewStreams, writeLastWords } from './output.js';
 import { collectFully, collectYoung } from './heap.js';
-import { preloadModules } from './preload.js';
+import { preloadLearned, preloadModules } from './preload.js';
 import { random, renewRandomness, replaceMathRandom } from './random.js';
 import { run } from './run.js';
 import { serve } from './serve.js';
@@ -76,6 +76,10 @@ let order = -1;
 const preparation = readPreparation(zygotePreparationFd);
 const { preload, warmUp } = preparation;
 const warmingUp = warmUp && new WarmingUp(warmUp);
+// Then another zygote serves until this one is ready.
+const isLate = warmUp !== undefined || preload.learned !== undefined;
+/** The index of the module that is being loaded, of those that jobs have used. */
+let learning = -1;
 const environment = new Map(Object.entries(process.env));
 const packedEnvironment = packEnv(environmentOfJob(new Map()));
 const sink = check(native.open(devNull, constants.O_WRONLY), `open ${devNull}`);
@@ -120,8 +124,7 @@ async function main(): Promise<void> {
     if (order >= 0) native.close(order);
     native.close(sink);
   };
-  const isEarly = warmingUp === undefined;
-  native.serveForks(zygoteRequestFd, spares, isEarly, (step, fds) => {
+  native.serveForks(zygoteRequestFd, spares, !isLate, (step, fds) => {
     if (step === childSteps.mayPrepare) void prepareMore();
     else if (step === childSteps.scoutBegins) scout();
     else if (step === childSteps.spareBegins) spare();
@@ -141,17 +144,18 @@ function hideOwnFlags(): void {
 /** What jobs need before they begin, and all of the warm-up. */
 async function prepare(): Promise<void> {
   // No job is requested before this zygote is ready.
-  if (warmingUp !== undefined) native.endWithPeer(zygoteRequestFd, true);
+  if (isLate) native.endWithPeer(zygoteRequestFd, true);
   await load();
   await warmingUp?.untilSteady();
   // What has been loaded, and run, has left garbage, which costs each fork time.
-  const hasRun = warmingUp !== undefined || preload.urls.length > 0;
-  if (hasRun) collectFully();
-  if (warmingUp === undefined) return;
+  if (isLate || preload.urls.length > 0) collectFully();
+  if (!isLate) return;
   while (exercised < exercises) await exerciseOnce();
-  await warmingUp.again();
-  collectYoung();
-  workerState.isWarm = true;
+  if (warmingUp !== undefined) {
+    await warmingUp.again();
+    collectYoung();
+    workerState.isWarm = true;
+  }
   native.endWithPeer(zygoteRequestFd, false);
 }
 
@@ -184,6 +188,10 @@ async function load(): Promise<void> {
   // First, so that a change after it is seen.
   workerState.preparedVersion = versionOf(modulesOf(preparation));
   await preloadModules(preload.packed);
+  if (preload.learned === undefined) return;
+  await preloadLearned(preload.learned, (i) => {
+    learning = i;
+  });
 }
 
 /** Lets the job of each request be spawned until no client is left. */
@@ -195,15 +203,15 @@ function declineAll(obstacle: ObstacleToForks): void {
 
 /** As bytes, although a thrown text would travel as one; see launch/zygote.ts. */
 function failureOf(error: unknown): Uint8Array {
-  const bytes = encodeThrown([error]) as Uint8Array;
+  const bytes = encodeThrown([error, learning]) as Uint8Array;
   if (bytes.length <= mostStateBytes) return bytes;
   const text = inspect(error).slice(0, 1000);
-  return encodeThrown([new Error(text)]) as Uint8Array;
+  return encodeThrown([new Error(text), learning]) as Uint8Array;
 }
 
 /**
  * Says why this zygote cannot serve, and refuses each request until no client is
- * left. A zygote with a warm-up gets no requests before it is ready, so it ends.
+ * left. A late zygote gets no requests before it is ready, so it ends.
  */
 function refuseAll(
   state: number,
@@ -215,7 +223,7 @@ function refuseAll(
   const failure = Buffer.concat([head, reason]);
   // Does not block: nothing was sent before.
   native.sendFds(zygoteRequestFd, failure, noFds);
-  if (warmingUp !== undefined) native.exitNow(1);
+  if (isLate) native.exitNow(1);
   const request = new Uint8Array(4 * requestInts);
   const fds = new Int32Array(mostPassedFds);
   for (;;) {

@@ -102,6 +102,7 @@ export function encodeCall(
     env,
     execArgv,
     preparation: controls.preparation,
+    functions: controls.preparation.preload.isAuto ? functions : undefined,
     cwd: controls.cwd ?? workingDirectory(),
     settings: controls.settings,
     killGrace: controls.killGrace,

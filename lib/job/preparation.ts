@@ -3,6 +3,7 @@ import { invalidArgument } from '../errors.js';
 import { type Callable, nameFunction } from '../functions/function-ref.js';
 import { isUrl, parseExportName } from '../functions/url.js';
 import {
+  type Preload,
   type PreloadedModule as Packable,
   type Preparation,
   type WarmUp,
@@ -29,10 +30,14 @@ export interface PreloadedModule {
   data?: unknown;
 }
 
+// A package of this name is preloaded by its URL.
+const auto = 'auto';
+
 const moduleNames: OptionNames<PreloadedModule> = { module: true, data: true };
 
 export interface PreparationOptions {
-  readonly preload?: Iterable<string | URL | PreloadedModule> | undefined;
+  readonly preload?:
+    'auto' | Iterable<string | URL | PreloadedModule> | undefined;
   readonly warmUp?: Callable<[], unknown> | undefined;
   readonly warmUpTimeout?: number | undefined;
 }
@@ -46,8 +51,7 @@ export function preparationOf({
   const timeout = checkMs(warmUpTimeout, 'warmUpTimeout');
   const ambient = workerState.ambient?.preparation ?? noPreparation;
   if (given === undefined && warmUp === undefined) return ambient;
-  const preload =
-    given === undefined ? ambient.preload : packPreload(modulesOf(given));
+  const preload = given === undefined ? ambient.preload : preloadOf(given);
   if (warmUp === undefined) return { preload, warmUp };
   return { preload, warmUp: warmUpOf(warmUp, preload.urls, timeout) };
 }
@@ -62,8 +66,18 @@ function warmUpOf(
   return { fn, modules, timeout: timeout === Infinity ? null : timeout };
 }
 
-function modulesOf(preload: unknown): Packable[] {
-  const expected = 'an iterable of module URLs, paths or names';
+function preloadOf(given: unknown): Preload {
+  if (given === auto) return packPreload([], true);
+  const all = listOf(given);
+  const isAuto = all.includes(auto);
+  const modules = all.flatMap((each, i) =>
+    each === auto ? [] : [moduleOf(each, `preload[${i}]`)],
+  );
+  return packPreload(modules, isAuto);
+}
+
+function listOf(preload: unknown): unknown[] {
+  const expected = `'auto' or an iterable of module URLs, paths or names`;
   if (
     typeof preload !== 'object' ||
     preload === null ||
@@ -71,9 +85,7 @@ function modulesOf(preload: unknown): Packable[] {
   ) {
     throw invalidArgument('preload', expected, preload);
   }
-  return [...(preload as Iterable<unknown>)].map((each, i) =>
-    moduleOf(each, `preload[${i}]`),
-  );
+  return [...(preload as Iterable<unknown>)];
 }
 
 function moduleOf(given: unknown, name: string): Packable {

@@ -39,7 +39,9 @@ export const forkserverLauncher: Launcher = {
       inherited: inheritedFds(order, token.lenders, enclosures),
     };
     try {
-      const send = (): Worker => request(zygoteFor(order, keys), order, fds);
+      const { isAuto } = order.preparation.preload;
+      const serving = isAuto ? learner().learnedZygoteFor : zygoteFor;
+      const send = (): Worker => request(serving(order, keys), order, fds);
       try {
         return send();
       } catch (error) {
@@ -53,6 +55,10 @@ export const forkserverLauncher: Launcher = {
     }
   },
 };
+
+// Required here, because most programs do without.
+const learner = (): typeof import('./learner.js') =>
+  require('./learner.js') as typeof import('./learner.js');
 
 /** Requests one job. Throws EPIPE when the zygote is gone. */
 function request(

@@ -100,7 +100,7 @@ export function obstacleOf(key: string): string | undefined {
  */
 export function zygoteFor(order: ZygoteOrder, keys: ZygoteKeys): Zygote {
   const { preload, warmUp } = order.preparation;
-  if (warmUp === undefined) return open(order, keys.cold);
+  if (warmUp === undefined) return open(order, keys.cold, unlearned(order));
   const warm = warmZygoteFor(order, keys);
   if (warm?.isReady === true) {
     warm.serve(order);
@@ -111,6 +111,16 @@ export function zygoteFor(order: ZygoteOrder, keys: ZygoteKeys): Zygote {
   return cold;
 }
 
+/** In a job, with what its own zygote has learned; others know nothing of that. */
+function unlearned(order: ZygoteOrder): Preparation {
+  const { preparation } = order;
+  const { preload, warmUp } = preparation;
+  if (!preload.isAuto) return preparation;
+  if (isInherited(order, preparation)) return workerState.ambient!.preparation;
+  if (preload.learned === undefined) return preparation;
+  return { preload: { ...preload, learned: undefined }, warmUp };
+}
+
 /** Undefined when it is yet to be started. */
 export function warmZygoteFor(
   order: ZygoteOrder,
@@ -118,7 +128,7 @@ export function warmZygoteFor(
 ): Zygote | undefined {
   const version = versionOf(modulesOf(order.preparation));
   const known = zygotes.get(key);
-  if (known === undefined && isInherited(order, order.preparation, version)) {
+  if (known === undefined && isInherited(order, order.preparation)) {
     return open(order, key);
   }
   if (known?.version !== version) return undefined;
@@ -128,15 +138,19 @@ export function warmZygoteFor(
 /** The warm-ups that wait until the zygote without it is ready. */
 const planned = new Set<string>();
 
+/** Without the arguments of the job, which may be large. */
+export function withoutCall(order: ZygoteOrder): ZygoteOrder {
+  const { execArgv, preparation, env, slotPipes, keepAlive } = order;
+  return { execArgv, preparation, env, slotPipes, keepAlive };
+}
+
 function warmUpAfter(cold: Zygote, order: ZygoteOrder, keys: ZygoteKeys): void {
   if (planned.has(keys.warm)) return;
   planned.add(keys.warm);
-  // Without the arguments of the job, which may be large.
-  const { execArgv, preparation, env, slotPipes, keepAlive } = order;
-  const start = { execArgv, preparation, env, slotPipes, keepAlive };
+  const start = withoutCall(order);
   cold.whenKnown(() => {
     planned.delete(keys.warm);
-    const isClosed = slotPipes[0]!.reader < 0;
+    const isClosed = start.slotPipes[0]!.reader < 0;
     if (isClosed || !cold.isReady || !makesRoom(keys.warm)) return;
     try {
       startWarmUp(start, keys.warm);
@@ -181,7 +195,7 @@ function startWarmUp(order: ZygoteOrder, key: string): void {
 }
 
 /** A zygote that is known, or else that of this job, or else a new one. */
-function open(
+export function open(
   order: ZygoteOrder,
   key: string,
   preparation = order.preparation,
@@ -196,7 +210,7 @@ function open(
   }
   // A copy of the package in another folder may have another version.
   const link = hold(`${entry} ${version} ${key}`, () =>
-    known === undefined && isInherited(order, preparation, version)
+    known === undefined && isInherited(order, preparation)
       ? inherited()
       : start(order, preparation),
   );
@@ -227,7 +241,6 @@ function hold(
 function isInherited(
   { env, execArgv }: ZygoteStart,
   preparation: Preparation,
-  version: string,
 ): boolean {
   const { ambient, preparedVersion } = workerState;
   if (ambient === undefined || ambient.forkserverFd < 0) return false;
@@ -236,7 +249,9 @@ function isInherited(
     preload.key === preparation.preload.key &&
     JSON.stringify(warmUp) === JSON.stringify(preparation.warmUp) &&
     // The job may come from the zygote without the warm-up.
-    [version, versionOf(preload.urls)].includes(preparedVersion) &&
+    [modulesOf(ambient.preparation), preload.urls].some(
+      (urls) => versionOf(urls) === preparedVersion,
+    ) &&
     JSON.stringify(startupVariablesOf(env)) === ownVariables &&
     JSON.stringify(execArgv) === ownOptions
   );

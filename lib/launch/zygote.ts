@@ -53,6 +53,7 @@ export class Zygote {
   /** Undefined until it is known whether it can serve. */
   #state: State | undefined;
   #onState: (() => void)[] = [];
+  #culprit = -1;
   /** How many zygotes with its key, the last ones, refused their first job. */
   #misfits: number;
   /** Open pools that have sent a job to it. */
@@ -84,6 +85,11 @@ export class Zygote {
   /** What has kept it from that, where its submitters did not let it go. */
   get failure(): Error | undefined {
     return this.#state instanceof Error ? this.#state : undefined;
+  }
+
+  /** The index in `learned` of the module that has; -1 where none is known. */
+  get culprit(): number {
+    return this.#culprit;
   }
 
   /** Whether no open pool has sent a job to it. */
@@ -211,7 +217,7 @@ export class Zygote {
     const bytes = message.subarray(0, Math.max(0, length));
     const [state, reason = -1] = int32sIn(bytes.subarray(0, 2 * intBytes));
     if (state === zygoteStates.ready) this.#know('ready');
-    else if (state === zygoteStates.failed) this.#know(errorIn(bytes));
+    else if (state === zygoteStates.failed) this.#fail(bytes);
     else if (state === zygoteStates.unfit) {
       this.obstacle = obstaclesToForks[reason];
       this.#know(new Error(this.obstacle));
@@ -219,6 +225,12 @@ export class Zygote {
     } else {
       this.#know(new Error('its process has ended'));
     }
+  }
+
+  #fail(bytes: Buffer): void {
+    const [error, culprit] = failureIn(bytes);
+    this.#culprit = culprit;
+    this.#know(error);
   }
 
   #know(state: State): void {
@@ -249,16 +261,18 @@ function int32sIn(bytes: Uint8Array): Int32Array {
   return new Int32Array(bytes.slice(0, whole).buffer);
 }
 
-function errorIn(bytes: Buffer): Error {
-  let thrown: unknown;
+function failureIn(bytes: Buffer): [Error, culprit: number] {
+  let failure: unknown;
   try {
-    thrown = decode(bytes.subarray(intBytes));
+    failure = decode(bytes.subarray(intBytes));
   } catch (error) {
     // A preloaded module has written to the socket.
-    thrown = error;
+    failure = [error];
   }
-  const error: unknown = Array.isArray(thrown) ? thrown[0] : thrown;
-  return error instanceof Error ? error : new Error(inspect(error));
+  const all = Array.isArray(failure) ? (failure as unknown[]) : [failure];
+  const [thrown, culprit] = all;
+  const error = thrown instanceof Error ? thrown : new Error(inspect(thrown));
+  return [error, typeof culprit === 'number' ? culprit : -1];
 }
 
 /** What this process lacks is no fault of the zygote. */

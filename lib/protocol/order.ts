@@ -26,6 +26,8 @@ export interface Order extends Surroundings {
   /** Options of node for the worker. */
   readonly execArgv: readonly string[];
   readonly preparation: Preparation;
+  /** Those that the job imports, where the modules of jobs are preloaded. */
+  readonly functions?: readonly FunctionRef[] | undefined;
   /** Milliseconds that the zygote outlives the pool of this order. */
   readonly keepAlive: number;
   /** Number of the signal that ends an orphan; 0 lets it run on. */

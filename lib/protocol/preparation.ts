@@ -22,6 +22,10 @@ export interface Preparation {
 /** The modules that a process imports, in this order. */
 export interface Preload {
   readonly urls: readonly string[];
+  /** Whether zygotes also import what jobs have used: see launch/learner. */
+  readonly isAuto: boolean;
+  /** Of such a zygote: `urls`, and after them what jobs have used. */
+  readonly learned?: readonly string[] | undefined;
   /** That of another list differs, and so does that of other data. */
   readonly key: string;
   /** The `PreloadedModule`s; made only once, because their data may be large. */
@@ -45,10 +49,18 @@ export interface WarmUp {
 
 /** Whose code is in the zygote, and in its forks. */
 export function modulesOf({ preload, warmUp }: Preparation): readonly string[] {
-  return warmUp?.modules ?? preload.urls;
+  return warmUp?.modules ?? preload.learned ?? preload.urls;
 }
 
-export const noPreload: Preload = { urls: [], key: '', packed: '' };
+export const noPreload: Preload = {
+  urls: [],
+  isAuto: false,
+  key: '',
+  packed: '',
+};
+
+/** The last of the packed modules of a preload that `isAuto`. No URL is like it. */
+const auto = 'auto';
 
 export const noPreparation: Preparation = {
   preload: noPreload,
@@ -56,29 +68,36 @@ export const noPreparation: Preparation = {
 };
 
 /** Throws a TypeError for data that cannot be sent. */
-export function packPreload(modules: readonly PreloadedModule[]): Preload {
-  if (modules.length === 0) return noPreload;
-  return preloadOf(modules, encode(modules, 'preload'));
+export function packPreload(
+  modules: readonly PreloadedModule[],
+  isAuto: boolean,
+): Preload {
+  const all = isAuto ? [...modules, { module: auto }] : modules;
+  if (all.length === 0) return noPreload;
+  return preloadOf(all, encode(all, 'preload'));
 }
 
 /** `packed`: that of a `Preload`, as it has arrived. */
 export function receivePreload(packed: Buffer): Preload {
   if (packed.length === 0) return noPreload;
-  return preloadOf(modulesIn(packed), packed);
+  return preloadOf(allIn(packed), packed);
 }
 
 /** Each call makes the data anew, because `setUp` may change it. */
 export function modulesIn(packed: Encoded): readonly PreloadedModule[] {
+  return allIn(packed).filter(({ module }) => module !== auto);
+}
+
+function allIn(packed: Encoded): readonly PreloadedModule[] {
   if (packed.length === 0) return [];
   return decode(Buffer.from(bytesOf(packed))) as PreloadedModule[];
 }
 
-function preloadOf(
-  modules: readonly PreloadedModule[],
-  packed: Encoded,
-): Preload {
+function preloadOf(all: readonly PreloadedModule[], packed: Encoded): Preload {
+  const names = all.map(({ module }) => module);
   return {
-    urls: modules.map(({ module }) => module),
+    urls: names.filter((name) => name !== auto),
+    isAuto: names.includes(auto),
     key: keyOf(packed),
     packed,
   };

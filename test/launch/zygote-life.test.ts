@@ -72,7 +72,7 @@ test('a zygote that refuses all jobs ends when it cannot receive requests', asyn
   );
   // A file, which is always readable, in place of its socket.
   const file = openSync(devNull, 'r');
-  const preload = packPreload([{ module: throwing.href }]);
+  const preload = packPreload([{ module: throwing.href }], false);
   const preparation = writePreparation({ preload, warmUp: undefined });
   const zygote = spawn(process.execPath, [entry], {
     stdio: ['ignore', 'ignore', 'inherit', file, preparation.number],
