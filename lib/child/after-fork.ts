@@ -16,6 +16,27 @@ export function setPid(): void {
   });
 }
 
+const nodeUptime = process.uptime as (this: void) => number;
+// In seconds, by the clock of `nodeUptime`.
+let beganAt = 0;
+let isReplaced = false;
+
+/** From now on, `process.uptime` counts from this call, and not from before a fork. */
+export function restartUptime(): void {
+  beganAt = nodeUptime();
+  // Once, because a preloaded module may wrap it.
+  if (isReplaced) return;
+  isReplaced = true;
+  // Of both, as with the exit below.
+  for (const each of [process, mainGlobal()['process']]) {
+    (each as NodeJS.Process).uptime = uptime;
+  }
+}
+
+function uptime(): number {
+  return nodeUptime() - beganAt;
+}
+
 interface Internals {
   reallyExit(code?: number): never;
 }

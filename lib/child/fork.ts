@@ -22,6 +22,7 @@ import {
   dropInput,
   exitNow,
   exitWithoutThreads,
+  restartUptime,
   setPid,
 } from './after-fork.js';
 import { Answer, answerOn } from './answer.js';
@@ -110,6 +111,7 @@ export function runInFork(
 /** Gives up what belongs to the parent: its jobs, its handlers, its exit. */
 function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   setPid();
+  restartUptime();
   process.title = 'jobserver-worker';
   exitWithoutThreads();
   workerState.generation += 1;

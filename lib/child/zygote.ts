@@ -45,6 +45,7 @@ import {
   changeEnvironment,
   exitNow,
   exitWithoutThreads,
+  restartUptime,
   setPid,
 } from './after-fork.js';
 import { writeExercise } from './exercise-order.js';
@@ -95,6 +96,7 @@ async function main(): Promise<void> {
   native.packHeap();
   // Before the modules of preload, which may wrap the same functions.
   exitWithoutThreads();
+  restartUptime();
   reportEndings();
   const obstacle = obstacleToForks();
   if (obstacle !== undefined) {
@@ -270,6 +272,7 @@ function becomeJob(
 }
 
 function beginJob(fds: readonly number[], exit: (code: number) => void): void {
+  restartUptime();
   const { order, result, zygote, inherited } = unpackJobFds(fds);
   const { token, body, enclosureCount, surroundings } = readOrder(order);
   const isExercise = exit !== exitNow;

@@ -1,9 +1,11 @@
 import { tmpdir } from 'node:os';
 import { realpathSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../../dist/context.js';
 import type { Jobserver } from '../../dist/index.js';
 import {
   setVariable,
+  uptime,
   variableAtImport,
   variables,
   workingDirectory,
@@ -54,6 +56,16 @@ export function environmentContract(context: Context): void {
     await js.run(setVariable, 'JS_A', 'changed');
     expect(process.env['JS_A']).toBe('parent');
     expect(await js.run(variables, 'JS_A')).toEqual({ JS_A: 'parent' });
+  });
+
+  test('process.uptime counts from the start of a process, not from before a fork', async () => {
+    await open(1).run(uptime);
+    await sleep(100);
+    const js = open(1);
+    const start = performance.now();
+    const ms = 1000 * (await js.run(uptime));
+    expect(ms).toBeGreaterThan(0);
+    expect(ms).toBeLessThan(performance.now() - start);
   });
 
   test('unsetting a variable that is not set has no effect', async () => {
