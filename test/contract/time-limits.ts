@@ -120,21 +120,24 @@ export function timeLimitContract(context: Context): void {
     await until('the slot to be free', () => freeSlots(js) === 1);
   });
 
-  test.each(['an abort', 'kill'] as const)(
+  test.each(['an abort', 'kill', 'the end of its time'] as const)(
     '%s ends a job whose child holds its sockets and its output',
     async (how) => {
       const js = open(1);
       const controller = new AbortController();
       const { signal } = controller;
       const args: [string] = [started()];
-      const future = await js.submit(jobs.leaveHolder, args, { signal });
+      const isTimed = how === 'the end of its time';
+      const limited = js.with({ runTimeout: isTimed ? 1000 : Infinity });
+      const future = await limited.submit(jobs.leaveHolder, args, { signal });
       await until('the child', () => existsSync(started()));
       await until('its pid', () => readFileSync(started(), 'utf8') !== '');
       const child = Number(readFileSync(started(), 'utf8'));
       try {
         if (how === 'an abort') controller.abort();
         if (how === 'kill') future.kill('SIGKILL');
-        const name = how === 'kill' ? 'LostResult' : 'AbortError';
+        const names = { kill: 'LostResult', 'an abort': 'AbortError' };
+        const name = isTimed ? 'TimeoutError' : names[how];
         expect(await rejection(future.result())).toMatchObject({ name });
         expect(isAlive(child)).toBe(true);
         await until('the slot to be free', () => freeSlots(js) === 1);
