@@ -30,7 +30,8 @@ bool Await(IsDone is_done) {
 
 bool HasEnded(int pid) {
   Status status = {};
-  return WaitPid(pid, &status) != 0;
+  // Without a group, there is nothing that it could signal.
+  return WaitLeader(pid, &status) != 0;
 }
 
 // Through a pidfd: by a signal of kill(2), a worker would understand that the
@@ -38,6 +39,9 @@ bool HasEnded(int pid) {
 void Signal(int pid, int signal) {
   const int exit_fd = ExitFd(pid);
   Kill(pid, exit_fd, signal);
+  // Fails unless the child leads a process group: it is not reaped, so no other
+  // group can have its number.
+  kill(-pid, signal);
   if (exit_fd >= 0) Close(exit_fd);
 }
 

@@ -1,6 +1,7 @@
 // A worker that a zygote has forked. It is the zygote's child, so this process
 // learns of its start and end from reports on a socket: the job reports the
 // start, the zygote reports the end once it has reaped the job.
+import { constants } from 'node:os';
 import { type Ending, codedError } from '../errors.js';
 import { reportInts, reportKinds } from '../protocol/fds.js';
 import { unpackUsage } from '../protocol/usage.js';
@@ -16,13 +17,17 @@ import { Fd } from '../system/fd.js';
 import { obstaclesToForks } from '../system/forkable.js';
 import { isFatal, signalName } from '../system/signals.js';
 import type { Worker } from './launcher.js';
+import { endRemains } from './process-group.js';
 import { signalValue } from './signal-value.js';
 import { type Zygote, patienceMs } from './zygote.js';
+
+const { SIGTERM } = constants.signals;
 
 export class ForkedWorker implements Worker {
   readonly #report: Fd;
   readonly #zygote: Zygote;
-  readonly #leadsGroup: boolean;
+  /** See `groupGraceOf`. */
+  readonly #groupGrace: number;
   /**
    * A pidfd: it never refers to another process. A placeholder until the start
    * is reported, because without a free number the kernel would drop the pidfd.
@@ -33,16 +38,13 @@ export class ForkedWorker implements Worker {
   #killedBy = 0;
   /** The zygote is gone, so no report of the end will come. */
   #isAlone = false;
+  /** It has left a group that no zygote ends. */
+  #leavesGroup = false;
   #ending: Ending | undefined;
 
-  constructor(
-    report: Fd,
-    zygote: Zygote,
-    placeholder: Fd,
-    leadsGroup: boolean,
-  ) {
+  constructor(report: Fd, zygote: Zygote, placeholder: Fd, groupGrace: number) {
     this.#report = report;
-    this.#leadsGroup = leadsGroup;
+    this.#groupGrace = groupGrace;
     this.#self = placeholder;
     this.#zygote = zygote;
   }
@@ -70,6 +72,7 @@ export class ForkedWorker implements Worker {
       const { number } = this.#self;
       const exit = Int32Array.of(number, pollEvents.in);
       if (number >= 0 && native.poll(exit, 1, 0) === 0) return undefined;
+      this.#askGroupToEnd(this.#pid);
       return { pid: this.#pid, exitCode: null, signal: null };
     }
     // The zygote died before a child took the request. Its spares die too, but
@@ -86,14 +89,23 @@ export class ForkedWorker implements Worker {
     }
     const value = signalValue(runTimeout);
     const { number } = this.#self;
-    const isGroup = this.#leadsGroup;
+    const isGroup = this.#groupGrace >= 0;
     const result = native.killWorker(this.#pid, number, signal, value, isGroup);
     if (result !== -errno.ESRCH) check(result, 'signal a worker');
   }
 
   close(): void {
     this.#report.close();
-    this.#self.close();
+    if (this.#leavesGroup) endRemains(this.pid, this.#self, this.#groupGrace);
+    else this.#self.close();
+  }
+
+  /** Instead of the zygote. The pid may be that of another process by now. */
+  #askGroupToEnd(pid: number): void {
+    const { number } = this.#self;
+    if (this.#groupGrace < 0 || number < 0) return;
+    const result = native.killWorker(pid, number, SIGTERM, 0, true);
+    this.#leavesGroup = result === 0;
   }
 
   /** Whether a child has taken the request, or none will. */

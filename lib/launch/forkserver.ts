@@ -78,13 +78,14 @@ function request(
       ...jobFds,
       zygote: zygote.client,
     });
-    const { orphanSignal, processGroup } = order;
+    const groupGrace = groupGraceOf(order);
+    const hasInput = jobFds.stdio.input !== undefined;
     zygote.send(fds, {
-      orphanSignal,
-      groupGrace: groupGraceOf(order),
-      hasInput: jobFds.stdio.input !== undefined,
+      orphanSignal: order.orphanSignal,
+      groupGrace,
+      hasInput,
     });
-    return new ForkedWorker(report, zygote, placeholder, processGroup);
+    return new ForkedWorker(report, zygote, placeholder, groupGrace);
   } catch (error) {
     placeholder?.close();
     report.close();

@@ -31,6 +31,10 @@ export function processGroupContract(context: Context): void {
     until('the child to start', () => existsSync(file()));
   const child = (): number => Number(readFileSync(file(), 'utf8'));
   const wasAsked = (): boolean => existsSync(`${file()}.signaled`);
+  const parentOf = (pid: number): number =>
+    Number(
+      /^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1],
+    );
   const untilGone = async (): Promise<void> => {
     const pid = child();
     await until('the child to end', () => !isAlive(pid));
@@ -79,6 +83,25 @@ export function processGroupContract(context: Context): void {
         await untilGone();
         expect(wasAsked()).toBe(true);
       });
+    },
+  );
+
+  testIf(context === 'forkserver')(
+    'it gets both without the forkserver',
+    async () => {
+      // One of its own, which the other tests do not need.
+      const keepAlive = { forkserverKeepAlive: 0 };
+      const js = openJobserver({ context, slots: 1, ...keepAlive });
+      const controls = { processGroup: true, killGrace: 200, maxHeapMb: 512 };
+      const leader = js.with(controls);
+      const future = start(leader, 'stay', true);
+      await untilStarted();
+      process.kill(parentOf(future.pid!), 'SIGKILL');
+      await sleep(100);
+      process.kill(future.pid!, 'SIGKILL');
+      expect(await rejection(future.result())).toBeInstanceOf(LostResult);
+      await untilGone();
+      expect(wasAsked()).toBe(true);
     },
   );
 
