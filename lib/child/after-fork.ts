@@ -16,7 +16,8 @@ export function setPid(): void {
   });
 }
 
-const nodeUptime = process.uptime as (this: void) => number;
+// eslint-disable-next-line @typescript-eslint/unbound-method -- it uses no `this`
+const nodeUptime = process.uptime;
 // In seconds, by the clock of `nodeUptime`.
 let beganAt = 0;
 let isReplaced = false;

@@ -195,34 +195,6 @@ export function processGroupContract(context: Context): void {
     },
   );
 
-  const orphans: [jobs.Way, boolean][] = [
-    ['stay', false],
-    ['stay', true],
-  ];
-  if (hasEventLoop(context)) orphans.push(['ignore', true]);
-
-  describe.each(onLinux ? orphans : [])(
-    'the group of an orphan (%s, its child ignores SIGTERM: %s)',
-    (way, ignores) => {
-      test('ends, and its slot is back', async () => {
-        const js = open(2);
-        const submitter = js.submitSync(jobs.submitLeader, [
-          file(),
-          way,
-          ignores,
-        ]);
-        await untilStarted();
-        submitter.kill('SIGKILL');
-        await rejection(submitter.result());
-        await untilGone();
-        expect(wasAsked()).toBe(true);
-        await until('the slot to be free', () => freeSlots(js) === 2);
-        await sleep(100);
-        expect(freeSlots(js)).toBe(2);
-      });
-    },
-  );
-
   test('a process group is refused where orphans run on', () => {
     const js = openJobserver({ context, slots: 1, orphanSignal: null });
     expect(js.with({ processGroup: false })).toBeDefined();
@@ -251,4 +223,34 @@ export function processGroupContract(context: Context): void {
     await js.close();
     await until('the process to be reaped', () => stateOf(pid) === 'X');
   });
+
+  if (!onLinux) return;
+
+  const orphans: [jobs.Way, boolean][] = [
+    ['stay', false],
+    ['stay', true],
+  ];
+  if (hasEventLoop(context)) orphans.push(['ignore', true]);
+
+  describe.each(orphans)(
+    'the group of an orphan (%s, its child ignores SIGTERM: %s)',
+    (way, ignores) => {
+      test('ends, and its slot is back', async () => {
+        const js = open(2);
+        const submitter = js.submitSync(jobs.submitLeader, [
+          file(),
+          way,
+          ignores,
+        ]);
+        await untilStarted();
+        submitter.kill('SIGKILL');
+        await rejection(submitter.result());
+        await untilGone();
+        expect(wasAsked()).toBe(true);
+        await until('the slot to be free', () => freeSlots(js) === 2);
+        await sleep(100);
+        expect(freeSlots(js)).toBe(2);
+      });
+    },
+  );
 }
