@@ -139,14 +139,23 @@ test('a process of several jobs is forked with the modules of jobs', async () =>
 
 test('a later module joins the ones before', async () => {
   const js = open();
-  const [first, second, third] = ['a.mjs', 'b.mjs', 'c.mjs'].map((name) =>
-    write(name),
-  );
-  await whenLoaded(js, first!);
-  await whenLoaded(js, second!);
-  const { parent } = await whenLoaded(js, third!);
-  for (const path of [first!, second!]) {
+  const all = ['a.mjs', 'b.mjs', 'c.mjs'].map((name) => write(name));
+  const zygotes: number[] = [];
+  for (const path of all) zygotes.push((await whenLoaded(js, path)).parent);
+  const parent = zygotes.pop()!;
+  for (const path of all) {
     expect(await seen(js, path)).toMatchObject({ loadedIn: parent, parent });
+  }
+  await until('the ones in between to end', () => !zygotes.some(isAlive));
+});
+
+test('jobs of a program that blocks its thread are learned, too', async () => {
+  const path = write('module.mjs');
+  const js = open();
+  const end = Date.now() + 10_000 * timeoutFactor;
+  for (let job: Seen | undefined; job?.loadedIn !== job?.parent || !job;) {
+    expect(Date.now()).toBeLessThan(end);
+    job = js.submitSync<[], Seen>(`${path}#seen`).resultSync();
   }
 });
 
@@ -179,6 +188,17 @@ test('a module that has changed is loaded anew', async () => {
     await seen(js, path);
     return (await js.run(`${path}#text`).catch(() => 'old')) === 'new';
   });
+  const { parent } = await whenLoaded(js, path);
+  expect(parent).not.toBe(old);
+});
+
+test('a forkserver that has died is replaced by another with the same modules', async () => {
+  const path = write('module.mjs');
+  const js = open();
+  const { parent: old } = await whenLoaded(js, path);
+  process.kill(old, 'SIGKILL');
+  // A process that it had forked before may take a job even now.
+  await until('it to end', () => !isAlive(old));
   const { parent } = await whenLoaded(js, path);
   expect(parent).not.toBe(old);
 });
