@@ -39,7 +39,8 @@ export function endRemains(leader: number, exit: Fd, graceMs: number): void {
   const kill = (): void => {
     send(SIGKILL);
     exit.close();
-    process.removeListener('exit', kill);
+    remains.delete(kill);
+    if (remains.size === 0) process.removeListener('exit', killAll);
   };
   let leftMs = graceMs;
   const look = (): void => {
@@ -51,6 +52,15 @@ export function endRemains(leader: number, exit: Fd, graceMs: number): void {
     leftMs -= ms;
     selector.alarm(ms, look);
   };
-  process.on('exit', kill);
+  if (remains.size === 0) process.on('exit', killAll);
+  remains.add(kill);
   look();
 }
+
+/** What ends each group that is still to end. */
+const remains = new Set<() => void>();
+
+// One listener for all, because node warns of many.
+const killAll = (): void => {
+  for (const kill of remains) kill();
+};
