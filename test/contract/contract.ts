@@ -7,6 +7,7 @@ import { checkLeaks } from '../helpers/leaks.js';
 import { timeoutFactor } from '../helpers/until.js';
 import { callbackContract } from './callbacks.js';
 import { channelContract } from './channels.js';
+import { controlFaultContract } from './control-faults.js';
 import { constructionContract } from './construction.js';
 import { deathContract } from './death.js';
 import { environmentContract } from './environment.js';
@@ -90,6 +91,7 @@ const ofProcesses: Contracts = {
   channels: [channelContract],
   'settings of the process of a job': [settingsContract],
   'streams of a job': [streamContract],
+  'ends of jobs with controls': [controlFaultContract],
   'usage of a job': [usageContract],
   'modules of preload': [preloadContract],
   'loans of slots': [lendingContract],
