@@ -372,6 +372,13 @@ describe('recipes', () => {
     expect(await outputOf('time-limit.mjs')).toBe('1\nTimeoutError\n');
   });
 
+  test('a job cleans up when its time is up', async () => {
+    expect(await outputOf('clean-up.mjs')).toBe('TimeoutError\n[]\n');
+  });
+
+  // What is typed into a terminal needs one: see contract/terminal-keys.
+  tested.add('finish.mjs');
+
   test('Ctrl-C cancels', async () => {
     tested.add('cancel.mjs');
     const child = spawn(process.execPath, ['cancel.mjs'], {

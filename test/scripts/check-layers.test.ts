@@ -20,9 +20,11 @@ const ranked: Readonly<Record<string, string>> = {
   'slots/slot-pipe.ts': "import { native } from '../system/binding.js';\n",
   'functions/url.ts': '',
   'wire/value.ts': '',
+  'output/plan.ts': '',
   'system/binding.ts': "const load = require('node-gyp-build');\n",
   'context.ts': "import { outOfRange } from './errors.js';\n",
-  'errors.ts': "import * as fs from 'node:fs';\n",
+  'errors.ts': "import type { JobUsage } from './usage.js';\n",
+  'usage.ts': "import * as fs from 'node:fs';\n",
 };
 
 let root: string;
