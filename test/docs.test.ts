@@ -277,6 +277,10 @@ test('a preloaded module is given data, and renews what forks share', async () =
   expect(await outputOf('greet.mjs')).toBe("[ 'hallo', true ]\n");
 });
 
+test('the module of a job may be preloaded after its first use', async () => {
+  expect(await outputOf('area.mjs')).toBe('12\n');
+});
+
 test('a preloaded module keeps its state, and each job its own', async () => {
   const printed = '[ 42, 1 ]\n';
   expect(await outputOf('preload-state.mjs')).toBe(printed + printed);
