@@ -42,6 +42,8 @@ export class StartedJob implements JobEvents {
 
   /** Of the processes of all attempts that have ended. */
   #usage: ProcessUsage | undefined;
+  /** How many times the listener of reports is still to be called. */
+  #reporting = 0;
   /** How many of its slot and its output are not over. */
   #pending: number;
 
@@ -107,8 +109,10 @@ export class StartedJob implements JobEvents {
   onReports(reports: readonly ReportFrame[]): void {
     const { onReport } = this.#plan.bounds;
     if (onReport === undefined) return;
+    this.#reporting += 1;
     // After the handlers of this turn, and before the job is done.
     selector.later(() => {
+      this.#reporting -= 1;
       for (const { kind, content, buffers } of reports) {
         if (this.#hasRaised) return;
         try {
@@ -135,11 +139,20 @@ export class StartedJob implements JobEvents {
   onGone(frame: Frame | undefined, ending: Ending): void {
     this.#offAbort?.();
     this.#timer?.cancel();
+    this.streams?.end();
+    const end = (): void => {
+      this.#end(frame, ending);
+    };
+    if (this.#reporting > 0) selector.later(end);
+    else end();
+  }
+
+  /** The listener of reports has had all of them. */
+  #end(frame: Frame | undefined, ending: Ending): void {
     if (this.streams === undefined) {
       this.#settle(frame, ending);
       return;
     }
-    this.streams.end();
     this.streams.whenDelivered(() => {
       this.#settle(frame, ending);
       this.#endPart();

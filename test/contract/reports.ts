@@ -65,6 +65,21 @@ export function reportContract(context: Context): void {
     expect(await js.run(jobs.reportAndWait, gate.file)).toBe('opened');
   });
 
+  test('the Future has its process while the listener is called', async () => {
+    const seen: unknown[] = [];
+    const js = openJobserver({ context, slots: 1 }).with({
+      onReport: (_value, future) => seen.push([future.done(), future.pid]),
+    });
+    const future = await js.submit(jobs.countTo, [3]);
+    const { pid } = future;
+    await future.result();
+    expect(seen).toEqual([
+      [false, pid],
+      [false, pid],
+      [false, pid],
+    ]);
+  });
+
   test('a call that blocks the thread calls the listener', () => {
     const gate = makeGate();
     const js = open(1).with({ onReport: gate.open });
