@@ -14,7 +14,7 @@ import { type ProcessUsage, addUsage } from '../usage.js';
 import type { Advice } from './advice.js';
 import { type Future, type FutureOwner, futureControl } from './future.js';
 import { exceeded } from './process-controls.js';
-import type { Job, JobEvents, Plan } from './plan.js';
+import type { Job, JobEvents, Plan, ReportListener } from './plan.js';
 
 /** The pool. */
 export interface JobOwner {
@@ -42,8 +42,9 @@ export class StartedJob implements JobEvents {
 
   /** Of the processes of all attempts that have ended. */
   #usage: ProcessUsage | undefined;
-  /** How many times the listener of reports is still to be called. */
+  /** How many times reports are still to be heard. */
   #reporting = 0;
+  #onHeard: (() => void) | undefined;
   /** How many of its slot and its output are not over. */
   #pending: number;
 
@@ -112,19 +113,25 @@ export class StartedJob implements JobEvents {
     this.#reporting += 1;
     // After the handlers of this turn, and before the job is done.
     selector.later(() => {
+      for (const report of reports) this.#hear(report, onReport);
       this.#reporting -= 1;
-      for (const { kind, content, buffers } of reports) {
-        if (this.#hasRaised) return;
-        try {
-          const value = decode(content, undefined, buffers);
-          if (kind === 'error') throw value as Error;
-          onReport(value, this.future);
-        } catch (error) {
-          this.#hasRaised = true;
-          futureControl.raise(this.future, error);
-        }
-      }
+      if (this.#reporting === 0) this.#onHeard?.();
     });
+  }
+
+  #hear(
+    { kind, content, buffers }: ReportFrame,
+    listener: ReportListener,
+  ): void {
+    if (this.#hasRaised) return;
+    try {
+      const value = decode(content, undefined, buffers);
+      if (kind === 'error') throw value as Error;
+      listener(value, this.future);
+    } catch (error) {
+      this.#hasRaised = true;
+      futureControl.raise(this.future, error);
+    }
   }
 
   onSlotFree(): void {
@@ -143,7 +150,7 @@ export class StartedJob implements JobEvents {
     const end = (): void => {
       this.#end(frame, ending);
     };
-    if (this.#reporting > 0) selector.later(end);
+    if (this.#reporting > 0) this.#onHeard = end;
     else end();
   }
 
