@@ -23,10 +23,13 @@ export class MemoryKills {
 }
 
 function countIn(root: string): number {
-  const [own] = groupsOf('memory', root);
-  if (own === undefined) return 0;
-  const file = own.version === 2 ? 'memory.events' : 'memory.oom_control';
-  return Number(/^oom_kill (\d+)$/m.exec(own.read(file))?.[1] ?? 0);
+  // Where both versions are mounted, one of them has the controller.
+  for (const { version, read } of groupsOf('memory', root)) {
+    const text = read(version === 2 ? 'memory.events' : 'memory.oom_control');
+    const count = /^oom_kill (\d+)$/m.exec(text)?.[1];
+    if (count !== undefined) return Number(count);
+  }
+  return 0;
 }
 
 let known: MemoryKills | undefined;

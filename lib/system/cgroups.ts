@@ -6,7 +6,7 @@ import { join, relative } from 'node:path';
 export interface Group {
   readonly version: 1 | 2;
   /** The text of one of its files; '' when it cannot be read. */
-  read(file: string): string;
+  readonly read: (file: string) => string;
 }
 
 /**

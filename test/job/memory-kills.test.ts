@@ -33,6 +33,14 @@ test.each([
     'sys/fs/cgroup/memory/job/memory.oom_control',
     'oom_kill_disable 0\nunder_oom 0\n',
   ],
+  [
+    'both versions',
+    '30 22 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n' +
+      '31 30 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory',
+    '4:memory:/job\n0::/job',
+    'sys/fs/cgroup/memory/job/memory.oom_control',
+    'oom_kill_disable 0\nunder_oom 0\n',
+  ],
 ])(
   'a process that the kernel has killed is seen once: %s',
   (_, mount, group, file, text) => {
