@@ -18,6 +18,7 @@ const all = [
   'service',
   'values',
   'report',
+  'controls',
 ];
 const flags = {
   memory: ['--expose-gc', ...threadless, '--max-old-space-size=4096'],
