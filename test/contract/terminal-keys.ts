@@ -111,11 +111,16 @@ export function terminalKeyContract(context: Context): void {
     return file;
   };
 
+  /** The first two steps, in any order. */
+  const untilTwoBegin = async (): Promise<void> => {
+    await terminal.untilShown(' begins');
+    await terminal.untilShown(' begins');
+  };
+
   describe('a program that finishes what runs, as in the recipe,', () => {
     test('does so on Ctrl-C', async () => {
       await start(recipe());
-      await terminal.untilShown('Step 1 begins');
-      await terminal.untilShown('Step 2 begins');
+      await untilTwoBegin();
       terminal.type(ctrlC);
       await terminal.untilShown('2 of 6 steps are done');
       await expectStatus(130);
@@ -124,8 +129,7 @@ export function terminalKeyContract(context: Context): void {
 
     test('ends at the second Ctrl-C', async () => {
       await start(recipe());
-      await terminal.untilShown('Step 1 begins');
-      await terminal.untilShown('Step 2 begins');
+      await untilTwoBegin();
       terminal.type(ctrlC);
       await terminal.untilShown('Finishing');
       terminal.type(ctrlC);
