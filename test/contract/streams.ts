@@ -144,13 +144,16 @@ export function streamContract(context: Context): void {
 
     test('so does that of a job that was ended', async () => {
       const js = capturing().with({ killGrace: 100 });
-      const limited = js.with({ runTimeout: 500 });
+      const limited = js.with({ runTimeout: 2000 });
       const late = await rejection(limited.run(jobs.talkAndStay, 'late'));
       expect(late).toMatchObject({ name: 'TimeoutError', stderr: 'late\n' });
       const controller = new AbortController();
       const { signal } = controller;
-      const future = await js.submit(jobs.talkAndStay, ['stay'], { signal });
-      setTimeout(() => controller.abort(), 500);
+      const started = join(folder(), 'started');
+      const args: [string, string] = ['stay', started];
+      const future = await js.submit(jobs.talkAndStay, args, { signal });
+      await until('the job to write', () => existsSync(started));
+      controller.abort();
       const aborted = await rejection(future.result());
       expect(aborted).toMatchObject({ name: 'AbortError', stderr: 'stay\n' });
       expect(future.stderr).toBe('stay\n');
@@ -201,13 +204,16 @@ export function streamContract(context: Context): void {
     test('a function gets each chunk as it comes, with its stream and future', async () => {
       const chunks: [string, string][] = [];
       const futures = new Set<unknown>();
+      const gates = [0, 1, 2, 3, 4, 5].map(() => gate());
       const js = open().with({
         output: (chunk, stream, future) => {
+          gates[chunks.length]!.open();
           chunks.push([stream, chunk.toString()]);
           futures.add(future);
         },
       });
-      const future = await finished(js, jobs.alternate, 6);
+      const files = gates.map(({ file }) => file);
+      const future = await finished(js, jobs.alternate, files);
       expect(chunks).toEqual([
         ['stdout', '0\n'],
         ['stderr', '1\n'],
@@ -325,9 +331,17 @@ export function streamContract(context: Context): void {
         async (_, fn) => {
           const pool = open();
           const started = join(folder(), 'started');
-          const js = pool.with({ output, runTimeout: 500, killGrace: 100 });
-          const error = await rejection(js.run(fn, started));
-          expect(error).toMatchObject({ name: 'TimeoutError' });
+          const js = pool.with({ output, killGrace: 100 });
+          const controller = new AbortController();
+          const { signal } = controller;
+          const future = await js.submit(fn, [started], { signal });
+          const isReady = (): boolean =>
+            existsSync(started) &&
+            (fn !== limits.leaveHolder || readFileSync(started, 'utf8') !== '');
+          await until('the job', isReady);
+          controller.abort();
+          const error = await rejection(future.result());
+          expect(error).toMatchObject({ name: 'AbortError' });
           expect(freeSlots(pool)).toBe(1);
           if (fn === limits.leaveHolder) {
             process.kill(Number(readFileSync(started, 'utf8')), 'SIGKILL');
