@@ -58,9 +58,10 @@ export class ServerCalls {
     const { head, surroundings } = call ?? {};
     if (head !== undefined) this.#functions.select(head);
     if (surroundings !== undefined) this.#surroundings.select(surroundings);
-    const files = [...message.enclosures];
-    const pipes = call?.hasOutput === true ? files.splice(-2) : [];
-    return { call, files, pipes };
+    const { enclosures } = message;
+    if (call?.hasOutput !== true) return { call, files: enclosures, pipes: [] };
+    const files = enclosures.slice(0, -2);
+    return { call, files, pipes: enclosures.slice(-2) };
   }
 
   /** This process does not make the call. */

@@ -194,12 +194,12 @@ export class StartedJob implements JobEvents {
 
   /** What the future and the record say of it besides its outcome. */
   #report(ending: Ending): void {
-    const { record } = this.#plan;
     const used = this.#usage ?? ending.usage;
+    if (used === undefined && this.streams === undefined) return;
+    const { record } = this.#plan;
     const wall = now() - (record.startedAt ?? now());
-    const usage = used && { ...used, wall };
-    record.usage = usage;
-    futureControl.note(this.future, usage, this.streams?.takeKept());
+    record.usage = used && { ...used, wall };
+    futureControl.note(this.future, record.usage, this.streams?.takeKept());
   }
 
   /** Names what the job may have written to when the kernel has ended it. */
