@@ -187,11 +187,16 @@ class Server {
   /** Waits for what the job has left behind. */
   async #settle(job: number): Promise<void> {
     await flushOutput();
-    // Node frees the memory of collected buffers in immediates, which count as left.
-    await new Promise<void>((resume) => {
-      setImmediate(resume);
-    });
-    const left = this.#calls.leftovers.find();
+    // Node frees the memory of collected buffers in immediates, which count as left;
+    // meanwhile, it may collect others.
+    let left: string | undefined;
+    for (let turn = 0; turn < 3; turn++) {
+      await new Promise<void>((resume) => {
+        setImmediate(resume);
+      });
+      left = this.#calls.leftovers.find();
+      if (left !== 'Immediate') break;
+    }
     if (left === undefined && !this.#isUsedUp()) {
       leavePipes();
       this.#send(job, { kind: 'none', state: 'free' });

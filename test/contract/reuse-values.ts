@@ -25,10 +25,12 @@ export function reusedValueContract(context: Context): void {
   test('a process keeps no file of arguments that it has copied', async () => {
     const js = openJobserver({ context, slots: 1 });
     const bytes = pattern(40_000, 1);
+    // On macOS, the file of the numbers of jobs.
+    const before = await js.run(jobs.memoryFiles);
     const counts = [];
     for (let i = 0; i < 3; i++) {
       counts.push(await js.run(jobs.memoryFiles, bytes));
     }
-    expect(counts).toEqual([0, 0, 0]);
+    expect(counts).toEqual([before, before, before]);
   });
 }
