@@ -27,7 +27,7 @@ import {
 } from './after-fork.js';
 import { Answer, answerOn } from './answer.js';
 import { callSync, checkSync } from './call.js';
-import { enterSettings } from './settings.js';
+import { NextSettings } from './next-settings.js';
 import { isExitObserved, reportEndings } from './exit-report.js';
 import { outcomeOfError, outcomeOfValue } from './outcome.js';
 import { enterStreams, writeThrough } from './output.js';
@@ -139,7 +139,7 @@ function separate(order: ForkOrder, fds: ForkFds, answer: Answer): void {
   enterWorker({ ...fds, preload, forkserverFd: -1 }, head);
   setKillGrace(order);
   followSubmitter(orphanSignal, answer);
-  if (order.settings !== undefined) enterSettings(order.settings);
+  new NextSettings(order.settings).enter();
   if (order.cwd !== workingDirectory()) process.chdir(order.cwd);
   changeEnvironment(new Map(Object.entries(process.env)), order.env);
   replaceMathRandom();

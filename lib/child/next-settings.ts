@@ -1,13 +1,13 @@
 // The settings of a worker: it enters them before its first job, so that this job
 // fails with what the worker may not do.
-import type { ProcessSettings } from '../protocol/settings.js';
+import { type ProcessSettings, areEntered } from '../protocol/settings.js';
 
 export class NextSettings {
   readonly #settings: ProcessSettings | undefined;
   #hasEntered = false;
 
   constructor(settings: ProcessSettings | undefined) {
-    this.#settings = settings;
+    this.#settings = settings && areEntered(settings) ? settings : undefined;
   }
 
   /** Before each job. */

@@ -174,8 +174,9 @@ async function prepareMore(): Promise<void> {
 
 async function exerciseOnce(): Promise<void> {
   if (order < 0) {
-    // Loaded here for all jobs that submit jobs.
+    // Loaded here for all jobs that submit jobs, or have settings.
     require('../jobserver.js');
+    require('./settings.js');
     order = await writeExercise();
     return;
   }

@@ -37,3 +37,14 @@ export interface ProcessSettings {
   /** A process of several jobs measures what each of them uses. */
   readonly isMeasured?: true;
 }
+
+/** Whether there is something to enter; otherwise they only say how it is served. */
+export function areEntered({
+  nice,
+  limits,
+  oomScoreAdj,
+}: ProcessSettings): boolean {
+  return (
+    nice !== undefined || limits !== undefined || oomScoreAdj !== undefined
+  );
+}
