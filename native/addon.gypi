@@ -20,6 +20,7 @@
       "reap.cc",
       "reuse.cc",
       "segments.cc",
+      "signals.cc",
       "sockets.cc",
       "temporary_file.cc",
       "zygote_loop.cc",

@@ -67,6 +67,8 @@ int orphan_signaler = 0;
 // started the job causes the death signal, and the end of the last thread
 // closes the fds.
 constexpr int kDyingMs = 1000;
+// A signal has said so, and the job goes on. Atomic, as above.
+bool has_dying_submitter = false;
 
 bool IsReaderGone(int writer, int timeout_ms) {
   // Linux reports POLLERR. macOS reports POLLHUP, but only when asked for it.
@@ -165,7 +167,10 @@ void OnSignal(int signal, siginfo_t* info, void* context) {
   const bool is_passed_on = Feed(signal, *info);
   if (CallEarlier(signal, info, context) || is_passed_on) {
     if (is_guarded[signal]) EndOrphanLater();
-    if (is_dying) SignalOwnGroup(signal);
+    if (is_dying) {
+      __atomic_store_n(&has_dying_submitter, true, __ATOMIC_SEQ_CST);
+      SignalOwnGroup(signal);
+    }
     errno = error;
     return;
   }
@@ -202,6 +207,7 @@ int RemoveGuards() {
   feed_fd = -1;
   fed_signal = 0;
   is_timed = false;
+  has_dying_submitter = false;
   for (int signal = 1; signal < kSignals; signal++) {
     if (!is_guarded[signal] && !is_fed[signal]) continue;
     is_guarded[signal] = false;
@@ -262,6 +268,10 @@ int FedSignal(int32_t* signal_and_value) {
   return 0;
 }
 
+int OrphanPatience() {
+  return __atomic_load_n(&has_dying_submitter, __ATOMIC_SEQ_CST) ? kDyingMs : 0;
+}
+
 int EndGroup() {
   // This process ends by itself.
   ::signal(SIGTERM, SIG_IGN);
@@ -305,18 +315,6 @@ int GiveToken(int slot_fd, uint8_t token) {
 int SetOrphanSignaler(int pid) {
   orphan_signaler = pid;
   return 0;
-}
-
-int UnblockSignals() {
-  sigset_t none;
-  sigemptyset(&none);
-  return sigprocmask(SIG_SETMASK, &none, nullptr) < 0 ? -errno : 0;
-}
-
-int ResetSignal(int signal) {
-  struct sigaction action = {};
-  action.sa_handler = SIG_DFL;
-  return sigaction(signal, &action, nullptr) == 0 ? 0 : -errno;
 }
 
 }  // namespace sys

@@ -29,6 +29,8 @@ int FedSignal(const Args& args) {
 
 int ForgetFed(const Args&) { return sys::ForgetFed(); }
 
+int OrphanPatience(const Args&) { return sys::OrphanPatience(); }
+
 int SetLenders(const Args& args) {
   const Ints fds = args.IntsAt(0, 0);
   return sys::SetLenders(fds.data, fds.count);
@@ -58,6 +60,7 @@ void ExportGuard(Napi::Object exports) {
   Export<SetGrace>(exports, "setGrace");
   Export<FeedSignal>(exports, "feedSignal");
   Export<FedSignal>(exports, "fedSignal");
+  Export<OrphanPatience>(exports, "orphanPatience");
   Export<ForgetFed>(exports, "forgetFed");
   Export<SetLenders>(exports, "setLenders");
   Export<SetLent>(exports, "setLent");

@@ -202,6 +202,9 @@ int FeedSignal(int signal, int fd);
 // Fills the first signal that was written so, or 0, and the value of Kill.
 int FedSignal(int32_t* signal_and_value);
 int ForgetFed();
+// How many milliseconds the end of the submitter may still take to show on the
+// result socket, because a guarded signal has announced it; 0: none did.
+int OrphanPatience();
 // This process leads a process group that it ends as an orphan.
 int GuardGroup(bool is_on);
 // Called at the end of an orphan.

@@ -63,7 +63,9 @@ export class Answer {
     // Linux reports an error, macOS a hang-up.
     const gone = pollEvents.error | pollEvents.hangUp;
     const fds = Int32Array.of(this.#fd, 0);
-    return native.poll(fds, 1, 0) > 0 && ((fds[1]! >> 16) & gone) !== 0;
+    // A dying submitter may still have its end.
+    const ready = native.poll(fds, 1, native.orphanPatience());
+    return ready > 0 && ((fds[1]! >> 16) & gone) !== 0;
   }
 }
 

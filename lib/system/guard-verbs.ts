@@ -40,6 +40,11 @@ export interface GuardVerbs {
    * submitter has died also goes to the group, and SIGKILL after the grace period.
    */
   guardGroup(isOn: boolean): number;
+  /**
+   * How many milliseconds to wait until a dead submitter shows on the result socket: 0
+   * unless a signal has announced its end.
+   */
+  orphanPatience(): number;
   /** 1 when this process has a child in the process group that it leads, or 0. */
   hasChildInGroup(): number;
   /** Called at the end of an orphan: the same, where `guardGroup` says so. */
