@@ -57,13 +57,17 @@ int DuplicateTo(int fd, int target) {
   return result < 0 ? -errno : 0;
 }
 
-int LockFile(int fd, bool on) {
-  struct flock whole = {};
-  whole.l_type = on ? F_WRLCK : F_UNLCK;
-  whole.l_whence = SEEK_SET;
-  if (fcntl(fd, F_SETLK, &whole) == 0) return 0;
+int LockRange(int fd, off_t position, off_t length, bool on) {
+  struct flock range = {};
+  range.l_type = on ? F_WRLCK : F_UNLCK;
+  range.l_whence = SEEK_SET;
+  range.l_start = position;
+  range.l_len = length;
+  if (fcntl(fd, F_SETLK, &range) == 0) return 0;
   return errno == EACCES ? -EAGAIN : -errno;
 }
+
+int LockFile(int fd, bool on) { return LockRange(fd, 0, 0, on); }
 
 int Close(int fd) {
   // After EINTR the fd is closed on Linux, and another thread may have opened

@@ -31,6 +31,8 @@ int Close(int fd);
 // Locks a file for this process alone, as fcntl(2) does; -EAGAIN when another
 // process has locked it.
 int LockFile(int fd, bool on);
+// The same for a part of it; length 0: to its end.
+int LockRange(int fd, off_t position, off_t length, bool on);
 int SetCloseOnExec(int fd, bool on);
 int SetNonBlocking(int fd, bool on);
 int Read(int fd, void* bytes, size_t length);

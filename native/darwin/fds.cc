@@ -87,13 +87,7 @@ int MakePrivate(void*, size_t, bool) { return -ENOTSUP; }
 
 // A lock of this process, whichever fd of the file it has.
 int LockByte(int fd, off_t position, bool on) {
-  struct flock byte = {};
-  byte.l_type = on ? F_WRLCK : F_UNLCK;
-  byte.l_whence = SEEK_SET;
-  byte.l_start = position;
-  byte.l_len = 1;
-  if (fcntl(fd, F_SETLK, &byte) == 0) return 0;
-  return errno == EACCES ? -EAGAIN : -errno;
+  return LockRange(fd, position, 1, on);
 }
 
 int PollOnce(struct pollfd* fds, size_t count, const timespec* left) {
