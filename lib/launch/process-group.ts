@@ -2,6 +2,7 @@
 import { constants } from 'node:os';
 import type { Order } from '../protocol/order.js';
 import { mostInt32 } from '../protocol/fds.js';
+import { workerState } from '../protocol/worker-state.js';
 import { errno, native } from '../system/binding.js';
 import type { Fd } from '../system/fd.js';
 import { selector } from '../system/selector.js';
@@ -52,6 +53,9 @@ export function endRemains(leader: number, exit: Fd, graceMs: number): void {
     leftMs -= ms;
     selector.alarm(ms, look);
   };
+  // A fork has copies of what its parent is to end.
+  if (generation !== workerState.generation) remains.clear();
+  generation = workerState.generation;
   if (remains.size === 0) process.on('exit', killAll);
   remains.add(kill);
   look();
@@ -59,6 +63,7 @@ export function endRemains(leader: number, exit: Fd, graceMs: number): void {
 
 /** What ends each group that is still to end. */
 const remains = new Set<() => void>();
+let { generation } = workerState;
 
 // One listener for all, because node warns of many.
 const killAll = (): void => {
