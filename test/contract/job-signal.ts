@@ -13,6 +13,7 @@ import * as jobs from '../fixtures/signal-jobs.js';
 import { hasEventLoop, testIf } from '../helpers/context.js';
 import { useFolder } from '../helpers/folder.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
+import { type Orphan, orphanOf } from '../helpers/orphan.js';
 import { stateOf } from '../helpers/processes.js';
 import { rejection } from '../helpers/thrown.js';
 import { until } from '../helpers/until.js';
@@ -171,16 +172,11 @@ export function jobSignalContract(context: Context): void {
     js: Jobserver,
     name: Parameters<typeof jobs.submitOrphan>[0],
     killGrace: number,
-  ): Promise<{ pid: number; killSubmitter: () => Promise<void> }> => {
+  ): Promise<Orphan> => {
     const args = [name, started(), gate(), killGrace] as const;
     const submitter = await js.submit(jobs.submitOrphan, [...args]);
     await untilStarted();
-    const killSubmitter = async (): Promise<void> => {
-      submitter.kill('SIGKILL');
-      const error = await rejection(submitter.result());
-      expect(error).toBeInstanceOf(LostResult);
-    };
-    return { pid: Number(readFileSync(started(), 'utf8')), killSubmitter };
+    return orphanOf(submitter, started());
   };
 
   const expectEnd = async (js: Jobserver, pid: number): Promise<void> => {

@@ -1,14 +1,14 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../../dist/context.js';
-import { type Jobserver, LostResult } from '../../dist/index.js';
+import type { Jobserver } from '../../dist/index.js';
 import { submitOrphan } from '../fixtures/orphan-jobs.js';
 import { hasEventLoop, testIf } from '../helpers/context.js';
 import { useFolder } from '../helpers/folder.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
+import { type Orphan, orphanOf } from '../helpers/orphan.js';
 import { stateOf } from '../helpers/processes.js';
-import { rejection } from '../helpers/thrown.js';
 import { until } from '../helpers/until.js';
 
 // Only Linux has orphan signals.
@@ -24,16 +24,11 @@ export function orphanContract(context: Context): void {
   const start = async (
     js: Jobserver,
     name: 'handleSignal' | 'block',
-  ): Promise<{ pid: number; killSubmitter: () => Promise<void> }> => {
+  ): Promise<Orphan> => {
     const args = [name, started(), join(folder(), 'gate')] as const;
     const submitter = await js.submit(submitOrphan, [...args]);
     await until('the job to start', () => existsSync(started()));
-    const killSubmitter = async (): Promise<void> => {
-      submitter.kill('SIGKILL');
-      const error = await rejection(submitter.result());
-      expect(error).toBeInstanceOf(LostResult);
-    };
-    return { pid: Number(readFileSync(started(), 'utf8')), killSubmitter };
+    return orphanOf(submitter, started());
   };
 
   const expectEnd = async (js: Jobserver, pid: number): Promise<void> => {

@@ -1,6 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** A folder for each test of a describe block, removed after it. */
 export function useFolder(): () => string {
@@ -10,4 +10,16 @@ export function useFolder(): () => string {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
   return () => folder;
+}
+
+/** Writes text files, by their paths in the folder. */
+export function writeFiles(
+  folder: string,
+  files: Readonly<Record<string, string>>,
+): void {
+  for (const [name, text] of Object.entries(files)) {
+    const path = join(folder, name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, `${text}\n`);
+  }
 }

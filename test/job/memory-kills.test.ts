@@ -1,22 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import { MemoryKills } from '../../dist/job/memory-kills.js';
+import { useFolder, writeFiles } from '../helpers/folder.js';
 
-let root: string;
-beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'jobserver-'));
-});
-afterEach(() => {
-  rmSync(root, { recursive: true });
-});
-
-function write(files: Record<string, string>): void {
-  for (const [file, text] of Object.entries(files)) {
-    mkdirSync(join(root, dirname(file)), { recursive: true });
-    writeFileSync(join(root, file), text);
-  }
-}
+const root = useFolder();
+const write = (files: Record<string, string>): void => {
+  writeFiles(root(), files);
+};
 
 test.each([
   [
@@ -49,7 +37,7 @@ test.each([
     };
     write({ 'proc/self/mountinfo': mount, 'proc/self/cgroup': group });
     count(2);
-    const kills = new MemoryKills(root);
+    const kills = new MemoryKills(root());
     expect(kills.isNew()).toBe(false);
     count(3);
     expect(kills.isNew()).toBe(true);
@@ -58,6 +46,6 @@ test.each([
 );
 
 test('nothing is seen where no control group counts them', () => {
-  const kills = new MemoryKills(root);
+  const kills = new MemoryKills(root());
   expect(kills.isNew()).toBe(false);
 });

@@ -1,22 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import { cpuQuota } from '../../dist/slots/cpu-quota.js';
+import { useFolder, writeFiles } from '../helpers/folder.js';
 
-let root: string;
-beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'jobserver-'));
-});
-afterEach(() => {
-  rmSync(root, { recursive: true });
-});
-
-function write(files: Record<string, string>): void {
-  for (const [file, text] of Object.entries(files)) {
-    mkdirSync(join(root, dirname(file)), { recursive: true });
-    writeFileSync(join(root, file), `${text}\n`);
-  }
-}
+const root = useFolder();
+const write = (files: Record<string, string>): void => {
+  writeFiles(root(), files);
+};
 
 const mountV2 = (from: string, at: string): string =>
   `30 22 0:27 ${from} ${at} rw,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate`;
@@ -25,9 +13,9 @@ const mountV1 = (at: string, controllers: string): string =>
 
 describe('the CPU quota', () => {
   test('is infinite without control groups', () => {
-    expect(cpuQuota(root)).toBe(Infinity);
+    expect(cpuQuota(root())).toBe(Infinity);
     write({ 'proc/self/mountinfo': '', 'proc/self/cgroup': '' });
-    expect(cpuQuota(root)).toBe(Infinity);
+    expect(cpuQuota(root())).toBe(Infinity);
     expect(cpuQuota()).toBeGreaterThan(0);
   });
 
@@ -43,7 +31,7 @@ describe('the CPU quota', () => {
       'proc/self/cgroup': '0::/job',
       'sys/fs/cgroup/job/cpu.max': text,
     });
-    expect(cpuQuota(root)).toBe(cpus);
+    expect(cpuQuota(root())).toBe(cpus);
   });
 
   test('is the smallest of the own group and all groups above', () => {
@@ -56,7 +44,7 @@ describe('the CPU quota', () => {
       'sys/fs/cgroup/outer/middle/inner/cpu.max': 'max 10000',
       'sys/fs/cgroup/other/cpu.max': '10000 10000',
     });
-    expect(cpuQuota(root)).toBe(3);
+    expect(cpuQuota(root())).toBe(3);
   });
 
   test.each(['cpu', 'cpu,cpuacct'])(
@@ -74,7 +62,7 @@ describe('the CPU quota', () => {
         [`sys/fs/cgroup/${names}/docker/x/cpu.cfs_quota_us`]: '-1',
         [`sys/fs/cgroup/${names}/docker/x/cpu.cfs_period_us`]: '100000',
       });
-      expect(cpuQuota(root)).toBe(2);
+      expect(cpuQuota(root())).toBe(2);
     },
   );
 
@@ -85,7 +73,7 @@ describe('the CPU quota', () => {
       'sys/fs/cgroup/cpu.max': '200000 100000',
       'sys/fs/cgroup/below/cpu.max': '300000 100000',
     });
-    expect(cpuQuota(root)).toBe(2);
+    expect(cpuQuota(root())).toBe(2);
   });
 
   test('is that of the mount when the own group is outside of it', () => {
@@ -94,7 +82,7 @@ describe('the CPU quota', () => {
       'proc/self/cgroup': '0::/../outside',
       'sys/fs/cgroup/cpu.max': '200000 100000',
     });
-    expect(cpuQuota(root)).toBe(2);
+    expect(cpuQuota(root())).toBe(2);
   });
 
   test('is read from a mount point with a space in its name', () => {
@@ -103,6 +91,6 @@ describe('the CPU quota', () => {
       'proc/self/cgroup': '0::/',
       'a mount/cpu.max': '100000 100000',
     });
-    expect(cpuQuota(root)).toBe(1);
+    expect(cpuQuota(root())).toBe(1);
   });
 });
