@@ -4,7 +4,7 @@
 import { constants } from 'node:os';
 import { workerState } from '../protocol/worker-state.js';
 import { check, native } from '../system/binding.js';
-import { Fd } from '../system/fd.js';
+import { openPipe } from '../system/fd.js';
 import { selector } from '../system/selector.js';
 import { signalName } from '../system/signals.js';
 
@@ -24,10 +24,7 @@ export function signalOfJob(orphanSignal: number): AbortSignal {
 }
 
 function listen(orphanSignal: number): AbortController {
-  const ends = new Int32Array(2);
-  check(native.pipe(ends), 'listen to the end of the job');
-  const reader = new Fd(ends[0]!);
-  const writer = new Fd(ends[1]!);
+  const { reader, writer } = openPipe('a pipe for the signal of the job');
   const numbers = new Set([SIGTERM, SIGINT, SIGHUP]);
   if (orphanSignal > 0) numbers.add(orphanSignal);
   const end = (): void => {

@@ -153,9 +153,8 @@ export class ReusedJob implements Job, ProcessJob {
     this.#restart(token, 1);
   }
 
-  onEnd(frame: Frame | undefined, { usage, ...ending }: Ending): void {
-    // The usage is that of all jobs of the process.
-    void usage;
+  // Without the usage, because it is that of all jobs of the process.
+  onEnd(frame: Frame | undefined, { usage: _, ...ending }: Ending): void {
     if (this.#isEnding || !isToRetry(this.#plan, 1, frame)) {
       this.#finish(frame, ending);
     } else {

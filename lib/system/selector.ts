@@ -146,10 +146,13 @@ class Selector {
    * runs the handlers. May return before either.
    */
   turn(timeoutMs: number): void {
-    const mayWait = timeoutMs === 0 || this.#beforeBlocking.size === 0;
-    if (!mayWait) for (const callback of [...this.#beforeBlocking]) callback();
+    if (timeoutMs === 0 || this.#beforeBlocking.size === 0) {
+      this.#run(false, timeoutMs);
+      return;
+    }
+    for (const callback of [...this.#beforeBlocking]) callback();
     // What the call waits for may have come meanwhile.
-    this.#run(false, mayWait ? timeoutMs : 0);
+    this.#run(false, 0);
   }
 
   #run(isInLoop: boolean, timeoutMs: number): void {
