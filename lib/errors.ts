@@ -41,7 +41,10 @@ export interface Ending {
   readonly limit?: string;
   /** Why the job could not begin. */
   readonly refusal?: Error;
-  /** Unknown where other code has reaped the process, or nobody could. */
+  /**
+   * Undefined when other code of this program has reaped the process, or when its
+   * zygote has ended before it.
+   */
   readonly usage?: ProcessUsage;
 }
 

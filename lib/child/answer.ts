@@ -1,6 +1,6 @@
-// The answer to one job: at most one frame, and before it what the job reports and
-// the message that the worker lends its slot. It goes to the result socket, or to the socket of a worker
-// that runs several jobs.
+// The answer to one job: at most one frame, and before it what the job reports and the
+// message that the worker lends its slot. It goes to the result socket, or to the socket
+// of a worker that runs several jobs.
 import { native, pollEvents } from '../system/binding.js';
 import { type MessageKind, writeFrame } from '../protocol/frame.js';
 import type { Encoded } from '../wire/value.js';

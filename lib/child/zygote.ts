@@ -79,7 +79,7 @@ const { preload, warmUp } = preparation;
 const warmingUp = warmUp && new WarmingUp(warmUp);
 // Then another zygote serves until this one is ready.
 const isLate = warmUp !== undefined || preload.learned !== undefined;
-/** The index of the module that is being loaded, of those that jobs have used. */
+/** While this imports modules that jobs have used: the index of the present one. */
 let learning = -1;
 const environment = new Map(Object.entries(process.env));
 const packedEnvironment = packEnv(environmentOfJob(new Map()));

@@ -166,7 +166,6 @@ function movesAndRetries(): TypeError {
   );
 }
 
-/** What the job can learn about itself. */
 function encodeBody(call: Call, controls: Controls, slots: SlotPipe): CallBody {
   const { target, args } = call;
   const { preexec } = controls;

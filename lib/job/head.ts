@@ -8,6 +8,7 @@ import type { Controls } from './controls.js';
 import { recordName } from './record.js';
 
 import type { Call } from './encode-call.js';
+/** What the job can learn about itself. */
 export function factsOf({ fn }: Call, { onReport }: Controls): JobFacts {
   return {
     name: recordName(fn),
@@ -16,7 +17,7 @@ export function factsOf({ fn }: Call, { onReport }: Controls): JobFacts {
   };
 }
 
-/** Of those that this process submits. */
+/** The depth of the jobs that this process submits. */
 function depthOfJobs(): number {
   return (workerState.job?.depth ?? 0) + 1;
 }

@@ -83,7 +83,7 @@ export interface Job {
 
 /** Who is notified about a job. */
 export interface JobEvents {
-  /** Undefined: those that a process has by default. */
+  /** Undefined: the process of the job has the default streams. */
   readonly streams: JobStreams | undefined;
   /** A process has begun the job; again when it turns out that it has not. */
   readonly onBegun: () => void;

@@ -4,8 +4,8 @@ import { workerState } from '../protocol/worker-state.js';
 /**
  * In a job: sends a value to the process that has submitted the job, whose
  * {@link JobControls.onReport} gets it while the job runs. Waits for nothing but room
- * in the socket. Does nothing where nobody listens, outside of a job, and once the job
- * has returned.
+ * in the socket. It does nothing when the submitter has no `onReport`, outside of a job,
+ * and after the job has returned.
  *
  * @example
  * ```js

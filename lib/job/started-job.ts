@@ -42,7 +42,7 @@ export class StartedJob implements JobEvents {
 
   /** Of the processes of all attempts that have ended. */
   #usage: ProcessUsage | undefined;
-  /** How many times reports are still to be heard. */
+  /** How many batches of reports the listener has not had yet. */
   #reporting = 0;
   #onHeard: (() => void) | undefined;
   /** How many of its slot and its output are not over. */

@@ -80,7 +80,7 @@ interface Reader {
 // Above that, `postMessage` returns false.
 const highWaterMark = 64 << 10;
 
-/** Closes the sockets of ports that nobody can use any more. */
+/** Closes the socket of each port that was collected as garbage. */
 const collected = new FinalizationRegistry<Fd>((fd) => {
   fd.close();
 });
