@@ -511,7 +511,7 @@ export class Future<T> {
     const outcome = this.#decode();
     const { lastErrors } = this.#output ?? {};
     if (outcome.isError && lastErrors !== undefined) {
-      addStderr(outcome.error, lastErrors);
+      addStderr(outcome.error, lastErrors());
     }
     return outcome;
   }

@@ -130,6 +130,7 @@ export class ReusedJob implements Job, ProcessJob {
 
   terminate(signal?: number, runTimeout?: number): void {
     if (this.#isGone) return;
+    this.#events.streams?.hurry();
     this.#termination ??= new Termination(this, this.#plan.bounds.killGrace);
     this.#termination.start(signal, runTimeout);
   }

@@ -149,6 +149,7 @@ export class RunningJob implements Job {
 
   terminate(signal?: number, runTimeout?: number): void {
     if (this.#isGone) return;
+    this.#events.streams?.hurry();
     this.#termination ??= new Termination(this, this.#plan.bounds.killGrace);
     this.#termination.start(signal, runTimeout);
   }

@@ -26,6 +26,7 @@ export class Delivery {
   /** The promise that is awaited; undefined: none. */
   #awaited: object | undefined;
   #hasFailed = false;
+  #isHurried = false;
   #onDone: (() => void) | undefined;
 
   constructor(listener: Listener, events: DeliveryEvents) {
@@ -41,6 +42,12 @@ export class Delivery {
     if (this.#hasFailed) return;
     this.#pieces.add(new Link({ data, stream }));
     this.#schedule();
+  }
+
+  /** Waits for no promise of the listener from now on. */
+  hurry(): void {
+    this.#isHurried = true;
+    this.#rush();
   }
 
   /** Calls back, at once or later, when the listener has had everything. */
@@ -84,13 +91,14 @@ export class Delivery {
     const goOn = (): void => {
       if (this.#awaited === promise) this.#goOn();
     };
-    this.#awaited = promise;
-    this.#events.onPause(true);
-    selector.beforeBlocking(this.#rush);
     promise.then(goOn, (error: unknown) => {
       this.#fail(error);
       goOn();
     });
+    if (this.#isHurried) return;
+    this.#awaited = promise;
+    this.#events.onPause(true);
+    selector.beforeBlocking(this.#rush);
   }
 
   /** The thread is about to be blocked. */

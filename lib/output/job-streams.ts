@@ -26,7 +26,7 @@ export interface KeptOutput {
   /** Undefined if its output was not captured. */
   readonly captured: Readonly<Record<StreamName, Buffer>> | undefined;
   /** The end of its standard error. */
-  readonly lastErrors: string;
+  readonly lastErrors: () => string;
 }
 
 // How much of its standard error an error has.
@@ -160,6 +160,11 @@ export class JobStreams {
     writeGroup(stdout, stderr);
   }
 
+  /** From now on, the end of the job waits for no promise of the listener. */
+  hurry(): void {
+    this.#delivery?.hurry();
+  }
+
   /** Calls back, at once or later, when the listener has had everything. */
   whenDelivered(callback: () => void): void {
     if (this.#delivery === undefined) callback();
@@ -171,11 +176,14 @@ export class JobStreams {
     const kept = this.#kept;
     this.#kept = undefined;
     if (kept === undefined) return undefined;
-    const stderr = kept.stderr.bytes();
-    const lastErrors = stderr.subarray(-lastErrorBytes).toString();
+    const lastErrors = (): string =>
+      kept.stderr.bytes().subarray(-lastErrorBytes).toString();
     if (this.#plan.output === 'group')
       return { captured: undefined, lastErrors };
-    const stdout = kept.stdout.bytes();
-    return { captured: { stdout, stderr }, lastErrors };
+    const captured = {
+      stdout: kept.stdout.bytes(),
+      stderr: kept.stderr.bytes(),
+    };
+    return { captured, lastErrors };
   }
 }

@@ -286,6 +286,30 @@ export function streamContract(context: Context): void {
       expect(bytes).toBe(1000 * 1024);
     });
 
+    test('a job that is ended does not wait for promises', async () => {
+      const done = join(folder(), 'done');
+      let chunks = 0;
+      const js = open().with({
+        output: () => {
+          chunks += 1;
+          return new Promise(() => undefined);
+        },
+      });
+      const late = js.with({ runTimeout: 500 });
+      expect(await rejection(late.run(jobs.fillPipe, done))).toMatchObject({
+        name: 'TimeoutError',
+      });
+      const controller = new AbortController();
+      const { signal } = controller;
+      const heard = chunks;
+      const future = await js.submit(jobs.fillPipe, [done], { signal });
+      await until('the next chunk', () => chunks > heard);
+      controller.abort();
+      expect(await rejection(future.result())).toMatchObject({
+        name: 'AbortError',
+      });
+    });
+
     test('what a listener throws is that of a callback, and the job goes on', async () => {
       const failures = [
         () => {
