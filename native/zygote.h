@@ -14,8 +14,8 @@ namespace sys {
 
 // Writes the token of a request back to the slot pipe if the submitter that
 // sent the request has ended. Called for a request that starts no job, because
-// no job gives the token back then.
-void GiveTokenOfOrphan(const Message& request);
+// no job gives the token back then. Waits for its end if it `is_ending`.
+void GiveTokenOfOrphan(const Message& request, bool is_ending);
 
 // Takes the input of the job out of the fds of a request; -1 if it has none.
 int TakeInput(const ForkRequest& request, Message* message);
@@ -76,6 +76,7 @@ class Zygote {
   void BecomeSpare(int zygote_pid);
   void NameInProc(const Sender& submitter, char name[16]) const;
   bool BecomeChildOf(const Sender& submitter, int timer_slack) const;
+  bool IsEnding(const Sender& submitter) const;
   int SendTaken(Taken taken, int report) const;
   int Watch(int fd, uint32_t events, Child* child, unsigned tag);
   void Unwatch(int* fd);

@@ -39,6 +39,8 @@ export async function writeExercise(): Promise<number> {
     cwd: workingDirectory(),
     env: environmentOfJob(new Map()),
   });
-  return writeOrder(Token.none(), [packHead(head), args, '', surroundings], 0)
-    .number;
+  return writeOrder(Token.none(), [packHead(head), args, '', surroundings], {
+    enclosureCount: 0,
+    hasClaims: false,
+  }).number;
 }

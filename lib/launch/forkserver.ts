@@ -31,7 +31,10 @@ export const forkserverLauncher: Launcher = {
     }
     const enclosures = order.enclosures?.send() ?? [];
     const parts = [...order.body, surroundingsOf(order)];
-    const file = writeOrder(token, parts, enclosures.length);
+    const file = writeOrder(token, parts, {
+      enclosureCount: enclosures.length,
+      hasClaims: order.claimsFile !== undefined,
+    });
     const fds = {
       stdio,
       order: file.number,

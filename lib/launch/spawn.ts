@@ -23,7 +23,10 @@ export const spawnLauncher: Launcher = {
     const enclosures = order.enclosures?.send() ?? [];
     const { packed } = order.preparation.preload;
     const parts = [...order.body, noSurroundings, packed];
-    const file = writeOrder(token, parts, enclosures.length);
+    const file = writeOrder(token, parts, {
+      enclosureCount: enclosures.length,
+      hasClaims: order.claimsFile !== undefined,
+    });
     try {
       // In the order of `spawnedFds`.
       const inherited = inheritedFds(order, token.lenders, enclosures);

@@ -6,22 +6,23 @@ import { Fd, readAllAt, writeAll } from '../system/fd.js';
 import type { Token } from '../slots/slot-pipe.js';
 import { type Encoded, bytesOf } from '../wire/value.js';
 import {
+  type Attached,
   type ReceivedOrder,
   orderLength,
   packHeader,
   unpackOrder,
 } from './order.js';
 
-/** Borrows the token. `enclosureCount`: how many files come with the order. */
+/** Borrows the token. */
 export function writeOrder(
   token: Token,
   encoded: readonly Encoded[],
-  enclosureCount: number,
+  attached: Attached,
 ): Fd {
   const parts = encoded.map(bytesOf);
   const file = new Fd(check(native.anonymousFile(), 'open the order'));
   try {
-    for (const part of [packHeader(token, enclosureCount, parts), ...parts]) {
+    for (const part of [packHeader(token, attached, parts), ...parts]) {
       check(writeAll(file.number, part), 'write the order');
     }
     return file;

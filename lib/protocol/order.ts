@@ -206,21 +206,29 @@ export interface ReceivedOrder {
   readonly preload: Buffer;
 }
 
-// The token, the number of lenders, that of files with large buffers, then the
-// length of each part; 0 for a part that is absent.
+// The token, the number of lenders, that of files with large buffers, 1 for a worker
+// with claims, then the length of each part; 0 for a part that is absent. The zygote
+// reads the numbers before the lengths, see native/linux/zygote_child.cc.
 const partCount = 5;
-const firstPart = 3;
+const firstPart = 4;
 const headerLength = firstPart + partCount;
 const headerBytes = 8 * headerLength;
+
+/** What comes with an order. */
+export interface Attached {
+  /** The number of files of large buffers. */
+  readonly enclosureCount: number;
+  readonly hasClaims: boolean;
+}
 
 /** The start of an order file, which the parts follow. */
 export function packHeader(
   { byte, lenders }: Pick<Token, 'byte' | 'lenders'>,
-  enclosureCount: number,
+  { enclosureCount, hasClaims }: Attached,
   parts: readonly Buffer[],
 ): Buffer {
   const header = new Float64Array(headerLength);
-  header.set([byte, lenders.length, enclosureCount]);
+  header.set([byte, lenders.length, enclosureCount, Number(hasClaims)]);
   for (const [i, { length }] of parts.entries()) header[firstPart + i] = length;
   return Buffer.from(header.buffer);
 }
@@ -237,9 +245,12 @@ function headerOf(bytes: Buffer): Float64Array {
 
 /** `bytes` must own its buffer, because the parts are views of it. */
 export function unpackOrder(bytes: Buffer): ReceivedOrder {
-  const [token, lenderCount, enclosureCount, ...lengths] = headerOf(
-    bytes,
-  ) as unknown as [number, number, number, ...number[]];
+  const [token, lenderCount, enclosureCount] = headerOf(bytes) as unknown as [
+    number,
+    number,
+    number,
+  ];
+  const lengths = [...headerOf(bytes).subarray(firstPart)];
   let end = headerBytes;
   const [head, args, preexecArgs, surroundings, preload] = lengths.map(
     (length) => bytes.subarray(end, (end += length)),

@@ -273,7 +273,7 @@ void Zygote::RefuseOne(int error) {
   }
   const int input = TakeInput(request, &message);
   if (input >= 0) close(input);
-  GiveTokenOfOrphan(message);
+  GiveTokenOfOrphan(message, false);
   for (size_t i = 0; i < message.fd_count; i++) close(fds[i]);
 }
 

@@ -44,6 +44,9 @@ bool IsTemporary(int result) {
 constexpr double kTakenMs = 10'000;
 constexpr double kRetryMs = 10;
 
+// How long a process may take to close its descriptors when it ends.
+constexpr double kEndingMs = 10'000;
+
 // The zygote replaces this spare.
 [[noreturn]] void Refuse(int report, ReportKind kind, int error) {
   Report refused = {kind, error, 0, {}};
@@ -51,21 +54,29 @@ constexpr double kRetryMs = 10;
   _exit(0);
 }
 
-// The byte, which the request does not have any more, or a negative number
-// where there is none to give back.
+// A submitter keeps the reader of a result socket open while it lives.
+bool IsReaderGone(int writer, double timeout_ms) {
+  struct pollfd end = {writer, 0, 0};
+  return Poll(&end, 1, timeout_ms) > 0;
+}
+
+// Takes the token out of the request; negative: there is none to give back.
 int TakeToken(const Message& request) {
   // As lib/protocol/order.ts packs them.
-  double order[3] = {-1, 0, 0};
+  double order[4] = {-1, 0, 0, 0};
   ReadAt(request.fds[kOrderFd], order, sizeof order, 0);
-  const auto [byte, lenders, enclosures] = order;
-  // The submitter of the first lender gives it back.
-  if (lenders > 0) return -1;
-  // Only a job has files of large buffers, and only a worker of several jobs
-  // has claims. Each slot pipe has two fds, so the odd one is that of the
-  // claims.
-  const bool is_even = (request.fd_count - kFirstInheritedFd) % 2 == 0;
-  if (enclosures > 0 || is_even) return static_cast<int>(byte);
-  const int page = request.fds[request.fd_count - 1];
+  const auto [byte, lenders, enclosures, has_claims] = order;
+  const size_t others = request.fd_count - kFirstInheritedFd;
+  const auto first = static_cast<size_t>(lenders + enclosures);
+  if (first >= others) return -1;
+  // The last fds of a request: claims, result sockets of lenders, enclosures.
+  const int* lender_fds = request.fds + request.fd_count - first;
+  // The submitter of a lender gives it back while it lives.
+  for (size_t i = 0; i < static_cast<size_t>(lenders); i++) {
+    if (!IsReaderGone(lender_fds[i], 0)) return -1;
+  }
+  if (has_claims == 0) return static_cast<int>(byte);
+  const int page = lender_fds[-1];
   int32_t word = 0;
   const int32_t none = 0;
   const off_t at = kTokenWord * sizeof word;
@@ -83,12 +94,11 @@ int TakeInput(const ForkRequest& request, Message* message) {
   return message->fds[message->fd_count];
 }
 
-void GiveTokenOfOrphan(const Message& request) {
+void GiveTokenOfOrphan(const Message& request, bool is_ending) {
   constexpr int kSlotWriter = kFirstInheritedFd + 1;
   if (request.is_truncated || request.fd_count <= kSlotWriter) return;
-  // A submitter keeps the other end open while it lives.
-  struct pollfd result = {request.fds[kResultFd], 0, 0};
-  if (Poll(&result, 1, 0) <= 0) return;
+  const double timeout_ms = is_ending ? kEndingMs : 0;
+  if (!IsReaderGone(request.fds[kResultFd], timeout_ms)) return;
   const int token = TakeToken(request);
   if (token < 0) return;
   const auto byte = static_cast<uint8_t>(token);
@@ -153,9 +163,18 @@ bool Zygote::BecomeChildOf(const Sender& submitter, int timer_slack) const {
     // While the submitter is alive, no other process can have had its pid.
     struct pollfd end = {submitter.pidfd, POLLIN, 0};
     is_same = is_same && Poll(&end, 1, 0) == 0;
-    close(submitter.pidfd);
   }
   return is_same && prctl(PR_SET_TIMERSLACK, timer_slack) == 0;
+}
+
+// Whether the submitter has begun to end. It releases its memory first, and its
+// descriptors later.
+bool Zygote::IsEnding(const Sender& submitter) const {
+  char name[16];
+  NameInProc(submitter, name);
+  char sizes[128];
+  return ReadProcFile(name, "statm", sizes, sizeof sizes) == 0 &&
+         strncmp(sizes, "0 ", 2) == 0;
 }
 
 // Waits for room in the socket: without this message, the end of the job would
@@ -186,9 +205,10 @@ size_t Zygote::TakeJob(int* fds) {
     Refuse(received[kReportFd], kRefused, EBADMSG);
   }
   if (!BecomeChildOf(submitter, request.timer_slack)) {
-    GiveTokenOfOrphan(message);
+    GiveTokenOfOrphan(message, IsEnding(submitter));
     Refuse(received[kReportFd], kMismatch, 0);
   }
+  if (submitter.pidfd >= 0) close(submitter.pidfd);
   // The job survives its zygote.
   prctl(PR_SET_PDEATHSIG, 0);
   terminal_signals_.Restore();
