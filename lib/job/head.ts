@@ -5,9 +5,9 @@ import { type Head, endOf, isEndOf, packHead } from '../protocol/order.js';
 import { type JobFacts, workerState } from '../protocol/worker-state.js';
 import type { SlotPipe } from '../slots/slot-pipe.js';
 import type { Controls } from './controls.js';
+import type { Call } from './encode-call.js';
 import { recordName } from './record.js';
 
-import type { Call } from './encode-call.js';
 /** What the job can learn about itself. */
 export function factsOf({ fn }: Call, { onReport }: Controls): JobFacts {
   return {
@@ -51,7 +51,10 @@ interface PlainHead {
 
 const plainHeads = new WeakMap<FunctionRef, PlainHead>();
 
-/** Most jobs call the function of the job before, with the same options. */
+/**
+ * The head of the last job with this function if no field of it differs: most jobs
+ * call the function of the job before, with the same options.
+ */
 export function plainHead(
   fn: FunctionRef,
   call: Call,

@@ -16,7 +16,7 @@ export class JobInfo {
    * on.
    */
   readonly depth: number;
-  /** How often the job was started, with this time; see {@link JobControls.retries}. */
+  /** 1 for the first start of the job, 2 for the next; see {@link JobControls.retries}. */
   readonly attempt: number;
 
   /** @internal */

@@ -46,7 +46,7 @@ export class JobRecord {
   timedOut = false;
   /** What it has used; see {@link Future.usage}. */
   usage: JobUsage | undefined;
-  /** How often the process of the job was started, with this time: 1, 2, 3, … */
+  /** 1 when the process of the job is started first, 2 the next time, and so on. */
   attempt = 1;
   readonly #fn: unknown;
   readonly #onDone: (() => void) | undefined;

@@ -56,9 +56,9 @@ export interface Borrower {
 export interface JobFacts {
   /** That of its record. */
   readonly name: string;
-  /** How many jobs lie between the first program and this job, with this one. */
+  /** 1 for a job of the program, 2 for a job of that job, and so on. */
   readonly depth: number;
-  /** How often the job was started, with this time; default: once. */
+  /** The number of this attempt: 1, the default, for the first start. */
   readonly attempt?: number;
   /** Whether its submitter listens to what it reports. */
   readonly isHeard?: boolean;

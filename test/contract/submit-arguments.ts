@@ -99,7 +99,7 @@ export function submitArgumentContract(context: Context): void {
     expect(await refused(identity, [1], { consume: 2 })).toMatchObject(closed);
   });
 
-  test('consume accepts only 0 and 1', async () => {
+  test('consume accepts only 0, 1 and own', async () => {
     const js = open(1);
     const bad = [2, -1, 99, 0.5, NaN, true, false, '1', 1n, {}, null];
     for (const consume of bad as never[]) {
