@@ -1,6 +1,6 @@
-// The border between JavaScript and native code. Each verb reads its arguments,
-// makes one call and returns its number; lib/system/binding.ts says what a verb
-// does.
+// Exports all verbs to JavaScript, and has those that belong to no other file.
+// Each verb reads its arguments, makes one call and returns its number;
+// lib/system/binding.ts says what a verb does.
 #include <errno.h>
 #include <napi.h>
 #include <poll.h>

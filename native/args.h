@@ -1,7 +1,7 @@
 // Reads the arguments that a verb has received from JavaScript, by type.
-// Because JavaScript has checked them, an argument that does not convert is a
-// bug of this package: it ends the process with a message that names the verb's
-// file and line.
+// Because lib/ passes only checked values, an argument that does not convert is
+// a bug of this package: it ends the process with a message that names the
+// verb's file and line.
 #pragma once
 #include <napi.h>
 #include <stddef.h>

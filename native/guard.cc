@@ -1,9 +1,8 @@
 // How an orphan gives its token back, once: when the orphan signal ends a
 // worker whose submitter is dead, the handler of the signal writes the token to
 // the slot pipe, where other processes still wait for it; GiveToken does so
-// when the worker ends by itself. A worker that lends its slot leaves it to the
-// process that runs there, which in turn leaves it to a living submitter of any
-// lender.
+// when the worker ends by itself. A lender never gives the token back; its
+// borrower does, unless the submitter of one of its lenders lives.
 //
 // A job that handles the signal is not ended by it. The handler stays installed
 // and passes the signal on. It also starts a timer, whose signal ends the

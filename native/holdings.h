@@ -27,7 +27,7 @@ class Holdings {
   // pipe is removed.
   void BindToken(const Token& token, int reader, int signal);
   void UnbindToken(int reader);
-  // A job has written to the result socket or socket.
+  // A worker has written to its socket.
   void AddInput(int reader);
 
   // A child that JavaScript is to reap.

@@ -10,10 +10,10 @@
 namespace sys {
 
 // The position of each fd of a request, which a submitter sends to the zygote.
-// Those from kOrderFd on are passed to JavaScript: the order file, the result
-// pipe's writer, the submitter's socket to the zygote, then reader and writer
-// of each slot pipe, and the file of the claims if there is one. The zygote
-// looks at them only when the submitter has ended. The job's input comes last.
+// Those from kOrderFd on are passed to JavaScript: the order file, the worker's
+// end of the result socket, the submitter's socket to the zygote, then those of
+// `inheritedFds` in lib/protocol/fds.ts. C++ reads them only to give back the
+// token of a submitter that has ended. The job's input comes last.
 enum RequestFd : int {
   kReportFd = 0,
   kStdoutFd = 1,

@@ -15,7 +15,8 @@
 
 namespace {
 
-// What JavaScript asks of a mapping; lib/system/binding.ts has the numbers.
+// What JavaScript asks of a mapping; lib/system/segment-verbs.ts has the
+// numbers.
 constexpr int kReadOnly = 1;
 constexpr int kShared = 2;
 constexpr int kBorrowed = 4;

@@ -4,5 +4,5 @@
 #pragma once
 #include <napi.h>
 
-// Adds the verbs for segments; lib/system/binding.ts says what they do.
+// Adds the verbs for segments; lib/system/segment-verbs.ts says what they do.
 void ExportSegments(Napi::Object exports);

@@ -60,7 +60,7 @@ export function enterWorker(
   check(native.setLenders(Int32Array.from(lenders)), 'guard a lent token');
   if (claims === undefined) native.shareToken(new Int32Array(0));
   else claims.guard();
-  // The token of the claims is another one for each job.
+  // With claims, the guard reads the token of each job from their page.
   const byte = claims === undefined ? token : 0;
   held = slots && byte >= 0 ? { writer: slots.writer, token: byte } : undefined;
   if (orphanSignal > 0) {

@@ -209,7 +209,7 @@ export class RunningJob implements Job {
     const isOwnEnd = refusal === undefined && !this.#isEnding;
     if (isOwnEnd && isToRetry(this.#plan, this.#attempt, this.#frame)) {
       this.#lost = ending;
-      // Its end is what the borrowers are awaited by.
+      // From here on, the end of this socket shows that the last borrower has ended.
       selector.remove(this.#reader.number);
       this.#events.onRetry();
       this.#startAgain();
@@ -235,7 +235,7 @@ export class RunningJob implements Job {
     return this.#outcome === 'end' ? undefined : this.#outcome;
   }
 
-  /** In its slot, which a job of the last attempt may still use. */
+  /** In the same slot, once no job of the last attempt runs in it. */
   #startAgain(): void {
     const fd = this.#reader.number;
     if (this.#isLender && isHeld(fd)) {

@@ -36,7 +36,7 @@ export function removeEnded(): void {
   retryWaiters();
 }
 
-/** Called when a job was refused: without another one, no end would come. */
+/** Called when a job was refused: if no other runs, no end would cause a retry. */
 export function retryIfNoneRuns(): void {
   if (started === 0) retryWaiters();
 }
@@ -71,7 +71,7 @@ export function awaitEnd(waiter: Waiter): void {
   for (const endIdle of reserves) endIdle();
 }
 
-/** Calls `endIdle` when a job lacks what processes without a job hold. */
+/** Calls `endIdle` when a job cannot start for lack of what idle processes hold. */
 export function addReserve(endIdle: () => void): void {
   reserves.add(endIdle);
 }

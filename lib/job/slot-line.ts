@@ -1,6 +1,6 @@
 // The calls of this process that wait for a slot of one pipe, oldest first. The
-// pipe is in the selector only while there are any, or while it has surplus bytes. In a job that holds a slot
-// of the pipe, a call whose patience is over may use that one.
+// pipe is in the selector only while there are any, or while it has surplus bytes. In a
+// job that holds a slot of the pipe, a call whose patience is over may use that slot.
 import { type JobSlot, workerState } from '../protocol/worker-state.js';
 import type { SlotPipe, Token } from '../slots/slot-pipe.js';
 import { type Link, List } from '../system/list.js';
@@ -9,9 +9,9 @@ import { isJobOf, jobSlotOf } from './job-slot.js';
 import { warnOfStandstill } from './standstill.js';
 
 export interface SlotWaiter {
-  /** Whether the slot of the job that waits will do. */
+  /** Whether it may run in the slot of the job that makes it. */
   readonly mayBorrow: boolean;
-  /** Whether that one comes before another. */
+  /** Whether it prefers that slot to a free one. */
   readonly borrowsFirst: boolean;
   readonly place: Link<SlotWaiter>;
   /** Called while a slot is free: takes it, stays, or leaves the line. */

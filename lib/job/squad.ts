@@ -8,12 +8,12 @@ import { longestTimerMs, now } from '../system/deadline.js';
 import { List } from '../system/list.js';
 import type { WaitingCall } from './waiting-call.js';
 
-// Jobs that run for less than this are sent ahead in numbers; of others, one is.
+// Several jobs that are shorter than this are sent ahead, and one that is longer.
 const shortMs = 20;
-// So many of them that they take about this long, which is less than a turn.
+// How long those together are to take: less than a turn.
 const aheadMs = 4;
 const mostAhead = 32;
-// What a job takes until the first have been measured, and what none falls below.
+// The run time of a job before any was measured, and the least one.
 const firstGuessMs = 5;
 const leastMs = 0.001;
 

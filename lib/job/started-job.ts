@@ -45,7 +45,7 @@ export class StartedJob implements JobEvents {
   /** How many batches of reports the listener has not had yet. */
   #reporting = 0;
   #onHeard: (() => void) | undefined;
-  /** How many of its slot and its output are not over. */
+  /** How many of these have not ended: its slot, and its output. */
   #pending: number;
 
   constructor(plan: Plan, owner: JobOwner) {
@@ -89,7 +89,7 @@ export class StartedJob implements JobEvents {
   onBegun(): void {
     const { runTimeout } = this.#plan.bounds;
     if (runTimeout === Infinity) return;
-    // Another process had not begun it.
+    // It was called before, for a process that had not begun the job.
     this.#timer?.cancel();
     this.#timer = selector.alarm(runTimeout, () => {
       this.#timeOut();

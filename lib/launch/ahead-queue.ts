@@ -10,7 +10,7 @@ export interface AheadJob {
   readonly order: Order;
   /** Its number in the process that it was sent to. */
   number: number;
-  /** Of all bytes that were sent ahead to that process, those up to its end. */
+  /** How many bytes had been sent ahead once the message of this job was complete. */
   end: number;
   /** It begins in the slot of the job before. */
   onTurn(): ProcessJob;
@@ -18,8 +18,7 @@ export interface AheadJob {
   onReturn(): void;
 }
 
-// A socket has room for this much that its worker has not read, besides two
-// messages.
+// The most unread bytes that may be in a socket; two more messages still fit.
 const mostBytes = process.platform === 'linux' ? 64 << 10 : 2 << 10;
 const mostJobs = 32;
 

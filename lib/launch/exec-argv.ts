@@ -19,8 +19,8 @@ const none: readonly string[] = [];
 const latest = new WeakMap<readonly string[], Known>();
 
 /**
- * Those to keep of the options, and the added ones. Returns the same array for the
- * same ones.
+ * The options of this node that workers keep, then the added ones. Equal calls in a row
+ * return the same array.
  */
 export function workerExecArgv(
   execArgv: readonly string[],

@@ -13,7 +13,7 @@ import type { Order } from '../protocol/order.js';
 import { writeOrder } from '../protocol/order-file.js';
 import { surroundingsOf } from '../protocol/surroundings.js';
 import { workerState } from '../protocol/worker-state.js';
-import { ForkedWorker } from './forked-worker.js';
+import { ZygoteWorker } from './zygote-worker.js';
 import type { Launcher, Worker } from './launcher.js';
 import { obstacleTo } from './obstacle.js';
 import { groupGraceOf } from './process-group.js';
@@ -88,7 +88,7 @@ function request(
       groupGrace,
       hasInput,
     });
-    return new ForkedWorker(report, zygote, placeholder, groupGrace);
+    return new ZygoteWorker(report, zygote, placeholder, groupGrace);
   } catch (error) {
     placeholder?.close();
     report.close();

@@ -19,7 +19,7 @@ export interface Worker {
   readonly hasBegun: boolean;
   /** How the process ended; undefined while it runs. Never waits. */
   reap(): Ending | undefined;
-  /** runTimeout: why, for the worker; 0: not because of its limit. */
+  /** runTimeout: the limit that was exceeded, for the worker; 0: another reason. */
   kill(signal: number, runTimeout: number): void;
   /** Only after it is reaped. */
   close(): void;

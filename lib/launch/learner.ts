@@ -56,14 +56,14 @@ class Learner {
   #loaded: readonly string[] = [];
   /** Those that no zygote has tried to load. */
   #fresh: string[] = [];
-  /** How many of these the next one tries to load. */
+  /** How many of `#fresh` the next zygote loads. */
   #most = Infinity;
   #serving: Zygote | undefined;
-  /** The modules of it. */
+  /** The modules that `#serving` has loaded. */
   #learned: readonly string[] = [];
   /** Another zygote is going to be started, or not ready yet. */
   #isGrowing = false;
-  /** How many had new modules to load. */
+  /** How many zygotes were started to load new modules. */
   #zygotes = 0;
 
   constructor(preload: Preload, keys: ZygoteKeys) {
@@ -91,7 +91,7 @@ class Learner {
   }
 
   readonly #note = (fn: FunctionRef): void => {
-    // What is in no file takes no time to load, or cannot be seen to change.
+    // A built-in module takes no time to load, and without a file, no change is seen.
     if (!('url' in fn) || !fn.url.startsWith('file:')) return;
     if (this.#known.has(fn.url)) return;
     this.#known.add(fn.url);

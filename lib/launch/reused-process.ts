@@ -151,7 +151,7 @@ export class ReusedProcess {
     if (this.#ahead.recall(job)) return true;
     // The answers to the jobs before it are in the socket.
     this.advance();
-    // Without them, it was claimed out of turn: no worker of this library does so.
+    // If none is left, it was claimed too early: no worker of this library does so.
     if (this.#ahead.has(job) && !this.#socket.hasMore) this.kill(SIGKILL);
     return false;
   }

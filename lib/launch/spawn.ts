@@ -45,7 +45,7 @@ export const spawnLauncher: Launcher = {
   },
 };
 
-// It starts in them.
+// The node is started with the environment and the directory of the job.
 const noSurroundings = '';
 
 // The worker requests the signal itself; see followSubmitter in child/worker.

@@ -36,7 +36,7 @@ export class Turn {
     return now() >= this.#endsAt;
   }
 
-  /** The token, which the process does not give back any more. */
+  /** Ends the turn: the caller gives the token back, and no longer the process. */
   end(): Token {
     native.unbindToken(this.#socket, this.#claims.token);
     return this.#token.move();

@@ -34,7 +34,7 @@ export class WorkerSocket {
   readonly #onReady: () => void;
   readonly #onMessage: (message: Message) => void;
   #number = 0;
-  /** What the worker has been sent last. */
+  /** Those that were sent last. A message has only what differs from them. */
   #head: Buffer | undefined;
   #surroundings: Buffer | undefined;
   #isOver = false;

@@ -237,7 +237,7 @@ function hold(
   return [link[0]!, link[1]!];
 }
 
-/** Whether this process is a job of a zygote that another would be the same as. */
+/** Whether a zygote has forked this process that serves the order as a new one would. */
 function isInherited(
   { env, execArgv }: ZygoteStart,
   preparation: Preparation,
@@ -283,7 +283,7 @@ function start(
     const surroundings = { env: environmentToStart(env), cwd };
     // They become `zygoteRequestFd` and `zygotePreparationFd`.
     const fds = [1, 2, server.number, file.number];
-    // It outlives the group of a job that starts it, and reports on jobs until then.
+    // The end of the group of a job must not end the zygote, which reports how jobs end.
     const leadsGroup = workerState.ambient?.leadsGroup === true;
     return [client, startNode(argv, surroundings, fds, { leadsGroup })];
   } catch (error) {

@@ -82,12 +82,12 @@ export class Zygote {
     return this.#state === 'ready' && !this.isGone;
   }
 
-  /** What has kept it from that, where its submitters did not let it go. */
+  /** Why it cannot fork; undefined if it can, or was released before it could. */
   get failure(): Error | undefined {
     return this.#state instanceof Error ? this.#state : undefined;
   }
 
-  /** The index in `learned` of the module that has; -1 where none is known. */
+  /** The index in `learned` of the module that made it fail; -1 where none is known. */
   get culprit(): number {
     return this.#culprit;
   }

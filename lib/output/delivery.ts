@@ -1,6 +1,7 @@
 // Hands the output of a job to a listener, one piece at a time. While a promise of
 // the listener is pending, the pipes are not read, so that the job waits as well. A
-// call that blocks the thread does not wait for it, because it would never settle.
+// call that blocks the thread does not wait for the promise, which could not settle
+// meanwhile.
 import { Link, List } from '../system/list.js';
 import { selector } from '../system/selector.js';
 import type { Listener, StreamName } from './plan.js';

@@ -1,14 +1,15 @@
-// Writes what a job has written to the streams of this process, in one piece. Each
-// process that does so locks the files of these streams meanwhile, and not the pool:
-// a job that writes to a full pipe would wait for its submitter, which reads the pipe,
-// and its submitter for the lock.
+// Writes what a job has written to the streams of this process, in one piece. A process
+// locks the files of its streams while it writes. A lock of the whole pool could
+// deadlock: its holder may wait for its submitter to empty a pipe, while the submitter
+// waits for the lock.
 import { check, errno, native } from '../system/binding.js';
 import { deadlineAfter, remaining } from '../system/deadline.js';
 import { writeAll } from '../system/fd.js';
 import { trace } from '../system/trace.js';
 import { type KeptStream, type Part, joined } from './kept-stream.js';
 
-// Another process that does not go on within this time has been stopped.
+// How long to wait for the lock. Who holds it for longer has probably been stopped; then
+// this process writes without the lock.
 const patienceMs = 10_000;
 const retryMs = 1;
 

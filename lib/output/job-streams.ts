@@ -41,7 +41,7 @@ export class JobStreams {
   #lastRead: StreamName | undefined;
   #readers: PipeReader[] = [];
   #lines: Lines[] = [];
-  /** The ends of the process, until it has got them. */
+  /** What the process of the job inherits; closed here once it has it. */
   #ends: Fd[] = [];
 
   constructor(
@@ -83,7 +83,7 @@ export class JobStreams {
     }
   }
 
-  /** The same; undefined where they cannot be opened now. */
+  /** Like `open`, but returns undefined when that fails. */
   tryOpen(): Stdio | undefined {
     try {
       return this.open();

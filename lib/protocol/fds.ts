@@ -134,8 +134,9 @@ export function unpackJobFds(fds: readonly number[]): JobFds {
 
 /**
  * The fds that a job inherits besides its own: reader and writer of each slot
- * pipe, and its file of locks if it has one; the file of the claims, if there is one; its ends of channels; the result
- * that lend its slot; then the files of its large buffers. Borrowed.
+ * pipe, and its file of locks if it has one; the file of the claims, if there is one;
+ * its ends of channels; the result sockets of the jobs that lend it their slot; then the
+ * files of its large buffers. Borrowed.
  */
 export function inheritedFds(
   {

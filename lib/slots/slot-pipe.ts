@@ -61,9 +61,8 @@ export class Token {
   }
 
   /**
-   * Until the reader of the job's result socket is closed, the end of this thread
-   * leaves the token to the processes that hold the other end. `word`: that of
-   * their claims.
+   * If this thread ends before the reader of the job's result socket is closed, the
+   * processes at the other end give the token back. `word`: that of their claims.
    */
   bindTo(
     resultReader: number,

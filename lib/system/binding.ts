@@ -182,8 +182,8 @@ export interface Native extends SegmentVerbs, GuardVerbs {
   /** What this process has used: lib/protocol/usage.ts reads the numbers. */
   ownUsage(usage: Int32Array): number;
   /**
-   * The same for the leader of a process group. Before it is reaped, sends SIGTERM to
-   * what is left of the group.
+   * Like `waitpid`, for the leader of a process group. Before it is reaped, sends SIGTERM
+   * to what is left of the group.
    */
   waitLeader(pid: number, status: Int32Array): number;
   /**
@@ -309,9 +309,8 @@ export interface Native extends SegmentVerbs, GuardVerbs {
    * Turns this process into a zygote, for good, as soon as the event loop runs:
    * it forks a child for each request that arrives on the socket, `spares` of
    * them ahead. Each child calls onStep at each step of its life, and the zygote
-   * itself if it can never fork. With `isEarly`, it also does whenever it may
-   * prepare more, between forks for requests that wait. step: a
-   * number of `childSteps`; fds: with `jobBegins` alone, those of the request
+   * itself if it can never fork. With `isEarly`, the zygote also calls it between two
+   * forks, while a part of its preparation is left. step: a number of `childSteps`; fds: with `jobBegins` alone, those of the request
    * from `requestFds.order` on (lib/protocol/fds.ts). Returns 0. When it cannot
    * serve, the process prints why and exits with 1.
    */

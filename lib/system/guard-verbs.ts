@@ -47,7 +47,10 @@ export interface GuardVerbs {
   orphanPatience(): number;
   /** 1 when this process has a child in the process group that it leads, or 0. */
   hasChildInGroup(): number;
-  /** Called at the end of an orphan: the same, where `guardGroup` says so. */
+  /**
+   * Called at the end of an orphan: signals its group as the guard does with a signal,
+   * if `guardGroup` is on.
+   */
   endGroup(): number;
   /**
    * For a worker that runs several jobs: guard and giveToken write the byte

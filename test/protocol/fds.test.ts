@@ -11,6 +11,7 @@ import {
   requestFds,
   requestInts,
   unpackJobFds,
+  zygoteStates,
 } from '../../dist/protocol/fds.js';
 
 const header = readFileSync('native/protocol.h', 'utf8');
@@ -39,6 +40,10 @@ function asEnum(
 
 test('the kinds of reports have the same numbers in C++', () => {
   expect(enumOf('ReportKind')).toEqual(asEnum(reportKinds));
+});
+
+test('the states of a zygote have the same numbers in C++', () => {
+  expect(enumOf('ZygoteState')).toEqual(asEnum(zygoteStates));
 });
 
 test('the steps of a child have the same numbers in C++', () => {

@@ -23,14 +23,14 @@ import { type Zygote, patienceMs } from './zygote.js';
 
 const { SIGTERM } = constants.signals;
 
-export class ForkedWorker implements Worker {
+export class ZygoteWorker implements Worker {
   readonly #report: Fd;
   readonly #zygote: Zygote;
   /** See `groupGraceOf`. */
   readonly #groupGrace: number;
   /**
-   * A pidfd: it never refers to another process. A placeholder until the start
-   * is reported, because without a free number the kernel would drop the pidfd.
+   * A pidfd: it never refers to another process. Until the start is reported, a
+   * placeholder, which keeps a number free: without one, the kernel drops the pidfd.
    */
   #self: Fd;
   #pid: number | undefined;
@@ -38,7 +38,7 @@ export class ForkedWorker implements Worker {
   #killedBy = 0;
   /** The zygote is gone, so no report of the end will come. */
   #isAlone = false;
-  /** It has left a group that no zygote ends. */
+  /** Processes of its group remain, and the zygote that would end them is gone. */
   #leavesGroup = false;
   #ending: Ending | undefined;
 
