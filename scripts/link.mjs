@@ -23,6 +23,12 @@ const entryOf = {
   'linked/late.js': undefined,
 };
 export const linkedFiles = Object.keys(entryOf);
+
+/**
+ * The subpaths of the package and its command. Their modules stay in files of their
+ * own, because few programs load them.
+ */
+export const subpaths = ['bullmq', 'cli', 'vitest'];
 const [lean, ...others] = linkedFiles;
 
 const leanStart = `'use strict';
@@ -72,7 +78,9 @@ export function link(from, to) {
   for (const name of files.filter((name) => name.endsWith('.js')).sort()) {
     texts.set(name, readFileSync(join(from, name), 'utf8'));
   }
-  const modules = [...texts.keys()].filter((name) => !entries.includes(name));
+  const isAlone = (name) =>
+    entries.includes(name) || subpaths.includes(name.split(/[./]/, 1)[0]);
+  const modules = [...texts.keys()].filter((name) => !isAlone(name));
   const loads = (name) => withLoads(texts.get(name), name, modules);
   let left = modules;
   for (const [file, entry] of Object.entries(entryOf)) {
@@ -82,7 +90,7 @@ export function link(from, to) {
     const methods = names.map((name) => method(name, loads(name)));
     write(file, file === lean ? leanStart : otherStart, ...methods, '};\n');
   }
-  for (const name of entries) {
+  for (const name of [...texts.keys()].filter(isAlone)) {
     const start = `"use strict";\nconst $load = ${loadIn(name)};\n`;
     write(name, loads(name).replace('"use strict";\n', start));
   }
