@@ -6,28 +6,47 @@ import { familyOf, hasNamedProperties, isSpecial, kindOf } from './kind.js';
 import type { ValueKind } from './kind.js';
 import type { OutOfBand } from './out-of-band.js';
 
+// How many objects are looked at before V8 encodes a value.
+const mostOnTop = 32;
+
 /**
- * Whether the value, or one of the first elements of an array, is special. If
- * so, letting V8 walk through the whole of it first would be wasted time. Notes
- * large buffers among them, which V8 would otherwise write twice.
+ * Whether one of the first objects of a value, level by level, is special. If so,
+ * letting V8 walk through the whole of it first would be wasted time. Notes large
+ * buffers among them, which V8 would otherwise write twice.
  */
 export function isSpecialOnTop(value: unknown, beside?: OutOfBand): boolean {
   if (!isObject(value)) return false;
-  beside?.note(value);
-  const kind = kindOf(value);
-  if (kind !== 'array') return isSpecial(kind);
-  const array = value as readonly unknown[];
+  const nodes = [value];
   try {
-    for (let i = 0; i < array.length && i < 16; i += 1) {
-      const item = array[i];
-      if (!isObject(item)) continue;
-      if (isSpecial(kindOf(item))) return true;
-      beside?.note(item);
+    for (let i = 0; i < nodes.length && i < mostOnTop; i += 1) {
+      const node = nodes[i]!;
+      const kind = kindOf(node);
+      if (isSpecial(kind)) return true;
+      if (kind === 'leaf') beside?.note(node);
+      else pushFirst(node, kind, nodes);
     }
   } catch {
     // A getter threw. V8 calls it too, and `encode` reports that error.
   }
   return false;
+}
+
+function pushFirst(node: object, kind: ValueKind, nodes: object[]): void {
+  let left = mostOnTop - nodes.length;
+  if (kind === 'array') {
+    const array = node as readonly unknown[];
+    for (let i = 0; i < array.length && left > 0; i += 1, left -= 1) {
+      const item = array[i];
+      if (isObject(item)) nodes.push(item);
+    }
+  } else if (kind === 'object') {
+    for (const key in node) {
+      if (left === 0) return;
+      left -= 1;
+      const value = (node as Record<string, unknown>)[key];
+      if (isObject(value)) nodes.push(value);
+    }
+  }
 }
 
 /**

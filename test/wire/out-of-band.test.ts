@@ -1,3 +1,4 @@
+import { DefaultSerializer } from 'node:v8';
 import {
   OutOfBand,
   leastOutOfBand,
@@ -109,6 +110,15 @@ test('a buffer that is a value itself is stored as a whole, wherever it stands',
   }
   const { got } = travel([view, buffer] as const);
   expect(got[0].buffer).toBe(got[1]);
+});
+
+test('V8 writes a value once when its buffers are near the top', () => {
+  const write = jest.spyOn(DefaultSerializer.prototype, 'writeValue');
+  const { buffer } = pattern(2 * large, 1);
+  const { stored } = travel([[[{ of: { table: buffer } }, [buffer]]]]);
+  expect(stored).toHaveLength(1);
+  expect(write).toHaveBeenCalledTimes(1);
+  write.mockRestore();
 });
 
 test('a buffer that is to be passed on leaves the bytes whatever its size', () => {
