@@ -12,6 +12,7 @@ import {
 } from '../system/options.js';
 import { type Preexec, targetOf } from './encode-call.js';
 import type { Future } from './future.js';
+import { type PreparationOptions, changePreload } from './preparation.js';
 import {
   checkDirectory,
   checkExecArgv,
@@ -50,6 +51,11 @@ export interface JobControls {
     | undefined;
   /** See {@link Jobserver.replaceSleep}. null: none. */
   sleep?: SleepGate | null | undefined;
+  /**
+   * In the place of {@link JobserverOptions.preload}. Handles whose modules differ share
+   * the slots, and have different zygotes. A `warmUp` of the handle stays.
+   */
+  preload?: PreparationOptions['preload'];
   /** See {@link JobserverOptions.jobsPerProcess}. */
   jobsPerProcess?: number | undefined;
   /**
@@ -161,6 +167,9 @@ const changes: {
   env: (env: EnvAdditions, controls) => ({ env: revise(controls.env, env) }),
   preexec: (given, { context }) => ({ preexec: preexecOf(given, context) }),
   sleep: (given) => ({ gate: gateOf(given) }),
+  preload: (given, { preparation }) => ({
+    preparation: changePreload(preparation, given),
+  }),
   jobsPerProcess: (count, { context }) => ({
     jobsPerProcess: checkJobsPerProcess(count, context),
   }),

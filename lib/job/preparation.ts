@@ -1,6 +1,10 @@
 // What the options `preload`, `warmUp` and `warmUpTimeout` ask of processes.
 import { invalidArgument } from '../errors.js';
-import { type Callable, nameFunction } from '../functions/function-ref.js';
+import {
+  type Callable,
+  type FunctionRef,
+  nameFunction,
+} from '../functions/function-ref.js';
 import { isUrl, parseExportName } from '../functions/url.js';
 import {
   type Preload,
@@ -56,14 +60,32 @@ export function preparationOf({
   return { preload, warmUp: warmUpOf(warmUp, preload.urls, timeout) };
 }
 
+/** With the modules that are given in the place of others. */
+export function changePreload(
+  { warmUp }: Preparation,
+  given: unknown,
+): Preparation {
+  const preload = preloadOf(given);
+  if (warmUp === undefined) return { preload, warmUp };
+  const modules = modulesWith(warmUp.fn, preload.urls);
+  return { preload, warmUp: { ...warmUp, modules } };
+}
+
 function warmUpOf(
   given: unknown,
   preload: readonly string[],
   timeout: number,
 ): WarmUp {
   const fn = nameFunction(given, 'warmUp');
-  const modules = 'url' in fn ? [...preload, fn.url] : preload;
+  const modules = modulesWith(fn, preload);
   return { fn, modules, timeout: timeout === Infinity ? null : timeout };
+}
+
+function modulesWith(
+  fn: FunctionRef,
+  preload: readonly string[],
+): readonly string[] {
+  return 'url' in fn ? [...preload, fn.url] : preload;
 }
 
 function preloadOf(given: unknown): Preload {

@@ -43,7 +43,7 @@ const rows: Row[] = [
     'with',
     ({ js }, options) => js.with(options),
     [
-      ...['env', 'preexec', 'sleep', 'jobsPerProcess'],
+      ...['env', 'preexec', 'sleep', 'preload', 'jobsPerProcess'],
       ...['runTimeout', 'killGrace', 'processGroup', 'retries', 'cwd', 'nice'],
       ...['limits', 'oomScoreAdj', 'maxHeapMb', 'execArgv'],
     ],

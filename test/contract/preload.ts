@@ -87,6 +87,27 @@ export function preloadContract(context: Context): void {
     ]);
   });
 
+  test('handles of one pool may have modules of their own, and share its slots', async () => {
+    const module = write(
+      'module.mjs',
+      'export function setUp(data) { notes.push(data); }',
+    );
+    const js = open([{ module, data: 'first' }], { jobsPerProcess: 2 });
+    const other = js.with({ preload: [{ module, data: 'second' }] });
+    const none = other.with({ preload: [] });
+    const handles = [js, other, none, js.with({ env: { A: 'b' } })];
+    const all = handles.map((handle) => handle.run(job()));
+    expect(await Promise.all(all)).toEqual([
+      ['first'],
+      ['second'],
+      [],
+      ['first'],
+    ]);
+    expect(thrown(() => js.with({ preload: 'x' as 'auto' }))).toMatchObject({
+      code: 'ERR_INVALID_ARG_TYPE',
+    });
+  });
+
   test('data has all that arguments can have', async () => {
     const error = Object.assign(new RangeError('far'), { at: 3 });
     const table = new Map<string, unknown>([['bytes', Uint8Array.of(1, 2)]]);
