@@ -8,6 +8,9 @@ import { writeAll } from '../system/fd.js';
 
 const used = new Set<'stdout' | 'stderr'>();
 
+// A preloaded module may put another one in its place, which writes elsewhere.
+const ownConsole = console as unknown as Record<string, unknown>;
+
 /** Records which streams the job uses, because creating one is slow. */
 export function noteOutput(): void {
   for (const name of ['stdout', 'stderr'] as const) {
@@ -57,7 +60,7 @@ export function renewStreams(): void {
       enumerable: true,
     });
     // The console keeps the stream that it has found first.
-    (console as unknown as Record<string, unknown>)[`_${name}`] = stream;
+    ownConsole[`_${name}`] = stream;
   }
 }
 

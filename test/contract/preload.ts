@@ -108,6 +108,17 @@ export function preloadContract(context: Context): void {
     });
   });
 
+  test('a console that a module has put in the place of that of Node is left alone', async () => {
+    const module = write(
+      'module.mjs',
+      `console.error();
+       globalThis.console = { ...console, _stderr: 'its own' };`,
+    );
+    const js = open([module]).with({ output: 'capture' });
+    const text = 'notes.push(console._stderr);';
+    expect(await js.run(job(text))).toEqual(['its own']);
+  });
+
   test('data has all that arguments can have', async () => {
     const error = Object.assign(new RangeError('far'), { at: 3 });
     const table = new Map<string, unknown>([['bytes', Uint8Array.of(1, 2)]]);
