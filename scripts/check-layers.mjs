@@ -16,6 +16,7 @@ package, by default this one.
 // extension. Entries of one rank do not import each other.
 const ranks = [
   ['index'],
+  ['vitest'],
   ['executor'],
   ['jobserver'],
   ['map'],

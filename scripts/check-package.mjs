@@ -10,7 +10,7 @@ import {
   run,
   runSteps,
 } from './command.mjs';
-import { entries, linkedFiles } from './link.mjs';
+import { entries, linkedFiles, subpaths } from './link.mjs';
 import { pack } from './pack.mjs';
 import { unfitTargets } from './prebuilds.mjs';
 
@@ -65,6 +65,9 @@ async function files() {
   const packed = await packedFiles();
   const compiled = [
     ...[...entries, ...linkedFiles].map((name) => `dist/${name}`),
+    ...below('lib')
+      .filter((path) => subpaths.includes(path.split(/[./]/, 1)[0]))
+      .map((path) => `dist/${path.replace(/ts$/, 'js')}`),
     // Of an .mts file, .mjs is packed. No program imports its types.
     ...below('lib').map((path) =>
       path.endsWith('.mts')

@@ -18,6 +18,7 @@ import {
   report,
   slotNumber,
 } from 'jobserver';
+import { type JobserverPool, jobserverPool } from 'jobserver/vitest';
 
 type Equal<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2
@@ -222,4 +223,11 @@ export async function talk(jobserver: Jobserver): Promise<void> {
   port.on('close', (error) => {
     isTrue<Equal<typeof error, Error | undefined>>();
   });
+}
+
+export function pools(): JobserverPool[] {
+  // @ts-expect-error No such option.
+  const misspelt = jobserverPool({ slot: 2 });
+  const preload = ['typescript', new URL('file:///a.mjs')];
+  return [misspelt, jobserverPool(), jobserverPool({ preload, slots: 2 })];
 }

@@ -1,0 +1,189 @@
+// The warm-up: in the zygote, vitest's worker runs a test file that is made up, from the
+// set-up of the environment to its end. V8 compiles what it runs, and forks inherit the
+// machine code. There is no vitest to talk to, so its few questions are answered here.
+import { clearTimeout, setTimeout } from 'node:timers';
+import { jobInfo } from '../job/info.js';
+import { trace } from '../system/trace.js';
+import type { Config } from './project.js';
+import { type Habits, type Link, keep, load, serve } from './runtime.js';
+
+export interface RehearsalData {
+  /** The URL of `vitest/worker`. */
+  readonly worker: string;
+  /** vitest's configuration, without what would run code of the user. */
+  readonly config: Config;
+  readonly environment: Readonly<Record<string, unknown>>;
+  /** The test file, as Vite transforms it. */
+  readonly code: string;
+}
+
+// V8 compiles lazily at first, and keeps what has run a few times.
+const rehearsals = 3;
+
+// It takes less than a second, even on a slow machine.
+const patienceMs = 20_000;
+
+const once = ['uncaughtException', 'unhandledRejection'];
+
+/**
+ * In the zygote, after all other modules. Never rejects: without it, files only start
+ * more slowly.
+ */
+export async function setUp(data: RehearsalData): Promise<void> {
+  // A spawned job has one file only.
+  if (jobInfo() !== undefined) return;
+  // The library listens as well, once this has begun.
+  await Promise.resolve();
+  const before = once.map((event) => process.listeners(event as 'exit'));
+  const env = new Map(Object.entries(process.env));
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    const late = new Promise((_, reject) => {
+      timer = setTimeout(reject, patienceMs, new Error('it takes too long'));
+    });
+    await Promise.race([rehearse(data), late]);
+  } catch (error) {
+    trace('no rehearsal of vitest: %o', error);
+  } finally {
+    clearTimeout(timer);
+    keep({
+      listeners: takeListeners(before),
+      env: takeVariables(env),
+    });
+  }
+}
+
+function takeListeners(
+  before: readonly (readonly Function[])[],
+): Habits['listeners'] {
+  return once.flatMap((event, i) =>
+    process
+      .listeners(event as 'exit')
+      .filter((listener) => !before[i]!.includes(listener))
+      .map((listener) => {
+        process.off(event, listener);
+        return [event, listener as (...args: unknown[]) => void] as const;
+      }),
+  );
+}
+
+/** Those that each worker is told are not among them. */
+function takeVariables(before: ReadonlyMap<string, unknown>): Habits['env'] {
+  const added = new Map<string, string>();
+  for (const [name, value] of Object.entries(process.env)) {
+    if (before.has(name)) continue;
+    delete process.env[name];
+    if (!/^VITEST_(POOL|WORKER)_ID$/.test(name)) added.set(name, value!);
+  }
+  return added;
+}
+
+async function rehearse(data: RehearsalData): Promise<void> {
+  const vitest = await load(data.worker);
+  for (let i = 0; i < rehearsals; i++) {
+    const stage = new Stage(data);
+    serve(vitest, stage.link);
+    await stage.play();
+  }
+}
+
+/** A response of the worker, or a call of one of vitest's functions. */
+interface Message {
+  readonly __vitest_worker_response__?: boolean;
+  readonly type?: string;
+  readonly error?: unknown;
+  /** Of a call: 'q', its number, the function and its arguments. */
+  readonly t?: string;
+  readonly i?: string;
+  readonly m?: string;
+  readonly a?: readonly unknown[];
+}
+
+/** Stands for vitest, to one worker. */
+class Stage {
+  readonly #data: RehearsalData;
+  readonly #file: string;
+  #onResponse: ((response: Message) => void) | undefined;
+  readonly link: Link = {
+    listeners: new Set(),
+    post: (message) => {
+      this.#receive(message as Message);
+    },
+  };
+
+  constructor(data: RehearsalData) {
+    this.#data = data;
+    this.#file = `${String(data.config['root'])}/jobserver-rehearsal.test.js`;
+  }
+
+  async play(): Promise<void> {
+    const { config, environment } = this.#data;
+    const common = { config, environment, pool: 'jobserver' };
+    await this.#request('start', 'started', {
+      poolId: 1,
+      workerId: 1,
+      options: { reportMemory: false },
+      traces: { enabled: false },
+      context: common,
+    });
+    await this.#request('run', 'testfileFinished', {
+      context: {
+        ...common,
+        workerId: 1,
+        files: [{ filepath: this.#file }],
+        invalidates: [],
+        providedContext: {},
+        projectName: config['name'] ?? '',
+      },
+    });
+    await this.#request('stop', 'stopped', {});
+  }
+
+  async #request(type: string, answer: string, content: object): Promise<void> {
+    const answered = new Promise<void>((resolve, reject) => {
+      this.#onResponse = ({ type: given, error }) => {
+        if (given !== answer) return;
+        if (error === undefined) resolve();
+        else reject(asError(error));
+      };
+    });
+    this.#tell({ __vitest_worker_request__: true, type, ...content });
+    await answered;
+  }
+
+  #tell(message: unknown): void {
+    for (const listener of [...this.link.listeners]) listener(message);
+  }
+
+  #receive(message: Message): void {
+    if (message.__vitest_worker_response__ === true) {
+      this.#onResponse?.(message);
+      return;
+    }
+    const { t, i, m, a = [] } = message;
+    if (t !== 'q' || i === undefined) return;
+    // vitest answers later as well.
+    setImmediate(() => {
+      this.#tell({ t: 's', i, ...this.#answer(m, a) });
+    });
+  }
+
+  #answer(
+    name: string | undefined,
+    [id]: readonly unknown[],
+  ): { r?: unknown; e?: unknown } {
+    const file = this.#file;
+    if (name === 'resolve') {
+      return { r: id === file ? { id, url: id, file } : null };
+    }
+    if (name !== 'fetch') return {};
+    if (id !== file) return { e: new Error(`${String(id)} is not rehearsed`) };
+    const { code } = this.#data;
+    return { r: { code, file, id: file, url: file, invalidate: false } };
+  }
+}
+
+function asError(error: unknown): Error {
+  const { message = error } = error as { message?: unknown };
+  return new Error(String(message), { cause: error });
+}

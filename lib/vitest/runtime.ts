@@ -1,0 +1,129 @@
+// What runs in the process of a test file: vitest's worker, which talks to vitest over
+// a port. It is imported once, in the zygote; each file is a call of `run` in a fork.
+import { deserialize, serialize } from 'node:v8';
+import type { JobPort } from '../protocol/job-port.js';
+
+/** What this needs of `vitest/worker`. */
+export interface VitestWorker {
+  readonly init: (worker: object) => void;
+  readonly runBaseTests: (
+    method: string,
+    state: unknown,
+    traces: unknown,
+  ) => Promise<void>;
+  readonly setupEnvironment: (context: unknown) => Promise<unknown>;
+}
+
+export interface RuntimeData {
+  /** The URL of `vitest/worker`, of the vitest that runs. */
+  readonly worker: string;
+  /** How the environment of test files differs from that of vitest. */
+  readonly env: Readonly<Record<string, string | null>>;
+}
+
+/** One end of the channel between vitest and its worker. */
+export interface Link {
+  readonly post: (message: unknown) => void;
+  readonly listeners: Set<(message: unknown) => void>;
+}
+
+/** What a rehearsal has left, which vitest does once in each process. */
+export interface Habits {
+  /** The variables that it has set. */
+  readonly env: ReadonlyMap<string, string>;
+  readonly listeners: readonly (readonly [
+    event: string,
+    listener: (...args: unknown[]) => void,
+  ])[];
+}
+
+const profiles = /^--(cpu-prof|heap-prof|prof)/;
+
+const host: { exit: typeof process.exit } = process;
+// Tests may replace it.
+const exit = process.exit.bind(process);
+
+let loaded: VitestWorker | undefined;
+let habits: Habits | undefined;
+
+/** In the zygote, before the modules of the user are imported. */
+export async function setUp({ worker, env }: RuntimeData): Promise<void> {
+  for (const [name, value] of Object.entries(env)) {
+    if (value === null) delete process.env[name];
+    else process.env[name] = value;
+  }
+  await load(worker);
+}
+
+export async function load(worker: string): Promise<VitestWorker> {
+  loaded ??= (await import(worker)) as VitestWorker;
+  return loaded;
+}
+
+/** In the zygote: what forks have to do again. */
+export function keep(kept: Habits): void {
+  habits = kept;
+}
+
+/** The job: serves vitest until that closes the port. */
+export async function run(port: JobPort, worker: string): Promise<void> {
+  const vitest = await load(worker);
+  resume();
+  // Node writes a profile when the process exits, and vitest ends it by a signal.
+  if (process.execArgv.some((option) => profiles.test(option))) {
+    process.on('SIGTERM', () => exit());
+  }
+  const listeners: Link['listeners'] = new Set();
+  const closed = new Promise<void>((resolve) => {
+    port.once('close', () => resolve());
+  });
+  serve(vitest, {
+    listeners,
+    // As vitest's own pool encodes it, so that errors of values are the same.
+    post: (message) => {
+      port.postMessage(serialize(message));
+    },
+  });
+  port.on('message', (message) => {
+    const decoded: unknown = deserialize(message as Uint8Array);
+    for (const listener of [...listeners]) listener(decoded);
+  });
+  await closed;
+}
+
+function resume(): void {
+  if (habits === undefined) return;
+  for (const [name, value] of habits.env) process.env[name] ??= value;
+  for (const [event, listener] of habits.listeners) process.on(event, listener);
+}
+
+/** What vitest has put in the place of `process.exit` while tests run, once. */
+let guard: typeof process.exit | undefined;
+
+/** Starts vitest's worker on the link. */
+export function serve(vitest: VitestWorker, { post, listeners }: Link): void {
+  let isFirst = true;
+  const runTests =
+    (method: string) =>
+    async (state: unknown, traces: unknown): Promise<void> => {
+      if (isFirst && guard !== undefined) host.exit = guard;
+      isFirst = false;
+      try {
+        await vitest.runBaseTests(method, state, traces);
+      } finally {
+        guard ??= host.exit;
+        host.exit = exit;
+      }
+    };
+  vitest.init({
+    post,
+    on: (listener: (message: unknown) => void) => listeners.add(listener),
+    off: (listener: (message: unknown) => void) => listeners.delete(listener),
+    teardown: () => {
+      listeners.clear();
+    },
+    runTests: runTests('run'),
+    collectTests: runTests('collect'),
+    setup: (context: unknown) => vitest.setupEnvironment(context),
+  });
+}
