@@ -180,6 +180,11 @@ export default defineConfig(
     },
   },
   {
+    // Test files of vitest, whose globals depend on their environment.
+    files: ['test/fixtures/vitest/**'],
+    rules: { 'no-undef': 'off' },
+  },
+  {
     // The tools that read these files expect a default export.
     files: ['*.config.mjs'],
     rules: { 'no-restricted-exports': 'off', 'no-restricted-syntax': 'off' },

@@ -1,0 +1,58 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeFiles } from '../helpers/folder.js';
+import { metas, runVitest, summary, useProject } from './vitest.js';
+
+describe('a project', () => {
+  const project = useProject('plain');
+
+  test('has a process for each file, which is warm', async () => {
+    const run = await runVitest(project());
+    const all = metas(run).map((meta) => meta['process'] as [number, number]);
+    expect(new Set(all.map(([pid]) => pid)).size).toBe(4);
+    expect(all.map(([, count]) => count)).toEqual([1, 1, 1, 1]);
+  });
+
+  test('without isolation, files share processes', async () => {
+    const run = await runVitest(project(), ['--no-isolate', '--maxWorkers=1']);
+    const all = metas(run).map((meta) => meta['process'] as [number, number]);
+    expect(new Set(all.map(([pid]) => pid)).size).toBe(1);
+    expect(all.map(([, count]) => count).sort()).toEqual([1, 2, 3, 4]);
+  });
+
+  test('is divided by --shard, and filtered', async () => {
+    const run = await runVitest(project(), ['--shard=1/2', '-t', 'sum']);
+    const tests = summary(run).filter((line) => line.includes(': passed'));
+    expect(tests.filter((line) => line.includes(': sum'))).toHaveLength(2);
+  });
+
+  test('is profiled in nodes of their own', async () => {
+    const option = `--execArgv=--cpu-prof-dir=${join(project(), 'profiles')}`;
+    const args = ['--execArgv=--cpu-prof', option, 'sum-1', 'sum-2'];
+    await runVitest(project(), args);
+    expect(readdirSync(join(project(), 'profiles')).length).toBe(2);
+  });
+
+  test('can be debugged, one file at a time', async () => {
+    const args = ['--inspect=127.0.0.1:0', '--no-file-parallelism', 'sum-1'];
+    const run = await runVitest(project(), args);
+    expect(run.output).toContain('Debugger listening on ws://127.0.0.1:');
+  });
+});
+
+describe('projects', () => {
+  const project = useProject('projects');
+
+  test('have environments, variables and options of their own', async () => {
+    const run = await runVitest(project());
+    expect(summary(run)).toHaveLength(8);
+    writeFiles(project(), {
+      'node/fails.test.js': `import { test } from 'vitest';
+        test('fails', () => { throw new Error('in a project'); });`,
+    });
+    const failed = await runVitest(project(), ['--project=node'], {
+      code: 1,
+    });
+    expect(failed.output).toContain('Error: in a project');
+  });
+});
