@@ -19,6 +19,7 @@ const all = [
   'values',
   'report',
   'controls',
+  'vitest',
 ];
 const flags = {
   memory: ['--expose-gc', ...threadless, '--max-old-space-size=4096'],
