@@ -141,7 +141,8 @@ export class Hub {
       : undefined;
     if (data !== undefined) preload.push({ module: rehearsal, data });
     const handle = common.with({ preload });
-    await handle.ready();
+    // Some variables decide which zygote it is.
+    await handle.with({ env }).ready();
     return handle;
   }
 }

@@ -30,12 +30,12 @@ const once = ['uncaughtException', 'unhandledRejection'];
  * more slowly.
  */
 export async function setUp(data: RehearsalData): Promise<void> {
-  // A spawned job has one file only.
   if (jobInfo() !== undefined) return;
   // The library listens as well, once this has begun.
   await Promise.resolve();
   const before = once.map((event) => process.listeners(event as 'exit'));
   const env = new Map(Object.entries(process.env));
+  const { console } = globalThis;
   let timer: NodeJS.Timeout | undefined;
   try {
     const late = new Promise((_, reject) => {
@@ -46,10 +46,14 @@ export async function setUp(data: RehearsalData): Promise<void> {
     trace('no rehearsal of vitest: %o', error);
   } finally {
     clearTimeout(timer);
+    // Jobs of tests are forked from this process, too, and have nothing to do with
+    // vitest.
     keep({
+      console: globalThis.console,
       listeners: takeListeners(before),
       env: takeVariables(env),
     });
+    globalThis.console = console;
   }
 }
 

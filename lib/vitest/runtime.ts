@@ -1,6 +1,7 @@
 // What runs in the process of a test file: vitest's worker, which talks to vitest over
 // a port. It is imported once, in the zygote; each file is a call of `run` in a fork.
 import { deserialize, serialize } from 'node:v8';
+import { jobInfo } from '../job/info.js';
 import type { JobPort } from '../protocol/job-port.js';
 
 /** What this needs of `vitest/worker`. */
@@ -29,6 +30,7 @@ export interface Link {
 
 /** What a rehearsal has left, which vitest does once in each process. */
 export interface Habits {
+  readonly console: Console;
   /** The variables that it has set. */
   readonly env: ReadonlyMap<string, string>;
   readonly listeners: readonly (readonly [
@@ -48,6 +50,8 @@ let habits: Habits | undefined;
 
 /** In the zygote, before the modules of the user are imported. */
 export async function setUp({ worker, env }: RuntimeData): Promise<void> {
+  // A job that is spawned loads what it needs, which is nothing in one of a test.
+  if (jobInfo() !== undefined) return;
   for (const [name, value] of Object.entries(env)) {
     if (value === null) delete process.env[name];
     else process.env[name] = value;
@@ -93,6 +97,7 @@ export async function run(port: JobPort, worker: string): Promise<void> {
 
 function resume(): void {
   if (habits === undefined) return;
+  globalThis.console = habits.console;
   for (const [name, value] of habits.env) process.env[name] ??= value;
   for (const [event, listener] of habits.listeners) process.on(event, listener);
 }

@@ -34,7 +34,8 @@ describe('slots', () => {
 
   test('are shared with the jobs that tests start', async () => {
     writeFiles(project(), {
-      'jobs.mjs': 'export const pid = () => process.pid;',
+      'jobs.mjs': `export const pid = () => process.pid;
+        export const log = (text) => console.log(text);`,
       'nested.test.js': `
         import { Jobserver } from 'jobserver';
         import { expect, test } from 'vitest';
@@ -44,6 +45,11 @@ describe('slots', () => {
           const pids = await Promise.all([1, 2, 3].map(() => jobserver.run(job)));
           expect(new Set(pids).size).toBe(3);
           task.meta.slots = jobserver.slots;
+          // Their console is not that of vitest.
+          const capturing = jobserver.with({ output: 'capture' });
+          const future = await capturing.submit(job.replace('pid', 'log'), ['x']);
+          await future.result();
+          expect(future.stdout).toBe('x\\n');
         });`,
     });
     const slots = async (pool: object): Promise<unknown[]> => {
