@@ -9,6 +9,7 @@ const script = join(__dirname, '..', '..', 'scripts', 'check-layers.mjs');
 // One file in each place that has a rank.
 const ranked: Readonly<Record<string, string>> = {
   'index.ts': "export { Jobserver } from './jobserver.js';\n",
+  'vitest/pool.ts': "import { Jobserver } from '../jobserver.js';\n",
   'executor/executor.ts': "import { Jobserver } from '../jobserver.js';\n",
   'jobserver.ts': "import { Future } from './job/future.js';\n",
   'map/map.ts': "import { Future } from '../job/future.js';\n",
@@ -94,7 +95,7 @@ describe('what is reported, with its file, line and rule', () => {
       [1, 2, 3, 4, 5, 6, 7, 8].map(
         (line) =>
           `lib/system/fd.ts:${line}: imports ../job/future.js: ` +
-          'system (rank 11) may not import job (rank 5)',
+          'system (rank 12) may not import job (rank 6)',
       ),
     );
   });
@@ -108,7 +109,7 @@ describe('what is reported, with its file, line and rule', () => {
     expect(status).toBe(1);
     expect(problems).toEqual([
       'lib/wire/value.ts:2: imports ../slots/slot-pipe.js: ' +
-        'wire (rank 10) may not import slots (rank 10)',
+        'wire (rank 11) may not import slots (rank 11)',
     ]);
   });
 
@@ -125,11 +126,11 @@ describe('what is reported, with its file, line and rule', () => {
     expect(status).toBe(1);
     expect(problems).toEqual([
       'lib/child/output.ts:1: imports ../jobserver.js: ' +
-        'child (rank 7) may not import jobserver (rank 3)',
+        'child (rank 8) may not import jobserver (rank 4)',
       'lib/child/run.ts:1: imports ../jobserver.js: ' +
         'allowed only by import(), by require() in a function, or for types',
       'lib/child/spawned.ts:1: imports ../launch/launcher.js: ' +
-        'child (rank 7) may not import launch (rank 6)',
+        'child (rank 8) may not import launch (rank 7)',
       'lib/jobserver.ts:1: imports ./child/run.js: ' +
         'no other folder may import child',
       'lib/launch/spawn.ts:1: imports ../child/run.js: ' +
