@@ -90,10 +90,9 @@ export class Hub {
     options: { timeout?: number; consume?: 0 },
   ): Promise<StartedFile> {
     const [port, theirs] = channel();
-    const args = [theirs, this.#worker] as const;
     const future = await handle.submit<unknown[], void>(
       `${runtime}#run`,
-      [...args],
+      [theirs, this.#worker],
       options,
     );
     return { future, port };
@@ -162,7 +161,9 @@ function workersOf({ project }: PoolRequest): number {
 function envOf({ env }: PoolRequest): Record<string, string | null> {
   const changed: Record<string, string | null> = {};
   for (const [name, value] of Object.entries(env)) {
-    if (value !== process.env[name]) changed[name] = value ?? null;
+    // Node makes strings of other values as well.
+    const text = value === undefined ? null : String(value);
+    if (text !== (process.env[name] ?? null)) changed[name] = text;
   }
   for (const name of Object.keys(process.env)) {
     if (!(name in env)) changed[name] = null;
