@@ -21,6 +21,7 @@ export type {
   WorkOptions,
 } from './executor/executor.js';
 export { JobserverExecutor } from './executor/executor.js';
+export type { Executor } from './executor/interface.js';
 export type { Callable } from './functions/function-ref.js';
 export { inline } from './functions/function-ref.js';
 export type { WaitOptions } from './job/future.js';

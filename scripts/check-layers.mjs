@@ -15,8 +15,7 @@ package, by default this one.
 // Highest first. An entry is a folder in lib/, or a file there without its
 // extension. Entries of one rank do not import each other.
 const ranks = [
-  ['index'],
-  ['vitest'],
+  ['index', 'bullmq', 'vitest'],
   ['executor'],
   ['jobserver'],
   ['map'],
@@ -65,7 +64,11 @@ const exceptions = [
 ];
 
 // The only packages that lib/ imports, and the files that may import them.
-const packages = new Map([['node-gyp-build', ['system/binding']]]);
+const packages = new Map([
+  ['node-gyp-build', ['system/binding']],
+  ['bullmq', ['bullmq/packages']],
+  ['ioredis', ['bullmq/packages']],
+]);
 
 const { positionals } = commandLine(usage, { allowPositionals: true });
 const root = resolve(positionals[0] ?? ownRoot);

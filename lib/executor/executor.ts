@@ -40,6 +40,7 @@ import { type Signal, checkKillSignal } from '../system/signals.js';
 import { trace } from '../system/trace.js';
 import { unsendable } from '../wire/value.js';
 import { inTime } from './in-time.js';
+import type { Executor } from './interface.js';
 import { Lane, type LaneOwner } from './lane.js';
 import { type ExecutorFuture, QueuedCall } from './queued-call.js';
 import { Room } from './room.js';
@@ -120,7 +121,7 @@ const notCloneable = (): never => {
  * await executor.shutdown();
  * ```
  */
-export class JobserverExecutor implements AsyncDisposable {
+export class JobserverExecutor implements Executor {
   readonly #jobserver: Jobserver;
   readonly #isOwner: boolean;
   readonly #pool: Pool;

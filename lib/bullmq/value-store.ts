@@ -1,0 +1,105 @@
+// Where values are kept that are too large for the text of a job.
+import { codedError } from '../errors.js';
+import type { Redis } from './packages.js';
+
+/**
+ * Keeps the large values of a cluster: arguments and results that are longer than
+ * `inlineBytes`. By default they are in the Redis of the queue. An executor and its
+ * hosts need stores with the same content.
+ *
+ * @example
+ * ```js
+ * const folder = '/mnt/shared'; // which all machines see
+ * const store = {
+ *   put: (key, bytes) => writeFile(join(folder, key), bytes),
+ *   get: (key) => readFile(join(folder, key)),
+ *   drop: (key) => rm(join(folder, key), { force: true }),
+ * };
+ * const executor = new ClusterExecutor({ connection, store });
+ * ```
+ */
+export interface ValueStore {
+  /**
+   * Keeps the bytes under this key, for `ttlMs` milliseconds or longer. A key has
+   * letters, digits, '-' and '.', and is used once.
+   */
+  put(key: string, bytes: Uint8Array, ttlMs: number): Promise<void>;
+  /** Resolves with the bytes; rejects when there are none. */
+  get(key: string): Promise<Uint8Array>;
+  /** Forgets the bytes. Resolves also when there are none. */
+  drop(key: string): Promise<void>;
+}
+
+// Redis serves nobody else while it receives or sends one command, and raw chunks of
+// this size cost a tenth of what one text of 64 MiB does.
+const chunkBytes = 1 << 20;
+
+// So many chunks are on their way at once.
+const mostAtOnce = 8;
+
+/** The default: each chunk is a string in Redis. */
+export class RedisValueStore implements ValueStore {
+  readonly #redis: Redis;
+  readonly #prefix: string;
+
+  /** `prefix`: of the keys in Redis. */
+  constructor(redis: Redis, prefix: string) {
+    this.#redis = redis;
+    this.#prefix = prefix;
+  }
+
+  async put(key: string, bytes: Uint8Array, ttlMs: number): Promise<void> {
+    const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const count = Math.max(1, Math.ceil(all.length / chunkBytes));
+    // Each begins with the number of all, which `get` needs first.
+    await inBatches(count, (i) => {
+      const chunk = all.subarray(i * chunkBytes, (i + 1) * chunkBytes);
+      const head = i === 0 ? Buffer.from(`${count}:`) : Buffer.alloc(0);
+      const value = i === 0 ? Buffer.concat([head, chunk]) : chunk;
+      return this.#redis.set(this.#keyOf(key, i), value, 'PX', ttlMs);
+    });
+  }
+
+  async get(key: string): Promise<Uint8Array> {
+    const first = await this.#chunk(key, 0);
+    const colon = first.indexOf(0x3a);
+    const count = Number(first.toString('latin1', 0, colon));
+    const head = first.subarray(colon + 1);
+    if (count === 1) return head;
+    const chunks: Buffer[] = [head];
+    await inBatches(count - 1, async (i) => {
+      chunks[i + 1] = await this.#chunk(key, i + 1);
+    });
+    return Buffer.concat(chunks);
+  }
+
+  async drop(key: string): Promise<void> {
+    const first = await this.#redis.getrange(this.#keyOf(key, 0), 0, 15);
+    const count = Number.parseInt(first, 10) || 1;
+    const keys = Array.from({ length: count }, (_, i) => this.#keyOf(key, i));
+    await this.#redis.unlink(...keys);
+  }
+
+  async #chunk(key: string, index: number): Promise<Buffer> {
+    const chunk = await this.#redis.getBuffer(this.#keyOf(key, index));
+    if (chunk !== null) return chunk;
+    throw codedError(
+      'ERR_JOBSERVER_CLUSTER',
+      `The value ${key} is not in Redis any more`,
+    );
+  }
+
+  #keyOf(key: string, index: number): string {
+    return `${this.#prefix}${key}:${index}`;
+  }
+}
+
+async function inBatches(
+  count: number,
+  run: (index: number) => Promise<unknown>,
+): Promise<void> {
+  for (let i = 0; i < count; i += mostAtOnce) {
+    const length = Math.min(mostAtOnce, count - i);
+    await Promise.all(Array.from({ length }, (_, j) => run(i + j)));
+  }
+}
