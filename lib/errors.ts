@@ -41,6 +41,10 @@ export interface Ending {
   readonly limit?: string;
   /** Why the job could not begin. */
   readonly refusal?: Error;
+  /** The machine of the job, if that is another one. */
+  readonly host?: string;
+  /** Why a job of a cluster has no result, in words. */
+  readonly reason?: string;
   /**
    * Undefined when other code of this program has reaped the process, or when its
    * zygote has ended before it.
@@ -76,6 +80,10 @@ export class LostResult extends Error implements Ending {
   readonly attempts: number;
   /** The limit that has ended the process, or may have, in words. */
   declare readonly limit?: string;
+  /** The name of the host that ran the job, of a job of a cluster. */
+  declare readonly host?: string;
+  /** Of a job of a cluster: why nothing is known about its process, in words. */
+  declare readonly reason?: string;
   /**
    * The end of what the job has written to its standard error, at most 64 KiB, if
    * {@link JobControls.output} was 'capture' or 'group'.
@@ -94,17 +102,20 @@ export class LostResult extends Error implements Ending {
     ending: Ending,
     options?: ErrorOptions & Pick<LostResult, 'items'>,
   ) {
-    const { pid, exitCode, signal, attempts = 1 } = ending;
+    const { pid, exitCode, signal, attempts = 1, host } = ending;
     const tries = attempts > 1 ? `; it was attempt ${attempts}` : '';
     const items = options?.items;
     const lost = items === undefined ? '' : `; lost ${named(items)}`;
     const end = `${how(ending)}${tries}${lost}`;
-    super(`Job ${pid} ended without a result: ${end}`, options);
+    const where = host === undefined ? '' : ` on host ${host}`;
+    super(`Job ${pid}${where} ended without a result: ${end}`, options);
     this.pid = pid;
     this.exitCode = exitCode;
     this.signal = signal;
     this.attempts = attempts;
     if (ending.limit !== undefined) this.limit = ending.limit;
+    if (host !== undefined) this.host = host;
+    if (ending.reason !== undefined) this.reason = ending.reason;
     if (items !== undefined) this.items = items;
   }
 }
@@ -113,7 +124,8 @@ function named({ first, last }: NonNullable<LostResult['items']>): string {
   return first === last ? `item ${first}` : `items ${first} to ${last}`;
 }
 
-function how({ exitCode, signal, limit }: Ending): string {
+function how({ exitCode, signal, limit, reason }: Ending): string {
+  if (reason !== undefined) return reason;
   const why = limit === undefined ? '' : `: ${limit}`;
   if (signal !== null) return `killed by ${signal}${why}`;
   if (exitCode !== null) return `exit code ${exitCode}`;

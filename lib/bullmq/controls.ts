@@ -1,6 +1,16 @@
 // Which controls of a handle travel to another machine, and how.
+import { isAbsolute, join, relative, sep } from 'node:path';
+import { codedError } from '../errors.js';
 import type { ExecutorFuture } from '../executor/queued-call.js';
-import type { JobControls } from '../job/job-controls.js';
+import { type Controls, initialControls } from '../job/controls.js';
+import { type JobControls, merge } from '../job/job-controls.js';
+
+/** Called with what a job has written, and with the promise of its call. */
+export type ClusterOutputListener<T> = (
+  data: T,
+  stream: 'stdout' | 'stderr',
+  promise: ExecutorFuture<unknown>,
+) => unknown;
 
 /**
  * What {@link ClusterExecutor.with} changes: the {@link JobControls} that have a
@@ -38,9 +48,117 @@ export interface ClusterControls extends Omit<
     | undefined;
 }
 
-/** Called with what a job has written, and with the promise of its call. */
-export type ClusterOutputListener<T> = (
-  data: T,
-  stream: 'stdout' | 'stderr',
-  promise: ExecutorFuture<unknown>,
-) => unknown;
+/** The controls of a handle of an executor. */
+export interface OwnControls {
+  readonly onReport: ClusterControls['onReport'];
+  readonly listener: ClusterOutputListener<never> | undefined;
+  readonly retries: number;
+  readonly sent: SentControls;
+  /** All of them, as the checks of local handles have them. */
+  readonly checked: Controls;
+}
+
+/** Plain data. */
+export interface SentControls {
+  readonly given: Readonly<Record<string, unknown>>;
+  readonly env: readonly (readonly [string, string | null])[];
+  /** Relative to `root`; undefined: `root`. */
+  readonly cwd: string | undefined;
+  readonly isHeard: boolean;
+  /** What its output listener gets; undefined without one. */
+  readonly listens: 'chunks' | 'lines' | undefined;
+}
+
+export function initialOwnControls(): OwnControls {
+  return {
+    onReport: undefined,
+    listener: undefined,
+    retries: 0,
+    sent: {
+      given: {},
+      env: [],
+      cwd: undefined,
+      isHeard: false,
+      listens: undefined,
+    },
+    checked: initialControls({ context: 'spawn' }),
+  };
+}
+
+/** Those that mean the same on each machine. */
+const plainNames = [
+  'runTimeout',
+  'killGrace',
+  'processGroup',
+  'nice',
+  'limits',
+  'oomScoreAdj',
+  'maxHeapMb',
+  'execArgv',
+  'maxOutput',
+  'input',
+  'usage',
+  'jobsPerProcess',
+] as const;
+
+/** Throws as `Jobserver.with` does, and for a control that cannot travel. */
+export function mergeOwn(
+  own: OwnControls,
+  given: ClusterControls,
+  root: string,
+): OwnControls {
+  for (const name of ['sleep', 'preexec'] as const) {
+    const { [name]: value } = given as JobControls;
+    if (value === undefined || value === null) continue;
+    throw codedError(
+      'ERR_JOBSERVER_CLUSTER',
+      `\`${name}\` does not travel to another machine`,
+    );
+  }
+  const checked = merge(own.checked, given as JobControls);
+  const plain = { ...own.sent.given };
+  for (const name of plainNames) {
+    if (given[name] !== undefined) plain[name] = given[name];
+  }
+  const { output } = given;
+  const isKind = typeof output === 'string';
+  const { isByLine, output: kind } = checked.streams;
+  if (isKind) plain['output'] = output;
+  const listener =
+    output === undefined
+      ? own.listener
+      : (checked.listener as unknown as OwnControls['listener']);
+  return {
+    onReport: given.onReport === undefined ? own.onReport : given.onReport,
+    listener,
+    retries: checked.retries,
+    checked,
+    sent: {
+      given: plain,
+      env: [...checked.env],
+      cwd: given.cwd === undefined ? own.sent.cwd : cwdOf(checked, root),
+      isHeard: checked.onReport !== undefined,
+      listens: kind === 'listen' ? (isByLine ? 'lines' : 'chunks') : undefined,
+    },
+  };
+}
+
+function cwdOf({ cwd }: Controls, root: string): string | undefined {
+  if (cwd === undefined) return undefined;
+  const path = relative(root, cwd);
+  const isInside = path !== '..' && !path.startsWith(`..${sep}`);
+  if (isInside && !isAbsolute(path)) return path.split(sep).join('/');
+  throw codedError(
+    'ERR_JOBSERVER_CLUSTER',
+    `Expected \`cwd\` to be a folder in \`root\` (${root}), because other ` +
+      `machines have no ${cwd}`,
+  );
+}
+
+/** For `Jobserver.with` on a host. */
+export function hostControls(
+  { given, env, cwd }: SentControls,
+  root: string,
+): JobControls {
+  return { ...given, env, cwd: cwd === undefined ? root : join(root, cwd) };
+}

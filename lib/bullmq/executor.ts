@@ -1,17 +1,165 @@
-// The submitter's side of a cluster.
+// The submitter's side of a cluster: what users hold.
+import { availableParallelism } from 'node:os';
 import type { RecordableHistogram } from 'node:perf_hooks';
-import type { ShutdownOptions, WorkOptions } from '../executor/executor.js';
+import { inspect } from 'node:util';
+import { AbortError, Blocked, codedError } from '../errors.js';
+import {
+  type ShutdownOptions,
+  type WorkOptions,
+  checkPriority,
+  nanoseconds,
+  queuedMapOptions,
+  shutdownOptions,
+  workOptions,
+} from '../executor/executor.js';
+import { inTime } from '../executor/in-time.js';
 import type { Executor } from '../executor/interface.js';
-import type { ExecutorFuture } from '../executor/queued-call.js';
+import { type ExecutorFuture, QueuedCall } from '../executor/queued-call.js';
 import type { Callable } from '../functions/function-ref.js';
-import type { MapOptions } from '../map/input.js';
+import { checkArgs } from '../job/encode-call.js';
+import { JobRecord } from '../job/record.js';
+import {
+  type MapOptions,
+  checkMapOptions,
+  inputOf,
+  only,
+} from '../map/input.js';
 import type { MapResult } from '../map/reading.js';
-import type { ClusterControls } from './controls.js';
-import type { ClusterExecutorOptions } from './options.js';
-import type { HostInfo } from './status.js';
+import type { Mapping } from '../protocol/order.js';
+import { checkNotImporting } from '../protocol/worker-state.js';
+import { checkAbortSignal } from '../system/abort.js';
+import { builtin } from '../system/builtins.js';
+import { deadlineAfter } from '../system/deadline.js';
+import {
+  type OptionNames,
+  checkBoolean,
+  checkOptions,
+} from '../system/options.js';
+import { checkKillSignal } from '../system/signals.js';
+import { encode, unsendable } from '../wire/value.js';
+import { Claims } from './claims.js';
+import { Connection } from './connection.js';
+import {
+  type ClusterControls,
+  type OwnControls,
+  initialOwnControls,
+  mergeOwn,
+} from './controls.js';
+import type { ClusterCall, Flight } from './flight.js';
+import { checkStore, joinedCluster } from './joined.js';
+import {
+  type ClusterExecutorOptions,
+  clusterOptions,
+  settingsOf,
+} from './options.js';
+import { mostPriority } from './outbox.js';
+import { portableOf } from './portable-function.js';
+import { type HostInfo, hostsOf } from './status.js';
+import { Submissions } from './submissions.js';
+
+const executorOptions: OptionNames<ClusterExecutorOptions> = {
+  ...clusterOptions,
+  env: true,
+  retries: true,
+  detached: true,
+};
+
+const notCloneable = (): never => {
+  throw new Error('A ClusterExecutor belongs to the process that made it');
+};
+
+/** What the handles of one executor share. */
+class Shared {
+  readonly submissions: Submissions;
+  readonly claims: Claims | undefined;
+  /** Added to that of each call, so that children rank above their parents. */
+  readonly priority: number;
+  completed = 0;
+  isShutdown = false;
+  end: Promise<void> | undefined;
+  onIdle: (() => void) | undefined;
+  #isRef = true;
+  #waitTime: RecordableHistogram | undefined;
+  #runTime: RecordableHistogram | undefined;
+  #cpuTime: RecordableHistogram | undefined;
+
+  constructor(options: ClusterExecutorOptions, isDetached: boolean) {
+    const joined = joinedCluster();
+    const isOfOtherServer = options.connection !== undefined;
+    const inherited = isOfOtherServer ? undefined : joined;
+    checkStore(inherited, options.store);
+    const settings = settingsOf(options, inherited?.settings);
+    const connection: Connection = new Connection(settings, (error) => {
+      this.submissions.onConnectionError(error);
+    });
+    this.submissions = new Submissions(connection, isDetached, {
+      onChange: () => {
+        this.#onChange();
+      },
+      onMeasure: (flight) => {
+        this.#measure(flight);
+      },
+      onPending: () => {
+        this.claims?.watch();
+      },
+    });
+    this.priority = inherited === undefined ? 0 : inherited.priority + 1;
+    if (inherited?.settings.queue === settings.queue) {
+      this.claims = new Claims(this.submissions);
+    }
+  }
+
+  get waitTime(): RecordableHistogram {
+    return (this.#waitTime ??= builtin('node:perf_hooks').createHistogram());
+  }
+
+  get runTime(): RecordableHistogram {
+    return (this.#runTime ??= builtin('node:perf_hooks').createHistogram());
+  }
+
+  get cpuTime(): RecordableHistogram {
+    return (this.#cpuTime ??= builtin('node:perf_hooks').createHistogram());
+  }
+
+  set isRef(isRef: boolean) {
+    this.#isRef = isRef;
+    this.#onChange();
+  }
+
+  async finish(): Promise<void> {
+    if (!this.submissions.isIdle) {
+      await new Promise<void>((resolve) => {
+        this.onIdle = resolve;
+      });
+    }
+    await this.claims?.close();
+    await this.submissions.close();
+  }
+
+  #onChange(): void {
+    const { isIdle, connection } = this.submissions;
+    connection.hold(this.#isRef && !isIdle);
+    if (isIdle) this.onIdle?.();
+  }
+
+  #measure({ plan: { record } }: Flight): void {
+    this.completed += 1;
+    const { submittedAt, startedAt, finishedAt, usage } = record;
+    this.waitTime.record(nanoseconds(startedAt! - submittedAt));
+    this.runTime.record(nanoseconds(finishedAt! - startedAt!));
+    if (usage === undefined) return;
+    this.cpuTime.record(nanoseconds(usage.user + usage.system));
+  }
+}
 
 /**
- * A queue of calls that the hosts of a cluster run: see {@link ClusterHost}.
+ * A queue of calls that the hosts of a cluster run: see {@link ClusterHost}. Each call
+ * is a job in a process of its own, on one of the machines, and begins at most once
+ * unless `retries` says otherwise. Its function is one of a file in `root`, which the
+ * hosts have too. Pending and running calls keep the process alive; an idle executor
+ * does not.
+ *
+ * In a job of a cluster, `new ClusterExecutor()` joins the queue of that job.
  *
  * @example
  * ```js
@@ -24,34 +172,91 @@ import type { HostInfo } from './status.js';
  * ```
  */
 export class ClusterExecutor implements Executor {
-  constructor(options: ClusterExecutorOptions = {}) {
-    void options;
+  readonly #shared: Shared;
+  readonly #controls: OwnControls;
+
+  /** @internal */
+  readonly notCloneable = notCloneable;
+
+  /**
+   * @throws TypeError or RangeError for an invalid option; ERR_JOBSERVER_CLUSTER when
+   * bullmq or ioredis is not installed, and when `root` does not exist;
+   * ERR_JOBSERVER_IMPORTING while a job imports its module.
+   */
+  constructor(options?: ClusterExecutorOptions);
+  /** @internal */
+  constructor(shared: Shared, controls: OwnControls);
+  constructor(
+    first: ClusterExecutorOptions | Shared = {},
+    controls?: OwnControls,
+  ) {
+    if (first instanceof Shared) {
+      this.#shared = first;
+      this.#controls = controls!;
+      return;
+    }
+    checkNotImporting();
+    const {
+      env,
+      retries,
+      detached = false,
+    } = checkOptions(first, executorOptions);
+    checkBoolean(detached, 'detached');
+    // Before the connection is opened, because it throws.
+    this.#controls = mergeOwn(initialOwnControls(), { env, retries }, '');
+    this.#shared = new Shared(first, detached);
   }
 
+  /** The number of calls that no host has begun. */
   get pending(): number {
-    throw new Error('not built yet');
+    return this.#shared.submissions.pending;
   }
 
+  /** The number of calls that a host has begun and that have not ended. */
   get running(): number {
-    throw new Error('not built yet');
+    return this.#shared.submissions.running;
   }
 
+  /** The number of calls that a host has begun and that have ended. */
   get completed(): number {
-    throw new Error('not built yet');
+    return this.#shared.completed;
   }
 
+  /** Nanoseconds from submit to the start of the process, of completed calls. */
   get waitTime(): RecordableHistogram {
-    throw new Error('not built yet');
+    return this.#shared.waitTime;
   }
 
+  /** Nanoseconds from the start of the process to its end. */
   get runTime(): RecordableHistogram {
-    throw new Error('not built yet');
+    return this.#shared.runTime;
   }
 
+  /** Nanoseconds of CPU time of each completed call, where the host measures it. */
   get cpuTime(): RecordableHistogram {
-    throw new Error('not built yet');
+    return this.#shared.cpuTime;
   }
 
+  /**
+   * Puts fn(...args) into the queue and returns a promise at once. Function and
+   * arguments are captured when `submit` is called. The promise resolves with the value
+   * of the job. It rejects with what the job threw; with LostResult when its process
+   * died, or when its `host` did or was cut off for longer than `leaseMs`; with
+   * ERR_JOBSERVER_FUNCTION when the function is in no file of `root`, or the host has
+   * another version of that file; with ERR_JOBSERVER_NOT_SERIALIZABLE for arguments
+   * that cannot travel; with ERR_JOBSERVER_REFUSED when the host has another `key`; and
+   * with ERR_JOBSERVER_CLUSTER when the server does not do.
+   *
+   * `cancel()` of the promise takes a pending call back. It also returns true where a
+   * host begins the call in this moment: the job is ended then.
+   *
+   * @example
+   * ```js
+   * console.log(await executor.submit(square, 7)); // 49
+   * ```
+   *
+   * @throws ERR_JOBSERVER_EXECUTOR_SHUTDOWN after `shutdown`, and nothing else.
+   */
   submit<A extends unknown[], R>(
     fn: Callable<A, R>,
     ...args: A
@@ -59,49 +264,202 @@ export class ClusterExecutor implements Executor {
     return this.submitWith({}, fn, ...args);
   }
 
+  /**
+   * Like {@link ClusterExecutor.submit}, with an AbortSignal or a priority of less
+   * than 2^20. Calls of a job rank above those of the program that has submitted it.
+   *
+   * @example
+   * ```js
+   * const signal = AbortSignal.timeout(60_000);
+   * await executor.submitWith({ signal, priority: 1 }, render, scene);
+   * ```
+   *
+   * @throws as `submit` does.
+   */
   submitWith<A extends unknown[], R>(
     options: WorkOptions,
     fn: Callable<A, R>,
     ...args: A
   ): ExecutorFuture<Awaited<R>> {
-    void [options, fn, args];
-    throw new Error('not built yet');
+    this.#checkRunning();
+    const given = checkArgs(args);
+    const call = this.#submit(options, { fn, args: given, mapping: 'none' });
+    return call.promise as ExecutorFuture<Awaited<R>>;
   }
 
+  /**
+   * Queues fn(item) for each item, and gives the results in the order of the items, as
+   * {@link JobserverExecutor.map} does. `consume` has no effect.
+   *
+   * @example
+   * ```js
+   * for await (const n of executor.map(square, [1, 2, 3])) console.log(n);
+   * ```
+   *
+   * @throws as {@link JobserverExecutor.map} does.
+   */
   map<T, R, S extends boolean = false>(
     fn: Callable<[T], R>,
     items: Iterable<T> | AsyncIterable<T>,
     options: MapOptions<S> & { priority?: number | undefined } = {},
   ): AsyncGenerator<MapResult<T, Awaited<R>, S>> {
-    void [fn, items, options];
-    throw new Error('not built yet');
+    this.#checkRunning();
+    const terms = checkMapOptions(checkOptions(options, queuedMapOptions));
+    const { signal, mapping } = terms;
+    const priority = checkPriority(options.priority);
+    portableOf(fn, this.#root);
+    const submit = (args: readonly unknown[]): ClusterCall => {
+      this.#checkRunning();
+      return this.#submit({ signal, priority }, { fn, args, mapping });
+    };
+    const room = { isFree: () => true, wait: () => Promise.resolve() };
+    // How many slots the hosts have, may change at any time.
+    const slots = Math.max(16, availableParallelism());
+    const plan = { ...terms, slots, isReused: true, submit, room };
+    // Required here, because programs that do without start sooner.
+    const { mapCalls } =
+      require('../executor/map.js') as typeof import('../executor/map.js');
+    return mapCalls(inputOf(items, only, terms), plan) as never;
   }
 
-  /** A handle on the same connection whose calls also have these controls. */
+  /**
+   * Returns a handle on the same queue whose calls also have these controls. All
+   * handles share one connection, and one `shutdown`.
+   *
+   * @example
+   * ```js
+   * const limited = executor.with({ runTimeout: 60_000 });
+   * ```
+   *
+   * @throws TypeError or RangeError for an invalid control; ERR_JOBSERVER_CLUSTER for
+   * one that does not travel: `sleep`, `preexec`, and a `cwd` outside of `root`.
+   */
   with(controls: ClusterControls): ClusterExecutor {
-    void controls;
-    throw new Error('not built yet');
+    const merged = mergeOwn(this.#controls, controls, this.#root);
+    return new ClusterExecutor(this.#shared, merged);
   }
 
-  /** The hosts that are alive. */
-  hosts(): Promise<HostInfo[]> {
-    throw new Error('not built yet');
+  /**
+   * The hosts that are alive.
+   *
+   * @example
+   * ```js
+   * for (const { name, running } of await executor.hosts()) console.log(name, running);
+   * ```
+   *
+   * @throws ERR_JOBSERVER_EXECUTOR_SHUTDOWN after `shutdown`.
+   */
+  async hosts(): Promise<HostInfo[]> {
+    this.#checkRunning();
+    return hostsOf(this.#shared.submissions.connection);
   }
 
-  shutdown(options: ShutdownOptions = {}): Promise<void> {
-    void options;
-    throw new Error('not built yet');
+  /**
+   * Rejects new calls, waits for the others, and closes the connection; see
+   * {@link JobserverExecutor.shutdown}.
+   *
+   * @example
+   * ```js
+   * await executor.shutdown({ cancelFutures: true });
+   * ```
+   *
+   * @throws TypeError or RangeError for an invalid option; Blocked when the timeout
+   * passes first.
+   */
+  async shutdown(options: ShutdownOptions = {}): Promise<void> {
+    checkOptions(options, shutdownOptions);
+    const { wait = true, cancelFutures = false } = options;
+    checkBoolean(wait, 'wait');
+    checkBoolean(cancelFutures, 'cancelFutures');
+    const signal = checkKillSignal(options.killSignal, 'killSignal');
+    const deadline = deadlineAfter(options.timeout);
+    const shared = this.#shared;
+    shared.isShutdown = true;
+    if (cancelFutures) shared.submissions.cancelAll();
+    if (signal !== undefined) shared.submissions.signalAll(signal);
+    shared.end ??= shared.finish();
+    if (!wait) return;
+    const late = (): Error =>
+      new Blocked('Calls of the executor have not ended within the time given');
+    await inTime(shared.end, deadline, late);
   }
 
+  /** {@link ClusterExecutor.shutdown}, as `await using` calls it. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown();
   }
 
+  /**
+   * Lets calls keep the process alive (the default). The opposite of
+   * {@link ClusterExecutor.unref}. Returns the executor.
+   */
   ref(): this {
-    throw new Error('not built yet');
+    this.#shared.isRef = true;
+    return this;
   }
 
+  /** Lets the process end even if calls are left. Returns the executor. */
   unref(): this {
-    throw new Error('not built yet');
+    this.#shared.isRef = false;
+    return this;
   }
+
+  /** @internal */
+  get [unsendable](): string {
+    return 'a ClusterExecutor belongs to the process that made it';
+  }
+
+  /** @internal */
+  [inspect.custom](): string {
+    const state = this.#shared.isShutdown ? 'shutdown' : 'active';
+    const { queue } = this.#shared.submissions.connection.settings;
+    return (
+      `ClusterExecutor(${state}, queue=${queue}, pending=${this.pending}, ` +
+      `running=${this.running})`
+    );
+  }
+
+  get #root(): string {
+    return this.#shared.submissions.connection.settings.root;
+  }
+
+  #checkRunning(): void {
+    if (!this.#shared.isShutdown) return;
+    throw codedError(
+      'ERR_JOBSERVER_EXECUTOR_SHUTDOWN',
+      'The ClusterExecutor has been shut down',
+    );
+  }
+
+  #submit(options: WorkOptions, { fn, args, mapping }: AnyCall): ClusterCall {
+    let call: ClusterCall | undefined;
+    try {
+      const { signal: given, priority } = checkOptions(options, workOptions);
+      const rank = checkPriority(priority) + this.#shared.priority;
+      call = new QueuedCall(rank);
+      const signal = checkAbortSignal(given);
+      const plan = {
+        record: new JobRecord(fn),
+        fn: portableOf(fn, this.#root),
+        mapping,
+        args: encode(args, 'args'),
+        controls: this.#controls,
+        priority: Math.min(mostPriority, Math.max(-mostPriority, rank)),
+        signal,
+      };
+      // Getters among the arguments may have aborted it.
+      if (signal?.aborted) call.drop(new AbortError(signal.reason));
+      else this.#shared.submissions.submit(call, plan);
+    } catch (error) {
+      call ??= new QueuedCall(0);
+      call.fail(error);
+    }
+    return call;
+  }
+}
+
+interface AnyCall {
+  readonly fn: unknown;
+  readonly args: readonly unknown[];
+  readonly mapping: Mapping;
 }

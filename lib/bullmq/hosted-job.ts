@@ -1,3 +1,22 @@
+// One job of the queue on a host: from the lock that the host has on it until the queue
+// has its outcome.
+import { AbortError, LostResult } from '../errors.js';
+import { type Future, futureControl } from '../job/future.js';
+import type { Plan } from '../job/plan.js';
+import type { JobRecord } from '../job/record.js';
+import { throwIfAborted } from '../system/abort.js';
+import { bytesOf, encode, encodeThrown } from '../wire/value.js';
+import type { Connection } from './connection.js';
+import {
+  type CallEnvelope,
+  type OutcomeEnvelope,
+  type SentLoss,
+  seal,
+} from './envelope.js';
+import type { Purpose } from './keyring.js';
+import type { Job } from './packages.js';
+import { keptMs } from './parcels.js';
+
 /**
  * A job on a host, as {@link ClusterHost.observe} shows it. Times are milliseconds.
  *
@@ -13,7 +32,7 @@ export interface HostedJob {
   readonly id: string;
   /** The name of its function, and its file relative to `root`. */
   readonly name: string;
-  /** From its submit to its start, by the clock of the server. */
+  /** From its submit to its start, by the clocks of both machines; 0 or more. */
   readonly wait: number;
   /** From its start to its end; undefined while it runs. */
   readonly run: number | undefined;
@@ -38,4 +57,239 @@ export interface HostObserver {
   ended?(job: HostedJob): void;
   /** Something has gone wrong with the server; the host goes on. */
   error?(error: Error): void;
+}
+
+export interface HostTerms {
+  readonly connection: Connection;
+  /** The name of the host. */
+  readonly host: string;
+}
+
+export class RunningHostedJob implements HostedJob {
+  readonly id: string;
+  readonly name: string;
+  readonly wait: number;
+  readonly lockToken: string;
+  readonly executor: string;
+  readonly isDetached: boolean;
+  run: number | undefined;
+  outcome: HostedJob['outcome'];
+  reason: string | undefined;
+  readonly #terms: HostTerms;
+  readonly #job: Job;
+  readonly #abort = new AbortController();
+  #future: Future<unknown> | undefined;
+  #record: JobRecord | undefined;
+  #endSignal: number | undefined;
+  #isAborted = false;
+  /** The queue does not want its outcome any more. */
+  #isForfeit = false;
+  #onForfeit!: () => void;
+  readonly #forfeited = new Promise<void>((resolve) => {
+    this.#onForfeit = resolve;
+  });
+  #messages = 0;
+  /** What has been written to the stream of events. */
+  #told: Promise<unknown> = Promise.resolve();
+
+  constructor(terms: HostTerms, job: Job, call: CallEnvelope) {
+    this.#terms = terms;
+    this.#job = job;
+    this.id = job.id!;
+    this.lockToken = job.token!;
+    this.name = job.name;
+    this.wait = Math.max(0, Date.now() - job.timestamp);
+    this.executor = call.executor;
+    this.isDetached = call.isDetached;
+  }
+
+  get pid(): number | undefined {
+    return this.#record?.pid;
+  }
+
+  /** Aborted when the submitter aborts the job. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Its process has been started. Resolves when the queue has the outcome. */
+  async follow(future: Future<unknown>, { record }: Plan): Promise<void> {
+    this.#future = future;
+    this.#record = record;
+    if (this.#endSignal !== undefined) this.terminate(this.#endSignal);
+    if (this.#isForfeit) future.kill('SIGKILL');
+    const ending = await new Promise<Ending>((resolve) => {
+      futureControl.follow(
+        future,
+        (value) => {
+          resolve({ isError: false, value });
+        },
+        (error) => {
+          resolve({ isError: true, value: error });
+        },
+      );
+    });
+    this.run = record.finishedAt! - record.startedAt!;
+    this.outcome = this.#outcomeOf(record.outcome);
+    if (this.#isForfeit) this.outcome = 'lost';
+    await this.#deliver(ending, record);
+  }
+
+  /** Its submitter ends it. */
+  abort(): void {
+    this.#isAborted = true;
+    this.#abort.abort();
+  }
+
+  terminate(signal: number): void {
+    this.#endSignal = signal;
+    if (this.#future === undefined) return;
+    futureControl.terminate(this.#future, signal);
+  }
+
+  /** The host does not hold the job any more, and nobody wants its outcome. */
+  forfeit(reason: string): void {
+    this.#isForfeit = true;
+    this.reason ??= reason;
+    this.#future?.kill('SIGKILL');
+    this.#onForfeit();
+  }
+
+  /** Before its start. */
+  throwIfOver(): void {
+    throwIfAborted(this.#abort.signal);
+    if (this.#isForfeit) throw new AbortError(this.reason);
+    if (this.#endSignal === undefined) return;
+    throw new AbortError('The host ends its jobs');
+  }
+
+  /** Tells the submitter something while the job runs. */
+  tell(
+    kind: Purpose & ('report' | 'output'),
+    value: unknown,
+    stream?: 'stdout' | 'stderr',
+  ): Promise<unknown> {
+    const number = this.#messages++;
+    const { connection } = this.#terms;
+    const bytes = bytesOf(encode(value, kind));
+    this.#told = this.#told.then(async () => {
+      const key = `${this.id}.${kind}.${number}`;
+      const content = await connection.parcels.pack(key, bytes);
+      const message = { number, content, stream };
+      const { message: text, mac } = seal(
+        connection.keyring,
+        kind,
+        this.id,
+        message,
+      );
+      const fields = ['event', kind, 'jobId', this.id, 'message', text];
+      const events = connection.queue.keys['events']!;
+      await connection.redis.xadd(events, '*', ...fields, 'mac', mac);
+    });
+    return this.#told;
+  }
+
+  /** Not started: the submitter gets the error. */
+  async refuse(error: unknown): Promise<void> {
+    this.outcome = 'refused';
+    this.reason = textOf(error);
+    await this.#deliver({ isError: true, value: error }, undefined);
+  }
+
+  #outcomeOf(outcome: JobRecord['outcome']): HostedJob['outcome'] {
+    if (this.#isAborted && outcome !== 'value') return 'aborted';
+    return outcome === 'unstarted' ? 'refused' : outcome;
+  }
+
+  /** Does not wait for a server that is silent for longer than the lease. */
+  async #deliver(ending: Ending, record: JobRecord | undefined): Promise<void> {
+    const sent = this.#send(ending, record);
+    sent.catch(() => undefined);
+    await Promise.race([sent, this.#forfeited]);
+    if (!this.#isForfeit) return;
+    this.outcome = 'lost';
+  }
+
+  async #send(
+    { isError, value }: Ending,
+    record: JobRecord | undefined,
+  ): Promise<void> {
+    if (this.#isForfeit) return;
+    await this.#told.catch(() => undefined);
+    const { connection, host } = this.#terms;
+    const { parcels, keyring } = connection;
+    const isLost = record?.outcome === 'lost' && value instanceof LostResult;
+    const lost = isLost ? lossOf(value) : undefined;
+    if (isError) this.reason ??= textOf(value);
+    const { isFailure, bytes } = contentOf(
+      isError,
+      isLost ? value.cause : value,
+    );
+    const hasContent = !isLost || value.cause !== undefined;
+    const envelope: OutcomeEnvelope = {
+      host,
+      outcome:
+        isFailure && !isError ? 'error' : (record?.outcome ?? 'unstarted'),
+      content: hasContent
+        ? await parcels.pack(`${this.id}.result`, bytes)
+        : undefined,
+      lost,
+      pid: record?.pid ?? 0,
+      run: this.run ?? 0,
+      usage: record?.usage,
+      timedOut: record?.timedOut ?? false,
+    };
+    const sealed = seal(keyring, 'outcome', this.id, envelope);
+    if (!isFailure) {
+      await this.#job.moveToCompleted(sealed, this.lockToken, false);
+      return;
+    }
+    // First, because the submitter asks for it when it hears of the failure.
+    const key = connection.keyOf(`failure.${this.id}`);
+    await connection.redis.set(key, JSON.stringify(sealed), 'PX', keptMs);
+    await this.#job.moveToFailed(errorOf(value), this.lockToken, false);
+  }
+}
+
+interface Ending {
+  readonly isError: boolean;
+  readonly value: unknown;
+}
+
+function contentOf(
+  isError: boolean,
+  value: unknown,
+): { readonly isFailure: boolean; readonly bytes: Buffer } {
+  if (isError) return { isFailure: true, bytes: bytesOf(encodeThrown(value)) };
+  try {
+    return { isFailure: false, bytes: bytesOf(encode(value, 'result')) };
+  } catch (error) {
+    // What one machine can share with its jobs, others may not be able to get.
+    return { isFailure: true, bytes: bytesOf(encodeThrown(error)) };
+  }
+}
+
+function lossOf({
+  pid,
+  exitCode,
+  signal,
+  limit,
+  stderr,
+}: LostResult): SentLoss {
+  return { pid, exitCode, signal, limit, stderr };
+}
+
+/** For BullMQ, which keeps the message and the stack. */
+export function errorOf(thrown: unknown): Error {
+  const error = new Error(textOf(thrown));
+  const { stack } = (thrown ?? {}) as { stack?: unknown };
+  error.stack = typeof stack === 'string' ? stack.slice(0, 10_000) : '';
+  return error;
+}
+
+function textOf(thrown: unknown): string {
+  const { message, name } = (thrown ?? {}) as Partial<Error>;
+  if (typeof message !== 'string') return String(thrown).slice(0, 2000);
+  const text = name === 'Error' ? message : `${String(name)}: ${message}`;
+  return text.slice(0, 2000);
 }

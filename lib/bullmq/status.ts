@@ -1,5 +1,11 @@
 // What can be seen of a cluster from outside.
-import type { ClusterOptions } from './options.js';
+import { codedError } from '../errors.js';
+import { inTime } from '../executor/in-time.js';
+import { deadlineAfter } from '../system/deadline.js';
+import { checkOptions } from '../system/options.js';
+import { Connection } from './connection.js';
+import { type ClusterOptions, clusterOptions, settingsOf } from './options.js';
+import { livingHosts } from './presence.js';
 
 /**
  * A host of a cluster, as it has described itself within the last two leases.
@@ -71,7 +77,67 @@ export interface ClusterStatus {
  * @throws TypeError or RangeError for an invalid option; ERR_JOBSERVER_CLUSTER when
  * the server cannot be reached within 5 seconds.
  */
-export function clusterStatus(options: ClusterOptions): Promise<ClusterStatus> {
-  void options;
-  throw new Error('not built yet');
+export async function clusterStatus(
+  options: ClusterOptions,
+): Promise<ClusterStatus> {
+  const settings = settingsOf(checkOptions(options, clusterOptions));
+  const connection = new Connection(settings, () => undefined);
+  connection.hold(true);
+  const { queue } = settings;
+  try {
+    return await inTime(
+      statusOf(connection, queue),
+      deadlineAfter(patienceMs),
+      () =>
+        codedError(
+          'ERR_JOBSERVER_CLUSTER',
+          `The server does not answer: ${connection.lastError?.message ?? 'it is silent'}`,
+        ),
+    );
+  } finally {
+    await connection.close();
+  }
+}
+
+const patienceMs = 5000;
+
+async function statusOf(
+  connection: Connection,
+  name: string,
+): Promise<ClusterStatus> {
+  const { queue } = connection;
+  const [hosts, counts, completed, failed] = await Promise.all([
+    hostsOf(connection),
+    countsOf(connection),
+    queue.getMetrics('completed', 0, 0),
+    queue.getMetrics('failed', 0, 0),
+  ]);
+  const lastMinute = {
+    completed: Number(completed.data[0] ?? 0),
+    failed: Number(failed.data[0] ?? 0),
+  };
+  return { queue: name, hosts, counts, lastMinute };
+}
+
+/** The hosts that are alive. */
+export async function hostsOf(connection: Connection): Promise<HostInfo[]> {
+  const texts = await livingHosts(connection);
+  return texts.map((text) => JSON.parse(text) as HostInfo);
+}
+
+async function countsOf({ queue }: Connection): Promise<QueueCounts> {
+  const counts = await queue.getJobCounts(
+    'waiting',
+    'prioritized',
+    'active',
+    'completed',
+    'failed',
+  );
+  const of = (state: string): number => counts[state] ?? 0;
+  return {
+    pending: of('waiting') + of('prioritized'),
+    running: of('active'),
+    completed: of('completed'),
+    failed: of('failed'),
+  };
 }

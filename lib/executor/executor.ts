@@ -93,14 +93,14 @@ const executorOptions: OptionNames<ExecutorOptions> = {
   maxPending: true,
   order: true,
 };
-const workOptions: OptionNames<WorkOptions> = { signal: true, priority: true };
-const shutdownOptions: OptionNames<ShutdownOptions> = {
+export const workOptions: OptionNames<WorkOptions> = { signal: true, priority: true };
+export const shutdownOptions: OptionNames<ShutdownOptions> = {
   wait: true,
   cancelFutures: true,
   killSignal: true,
   timeout: true,
 };
-const queuedMapOptions = { ...mapOptions, priority: true } as const;
+export const queuedMapOptions = { ...mapOptions, priority: true } as const;
 
 const notCloneable = (): never => {
   throw new Error('A JobserverExecutor belongs to the process that made it');
@@ -550,11 +550,11 @@ export class JobserverExecutor implements Executor {
 }
 
 // A histogram accepts no zero.
-function nanoseconds(milliseconds: number): number {
+export function nanoseconds(milliseconds: number): number {
   return Math.max(1, Math.round(milliseconds * 1e6));
 }
 
-function checkPriority(priority: unknown = 0): number {
+export function checkPriority(priority: unknown = 0): number {
   if (typeof priority !== 'number') {
     throw invalidArgument('priority', 'an integer', priority);
   }

@@ -27,13 +27,16 @@ import { inTime } from './in-time.js';
 import type { QueuedCall } from './queued-call.js';
 
 export interface QueuedMapPlan extends MapTerms, Omit<PaceOptions, 'length'> {
-  readonly submit: (calls: readonly Args[]) => QueuedCall;
+  readonly submit: (calls: readonly Args[]) => MapCall;
   /** In the queue of the executor. */
   readonly room: {
     readonly isFree: () => boolean;
     readonly wait: () => Promise<void>;
   };
 }
+
+/** What a map needs of a call in a queue. */
+export type MapCall = Pick<QueuedCall, 'promise' | 'record' | 'onStart'>;
 
 interface QueuedChunk {
   readonly values: Promise<unknown[]>;
@@ -147,7 +150,7 @@ class MapCalls implements ChunkSink {
   /** Calls `onLast` before it rejects with an error that is of no job. */
   async #valuesOf(
     chunk: Chunk,
-    call: QueuedCall,
+    call: MapCall,
     onLast: () => void,
   ): Promise<unknown[]> {
     let result: ChunkResult;

@@ -38,12 +38,17 @@ export interface ExecutorFuture<T> extends Promise<T> {
 }
 
 /** The queue that a dropped call leaves. */
-export interface CallQueue {
+export interface CallQueue<P extends CallPlan = Plan> {
   /** False when a process has begun the call. */
-  remove(call: QueuedCall): boolean;
+  remove(call: QueuedCall<P>): boolean;
 }
 
-export class QueuedCall {
+/** What is to be done for a call, wherever that is. */
+interface CallPlan {
+  readonly record: JobRecord;
+}
+
+export class QueuedCall<P extends CallPlan = Plan> {
   readonly promise: ExecutorFuture<unknown>;
   readonly priority: number;
   /** Removes the listener that drops the pending call on abort. */
@@ -51,13 +56,13 @@ export class QueuedCall {
   /** Called when its process is about to be started. */
   onStart: (() => void) | undefined;
   /** Its place among the calls that are offered to busy processes, or that run. */
-  readonly place: Link<QueuedCall> = new Link<QueuedCall>(this);
+  readonly place: Link<QueuedCall<P>> = new Link<QueuedCall<P>>(this);
   offer: Offer | undefined;
   /** Undefined for a call that could not be captured. */
   record: JobRecord | undefined;
   #state: WorkState = 'pending';
-  #plan: Plan | undefined;
-  #queue: CallQueue | undefined;
+  #plan: P | undefined;
+  #queue: CallQueue<P> | undefined;
   /** Of its job, while that runs. */
   #future: Future<unknown> | undefined;
   #endSignal: number | undefined;
@@ -81,18 +86,18 @@ export class QueuedCall {
   }
 
   /** Undefined once it is out of the queue. */
-  get plan(): Plan | undefined {
+  get plan(): P | undefined {
     return this.#plan;
   }
 
-  enter(queue: CallQueue, plan: Plan): void {
+  enter(queue: CallQueue<P>, plan: P): void {
     this.#queue = queue;
     this.#plan = plan;
     this.record = plan.record;
   }
 
   /** The job to start, once the call is out of the queue. */
-  takePlan(): Plan {
+  takePlan(): P {
     const plan = this.#plan!;
     this.#state = 'running';
     this.#forget();

@@ -24,6 +24,7 @@ import {
   type Order,
   packHead,
 } from '../protocol/order.js';
+import type { JobFacts } from '../protocol/worker-state.js';
 import type { SlotPipe } from '../slots/slot-pipe.js';
 import {
   type BufferRange,
@@ -59,6 +60,8 @@ export interface Call {
   readonly fn: unknown;
   readonly args: readonly unknown[];
   readonly mapping: Mapping;
+  /** What the job of a cluster knows besides. */
+  readonly facts?: Pick<JobFacts, 'attempt' | 'cluster'> | undefined;
 }
 
 /** Throws when a job of this context cannot call `fn`. */
@@ -181,6 +184,7 @@ function encodeBody(call: Call, controls: Controls, slots: SlotPipe): CallBody {
   const fn = referenceOf(target, 'fn');
   const isPlain =
     preexec === undefined &&
+    call.facts === undefined &&
     slotPipes.length === 1 &&
     imports.length === 0 &&
     ports.length === 0;

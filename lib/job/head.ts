@@ -9,11 +9,12 @@ import type { Call } from './encode-call.js';
 import { recordName } from './record.js';
 
 /** What the job can learn about itself. */
-export function factsOf({ fn }: Call, { onReport }: Controls): JobFacts {
+export function factsOf({ fn, facts }: Call, { onReport }: Controls): JobFacts {
   return {
     name: recordName(fn),
     depth: depthOfJobs(),
     isHeard: onReport !== undefined,
+    ...facts,
   };
 }
 

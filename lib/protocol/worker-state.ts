@@ -62,6 +62,8 @@ export interface JobFacts {
   readonly attempt?: number;
   /** Whether its submitter listens to what it reports. */
   readonly isHeard?: boolean;
+  /** How the job joins the cluster that it belongs to; undefined for other jobs. */
+  readonly cluster?: string | undefined;
 }
 
 /** No other job of the pool has the number until it is released. */

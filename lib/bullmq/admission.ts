@@ -1,0 +1,84 @@
+// What a host checks before it runs a job, and how the message of the job becomes a
+// call here. Everything in it was written by somebody else.
+import { codedError } from '../errors.js';
+import type { Call } from '../job/encode-call.js';
+import { decode } from '../wire/value.js';
+import { refused } from './arrival.js';
+import type { Connection } from './connection.js';
+import { type CallEnvelope, type Claimed, unseal } from './envelope.js';
+import { joiningOf } from './joined.js';
+import type { Job } from './packages.js';
+import { keptMs } from './parcels.js';
+import { localRefOf } from './portable-function.js';
+import { livingExecutors } from './presence.js';
+
+/** For the clocks of two machines. */
+const clockSlackMs = 300_000;
+
+/** Throws when the message was not signed with the key of the host. */
+export function envelopeOf(
+  { keyring, settings }: Connection,
+  job: Job,
+  host: string,
+): CallEnvelope {
+  const envelope = unseal(keyring, 'call', job.id!, job.data as Claimed);
+  if (envelope === undefined) {
+    throw refused(
+      `Host ${host} of the queue ${settings.queue} refuses a job that is not ` +
+        'signed with its `key`',
+    );
+  }
+  return envelope as CallEnvelope;
+}
+
+/** Rejects when the job may not run: it has run before, or nobody waits for it. */
+export async function checkFresh(
+  connection: Connection,
+  { id }: { readonly id: string },
+  { executor, isDetached, sentAt }: CallEnvelope,
+  host: string,
+): Promise<void> {
+  const { keyring, redis } = connection;
+  const claim = async (): Promise<void> => {
+    if (!keyring.hasKey) return;
+    const age = Date.now() - sentAt;
+    if (age > keptMs || age < -clockSlackMs) {
+      throw refused(`Host ${host} refuses a job that was signed too long ago`);
+    }
+    // Longer than the signature is good for.
+    const key = connection.keyOf(`ran.${id}`);
+    const ttl = keptMs + 2 * clockSlackMs;
+    const isFirst = await redis.set(key, host, 'PX', ttl, 'NX');
+    if (isFirst !== null) return;
+    throw refused(`Host ${host} refuses a job that has been started before`);
+  };
+  const look = async (): Promise<void> => {
+    if (isDetached) return;
+    const living = await livingExecutors(connection, [executor]);
+    if (living.has(executor)) return;
+    throw codedError('ERR_JOBSERVER_CLUSTER', orphanText);
+  };
+  await Promise.all([claim(), look()]);
+}
+
+export const orphanText = 'The process that has submitted the job is gone';
+
+/** Throws for a function that this host does not have. */
+export async function callOf(
+  { parcels, settings }: Connection,
+  envelope: CallEnvelope,
+  host: string,
+): Promise<Call> {
+  const { fn, name, mapping, args, priority, attempt } = envelope;
+  // First, because it costs less.
+  const target = localRefOf(fn, settings.root, host);
+  const given = decode(await parcels.open(args)) as unknown[];
+  const cluster = joiningOf(settings, priority);
+  return {
+    target,
+    fn: name,
+    args: given,
+    mapping,
+    facts: { attempt, cluster },
+  };
+}

@@ -1,0 +1,95 @@
+// What the submitter gets for the end of a job.
+import { LostResult, codedError } from '../errors.js';
+import { decode } from '../wire/value.js';
+import type { Connection } from './connection.js';
+import { type Claimed, type OutcomeEnvelope, unseal } from './envelope.js';
+import type { Flight } from './flight.js';
+
+export type Arrival =
+  | { readonly isError: false; readonly value: unknown }
+  | {
+      readonly isError: true;
+      readonly error: unknown;
+      /** Its process died, so it may be started again. */
+      readonly isLost: boolean;
+    };
+
+/** Throws when the host did not sign it. */
+export function outcomeOf(
+  { keyring }: Connection,
+  flight: Flight,
+  claimed: Claimed,
+): OutcomeEnvelope {
+  const outcome = unseal(keyring, 'outcome', flight.id, claimed);
+  if (outcome !== undefined) return outcome as OutcomeEnvelope;
+  throw refused('The result of the job is not signed with the `key`');
+}
+
+/** Opens the result. Never rejects. */
+export async function arrivalOf(
+  { parcels }: Connection,
+  flight: Flight,
+  outcome: OutcomeEnvelope,
+): Promise<Arrival> {
+  try {
+    const { content, lost, outcome: kind } = outcome;
+    const value =
+      content === undefined ? undefined : decode(await parcels.open(content));
+    await parcels.drop(content);
+    if (lost !== undefined) {
+      const error = lossOf(flight, outcome, value);
+      return { isError: true, error, isLost: true };
+    }
+    if (kind === 'value') return { isError: false, value };
+    return { isError: true, error: value, isLost: false };
+  } catch (error) {
+    return { isError: true, error, isLost: false };
+  }
+}
+
+function lossOf(
+  { attempt }: Flight,
+  { host, lost }: OutcomeEnvelope,
+  cause: unknown,
+): LostResult {
+  const { pid, exitCode, signal, limit, stderr } = lost!;
+  const error = new LostResult(
+    {
+      pid,
+      exitCode,
+      signal,
+      host,
+      attempts: attempt,
+      ...(limit === undefined ? {} : { limit }),
+    },
+    cause === undefined ? {} : { cause },
+  );
+  if (stderr === undefined) return error;
+  return Object.defineProperty(error, 'stderr', {
+    value: stderr,
+    configurable: true,
+    enumerable: true,
+    writable: true,
+  });
+}
+
+/** Of a job whose host, or whose data, is gone. */
+export function silentLoss(
+  { attempt }: Flight,
+  host: string | undefined,
+  reason: string,
+): LostResult {
+  return new LostResult({
+    pid: 0,
+    exitCode: null,
+    signal: null,
+    attempts: attempt,
+    reason,
+    ...(host === undefined ? {} : { host }),
+  });
+}
+
+/** A host has not started the job, or somebody without the key has written to Redis. */
+export function refused(message: string): Error {
+  return codedError('ERR_JOBSERVER_REFUSED', message);
+}

@@ -1,0 +1,145 @@
+// One connection to the server, and what executors, hosts and `clusterStatus` do with
+// it: the queue of BullMQ, its keys, the store and the keyring.
+import { codedError } from '../errors.js';
+import { Keyring } from './keyring.js';
+import type { ClusterSettings } from './options.js';
+import {
+  type Queue,
+  type Redis,
+  type RedisOptions,
+  bullmq,
+  ioredis,
+} from './packages.js';
+import { Parcels } from './parcels.js';
+import { RedisValueStore } from './value-store.js';
+
+/** How many leases without a word end the life of an executor or a host. */
+export const presenceLeases = 2;
+
+/** How often the server is asked for jobs of dead hosts. */
+export function checkMsOf({ leaseMs }: ClusterSettings): number {
+  return Math.max(20, Math.round(leaseMs / 2));
+}
+
+// Ended jobs are kept for dashboards, and for executors that have missed their end.
+const keptJobs = { age: 3600, count: 5000 };
+
+// Of events of the queue; BullMQ trims the stream at each end of a job.
+const keptEvents = 20_000;
+
+export class Connection {
+  readonly settings: ClusterSettings;
+  readonly redis: Redis;
+  readonly queue: Queue;
+  readonly keyring: Keyring;
+  readonly parcels: Parcels;
+  /** What the server or the network has said last, if that was bad. */
+  lastError: Error | undefined;
+  readonly #all = new Set<Redis>();
+  readonly #onError: (error: Error) => void;
+  #holdsLoop = false;
+
+  /** `onError`: called with each error; those of the network repeat. */
+  constructor(settings: ClusterSettings, onError: (error: Error) => void) {
+    this.settings = settings;
+    this.#onError = (error) => {
+      this.lastError = error;
+      onError(error);
+    };
+    this.redis = this.open();
+    const { Queue: QueueClass } = bullmq();
+    const { queue, key, inlineBytes, leaseMs } = settings;
+    this.queue = new QueueClass(queue, {
+      connection: this.redis,
+      ...this.stalledOptions,
+      lockDuration: leaseMs,
+      streams: { events: { maxLen: keptEvents } },
+      defaultJobOptions: {
+        attempts: 1,
+        removeOnComplete: keptJobs,
+        removeOnFail: keptJobs,
+      },
+    } as never);
+    this.queue.on('error', this.#onError);
+    this.keyring = new Keyring(key, queue);
+    const store =
+      settings.store ?? new RedisValueStore(this.redis, this.keyOf('value.'));
+    this.parcels = new Parcels(store, inlineBytes, key !== undefined);
+  }
+
+  /** For the check for stalled jobs, which starts none of them again. */
+  get stalledOptions(): { maxStalledCount: 0; stalledInterval: number } {
+    return { maxStalledCount: 0, stalledInterval: checkMsOf(this.settings) };
+  }
+
+  /** A further connection, with the same fate as this one. */
+  open(own: RedisOptions = {}): Redis {
+    const { Redis: RedisClass } = ioredis();
+    const { connection } = this.settings;
+    const options = {
+      ...(typeof connection === 'string' ? {} : connection),
+      // Calls wait for the server, however long it is away.
+      maxRetriesPerRequest: null,
+      retryStrategy: (times: number) => Math.min(50 * times, 1000),
+      ...own,
+      replyMapping: 'legacy' as const,
+    };
+    const redis =
+      typeof connection === 'string'
+        ? new RedisClass(connection, options)
+        : new RedisClass(options);
+    redis.on('error', this.#onError);
+    redis.on('ready', () => {
+      this.lastError = undefined;
+    });
+    redis.on('connect', () => {
+      this.#applyHold(redis);
+    });
+    this.#all.add(redis);
+    return redis;
+  }
+
+  /** A key of our own beside those of BullMQ. */
+  keyOf(name: string): string {
+    return this.queue.toKey(name);
+  }
+
+  /** Whether the sockets keep the process alive. */
+  hold(holds: boolean): void {
+    if (holds === this.#holdsLoop) return;
+    this.#holdsLoop = holds;
+    for (const redis of this.#all) this.#applyHold(redis);
+  }
+
+  /** Rejects when the server may lose keys that nobody has deleted. */
+  async checkPolicy(): Promise<void> {
+    const info = await this.redis.info('memory');
+    const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'noeviction';
+    if (policy === 'noeviction') return;
+    throw codedError(
+      'ERR_JOBSERVER_CLUSTER',
+      `The server may evict jobs, because its maxmemory-policy is ${policy}: set ` +
+        'it to noeviction',
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.queue.close().catch(() => undefined);
+    for (const redis of this.#all) redis.disconnect();
+    this.#all.clear();
+  }
+
+  #applyHold(redis: Redis): void {
+    // The socket of ioredis; while it connects again, its timer is there instead.
+    const { stream } = redis as unknown as {
+      stream?: { ref?(): void; unref?(): void };
+    };
+    if (this.#holdsLoop) stream?.ref?.();
+    else stream?.unref?.();
+  }
+}
+
+/** Whether the server refuses this client for good. */
+export function isRefusal(error: Error): boolean {
+  return /\b(WRONGPASS|NOAUTH|NOPERM)\b/.test(error.message);
+}

@@ -1,0 +1,333 @@
+// The jobs that a host has taken, and what ends them besides themselves: their
+// submitter, its death, the end of their lease, the end of the host.
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { clearInterval, setInterval } from 'node:timers';
+import { AbortError } from '../errors.js';
+import type { JobControls } from '../job/job-controls.js';
+import { type Jobserver, jobserverControl } from '../jobserver.js';
+import type { Token } from '../slots/slot-pipe.js';
+import { callOf, checkFresh, envelopeOf, orphanText } from './admission.js';
+import { refused } from './arrival.js';
+import { Connection, checkMsOf, isRefusal } from './connection.js';
+import { hostControls } from './controls.js';
+import type { CallEnvelope } from './envelope.js';
+import { EventReader, type StreamEvent } from './event-reader.js';
+import {
+  type HostObserver,
+  type HostedJob,
+  RunningHostedJob,
+  errorOf,
+} from './hosted-job.js';
+import { Intake } from './intake.js';
+import { Leases } from './lease.js';
+import type { ClusterSettings } from './options.js';
+import { type Job, type Worker, bullmq } from './packages.js';
+import { Presence, livingExecutors } from './presence.js';
+import type { HostInfo } from './status.js';
+
+interface HostingOptions {
+  readonly max: number;
+  readonly name: string | undefined;
+}
+
+// Jobs that were aborted before the host knew them, and jobs that it has known.
+const mostRemembered = 10_000;
+
+export class Hosting {
+  readonly id: string = randomUUID();
+  readonly name: string;
+  readonly ready: Promise<void>;
+  readonly #connection: Connection;
+  readonly #worker: Worker;
+  readonly #jobserver: Jobserver;
+  readonly #leases: Leases;
+  readonly #intake: Intake;
+  readonly #presence: Presence;
+  readonly #reader: EventReader;
+  readonly #observers = new Set<HostObserver>();
+  readonly #jobs = new Map<string, RunningHostedJob>();
+  readonly #ends = new Set<Promise<void>>();
+  readonly #aborted = new Set<string>();
+  readonly #known = new Set<string>();
+  readonly #startedAt = Date.now();
+  #timer: NodeJS.Timeout | undefined;
+  #isStopped = false;
+  #intakeEnd: Promise<void> | undefined;
+  #failStart: (error: Error) => void = () => undefined;
+  completed = 0;
+
+  constructor(
+    settings: ClusterSettings,
+    jobserver: Jobserver,
+    { max, name = hostname() }: HostingOptions,
+  ) {
+    this.name = name;
+    this.#jobserver = jobserver;
+    this.#connection = new Connection(settings, (error) => {
+      if (isRefusal(error)) this.#failStart(error);
+      this.#report(error);
+    });
+    this.#connection.hold(true);
+    this.#worker = this.#makeWorker(settings);
+    this.#leases = new Leases(
+      {
+        renew: async (ids, tokens, ms) =>
+          (await this.#worker.extendJobLocks(ids, tokens, ms)) as string[],
+      },
+      settings.leaseMs,
+    );
+    this.#presence = new Presence(this.#connection, 'host', this.id, () =>
+      JSON.stringify(this.#info),
+    );
+    this.#reader = new EventReader(
+      this.#connection,
+      this.#connection.keyOf('control'),
+      (event) => {
+        this.#onOrder(event);
+      },
+    );
+    this.#intake = new Intake({
+      connection: this.#connection,
+      worker: this.#worker,
+      pool: jobserverControl.pool(jobserver),
+      gate: jobserverControl.gate(jobserver),
+      host: this.id,
+      hasRoom: () => this.#jobs.size < max,
+      onJob: (job, token, since) => {
+        this.#take(job, token, since);
+      },
+      onError: (error) => {
+        this.#report(error);
+      },
+    });
+    this.ready = this.#start();
+    this.ready.catch(() => undefined);
+  }
+
+  get queue(): string {
+    return this.#connection.settings.queue;
+  }
+
+  get slots(): number | undefined {
+    return this.#jobserver.slots;
+  }
+
+  get running(): number {
+    return this.#jobs.size;
+  }
+
+  get isConnected(): boolean {
+    return this.#presence.age < this.#connection.settings.leaseMs;
+  }
+
+  observe(observer: HostObserver): () => void {
+    this.#observers.add(observer);
+    return () => {
+      this.#observers.delete(observer);
+    };
+  }
+
+  /** Takes no further jobs. */
+  stop(): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#failStart(new AbortError('The host was closed'));
+    this.#intake.stop();
+  }
+
+  terminate(signal: number): void {
+    for (const job of this.#jobs.values()) job.terminate(signal);
+  }
+
+  /** Resolves when the jobs have ended and the connections are closed. */
+  async finish(): Promise<void> {
+    await this.ready.catch(() => undefined);
+    await this.#intakeEnd;
+    while (this.#ends.size > 0) await Promise.all(this.#ends);
+    clearInterval(this.#timer);
+    this.#leases.stop();
+    this.#presence.stop();
+    await this.#reader.stop();
+    await this.#worker.close(true).catch(() => undefined);
+    await this.#connection.close();
+  }
+
+  get #info(): HostInfo {
+    return {
+      id: this.id,
+      name: this.name,
+      pid: process.pid,
+      slots: this.slots,
+      running: this.running,
+      completed: this.completed,
+      startedAt: this.#startedAt,
+    };
+  }
+
+  #makeWorker({ queue, leaseMs }: ClusterSettings): Worker {
+    const { Worker: WorkerClass, MetricsTime } = bullmq();
+    const worker = new WorkerClass(queue, null, {
+      connection: this.#connection.redis,
+      ...this.#connection.stalledOptions,
+      name: this.name,
+      lockDuration: leaseMs,
+      autorun: false,
+      metrics: { maxDataPoints: MetricsTime.ONE_HOUR },
+    });
+    worker.on('error', (error) => {
+      this.#report(error);
+    });
+    return worker;
+  }
+
+  async #start(): Promise<void> {
+    const failed = new Promise<never>((_, reject) => {
+      this.#failStart = reject;
+    });
+    const begin = async (): Promise<void> => {
+      await this.#connection.checkPolicy();
+      await this.#reader.start();
+      await this.#presence.start();
+    };
+    const begun = begin();
+    begun.catch(() => undefined);
+    await Promise.race([begun, failed]);
+    if (this.#isStopped) return;
+    this.#timer = setInterval(() => {
+      void this.#check();
+    }, checkMsOf(this.#connection.settings));
+    this.#intakeEnd = this.#intake.run();
+  }
+
+  /** Looks for jobs of dead hosts and of dead submitters. */
+  async #check(): Promise<void> {
+    try {
+      await this.#worker.getBackend().moveStalledJobsToWait();
+      const jobs = [...this.#jobs.values()].filter((job) => !job.isDetached);
+      const ids = new Set(jobs.map(({ executor }) => executor));
+      const living = await livingExecutors(this.#connection, [...ids]);
+      for (const job of jobs) {
+        if (living.has(job.executor)) continue;
+        job.reason ??= orphanText;
+        job.abort();
+      }
+    } catch {
+      // The server is away; the leases end what has to end.
+    }
+  }
+
+  #onOrder({ job: id = '', kind, signal }: StreamEvent): void {
+    const job = this.#jobs.get(id);
+    if (job === undefined) {
+      // The answer with the job may still be on its way.
+      if (kind === 'abort') remember(this.#aborted, id);
+    } else if (kind === 'abort') job.abort();
+    else job.terminate(Number(signal));
+  }
+
+  #take(job: Job, token: Token, since: number): void {
+    const end = this.#run(job, token, since).catch((error: unknown) => {
+      this.#report(error as Error);
+    });
+    this.#ends.add(end);
+    void end.finally(() => {
+      this.#ends.delete(end);
+      this.#intake.notify();
+    });
+  }
+
+  async #run(job: Job, token: Token, since: number): Promise<void> {
+    let envelope: CallEnvelope;
+    try {
+      if (job.deferredFailure) throw refused(job.deferredFailure);
+      if (this.#known.has(job.id!)) throw refused(startedBefore(this.name));
+      envelope = envelopeOf(this.#connection, job, this.name);
+      remember(this.#known, job.id!);
+    } catch (error) {
+      token.give();
+      await job.moveToFailed(errorOf(error), job.token!, false);
+      return;
+    }
+    const terms = { connection: this.#connection, host: this.name };
+    const hosted = new RunningHostedJob(terms, job, envelope);
+    this.#jobs.set(hosted.id, hosted);
+    this.#leases.add(hosted.id, hosted.lockToken, since, () => {
+      hosted.forfeit('The lease of the job has ended');
+    });
+    try {
+      if (this.#aborted.delete(hosted.id)) hosted.abort();
+      await this.#runHosted(hosted, envelope, token);
+    } finally {
+      this.#leases.delete(hosted.id);
+      this.#jobs.delete(hosted.id);
+      this.completed += 1;
+      this.#tell('ended', hosted);
+      if (hosted.reason === orphanText) {
+        await this.#connection.parcels.drop(envelope.args);
+      }
+    }
+  }
+
+  async #runHosted(
+    hosted: RunningHostedJob,
+    envelope: CallEnvelope,
+    token: Token,
+  ): Promise<void> {
+    let isOurs = true;
+    let plan;
+    let future;
+    try {
+      await checkFresh(this.#connection, hosted, envelope, this.name);
+      const call = await callOf(this.#connection, envelope, this.name);
+      const handle = this.#jobserver.with(this.#controlsOf(hosted, envelope));
+      plan = jobserverControl.plan(handle, call, hosted.signal);
+      hosted.throwIfOver();
+      isOurs = false;
+      future = jobserverControl.pool(handle).start(plan, token);
+    } catch (error) {
+      if (isOurs) token.give();
+      await hosted.refuse(error);
+      return;
+    }
+    const ended = hosted.follow(future, plan);
+    this.#tell('started', hosted);
+    await ended;
+  }
+
+  #controlsOf(
+    hosted: RunningHostedJob,
+    { controls }: CallEnvelope,
+  ): JobControls {
+    const { isHeard, listens } = controls;
+    const listen = (data: unknown, stream: 'stdout' | 'stderr'): unknown =>
+      hosted.tell('output', data, stream);
+    return {
+      ...hostControls(controls, this.#connection.settings.root),
+      ...(isHeard && {
+        onReport: (value: unknown) => void hosted.tell('report', value),
+      }),
+      ...(listens === 'chunks' && { output: listen }),
+      ...(listens === 'lines' && { output: { lines: listen } }),
+    };
+  }
+
+  #tell(what: 'started' | 'ended', job: HostedJob): void {
+    for (const observer of this.#observers) observer[what]?.(job);
+  }
+
+  #report(error: Error): void {
+    for (const observer of this.#observers) observer.error?.(error);
+  }
+}
+
+function remember(ids: Set<string>, id: string): void {
+  ids.add(id);
+  if (ids.size <= mostRemembered) return;
+  const [oldest] = ids;
+  ids.delete(oldest!);
+}
+
+function startedBefore(host: string): string {
+  return `Host ${host} refuses a job that has been started before`;
+}

@@ -1,0 +1,160 @@
+// Takes jobs from the queue, each for a slot that the host has already: a host without a
+// free slot locks no job that another host could start. While nothing waits in the
+// queue, no slot is held.
+import { setTimeout } from 'node:timers';
+import { codedError } from '../errors.js';
+import { inTime } from '../executor/in-time.js';
+import type { Pool } from '../job/pool.js';
+import type { SleepGate, Submission } from '../job/submission.js';
+import { Condition } from '../map/condition.js';
+import type { Token } from '../slots/slot-pipe.js';
+import { deadlineAfter, never, now } from '../system/deadline.js';
+import type { Connection } from './connection.js';
+import type { Job, Worker } from './packages.js';
+
+/** Seconds. Another host may have been woken in vain. */
+const mostIdle = 1;
+const pauseMs = 200;
+
+export interface IntakeOptions {
+  readonly connection: Connection;
+  readonly worker: Worker;
+  readonly pool: Pool;
+  readonly gate: SleepGate;
+  /** Of the locks. */
+  readonly host: string;
+  /** Whether there may be one more job. */
+  readonly hasRoom: () => boolean;
+  /** Takes over the token. `since`: when the lock was asked for. */
+  readonly onJob: (job: Job, token: Token, since: number) => void;
+  readonly onError: (error: Error) => void;
+}
+
+export class Intake {
+  readonly #options: IntakeOptions;
+  readonly #changed = new Condition();
+  #place: Submission | undefined;
+  #isStopped = false;
+  #number = 0;
+
+  constructor(options: IntakeOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves after `stop`. */
+  async run(): Promise<void> {
+    let isWoken = false;
+    while (!this.#isStopped) {
+      if (!this.#options.hasRoom() || !this.#isConnected) {
+        await this.#pause();
+        continue;
+      }
+      const token = await this.#slot(isWoken);
+      if (token === undefined) continue;
+      isWoken = (await this.#take(token)) && (await this.#idle());
+    }
+  }
+
+  /** There may be room for a job. */
+  notify(): void {
+    this.#changed.notify();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#changed.notify();
+    this.#place?.fail(stopped());
+    const backend = this.#options.worker.getBackend();
+    backend.disconnectBlocking(false).catch(() => undefined);
+  }
+
+  async #pause(): Promise<void> {
+    await this.#changed.wait(now() + pauseMs);
+    // Otherwise the condition would keep what has waited in vain.
+    this.#changed.notify();
+  }
+
+  get #isConnected(): boolean {
+    return this.#options.connection.redis.status === 'ready';
+  }
+
+  /** Undefined when it has stopped, or there is no slot to be had. */
+  #slot(isWoken: boolean): Promise<Token | undefined> {
+    const { pool, gate, onError } = this.#options;
+    return new Promise((resolve) => {
+      const leave = (token: Token | undefined): void => {
+        this.#place = undefined;
+        resolve(token);
+      };
+      const place = pool.request({
+        consume: 1,
+        borrowing: 'late',
+        gate,
+        deadline: never,
+        functions: () => [],
+        signal: undefined,
+        onSlot: leave,
+        onError: (error) => {
+          if (!this.#isStopped) {
+            onError(error as Error);
+            this.#isStopped = true;
+          }
+          leave(undefined);
+        },
+      });
+      if (place.isSettled) return;
+      this.#place = place;
+      // Only one host was woken for the job, and this one has no slot for it.
+      if (isWoken) this.#wakeAnother();
+    });
+  }
+
+  #wakeAnother(): void {
+    const { redis, queue } = this.#options.connection;
+    redis.zadd(queue.keys['marker']!, 0, '0').catch(() => undefined);
+  }
+
+  /** Takes over the token. True when there is no job. */
+  async #take(token: Token): Promise<boolean> {
+    const { worker, host, connection, onJob, onError } = this.#options;
+    const { leaseMs } = connection.settings;
+    const since = now();
+    const lock = `${host}:${this.#number++}`;
+    const fetched = worker.getNextJob(lock, { block: false });
+    try {
+      // A job that comes later is not started: its lock would be too old.
+      const late = (): Error =>
+        codedError('ERR_JOBSERVER_CLUSTER', 'The server does not answer');
+      const job = await inTime(fetched, deadlineAfter(leaseMs), late);
+      if (job !== undefined) {
+        onJob(job as Job, token, since);
+        return false;
+      }
+    } catch (error) {
+      fetched.catch(() => undefined);
+      onError(error as Error);
+      token.give();
+      await this.#pause();
+      return false;
+    }
+    token.give();
+    return true;
+  }
+
+  /** True when it was woken because there is a job. */
+  async #idle(): Promise<boolean> {
+    if (this.#isStopped) return false;
+    try {
+      const backend = this.#options.worker.getBackend();
+      return (await backend.waitForJob(mostIdle)) !== null;
+    } catch {
+      // The connection was lost, or it has stopped.
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      return false;
+    }
+  }
+}
+
+function stopped(): Error {
+  return codedError('ERR_JOBSERVER_CLOSED', 'The host is closed');
+}

@@ -1,0 +1,63 @@
+// Encoded values on their way: small ones are a part of the message, large ones are
+// in the store, and the message has their key and what they hash to.
+import { createHash } from 'node:crypto';
+import { codedError } from '../errors.js';
+import type { ValueStore } from './value-store.js';
+
+/** Plain data; signed with the message that has it. */
+export type Parcel =
+  | { readonly bytes: Uint8Array }
+  | {
+      readonly key: string;
+      readonly size: number;
+      /** SHA-256 in base64; '' where nothing is signed. */
+      readonly hash: string;
+    };
+
+/** How long a value is kept that nobody drops, and a job may wait that has one. */
+export const keptMs = 24 * 3_600_000;
+
+export class Parcels {
+  readonly #store: ValueStore;
+  readonly #inlineBytes: number;
+  readonly #isHashed: boolean;
+
+  constructor(store: ValueStore, inlineBytes: number, isHashed: boolean) {
+    this.#store = store;
+    this.#inlineBytes = inlineBytes;
+    this.#isHashed = isHashed;
+  }
+
+  async pack(key: string, bytes: Buffer): Promise<Parcel> {
+    if (this.isInline(bytes)) return { bytes };
+    await this.#store.put(key, bytes, keptMs);
+    return { key, size: bytes.length, hash: this.#hashOf(bytes) };
+  }
+
+  isInline(bytes: Buffer): boolean {
+    return bytes.length <= this.#inlineBytes;
+  }
+
+  /** Rejects when the value is gone, or is not the one that was packed. */
+  async open(parcel: Parcel): Promise<Uint8Array> {
+    if ('bytes' in parcel) return parcel.bytes;
+    const bytes = await this.#store.get(parcel.key);
+    const isSame = bytes.length === parcel.size;
+    if (isSame && this.#hashOf(bytes) === parcel.hash) return bytes;
+    throw codedError(
+      'ERR_JOBSERVER_REFUSED',
+      `The value ${parcel.key} in the store is not the one that was put there`,
+    );
+  }
+
+  /** Never rejects: what cannot be dropped now is forgotten in time. */
+  async drop(parcel: Parcel | undefined): Promise<void> {
+    if (parcel === undefined || 'bytes' in parcel) return;
+    await this.#store.drop(parcel.key).catch(() => undefined);
+  }
+
+  #hashOf(bytes: Uint8Array): string {
+    if (!this.#isHashed) return '';
+    return createHash('sha256').update(bytes).digest('base64');
+  }
+}

@@ -1,0 +1,108 @@
+// Who is alive: a key of each executor and each host, which ends unless it is renewed.
+import { clearInterval, setInterval } from 'node:timers';
+import { now } from '../system/deadline.js';
+import { type Connection, presenceLeases } from './connection.js';
+
+type Party = 'executor' | 'host';
+
+export class Presence {
+  readonly #connection: Connection;
+  readonly #party: Party;
+  readonly #id: string;
+  readonly #describe: () => string;
+  #timer: NodeJS.Timeout | undefined;
+  #confirmedAt = -Infinity;
+  #isRenewing = false;
+
+  /** `describe`: what others can read. */
+  constructor(
+    connection: Connection,
+    party: Party,
+    id: string,
+    describe: () => string,
+  ) {
+    this.#connection = connection;
+    this.#party = party;
+    this.#id = id;
+    this.#describe = describe;
+  }
+
+  /** Milliseconds since the server has confirmed it last. */
+  get age(): number {
+    return now() - this.#confirmedAt;
+  }
+
+  async start(): Promise<void> {
+    const { leaseMs } = this.#connection.settings;
+    this.#timer = setInterval(
+      () => {
+        void this.renew().catch(() => undefined);
+      },
+      Math.max(10, leaseMs / 3),
+    );
+    this.#timer.unref();
+    await this.renew();
+  }
+
+  async renew(): Promise<void> {
+    if (this.#isRenewing) return;
+    this.#isRenewing = true;
+    const time = now();
+    const { redis, settings } = this.#connection;
+    const ttl = presenceLeases * settings.leaseMs;
+    try {
+      const isHost = this.#party === 'host';
+      await Promise.all([
+        redis.set(this.#key, this.#describe(), 'PX', ttl),
+        isHost && redis.sadd(this.#connection.keyOf('hosts'), this.#id),
+      ]);
+      this.#confirmedAt = time;
+    } finally {
+      this.#isRenewing = false;
+    }
+  }
+
+  /** Does not wait for the server if that is away. */
+  stop(): void {
+    clearInterval(this.#timer);
+    const { redis } = this.#connection;
+    if (redis.status !== 'ready') return;
+    redis.unlink(this.#key).catch(() => undefined);
+    if (this.#party !== 'host') return;
+    redis
+      .srem(this.#connection.keyOf('hosts'), this.#id)
+      .catch(() => undefined);
+  }
+
+  get #key(): string {
+    return presenceKey(this.#connection, this.#party, this.#id);
+  }
+}
+
+function presenceKey(connection: Connection, party: Party, id: string): string {
+  return connection.keyOf(`${party}.${id}`);
+}
+
+/** Which of these executors are alive. */
+export async function livingExecutors(
+  connection: Connection,
+  ids: readonly string[],
+): Promise<Set<string>> {
+  if (ids.length === 0) return new Set();
+  const keys = ids.map((id) => presenceKey(connection, 'executor', id));
+  const found = await connection.redis.mget(keys);
+  return new Set(ids.filter((_, i) => found[i] !== null));
+}
+
+/** What the hosts that are alive say about themselves. */
+export async function livingHosts(connection: Connection): Promise<string[]> {
+  const { redis } = connection;
+  const list = connection.keyOf('hosts');
+  const ids = await redis.smembers(list);
+  if (ids.length === 0) return [];
+  const keys = ids.map((id) => presenceKey(connection, 'host', id));
+  const found = await redis.mget(keys);
+  const gone = ids.filter((_, i) => found[i] === null);
+  if (gone.length > 0) await redis.srem(list, ...gone);
+  return found.filter((text) => text !== null);
+}

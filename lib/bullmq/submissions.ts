@@ -1,0 +1,445 @@
+// The calls of an executor: their way to the queue, what the events of the queue say
+// about them, and how they are settled.
+import { randomUUID } from 'node:crypto';
+import { clearInterval, setInterval } from 'node:timers';
+import { AbortError } from '../errors.js';
+import type { CallQueue } from '../executor/queued-call.js';
+import type { JobRecord } from '../job/record.js';
+import { onAbort } from '../system/abort.js';
+import { now } from '../system/deadline.js';
+import { decode } from '../wire/value.js';
+import {
+  type Arrival,
+  arrivalOf,
+  outcomeOf,
+  refused,
+  silentLoss,
+} from './arrival.js';
+import { type Connection, checkMsOf, isRefusal } from './connection.js';
+import { type Claimed, type OutcomeEnvelope, unseal } from './envelope.js';
+import { EventReader, type StreamEvent } from './event-reader.js';
+import { type ClusterCall, type ClusterPlan, Flight } from './flight.js';
+import { NoHostWarning } from './no-host.js';
+import { Outbox } from './outbox.js';
+import type { Parcel } from './parcels.js';
+import { Presence } from './presence.js';
+import { Reconciliation, type Trace } from './reconciliation.js';
+
+export interface SubmissionEvents {
+  /** The counts have changed. */
+  onChange(): void;
+  /** The call has ended, and was running. */
+  onMeasure(flight: Flight): void;
+  /** A call was added that no host has begun. */
+  onPending(flight: Flight): void;
+}
+
+export class Submissions implements CallQueue<ClusterPlan> {
+  readonly connection: Connection;
+  /** Of the executor. */
+  readonly id: string = randomUUID();
+  readonly #events: SubmissionEvents;
+  readonly #outbox: Outbox;
+  readonly #reader: EventReader;
+  readonly #presence: Presence;
+  readonly #reconciliation: Reconciliation;
+  readonly #warning: NoHostWarning;
+  /** By the ids of their present jobs. */
+  readonly #flights = new Map<string, Flight>();
+  readonly #byCall = new Map<ClusterCall, Flight>();
+  #timer: NodeJS.Timeout | undefined;
+  #number = 0;
+  #running = 0;
+  /** Requests to the server after which nobody waits. */
+  #errands = 0;
+
+  constructor(
+    connection: Connection,
+    isDetached: boolean,
+    events: SubmissionEvents,
+  ) {
+    this.connection = connection;
+    this.#events = events;
+    this.#presence = new Presence(connection, 'executor', this.id, () => '1');
+    this.#reader = new EventReader(
+      connection,
+      connection.queue.keys['events']!,
+      (event) => {
+        this.#onEvent(event);
+      },
+    );
+    this.#reconciliation = new Reconciliation(connection, (flight, trace) => {
+      this.#onTrace(flight, trace);
+    });
+    this.#warning = new NoHostWarning(connection);
+    const ready = this.#start();
+    ready.catch(() => undefined);
+    this.#outbox = new Outbox(connection, {
+      executor: this.id,
+      isDetached,
+      ready,
+      onAdded: (flight) => {
+        this.#onAdded(flight);
+      },
+      onRefused: (flight, error) => {
+        this.#settle(flight, { isError: true, error, isLost: false });
+      },
+    });
+  }
+
+  get pending(): number {
+    return this.#byCall.size - this.#running;
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+
+  get isIdle(): boolean {
+    return this.#byCall.size === 0 && this.#errands === 0;
+  }
+
+  /** Those that no host has begun. */
+  *waiting(): Generator<Flight> {
+    for (const flight of this.#flights.values()) {
+      if (!flight.isStarted && !flight.isOver) yield flight;
+    }
+  }
+
+  submit(call: ClusterCall, plan: ClusterPlan): void {
+    call.enter(this, plan);
+    const flight = new Flight(call, plan, `${this.id}.${++this.#number}`);
+    this.#byCall.set(call, flight);
+    this.#flights.set(flight.id, flight);
+    const { signal } = plan;
+    flight.offAbort = onAbort(signal, () => {
+      if (call.state === 'pending') call.drop(new AbortError(signal?.reason));
+      else this.#end(flight, 'abort');
+    });
+    plan.record.submitted();
+    this.#outbox.add(flight);
+    this.#warning.watch(this.waiting().next().value !== undefined);
+    this.#events.onChange();
+  }
+
+  /** Takes a pending call back. A host that has begun it meanwhile ends it. */
+  remove(call: ClusterCall): boolean {
+    const flight = this.#byCall.get(call);
+    if (flight === undefined) return true;
+    this.#leave(flight);
+    if (flight.isAdded) {
+      this.#errand(async () => {
+        if (!(await this.takeBack(flight))) await this.#order(flight, 'abort');
+      });
+    }
+    this.#dropArgs(flight);
+    return true;
+  }
+
+  /** True when no host has begun the job, nor will. */
+  async takeBack({ id }: Flight): Promise<boolean> {
+    const { redis, queue } = this.connection;
+    // BullMQ's own removal resolves for jobs that have ended, too.
+    const isOurs = await redis.zrem(queue.keys['prioritized']!, id);
+    if (isOurs === 1) await queue.remove(id);
+    return isOurs === 1;
+  }
+
+  /** Cancels what no host has begun. */
+  cancelAll(): void {
+    for (const [call] of this.#byCall) call.promise.cancel();
+  }
+
+  /** Sends a signal to the running jobs, which are not started again. */
+  signalAll(signal: number): void {
+    for (const flight of this.#byCall.values()) {
+      if (flight.isStarted) this.#end(flight, 'signal', signal);
+    }
+  }
+
+  /** The job has begun, here or on a host. */
+  start(flight: Flight): void {
+    const { record } = flight.plan;
+    if (flight.isStarted) {
+      record.attempt = flight.attempt;
+      record.startedAgain();
+      return;
+    }
+    flight.isStarted = true;
+    this.#running += 1;
+    flight.call.takePlan();
+    record.started(flight.process);
+    this.#warning.watch(this.waiting().next().value !== undefined);
+    this.#events.onChange();
+  }
+
+  /** The job runs in this process's own pool from now on. */
+  leaveQueue(flight: Flight): void {
+    this.#flights.delete(flight.id);
+    flight.isEnding = true;
+  }
+
+  /** Ends a call whose job has ended. */
+  finish(flight: Flight, arrival: Arrival): void {
+    this.#settle(flight, arrival);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#warning.stop();
+    this.#presence.stop();
+    await this.#reader.stop();
+    await this.connection.close();
+  }
+
+  /** The server refuses this client. */
+  onConnectionError(error: Error): void {
+    if (!isRefusal(error)) return;
+    const arrival = { isError: true, error, isLost: false } as const;
+    for (const flight of [...this.#byCall.values()]) {
+      this.#settle(flight, arrival);
+    }
+  }
+
+  async #start(): Promise<void> {
+    await this.connection.checkPolicy();
+    await this.#reader.start();
+    await this.#presence.start();
+    this.#timer = setInterval(() => {
+      if (this.#flights.size > 0) void this.#check();
+    }, checkMsOf(this.connection.settings));
+    this.#timer.unref();
+  }
+
+  /** Only a client learns that a host is dead, so each one looks. */
+  async #check(): Promise<void> {
+    try {
+      const backend = this.connection.queue.getBackend();
+      await backend.moveStalledJobsToWait();
+      await this.#reconciliation.check(this.#flights);
+    } catch {
+      // The server is away; the next check may find it.
+    }
+  }
+
+  #onAdded(flight: Flight): void {
+    flight.isAdded = true;
+    if (!flight.isOver) {
+      this.#events.onPending(flight);
+      return;
+    }
+    this.#errand(async () => {
+      if (!(await this.takeBack(flight))) await this.#order(flight, 'abort');
+    });
+    this.#dropArgs(flight);
+  }
+
+  #onEvent({ event, jobId = '', ...fields }: StreamEvent): void {
+    const flight = this.#flights.get(jobId);
+    if (flight === undefined || flight.isOver) return;
+    switch (event) {
+      case 'active':
+        this.start(flight);
+        break;
+      case 'completed':
+        this.#arrive(flight, () => parse(fields['returnvalue']));
+        break;
+      case 'failed':
+        this.#arrive(flight, () => this.#failureOf(flight, fields));
+        break;
+      case 'stalled':
+        void this.#lose(flight);
+        break;
+      case 'report':
+      case 'output':
+        this.#tell(flight, event, fields);
+        break;
+    }
+  }
+
+  /** The real error of a job is beside the text that BullMQ has. */
+  async #failureOf(
+    { id }: Flight,
+    { failedReason = '' }: StreamEvent,
+  ): Promise<Claimed> {
+    const { redis } = this.connection;
+    const key = this.connection.keyOf(`failure.${id}`);
+    const text = await redis.get(key);
+    if (text === null) throw refused(failedReason);
+    void redis.unlink(key).catch(() => undefined);
+    return parse(text);
+  }
+
+  #arrive(flight: Flight, claim: () => Claimed | Promise<Claimed>): void {
+    flight.isOver = true;
+    void (async () => {
+      let arrival: Arrival;
+      try {
+        const claimed = await claim();
+        const outcome = outcomeOf(this.connection, flight, claimed);
+        arrival = await arrivalOf(this.connection, flight, outcome);
+        note(flight, outcome);
+      } catch (error) {
+        arrival = { isError: true, error, isLost: false };
+      }
+      await flight.told;
+      this.#settle(flight, arrival);
+    })();
+  }
+
+  /** The host of the job is dead, or was taken for dead. */
+  async #lose(
+    flight: Flight,
+    why = 'its host was not heard of in time',
+  ): Promise<void> {
+    flight.isOver = true;
+    const { redis, queue } = this.connection;
+    const key = this.connection.keyOf(flight.id);
+    const host = await redis.hget(key, 'pb').catch(() => null);
+    // No host is to begin it again.
+    await queue.remove(flight.id).catch(() => undefined);
+    const error = silentLoss(flight, host ?? undefined, why);
+    await flight.told;
+    this.#settle(flight, { isError: true, error, isLost: true });
+  }
+
+  #onTrace(flight: Flight, trace: Trace): void {
+    if (flight.isOver) return;
+    if (trace.kind === 'stalled') void this.#lose(flight);
+    else if (trace.kind === 'gone') {
+      void this.#lose(flight, 'the server has lost its data');
+    } else if (trace.kind === 'completed') {
+      this.#arrive(flight, () => parse(trace.text));
+    } else {
+      const fields = { failedReason: trace.text };
+      this.#arrive(flight, () => this.#failureOf(flight, fields));
+    }
+  }
+
+  #tell(flight: Flight, kind: 'report' | 'output', fields: StreamEvent): void {
+    const { keyring, parcels } = this.connection;
+    flight.told = flight.told.then(async () => {
+      const told = unseal(keyring, kind, flight.id, fields) as Told | undefined;
+      if (told?.number !== flight.nextMessage) return;
+      flight.nextMessage += 1;
+      const { promise } = flight.call;
+      const { onReport, listener } = flight.plan.controls;
+      const data = decode(await parcels.open(told.content));
+      await parcels.drop(told.content);
+      try {
+        if (kind === 'report') onReport?.(data, promise);
+        else await listener?.(data as never, told.stream!, promise);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    });
+    flight.told = flight.told.catch(() => undefined);
+  }
+
+  #end(flight: Flight, kind: 'abort' | 'signal', signal = 0): void {
+    flight.isEnding = true;
+    this.#errand(() => this.#order(flight, kind, signal));
+  }
+
+  /** All hosts read it; the one that runs the job ends it. */
+  async #order(
+    { id }: Flight,
+    kind: 'abort' | 'signal',
+    signal = 0,
+  ): Promise<void> {
+    const key = this.connection.keyOf('control');
+    const fields = ['job', id, 'kind', kind, 'signal', signal];
+    await this.connection.redis.xadd(key, 'MAXLEN', '~', 1000, '*', ...fields);
+  }
+
+  #settle(flight: Flight, arrival: Arrival): void {
+    if (!this.#byCall.has(flight.call)) return;
+    const { signal, record } = flight.plan;
+    if (arrival.isError && arrival.isLost && flight.canRetry) {
+      this.#startAgain(flight);
+      return;
+    }
+    const { isStarted, call } = flight;
+    this.#leave(flight);
+    this.#dropArgs(flight);
+    if (isStarted)
+      record.done(outcomeFor(flight, arrival), flight.process as never);
+    if (isStarted) this.#events.onMeasure(flight);
+    if (signal?.aborted === true) call.fail(new AbortError(signal.reason));
+    else if (!arrival.isError) call.fulfil(arrival.value);
+    else if (isStarted) call.fail(arrival.error);
+    else call.refuse(arrival.error);
+  }
+
+  #startAgain(flight: Flight): void {
+    this.#flights.delete(flight.id);
+    flight.attempt += 1;
+    flight.isOver = false;
+    flight.isAdded = false;
+    flight.misses = 0;
+    flight.nextMessage = 0;
+    this.#flights.set(flight.id, flight);
+    this.#outbox.add(flight);
+  }
+
+  #leave(flight: Flight): void {
+    flight.isOver = true;
+    flight.offAbort?.();
+    this.#byCall.delete(flight.call);
+    this.#flights.delete(flight.id);
+    if (flight.isStarted) this.#running -= 1;
+    this.#warning.watch(this.waiting().next().value !== undefined);
+    queueMicrotask(() => {
+      this.#events.onChange();
+    });
+  }
+
+  #dropArgs({ args }: Flight): void {
+    this.#errand(() => this.connection.parcels.drop(args));
+  }
+
+  #errand(run: () => Promise<unknown>): void {
+    this.#errands += 1;
+    void run()
+      .catch(() => undefined)
+      .finally(() => {
+        this.#errands -= 1;
+        this.#events.onChange();
+      });
+  }
+}
+
+interface Told {
+  readonly number: number;
+  readonly content: Parcel;
+  readonly stream: 'stdout' | 'stderr' | undefined;
+}
+
+function parse(text: string | undefined): Claimed {
+  try {
+    return JSON.parse(text ?? 'null') as Claimed;
+  } catch {
+    return null;
+  }
+}
+
+/** What the host has measured. */
+function note(
+  flight: Flight,
+  { pid, run, usage, timedOut, outcome }: OutcomeEnvelope,
+): void {
+  const { record } = flight.plan;
+  flight.process.pid = pid;
+  flight.outcome = outcome;
+  record.usage = usage;
+  record.timedOut = timedOut;
+  record.startedAt = Math.max(record.submittedAt, now() - run);
+}
+
+function outcomeFor(flight: Flight, arrival: Arrival): JobRecord['outcome'] {
+  if (flight.outcome !== undefined) return flight.outcome;
+  if (!arrival.isError) return 'value';
+  return arrival.isLost ? 'lost' : 'error';
+}
