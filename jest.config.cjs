@@ -7,6 +7,10 @@ const { env, execArgv } = process;
 const isForkable = execArgv.includes('--single-threaded');
 const forkTests = 'contract/fork';
 
+// These need a server: scripts/test-cluster.mjs runs them.
+const clusterTests = 'dist-test/bullmq';
+const isCluster = env.TEST_CLUSTER === '1';
+
 // The tests are compiled before jest runs, because the processes that they start
 // have to find the same JavaScript.
 module.exports = {
@@ -22,6 +26,9 @@ module.exports = {
   testSequencer: require.resolve('./scripts/test-sequencer.cjs'),
   roots: ['<rootDir>/dist-test'],
   testMatch: [`**/${isForkable ? `${forkTests}/` : ''}*.test.js`],
-  testPathIgnorePatterns: isForkable ? [] : [`/${forkTests}/`],
+  testPathIgnorePatterns: [
+    ...(isForkable ? [] : [`/${forkTests}/`]),
+    ...(isCluster ? [] : [`/${clusterTests}/`]),
+  ],
   reporters: ['default', require.resolve('./scripts/summary-reporter.cjs')],
 };

@@ -132,6 +132,7 @@ class Shared {
         this.onIdle = resolve;
       });
     }
+    this.submissions.connection.hold(true);
     await this.claims?.close();
     await this.submissions.close();
   }
@@ -351,7 +352,8 @@ export class ClusterExecutor implements Executor {
    */
   async hosts(): Promise<HostInfo[]> {
     this.#checkRunning();
-    return hostsOf(this.#shared.submissions.connection);
+    const { submissions } = this.#shared;
+    return submissions.request(() => hostsOf(submissions.connection));
   }
 
   /**

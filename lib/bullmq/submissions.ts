@@ -401,13 +401,19 @@ export class Submissions implements CallQueue<ClusterPlan> {
   }
 
   #errand(run: () => Promise<unknown>): void {
+    this.request(run).catch(() => undefined);
+  }
+
+  /** Keeps the process alive until the server has answered. */
+  async request<T>(run: () => Promise<T>): Promise<T> {
     this.#errands += 1;
-    void run()
-      .catch(() => undefined)
-      .finally(() => {
-        this.#errands -= 1;
-        this.#events.onChange();
-      });
+    this.#events.onChange();
+    try {
+      return await run();
+    } finally {
+      this.#errands -= 1;
+      this.#events.onChange();
+    }
   }
 }
 

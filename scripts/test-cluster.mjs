@@ -1,0 +1,55 @@
+// Runs the tests of jobserver/bullmq, which need a Redis server.
+import { createRequire } from 'node:module';
+import { build } from './build.mjs';
+import { endWithCommands, jestCommandLine, root, run } from './command.mjs';
+
+const usage = `
+Usage: node scripts/test-cluster.mjs [--no-build] [jest argument …]
+
+Builds what has changed, then runs the tests in test/bullmq/, or those whose file
+name matches a jest argument such as dist-test/bullmq/faults.
+
+  --no-build  Tests what has been built before.
+
+Each test file starts a redis-server of its own, at a free port, and ends it. On
+Debian: apt-get install --no-install-recommends redis-server. JOBSERVER_REDIS_SERVER
+names another program, such as valkey-server.
+`;
+const timeoutMs = 20 * 60_000;
+
+const { values, rest } = jestCommandLine(usage, {
+  'no-build': { type: 'boolean' },
+});
+const server = process.env.JOBSERVER_REDIS_SERVER ?? 'redis-server';
+
+endWithCommands();
+try {
+  const { failure } = await run(server, ['--version'], { timeoutMs: 10_000 });
+  if (failure !== undefined) {
+    throw new Error(
+      `${server}: ${failure}. On Debian:\n` +
+        'apt-get install --no-install-recommends redis-server',
+    );
+  }
+  if (!values['no-build']) await build({ tests: true });
+  await test();
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+}
+
+async function test() {
+  const jest = createRequire(import.meta.url).resolve('jest/bin/jest');
+  const isChosen = rest.some((arg) => arg.startsWith('dist-test'));
+  const chosen = isChosen ? [] : ['dist-test/bullmq/'];
+  const env = { ...process.env, TEST_CLUSTER: '1' };
+  const options = { cwd: root, timeoutMs, inherit: true, env };
+  const { failure } = await run(
+    process.execPath,
+    [jest, ...chosen, ...rest],
+    options,
+  );
+  if (failure === undefined) return;
+  if (failure !== 'exit code 1') console.error(`jest: ${failure}`);
+  process.exitCode = 1;
+}

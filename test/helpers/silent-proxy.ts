@@ -1,0 +1,58 @@
+// A network that can be cut without anybody noticing: nothing is closed, but no byte
+// arrives either.
+import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
+
+export interface SilentProxy {
+  readonly port: number;
+  cut(): void;
+  heal(): void;
+  close(): Promise<void>;
+}
+
+export function silentProxy(target: number): Promise<SilentProxy> {
+  const sockets = new Set<Socket>();
+  let isCut = false;
+  const server = createServer((client) => {
+    const upstream = connect(target, '127.0.0.1');
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(from);
+      from.pipe(to);
+      from.on('error', () => to.destroy());
+      from.on('close', () => {
+        sockets.delete(from);
+        to.destroy();
+      });
+      if (isCut) from.pause();
+    }
+  });
+  const setCut = (cut: boolean): void => {
+    isCut = cut;
+    for (const socket of sockets) {
+      if (cut) socket.pause();
+      else socket.resume();
+    }
+  };
+  return new Promise((resolve) => {
+    server.listen(0, '127.0.0.1', () => {
+      resolve({
+        port: (server.address() as AddressInfo).port,
+        cut: () => {
+          setCut(true);
+        },
+        heal: () => {
+          setCut(false);
+        },
+        close: () =>
+          new Promise((done) => {
+            for (const socket of sockets) socket.destroy();
+            server.close(() => {
+              done();
+            });
+          }),
+      });
+    });
+  });
+}
