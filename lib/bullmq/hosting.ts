@@ -51,6 +51,8 @@ export class Hosting {
   readonly #aborted = new Set<string>();
   readonly #known = new Set<string>();
   readonly #startedAt = Date.now();
+  /** Executors of jobs here that the last check has not found. */
+  #silent: ReadonlySet<string> = new Set();
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
   #intakeEnd: Promise<void> | undefined;
@@ -207,8 +209,12 @@ export class Hosting {
       const jobs = [...this.#jobs.values()].filter((job) => !job.isDetached);
       const ids = new Set(jobs.map(({ executor }) => executor));
       const living = await livingExecutors(this.#connection, [...ids]);
+      const silent = [...ids].filter((id) => !living.has(id));
+      // A server that has restarted may hear of them in a moment.
+      const dead = new Set(silent.filter((id) => this.#silent.has(id)));
+      this.#silent = new Set(silent);
       for (const job of jobs) {
-        if (living.has(job.executor)) continue;
+        if (!dead.has(job.executor)) continue;
         job.reason ??= orphanText;
         job.abort();
       }

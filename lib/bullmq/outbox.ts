@@ -25,6 +25,8 @@ export interface OutboxOwner {
   readonly isDetached: boolean;
   /** Resolves when the server may be used. */
   readonly ready: Promise<void>;
+  /** Tells hosts that the executor is alive. */
+  announce(): Promise<void>;
   onAdded(flight: Flight): void;
   onRefused(flight: Flight, error: unknown): void;
 }
@@ -75,7 +77,11 @@ export class Outbox {
     // Some may have been cancelled meanwhile.
     const left = batch.filter(({ isOver }) => !isOver);
     if (left.length === 0) return;
-    await queue.addBulk(left.map((flight) => this.#entryOf(flight)));
+    // A server that has lost its data does not know the executor any more.
+    await Promise.all([
+      this.#owner.announce(),
+      queue.addBulk(left.map((flight) => this.#entryOf(flight))),
+    ]);
     for (const flight of left) this.#owner.onAdded(flight);
   }
 

@@ -47,19 +47,24 @@ export class Presence {
   async renew(): Promise<void> {
     if (this.#isRenewing) return;
     this.#isRenewing = true;
-    const time = now();
-    const { redis, settings } = this.#connection;
-    const ttl = presenceLeases * settings.leaseMs;
     try {
-      const isHost = this.#party === 'host';
-      await Promise.all([
-        redis.set(this.#key, this.#describe(), 'PX', ttl),
-        isHost && redis.sadd(this.#connection.keyOf('hosts'), this.#id),
-      ]);
-      this.#confirmedAt = time;
+      await this.announce();
     } finally {
       this.#isRenewing = false;
     }
+  }
+
+  /** Sends the command at once, before any other that follows. */
+  async announce(): Promise<void> {
+    const time = now();
+    const { redis, settings } = this.#connection;
+    const ttl = presenceLeases * settings.leaseMs;
+    const isHost = this.#party === 'host';
+    await Promise.all([
+      redis.set(this.#key, this.#describe(), 'PX', ttl),
+      isHost && redis.sadd(this.#connection.keyOf('hosts'), this.#id),
+    ]);
+    this.#confirmedAt = time;
   }
 
   /** Does not wait for the server if that is away. */

@@ -78,6 +78,7 @@ export class Submissions implements CallQueue<ClusterPlan> {
       executor: this.id,
       isDetached,
       ready,
+      announce: () => this.#presence.announce(),
       onAdded: (flight) => {
         this.#onAdded(flight);
       },

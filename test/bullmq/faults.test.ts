@@ -29,7 +29,7 @@ function isAlive(pid: number): boolean {
 
 describe('faults of a cluster', () => {
   const redis = useRedis();
-  const tools = useCluster();
+  const tools = useCluster({ leaseMs });
   const { host, executor, checkout, makeGate, queue } = tools;
   const fn = (name: string): string => checkout().fn(name);
   const children: ChildProcess[] = [];
@@ -67,7 +67,10 @@ describe('faults of a cluster', () => {
     const executed = executor(options);
     const work = executed.submit(fn('noteAndWait'), log, line, gate.file);
     work.catch(() => undefined);
-    await until('the job to note its start', () => linesIn(log).length === 1);
+    await until('the job to note its start', () => {
+      if (work.state === 'finished') throw new Error('It has ended');
+      return linesIn(log).length === 1;
+    }).catch((error: unknown) => Promise.race([work, Promise.reject(error)]));
     await until('the executor to know', () => work.state === 'running');
     const pid = there.lines.findLast(({ what }) => what === 'started')!.pid!;
     return { gate, log, work, executed, pid };
@@ -245,17 +248,17 @@ describe('faults of a cluster', () => {
       await until('the job to be in the queue', async () => {
         return (await status()).counts.pending === 1;
       });
-      child.kill('SIGKILL');
-      const probe = executor({ connection });
-      const keys = await useKeys(connection);
+      const keys = await clientOf(connection);
       try {
+        const [lease] = await keys.keys(`*${queue()}:executor.*`);
+        child.kill('SIGKILL');
         await until('its lease to end', async () => {
-          const found = await keys.keys(`*${queue()}:executor.*`);
-          return found.length < 2;
+          return (await keys.exists(lease!)) === 0;
         });
       } finally {
         keys.disconnect();
       }
+      const probe = executor({ connection });
       await host({ connection });
       expect(await probe.submit(fn('square'), 3)).toBe(9);
       expect(existsSync(log)).toBe(false);
@@ -334,6 +337,7 @@ describe('faults of a cluster', () => {
     );
     // The executor may not know yet which one has begun.
     await until('one to begin', () => linesIn(log).length > 0);
+    for (const each of work) each.catch(() => undefined);
     const cancelled = work.filter((each) => each.cancel());
     for (const each of cancelled) {
       expect(await rejection(each)).toMatchObject({ name: 'AbortError' });
@@ -347,7 +351,7 @@ describe('faults of a cluster', () => {
   });
 });
 
-async function useKeys(url: string) {
+async function clientOf(url: string) {
   const { Redis } = require('ioredis') as typeof import('ioredis');
   const redis = new Redis(url);
   await redis.ping();
