@@ -125,18 +125,29 @@ export class Connection {
 
   async close(): Promise<void> {
     await this.queue.close().catch(() => undefined);
-    for (const redis of this.#all) redis.disconnect();
-    this.#all.clear();
+    for (const redis of this.#all) this.drop(redis);
+  }
+
+  /** Closes one of its connections at once. */
+  drop(redis: Redis): void {
+    this.#all.delete(redis);
+    const { stream } = redis as unknown as Socketed;
+    redis.disconnect();
+    // Otherwise ioredis waits for up to 2 s for the server to close it, too.
+    stream?.destroy?.();
   }
 
   #applyHold(redis: Redis): void {
     // The socket of ioredis; while it connects again, its timer is there instead.
-    const { stream } = redis as unknown as {
-      stream?: { ref?(): void; unref?(): void };
-    };
+    const { stream } = redis as unknown as Socketed;
     if (this.#holdsLoop) stream?.ref?.();
     else stream?.unref?.();
   }
+}
+
+/** What ioredis does not declare. */
+interface Socketed {
+  readonly stream?: { ref?(): void; unref?(): void; destroy?(): void };
 }
 
 /** Whether the server refuses this client for good. */

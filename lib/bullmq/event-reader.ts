@@ -13,6 +13,7 @@ const patienceMs = 2000;
 const mostAtOnce = 1000;
 
 export class EventReader {
+  readonly #connection: Connection;
   readonly #redis: Redis;
   readonly #key: string;
   readonly #onEvent: (event: StreamEvent) => void;
@@ -25,6 +26,7 @@ export class EventReader {
     key: string,
     onEvent: (event: StreamEvent) => void,
   ) {
+    this.#connection = connection;
     // A read that is cut off is not sent again, because its place has moved on.
     this.#redis = connection.open({ autoResendUnfulfilledCommands: false });
     this.#key = key;
@@ -52,7 +54,7 @@ export class EventReader {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
-    this.#redis.disconnect();
+    this.#connection.drop(this.#redis);
     await this.#end;
   }
 

@@ -110,7 +110,10 @@ describe('values in a cluster', () => {
     const { ClusterHost } =
       require('../../dist/bullmq.js') as typeof import('../../dist/bullmq.js');
     const { root } = checkout();
-    const there = new ClusterHost({ connection, queue: queue(), root, store });
+    const there = new ClusterHost({
+      ...{ connection, queue: queue(), root, store },
+      inlineBytes: 100,
+    });
     try {
       const executed = executor({ connection, store, inlineBytes: 100 });
       const value = 'x'.repeat(1000);

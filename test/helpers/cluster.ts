@@ -150,6 +150,8 @@ export class HostProcess {
       this.#child.kill('SIGKILL');
     }
     await this.#exit;
+    // Jobs that it has left may hold the other ends for a moment.
+    for (const stream of this.#child.stdio) stream?.destroy();
     this.checkout.remove();
   }
 }
