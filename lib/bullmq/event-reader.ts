@@ -79,8 +79,16 @@ export class EventReader {
       this.#redis.disconnect(true);
     }, blockMs + patienceMs);
     timer.unref();
+    let onClose: () => void;
+    // ioredis forgets a read that it is not to send again.
+    const closed = new Promise<never>((_, reject) => {
+      onClose = () => {
+        reject(new Error('The connection is closed'));
+      };
+      this.#redis.once('close', onClose);
+    });
     try {
-      const replies = await this.#redis.xread(
+      const read = this.#redis.xread(
         'COUNT',
         mostAtOnce,
         'BLOCK',
@@ -89,8 +97,11 @@ export class EventReader {
         this.#key,
         this.#last,
       );
+      read.catch(() => undefined);
+      const replies = await Promise.race([read, closed]);
       return replies?.[0]?.[1] ?? [];
     } finally {
+      this.#redis.off('close', onClose!);
       clearTimeout(timer);
     }
   }

@@ -7,7 +7,12 @@ import { identity } from '../fixtures/jobs.js';
 import { runNode } from '../helpers/program.js';
 import { rejection, thrown } from '../helpers/thrown.js';
 import { until } from '../helpers/until.js';
-import { statesOf, useExecutors } from './executor-setup.js';
+import {
+  statesOf,
+  useExecutors,
+  isOfJobserver,
+  ofJobserver,
+} from './executor-setup.js';
 
 const programs = resolve('dist-test', 'fixtures', 'executor-programs.js');
 
@@ -18,8 +23,7 @@ export function executorEndContract(context: Context): void {
   describe('shutdown', () => {
     test('runs pending calls and refuses new ones', async () => {
       let work: ExecutorFuture<number>[];
-      const js = open(1);
-      const executor = new JobserverExecutor(js);
+      const executor = queue(1);
       {
         await using used = executor;
         work = [1, 2, 3, 4, 5].map((n) => used.submit(identity<number>, n));
@@ -34,9 +38,16 @@ export function executorEndContract(context: Context): void {
           code: 'ERR_JOBSERVER_EXECUTOR_SHUTDOWN',
         });
       }
-      // The executor did not create the Jobserver, so it leaves it open.
-      expect(await js.run(identity<number>, 6)).toBe(6);
     });
+
+    ofJobserver(
+      'leaves a Jobserver open that the executor has not made',
+      async () => {
+        const js = open(1);
+        await new JobserverExecutor(js).shutdown();
+        expect(await js.run(identity<number>, 6)).toBe(6);
+      },
+    );
 
     test('may cancel pending calls, even when it is called a second time', async () => {
       const executor = queue(1);
@@ -65,49 +76,55 @@ export function executorEndContract(context: Context): void {
       expect(await Promise.all(work)).toEqual([1, 2]);
     });
 
-    test('with killSignal, ends the running jobs of this executor only', async () => {
-      const js = open(3);
-      const executor = new JobserverExecutor(js);
-      const other = new JobserverExecutor(js);
-      const gate = makeGate();
-      const direct = js.run(waitAt<number>, gate.file, 1);
-      const kept = other.submit(waitAt<number>, gate.file, 2);
-      await until('the others to run', () => js.running === 2);
-      const ended = executor.submit(waitAt<number>, '/never');
-      const pending = executor.submit(identity<number>, 3);
-      const cancelled = executor.submit(identity<number>, 4);
-      await until('all to run', () => js.running === 3);
-      expect(statesOf([kept, ended])).toEqual(['running', 'running']);
-      cancelled.cancel();
-      const end = executor.shutdown({ killSignal: 'SIGTERM' });
-      expect(await rejection(ended)).toMatchObject({
-        name: 'LostResult',
-        signal: 'SIGTERM',
-      });
-      await end;
-      expect(await pending).toBe(3);
-      expect(js.running).toBe(2);
-      gate.open();
-      expect(await Promise.all([direct, kept])).toEqual([1, 2]);
-    });
+    ofJobserver(
+      'with killSignal, ends the running jobs of this executor only',
+      async () => {
+        const js = open(3);
+        const executor = new JobserverExecutor(js);
+        const other = new JobserverExecutor(js);
+        const gate = makeGate();
+        const direct = js.run(waitAt<number>, gate.file, 1);
+        const kept = other.submit(waitAt<number>, gate.file, 2);
+        await until('the others to run', () => js.running === 2);
+        const ended = executor.submit(waitAt<number>, '/never');
+        const pending = executor.submit(identity<number>, 3);
+        const cancelled = executor.submit(identity<number>, 4);
+        await until('all to run', () => js.running === 3);
+        expect(statesOf([kept, ended])).toEqual(['running', 'running']);
+        cancelled.cancel();
+        const end = executor.shutdown({ killSignal: 'SIGTERM' });
+        expect(await rejection(ended)).toMatchObject({
+          name: 'LostResult',
+          signal: 'SIGTERM',
+        });
+        await end;
+        expect(await pending).toBe(3);
+        expect(js.running).toBe(2);
+        gate.open();
+        expect(await Promise.all([direct, kept])).toEqual([1, 2]);
+      },
+    );
 
-    test('with killSignal and cancelFutures, ends everything', async () => {
-      const js = open(2);
-      const executor = new JobserverExecutor(js);
-      const work = Array.from({ length: 20 }, () =>
-        executor.submit(waitAt<number>, '/never'),
-      );
-      await until('two to run', () => js.running === 2);
-      const options = { killSignal: 'SIGKILL', cancelFutures: true } as const;
-      await executor.shutdown(options);
-      const names = [];
-      for (const each of work) {
-        names.push(((await rejection(each)) as Error).name);
-      }
-      expect(names.slice(0, 2)).toEqual(['LostResult', 'LostResult']);
-      expect(new Set(names.slice(2))).toEqual(new Set(['AbortError']));
-      expect(await js.run(identity<number>, 1)).toBe(1);
-    });
+    ofJobserver(
+      'with killSignal and cancelFutures, ends everything',
+      async () => {
+        const js = open(2);
+        const executor = new JobserverExecutor(js);
+        const work = Array.from({ length: 20 }, () =>
+          executor.submit(waitAt<number>, '/never'),
+        );
+        await until('two to run', () => js.running === 2);
+        const options = { killSignal: 'SIGKILL', cancelFutures: true } as const;
+        await executor.shutdown(options);
+        const names = [];
+        for (const each of work) {
+          names.push(((await rejection(each)) as Error).name);
+        }
+        expect(names.slice(0, 2)).toEqual(['LostResult', 'LostResult']);
+        expect(new Set(names.slice(2))).toEqual(new Set(['AbortError']));
+        expect(await js.run(identity<number>, 1)).toBe(1);
+      },
+    );
 
     test('resolves for an executor without any call', async () => {
       await queue().shutdown();
@@ -125,26 +142,33 @@ export function executorEndContract(context: Context): void {
     );
   });
 
-  test('closing the Jobserver rejects pending calls and lets the running one finish', async () => {
-    const js = open(1);
-    const executor = new JobserverExecutor(js);
-    const gate = makeGate();
-    const running = executor.submit(waitAt, gate.file, 7);
-    const pending = [1, 2, 3].map((n) => executor.submit(identity<number>, n));
-    await until('the first to run', () => running.state === 'running');
-    const closing = js.close();
-    for (const work of [...pending, executor.submit(identity<number>, 4)]) {
-      expect(await rejection(work)).toMatchObject({
-        code: 'ERR_JOBSERVER_CLOSED',
-      });
-    }
-    expect(inspect(executor)).toContain('closed');
-    gate.open();
-    expect(await running).toBe(7);
-    await closing;
-    await executor.shutdown();
-  });
+  ofJobserver(
+    'closing the Jobserver rejects pending calls and lets the running one finish',
+    async () => {
+      const js = open(1);
+      const executor = new JobserverExecutor(js);
+      const gate = makeGate();
+      const running = executor.submit(waitAt, gate.file, 7);
+      const pending = [1, 2, 3].map((n) =>
+        executor.submit(identity<number>, n),
+      );
+      await until('the first to run', () => running.state === 'running');
+      const closing = js.close();
+      for (const work of [...pending, executor.submit(identity<number>, 4)]) {
+        expect(await rejection(work)).toMatchObject({
+          code: 'ERR_JOBSERVER_CLOSED',
+        });
+      }
+      expect(inspect(executor)).toContain('closed');
+      gate.open();
+      expect(await running).toBe(7);
+      await closing;
+      await executor.shutdown();
+    },
+  );
 
+  // The programs are about the Jobserver of the executor, too.
+  if (!isOfJobserver()) return;
   describe('process', () => {
     const run = async (name: string, ...flags: string[]): Promise<unknown> => {
       const node = [...process.execArgv, ...flags, programs, name, context];

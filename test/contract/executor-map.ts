@@ -7,7 +7,7 @@ import { identity } from '../fixtures/jobs.js';
 import { freeSlots } from '../helpers/jobserver.js';
 import { rejection, thrown } from '../helpers/thrown.js';
 import { until } from '../helpers/until.js';
-import { collect, useExecutors } from './executor-setup.js';
+import { collect, useExecutors, ofJobserver } from './executor-setup.js';
 
 /** JobserverExecutor: map. */
 export function executorMapContract(context: Context): void {
@@ -110,7 +110,7 @@ export function executorMapContract(context: Context): void {
       });
     });
 
-    test('an AbortSignal ends map and its jobs', async () => {
+    ofJobserver('an AbortSignal ends map and its jobs', async () => {
       const js = open(1);
       const executor = new JobserverExecutor(js);
       const controller = new AbortController();

@@ -12,7 +12,7 @@ import { identity } from '../fixtures/jobs.js';
 import { ofOwnProcess } from '../helpers/jobserver.js';
 import { rejection } from '../helpers/thrown.js';
 import { until } from '../helpers/until.js';
-import { useExecutors } from './executor-setup.js';
+import { useExecutors, ofJobserver } from './executor-setup.js';
 
 /** JobserverExecutor: counts, events and inspection. */
 export function executorObservationContract(context: Context): void {
@@ -43,80 +43,86 @@ export function executorObservationContract(context: Context): void {
       expect(executor.cpuTime.max).toBeGreaterThan(10_000);
     });
 
-    test('diagnostics_channel reports submission, start and end of every job', async () => {
-      const events: [string, JobRecord, unknown][] = [];
-      const subscriptions = ['submit', 'start', 'done'].map((what) => {
-        const name = `jobserver:${what}`;
-        const listener = (message: unknown): void => {
-          const record = message as JobRecord;
-          events.push([what, record, [record.pid, record.outcome]]);
-        };
-        diagnosticsChannel.subscribe(name, listener);
-        return () => diagnosticsChannel.unsubscribe(name, listener);
-      });
-      try {
-        const js = open(1);
-        const executor = new JobserverExecutor(js);
-        await executor.submit(identity<number>, 1);
-        await rejection(js.run(ends.fail, 'x'));
-        await rejection(js.run(ends.die));
-        executor.submit(identity<number>, 2).cancel();
-        const gate = makeGate();
-        const holder = await js.submit(waitAt, [gate.file]);
-        const late = js.submit(identity<number>, [3], { timeout: 0 });
-        expect(await rejection(late)).toBeInstanceOf(Blocked);
-        gate.open();
-        await holder.wait();
-      } finally {
-        for (const unsubscribe of subscriptions) unsubscribe();
-      }
-      const ids = [...new Set(events.map(([, { id }]) => id))];
-      const found = ids.map((id) => {
-        const own = events.filter(([, record]) => record.id === id);
-        const [, record] = own[0]!;
-        return [record.name, own.map(([what]) => what), record.outcome];
-      });
-      const whole = ['submit', 'start', 'done'];
-      expect(found).toEqual([
-        ['identity', whole, 'value'],
-        ['fail', whole, 'error'],
-        ['die', whole, 'lost'],
-        ['identity', ['submit', 'done'], 'unstarted'],
-        ['waitAt', whole, 'value'],
-        ['identity', ['submit', 'done'], 'unstarted'],
-      ]);
-      for (const [what, record, [pid]] of events as [
-        string,
-        JobRecord,
-        [number | undefined],
-      ][]) {
-        const { submittedAt, startedAt, finishedAt, outcome } = record;
-        if (outcome === 'unstarted') {
-          expect([pid, startedAt]).toEqual([undefined, undefined]);
-        } else {
-          if (what !== 'submit') expect(pid).toBeGreaterThan(1);
-          expect(startedAt).toBeGreaterThanOrEqual(submittedAt);
-          expect(finishedAt).toBeGreaterThanOrEqual(startedAt!);
+    ofJobserver(
+      'diagnostics_channel reports submission, start and end of every job',
+      async () => {
+        const events: [string, JobRecord, unknown][] = [];
+        const subscriptions = ['submit', 'start', 'done'].map((what) => {
+          const name = `jobserver:${what}`;
+          const listener = (message: unknown): void => {
+            const record = message as JobRecord;
+            events.push([what, record, [record.pid, record.outcome]]);
+          };
+          diagnosticsChannel.subscribe(name, listener);
+          return () => diagnosticsChannel.unsubscribe(name, listener);
+        });
+        try {
+          const js = open(1);
+          const executor = new JobserverExecutor(js);
+          await executor.submit(identity<number>, 1);
+          await rejection(js.run(ends.fail, 'x'));
+          await rejection(js.run(ends.die));
+          executor.submit(identity<number>, 2).cancel();
+          const gate = makeGate();
+          const holder = await js.submit(waitAt, [gate.file]);
+          const late = js.submit(identity<number>, [3], { timeout: 0 });
+          expect(await rejection(late)).toBeInstanceOf(Blocked);
+          gate.open();
+          await holder.wait();
+        } finally {
+          for (const unsubscribe of subscriptions) unsubscribe();
         }
-      }
-    });
+        const ids = [...new Set(events.map(([, { id }]) => id))];
+        const found = ids.map((id) => {
+          const own = events.filter(([, record]) => record.id === id);
+          const [, record] = own[0]!;
+          return [record.name, own.map(([what]) => what), record.outcome];
+        });
+        const whole = ['submit', 'start', 'done'];
+        expect(found).toEqual([
+          ['identity', whole, 'value'],
+          ['fail', whole, 'error'],
+          ['die', whole, 'lost'],
+          ['identity', ['submit', 'done'], 'unstarted'],
+          ['waitAt', whole, 'value'],
+          ['identity', ['submit', 'done'], 'unstarted'],
+        ]);
+        for (const [what, record, [pid]] of events as [
+          string,
+          JobRecord,
+          [number | undefined],
+        ][]) {
+          const { submittedAt, startedAt, finishedAt, outcome } = record;
+          if (outcome === 'unstarted') {
+            expect([pid, startedAt]).toEqual([undefined, undefined]);
+          } else {
+            if (what !== 'submit') expect(pid).toBeGreaterThan(1);
+            expect(startedAt).toBeGreaterThanOrEqual(submittedAt);
+            expect(finishedAt).toBeGreaterThanOrEqual(startedAt!);
+          }
+        }
+      },
+    );
 
-    test('inspect shows the state, the counts and the Jobserver', async () => {
-      const executor = queue(1);
-      const gate = makeGate();
-      const text = inspect(open(1));
-      expect(inspect(executor)).toBe(
-        `JobserverExecutor(active, pending=0, running=0, ${text})`,
-      );
-      const work = [1, 2].map((n) => executor.submit(waitAt, gate.file, n));
-      await until('one to run', () => work[0]!.state === 'running');
-      const busy = text.replace('running=0', 'running=1');
-      expect(inspect(executor)).toBe(
-        `JobserverExecutor(active, pending=1, running=1, ${busy})`,
-      );
-      gate.open();
-      await executor.shutdown();
-      expect(inspect(executor)).toContain('shutdown, pending=0, running=0');
-    });
+    ofJobserver(
+      'inspect shows the state, the counts and the Jobserver',
+      async () => {
+        const executor = queue(1);
+        const gate = makeGate();
+        const text = inspect(open(1));
+        expect(inspect(executor)).toBe(
+          `JobserverExecutor(active, pending=0, running=0, ${text})`,
+        );
+        const work = [1, 2].map((n) => executor.submit(waitAt, gate.file, n));
+        await until('one to run', () => work[0]!.state === 'running');
+        const busy = text.replace('running=0', 'running=1');
+        expect(inspect(executor)).toBe(
+          `JobserverExecutor(active, pending=1, running=1, ${busy})`,
+        );
+        gate.open();
+        await executor.shutdown();
+        expect(inspect(executor)).toContain('shutdown, pending=0, running=0');
+      },
+    );
   });
 }

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { Context } from '../../dist/context.js';
 import {
+  type Executor,
   type ExecutorFuture,
   type Jobserver,
   JobserverExecutor,
@@ -14,18 +15,50 @@ interface ExecutorTools {
   /** A file to which jobs append lines. */
   readonly newLog: () => string;
   readonly open: (slots?: number) => Jobserver;
-  readonly queue: (slots?: number) => JobserverExecutor;
+  readonly queue: (slots?: number) => Executor;
+}
+
+/** An executor whose jobs run in the slots of a Jobserver, and what ends both. */
+export interface Queue {
+  readonly executor: Executor;
+  readonly close: () => Promise<void>;
+}
+
+let makeQueue: ((js: Jobserver) => Queue) | undefined;
+
+/** Tests executors of another class in this test file. */
+export function queueBy(make: (js: Jobserver) => Queue): void {
+  makeQueue = make;
+}
+
+/** Whether executors belong to a Jobserver of this process. */
+export function isOfJobserver(): boolean {
+  return makeQueue === undefined;
+}
+
+/** `test`, unless other executors promise less, or have tests of their own for it. */
+export function ofJobserver(name: string, run: () => unknown): void {
+  if (isOfJobserver()) test(name, run as () => Promise<void>);
 }
 
 /** Call it in a describe block. */
 export function useExecutors(context: Context): ExecutorTools {
   const makeGate = useGates();
   const open = (slots = 2): Jobserver => openJobserver({ context, slots });
+  const queues: Queue[] = [];
+  afterEach(async () => {
+    await Promise.all(queues.splice(0).map(({ close }) => close()));
+  });
   return {
     makeGate,
     newLog: () => makeGate().file,
     open,
-    queue: (slots) => new JobserverExecutor(open(slots)),
+    queue: (slots) => {
+      if (makeQueue === undefined) return new JobserverExecutor(open(slots));
+      const made = makeQueue(open(slots));
+      queues.push(made);
+      return made.executor;
+    },
   };
 }
 

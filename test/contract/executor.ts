@@ -7,7 +7,12 @@ import { identity } from '../fixtures/jobs.js';
 import { isRemote, testIf } from '../helpers/context.js';
 import { rejection, thrown } from '../helpers/thrown.js';
 import { until } from '../helpers/until.js';
-import { linesOf, statesOf, useExecutors } from './executor-setup.js';
+import {
+  isOfJobserver,
+  linesOf,
+  statesOf,
+  useExecutors,
+} from './executor-setup.js';
 
 /** JobserverExecutor: a queue of calls in front of a Jobserver. */
 export function executorContract(context: Context): void {
@@ -233,14 +238,16 @@ export function executorContract(context: Context): void {
     expect(() => structuredClone(executor)).toThrow();
   });
 
-  test.each([7, {}, 'spawn'])(
-    'the constructor throws for %p instead of a Jobserver',
-    (jobserver) => {
-      expect(
-        thrown(() => new JobserverExecutor(jobserver as never)),
-      ).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
-    },
-  );
+  const others = isOfJobserver() ? [7, {}, 'spawn'] : [];
+  if (others.length > 0)
+    test.each(others)(
+      'the constructor throws for %p instead of a Jobserver',
+      (jobserver) => {
+        expect(
+          thrown(() => new JobserverExecutor(jobserver as never)),
+        ).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+      },
+    );
 
   test('calls of one executor never overlap on one slot', async () => {
     const executor = queue(1);

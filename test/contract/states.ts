@@ -1,9 +1,9 @@
 import type { Context } from '../../dist/context.js';
 import type {
+  Executor,
   ExecutorFuture,
   Future,
   Jobserver,
-  JobserverExecutor,
   WorkState,
 } from '../../dist/index.js';
 import { die, failOnThree } from '../fixtures/ending-jobs.js';
@@ -23,7 +23,7 @@ const error = (name: string): Settled => ({
 });
 
 /** Makes a call. `holder` has the only slot of the executor until `gate` opens. */
-type Make = (executor: JobserverExecutor, gate: Gate, holder: Work) => Work;
+type Make = (executor: Executor, gate: Gate, holder: Work) => Work;
 
 const submit: Make = (executor) => executor.submit(identity, 1);
 const submitAndEnd =
