@@ -20,6 +20,7 @@ const longFiles = [
   'lib/jobserver.ts',
   'lib/job/future.ts',
   'lib/executor/executor.ts',
+  'lib/bullmq/executor.ts',
   'lib/protocol/job-port.ts',
 ];
 

@@ -1,5 +1,6 @@
 // What the submitter gets for the end of a job.
 import { LostResult, codedError } from '../errors.js';
+import type { JobRecord } from '../job/record.js';
 import { decode } from '../wire/value.js';
 import type { Connection } from './connection.js';
 import { type Claimed, type OutcomeEnvelope, unseal } from './envelope.js';
@@ -92,4 +93,14 @@ export function silentLoss(
 /** A host has not started the job, or somebody without the key has written to Redis. */
 export function refused(message: string): Error {
   return codedError('ERR_JOBSERVER_REFUSED', message);
+}
+
+/** For the record. */
+export function outcomeFor(
+  flight: Flight,
+  arrival: Arrival,
+): JobRecord['outcome'] {
+  if (flight.outcome !== undefined) return flight.outcome;
+  if (!arrival.isError) return 'value';
+  return arrival.isLost ? 'lost' : 'error';
 }

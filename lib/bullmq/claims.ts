@@ -2,9 +2,10 @@
 // and there at last in its own slot, which it lends while it waits. So work that is
 // nested deeper than all slots of all hosts goes on.
 import { clearTimeout, setTimeout } from 'node:timers';
-import { type Call } from '../job/encode-call.js';
+import type { Call } from '../job/encode-call.js';
 import { futureControl } from '../job/future.js';
 import { admitAlways } from '../job/submission.js';
+import type { JobRequest } from '../job/waiting-call.js';
 import { Jobserver, jobserverControl } from '../jobserver.js';
 import { never } from '../system/deadline.js';
 import { decode } from '../wire/value.js';
@@ -48,10 +49,10 @@ export class Claims {
     try {
       for (const flight of this.#submissions.waiting()) {
         if (!flight.isAdded) continue;
-        if (!(await this.#submissions.takeBack(flight))) continue;
+        if (!(await this.#submissions.orders.takeBack(flight))) continue;
         if (flight.isOver) continue;
         this.#submissions.leaveQueue(flight);
-        this.#submissions.finish(flight, await this.#run(flight));
+        this.#submissions.settle(flight, await this.#run(flight));
         break;
       }
     } catch {
@@ -110,10 +111,19 @@ export class Claims {
       plan,
       receivesCallbackErrors: false,
     } as const;
+    return this.#ended(flight, handle, request);
+  }
+
+  #ended(
+    flight: Flight,
+    handle: Jobserver,
+    request: JobRequest,
+  ): Promise<unknown> {
+    const { plan } = request;
     return new Promise((resolve, reject) => {
       jobserverControl.pool(handle).submit(request, (admission) => {
         if ('error' in admission) {
-          reject(admission.error as Error);
+          reject(admission.error);
           return;
         }
         const { future } = admission;
@@ -128,7 +138,7 @@ export class Claims {
           (error) => {
             flight.process.pid = plan.record.pid;
             flight.outcome = plan.record.outcome;
-            reject(error as Error);
+            reject(error);
           },
         );
       });

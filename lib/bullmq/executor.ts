@@ -7,7 +7,6 @@ import {
   type ShutdownOptions,
   type WorkOptions,
   checkPriority,
-  nanoseconds,
   queuedMapOptions,
   shutdownOptions,
   workOptions,
@@ -28,7 +27,6 @@ import type { MapResult } from '../map/reading.js';
 import type { Mapping } from '../protocol/order.js';
 import { checkNotImporting } from '../protocol/worker-state.js';
 import { checkAbortSignal } from '../system/abort.js';
-import { builtin } from '../system/builtins.js';
 import { deadlineAfter } from '../system/deadline.js';
 import {
   type OptionNames,
@@ -37,25 +35,18 @@ import {
 } from '../system/options.js';
 import { checkKillSignal } from '../system/signals.js';
 import { encode, unsendable } from '../wire/value.js';
-import { Claims } from './claims.js';
-import { Connection } from './connection.js';
 import {
   type ClusterControls,
   type OwnControls,
   initialOwnControls,
   mergeOwn,
 } from './controls.js';
-import type { ClusterCall, Flight } from './flight.js';
-import { checkStore, joinedCluster } from './joined.js';
-import {
-  type ClusterExecutorOptions,
-  clusterOptions,
-  settingsOf,
-} from './options.js';
+import type { ClusterCall } from './flight.js';
+import { type ClusterExecutorOptions, clusterOptions } from './options.js';
 import { mostPriority } from './outbox.js';
 import { portableOf } from './portable-function.js';
+import { Shared } from './shared.js';
 import { type HostInfo, hostsOf } from './status.js';
-import { Submissions } from './submissions.js';
 
 const executorOptions: OptionNames<ClusterExecutorOptions> = {
   ...clusterOptions,
@@ -67,91 +58,6 @@ const executorOptions: OptionNames<ClusterExecutorOptions> = {
 const notCloneable = (): never => {
   throw new Error('A ClusterExecutor belongs to the process that made it');
 };
-
-/** What the handles of one executor share. */
-class Shared {
-  readonly submissions: Submissions;
-  readonly claims: Claims | undefined;
-  /** Added to that of each call, so that children rank above their parents. */
-  readonly priority: number;
-  completed = 0;
-  isShutdown = false;
-  end: Promise<void> | undefined;
-  onIdle: (() => void) | undefined;
-  #isRef = true;
-  #waitTime: RecordableHistogram | undefined;
-  #runTime: RecordableHistogram | undefined;
-  #cpuTime: RecordableHistogram | undefined;
-
-  constructor(options: ClusterExecutorOptions, isDetached: boolean) {
-    const joined = joinedCluster();
-    const isOfOtherServer = options.connection !== undefined;
-    const inherited = isOfOtherServer ? undefined : joined;
-    checkStore(inherited, options.store);
-    const settings = settingsOf(options, inherited?.settings);
-    const connection: Connection = new Connection(settings, (error) => {
-      this.submissions.onConnectionError(error);
-    });
-    this.submissions = new Submissions(connection, isDetached, {
-      onChange: () => {
-        this.#onChange();
-      },
-      onMeasure: (flight) => {
-        this.#measure(flight);
-      },
-      onPending: () => {
-        this.claims?.watch();
-      },
-    });
-    this.priority = inherited === undefined ? 0 : inherited.priority + 1;
-    if (inherited?.settings.queue === settings.queue) {
-      this.claims = new Claims(this.submissions);
-    }
-  }
-
-  get waitTime(): RecordableHistogram {
-    return (this.#waitTime ??= builtin('node:perf_hooks').createHistogram());
-  }
-
-  get runTime(): RecordableHistogram {
-    return (this.#runTime ??= builtin('node:perf_hooks').createHistogram());
-  }
-
-  get cpuTime(): RecordableHistogram {
-    return (this.#cpuTime ??= builtin('node:perf_hooks').createHistogram());
-  }
-
-  set isRef(isRef: boolean) {
-    this.#isRef = isRef;
-    this.#onChange();
-  }
-
-  async finish(): Promise<void> {
-    if (!this.submissions.isIdle) {
-      await new Promise<void>((resolve) => {
-        this.onIdle = resolve;
-      });
-    }
-    this.submissions.connection.hold(true);
-    await this.claims?.close();
-    await this.submissions.close();
-  }
-
-  #onChange(): void {
-    const { isIdle, connection } = this.submissions;
-    connection.hold(this.#isRef && !isIdle);
-    if (isIdle) this.onIdle?.();
-  }
-
-  #measure({ plan: { record } }: Flight): void {
-    this.completed += 1;
-    const { submittedAt, startedAt, finishedAt, usage } = record;
-    this.waitTime.record(nanoseconds(startedAt! - submittedAt));
-    this.runTime.record(nanoseconds(finishedAt! - startedAt!));
-    if (usage === undefined) return;
-    this.cpuTime.record(nanoseconds(usage.user + usage.system));
-  }
-}
 
 /**
  * A queue of calls that the hosts of a cluster run: see {@link ClusterHost}. Each call

@@ -4,13 +4,11 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { clearInterval, setInterval } from 'node:timers';
 import { AbortError } from '../errors.js';
-import type { JobControls } from '../job/job-controls.js';
 import { type Jobserver, jobserverControl } from '../jobserver.js';
 import type { Token } from '../slots/slot-pipe.js';
 import { callOf, checkFresh, envelopeOf, orphanText } from './admission.js';
 import { refused } from './arrival.js';
 import { Connection, checkMsOf, isRefusal } from './connection.js';
-import { hostControls } from './controls.js';
 import type { CallEnvelope } from './envelope.js';
 import { EventReader, type StreamEvent } from './event-reader.js';
 import {
@@ -19,20 +17,20 @@ import {
   RunningHostedJob,
   errorOf,
 } from './hosted-job.js';
+import { controlsOf } from './hosted-controls.js';
 import { Intake } from './intake.js';
 import { Leases } from './lease.js';
 import type { ClusterSettings } from './options.js';
-import { type Job, type Worker, bullmq } from './packages.js';
+import type { Job, Worker } from './packages.js';
 import { Presence, livingExecutors } from './presence.js';
+import { Remembered } from './remembered.js';
+import { openWorker } from './worker.js';
 import type { HostInfo } from './status.js';
 
 interface HostingOptions {
   readonly max: number;
   readonly name: string | undefined;
 }
-
-// Jobs that were aborted before the host knew them, and jobs that it has known.
-const mostRemembered = 10_000;
 
 export class Hosting {
   readonly id: string = randomUUID();
@@ -48,8 +46,9 @@ export class Hosting {
   readonly #observers = new Set<HostObserver>();
   readonly #jobs = new Map<string, RunningHostedJob>();
   readonly #ends = new Set<Promise<void>>();
-  readonly #aborted = new Set<string>();
-  readonly #known = new Set<string>();
+  /** Before the host knew them. */
+  readonly #aborted = new Remembered();
+  readonly #known = new Remembered();
   readonly #startedAt = Date.now();
   /** Executors of jobs here that the last check has not found. */
   #silent: ReadonlySet<string> = new Set();
@@ -71,11 +70,14 @@ export class Hosting {
       this.#report(error);
     });
     this.#connection.hold(true);
-    this.#worker = this.#makeWorker(settings);
+    this.#worker = openWorker(this.#connection, name);
+    this.#worker.on('error', (error) => {
+      this.#report(error);
+    });
     this.#leases = new Leases(
       {
-        renew: async (ids, tokens, ms) =>
-          (await this.#worker.extendJobLocks(ids, tokens, ms)) as string[],
+        renew: (ids, tokens, ms) =>
+          this.#worker.extendJobLocks(ids, tokens, ms),
       },
       settings.leaseMs,
     );
@@ -167,22 +169,6 @@ export class Hosting {
     };
   }
 
-  #makeWorker({ queue, leaseMs }: ClusterSettings): Worker {
-    const { Worker: WorkerClass, MetricsTime } = bullmq();
-    const worker = new WorkerClass(queue, null, {
-      connection: this.#connection.redis,
-      ...this.#connection.stalledOptions,
-      name: this.name,
-      lockDuration: leaseMs,
-      autorun: false,
-      metrics: { maxDataPoints: MetricsTime.ONE_HOUR },
-    });
-    worker.on('error', (error) => {
-      this.#report(error);
-    });
-    return worker;
-  }
-
   async #start(): Promise<void> {
     const failed = new Promise<never>((_, reject) => {
       this.#failStart = reject;
@@ -227,7 +213,7 @@ export class Hosting {
     const job = this.#jobs.get(id);
     if (job === undefined) {
       // The answer with the job may still be on its way.
-      if (kind === 'abort') remember(this.#aborted, id);
+      if (kind === 'abort') this.#aborted.add(id);
     } else if (kind === 'abort') job.abort();
     else job.terminate(Number(signal));
   }
@@ -249,7 +235,7 @@ export class Hosting {
       if (job.deferredFailure) throw refused(job.deferredFailure);
       if (this.#known.has(job.id!)) throw refused(startedBefore(this.name));
       envelope = envelopeOf(this.#connection, job, this.name);
-      remember(this.#known, job.id!);
+      this.#known.add(job.id!);
     } catch (error) {
       token.give();
       await job.moveToFailed(errorOf(error), job.token!, false);
@@ -262,7 +248,7 @@ export class Hosting {
       hosted.forfeit('The lease of the job has ended');
     });
     try {
-      if (this.#aborted.delete(hosted.id)) hosted.abort();
+      if (this.#aborted.has(hosted.id)) hosted.abort();
       await this.#runHosted(hosted, envelope, token);
     } finally {
       this.#leases.delete(hosted.id);
@@ -286,7 +272,9 @@ export class Hosting {
     try {
       await checkFresh(this.#connection, hosted, envelope, this.name);
       const call = await callOf(this.#connection, envelope, this.name);
-      const handle = this.#jobserver.with(this.#controlsOf(hosted, envelope));
+      const handle = this.#jobserver.with(
+        controlsOf(hosted, envelope, this.#connection.settings.root),
+      );
       plan = jobserverControl.plan(handle, call, hosted.signal);
       hosted.throwIfOver();
       isOurs = false;
@@ -301,23 +289,6 @@ export class Hosting {
     await ended;
   }
 
-  #controlsOf(
-    hosted: RunningHostedJob,
-    { controls }: CallEnvelope,
-  ): JobControls {
-    const { isHeard, listens } = controls;
-    const listen = (data: unknown, stream: 'stdout' | 'stderr'): unknown =>
-      hosted.tell('output', data, stream);
-    return {
-      ...hostControls(controls, this.#connection.settings.root),
-      ...(isHeard && {
-        onReport: (value: unknown) => void hosted.tell('report', value),
-      }),
-      ...(listens === 'chunks' && { output: listen }),
-      ...(listens === 'lines' && { output: { lines: listen } }),
-    };
-  }
-
   #tell(what: 'started' | 'ended', job: HostedJob): void {
     for (const observer of this.#observers) observer[what]?.(job);
   }
@@ -325,13 +296,6 @@ export class Hosting {
   #report(error: Error): void {
     for (const observer of this.#observers) observer.error?.(error);
   }
-}
-
-function remember(ids: Set<string>, id: string): void {
-  ids.add(id);
-  if (ids.size <= mostRemembered) return;
-  const [oldest] = ids;
-  ids.delete(oldest!);
 }
 
 function startedBefore(host: string): string {

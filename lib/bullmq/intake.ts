@@ -127,7 +127,7 @@ export class Intake {
         codedError('ERR_JOBSERVER_CLUSTER', 'The server does not answer');
       const job = await inTime(fetched, deadlineAfter(leaseMs), late);
       if (job !== undefined) {
-        onJob(job as Job, token, since);
+        onJob(job, token, since);
         return false;
       }
     } catch (error) {

@@ -1,18 +1,16 @@
 // The optional packages, which take 100 ms to load. Only here, and only when an
 // executor or a host is made.
-import type * as BullMQ from 'bullmq';
-import type * as IORedis from 'ioredis';
 import { codedError } from '../errors.js';
 
 export type { Job, JobsOptions, Queue, Worker } from 'bullmq';
 export type { Redis, RedisOptions } from 'ioredis';
 
-export function bullmq(): typeof BullMQ {
-  return loaded(() => require('bullmq') as typeof BullMQ);
+export function bullmq(): typeof import('bullmq') {
+  return loaded(() => require('bullmq') as typeof import('bullmq'));
 }
 
-export function ioredis(): typeof IORedis {
-  return loaded(() => require('ioredis') as typeof IORedis);
+export function ioredis(): typeof import('ioredis') {
+  return loaded(() => require('ioredis') as typeof import('ioredis'));
 }
 
 function loaded<T>(load: () => T): T {

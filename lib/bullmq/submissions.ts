@@ -4,26 +4,17 @@ import { randomUUID } from 'node:crypto';
 import { clearInterval, setInterval } from 'node:timers';
 import { AbortError } from '../errors.js';
 import type { CallQueue } from '../executor/queued-call.js';
-import type { JobRecord } from '../job/record.js';
 import { onAbort } from '../system/abort.js';
-import { now } from '../system/deadline.js';
-import { decode } from '../wire/value.js';
-import {
-  type Arrival,
-  arrivalOf,
-  outcomeOf,
-  refused,
-  silentLoss,
-} from './arrival.js';
+import { type Arrival, outcomeFor } from './arrival.js';
+import { Arrivals } from './arrivals.js';
 import { type Connection, checkMsOf, isRefusal } from './connection.js';
-import { type Claimed, type OutcomeEnvelope, unseal } from './envelope.js';
 import { EventReader, type StreamEvent } from './event-reader.js';
 import { type ClusterCall, type ClusterPlan, Flight } from './flight.js';
 import { NoHostWarning } from './no-host.js';
+import { Orders } from './orders.js';
 import { Outbox } from './outbox.js';
-import type { Parcel } from './parcels.js';
 import { Presence } from './presence.js';
-import { Reconciliation, type Trace } from './reconciliation.js';
+import { Reconciliation } from './reconciliation.js';
 
 export interface SubmissionEvents {
   /** The counts have changed. */
@@ -38,12 +29,14 @@ export class Submissions implements CallQueue<ClusterPlan> {
   readonly connection: Connection;
   /** Of the executor. */
   readonly id: string = randomUUID();
+  readonly orders: Orders;
   readonly #events: SubmissionEvents;
   readonly #outbox: Outbox;
   readonly #reader: EventReader;
   readonly #presence: Presence;
   readonly #reconciliation: Reconciliation;
   readonly #warning: NoHostWarning;
+  readonly #arrivals: Arrivals;
   /** By the ids of their present jobs. */
   readonly #flights = new Map<string, Flight>();
   readonly #byCall = new Map<ClusterCall, Flight>();
@@ -59,6 +52,7 @@ export class Submissions implements CallQueue<ClusterPlan> {
     events: SubmissionEvents,
   ) {
     this.connection = connection;
+    this.orders = new Orders(connection);
     this.#events = events;
     this.#presence = new Presence(connection, 'executor', this.id, () => '1');
     this.#reader = new EventReader(
@@ -69,9 +63,12 @@ export class Submissions implements CallQueue<ClusterPlan> {
       },
     );
     this.#reconciliation = new Reconciliation(connection, (flight, trace) => {
-      this.#onTrace(flight, trace);
+      this.#arrivals.onTrace(flight, trace);
     });
     this.#warning = new NoHostWarning(connection);
+    this.#arrivals = new Arrivals(connection, (flight, arrival) => {
+      this.settle(flight, arrival);
+    });
     const ready = this.#start();
     ready.catch(() => undefined);
     this.#outbox = new Outbox(connection, {
@@ -83,7 +80,7 @@ export class Submissions implements CallQueue<ClusterPlan> {
         this.#onAdded(flight);
       },
       onRefused: (flight, error) => {
-        this.#settle(flight, { isError: true, error, isLost: false });
+        this.settle(flight, { isError: true, error, isLost: false });
       },
     });
   }
@@ -129,21 +126,10 @@ export class Submissions implements CallQueue<ClusterPlan> {
     if (flight === undefined) return true;
     this.#leave(flight);
     if (flight.isAdded) {
-      this.#errand(async () => {
-        if (!(await this.takeBack(flight))) await this.#order(flight, 'abort');
-      });
+      this.#errand(() => this.orders.cancel(flight));
     }
     this.#dropArgs(flight);
     return true;
-  }
-
-  /** True when no host has begun the job, nor will. */
-  async takeBack({ id }: Flight): Promise<boolean> {
-    const { redis, queue } = this.connection;
-    // BullMQ's own removal resolves for jobs that have ended, too.
-    const isOurs = await redis.zrem(queue.keys['prioritized']!, id);
-    if (isOurs === 1) await queue.remove(id);
-    return isOurs === 1;
   }
 
   /** Cancels what no host has begun. */
@@ -180,11 +166,6 @@ export class Submissions implements CallQueue<ClusterPlan> {
     flight.isEnding = true;
   }
 
-  /** Ends a call whose job has ended. */
-  finish(flight: Flight, arrival: Arrival): void {
-    this.#settle(flight, arrival);
-  }
-
   async close(): Promise<void> {
     clearInterval(this.#timer);
     this.#warning.stop();
@@ -198,7 +179,7 @@ export class Submissions implements CallQueue<ClusterPlan> {
     if (!isRefusal(error)) return;
     const arrival = { isError: true, error, isLost: false } as const;
     for (const flight of [...this.#byCall.values()]) {
-      this.#settle(flight, arrival);
+      this.settle(flight, arrival);
     }
   }
 
@@ -229,9 +210,7 @@ export class Submissions implements CallQueue<ClusterPlan> {
       this.#events.onPending(flight);
       return;
     }
-    this.#errand(async () => {
-      if (!(await this.takeBack(flight))) await this.#order(flight, 'abort');
-    });
+    this.#errand(() => this.orders.cancel(flight));
     this.#dropArgs(flight);
   }
 
@@ -243,119 +222,30 @@ export class Submissions implements CallQueue<ClusterPlan> {
         this.start(flight);
         break;
       case 'completed':
-        this.#arrive(flight, () => parse(fields['returnvalue']));
+        this.#arrivals.completed(flight, fields['returnvalue']);
         break;
       case 'failed':
-        this.#arrive(flight, () => this.#failureOf(flight, fields));
+        this.#arrivals.failed(flight, fields['failedReason']);
         break;
       case 'stalled':
-        void this.#lose(flight);
+        void this.#arrivals.lose(flight);
         break;
       case 'report':
       case 'output':
-        this.#tell(flight, event, fields);
+        this.#arrivals.tell(flight, event, fields);
+        break;
+      default:
         break;
     }
-  }
-
-  /** The real error of a job is beside the text that BullMQ has. */
-  async #failureOf(
-    { id }: Flight,
-    { failedReason = '' }: StreamEvent,
-  ): Promise<Claimed> {
-    const { redis } = this.connection;
-    const key = this.connection.keyOf(`failure.${id}`);
-    const text = await redis.get(key);
-    if (text === null) throw refused(failedReason);
-    void redis.unlink(key).catch(() => undefined);
-    return parse(text);
-  }
-
-  #arrive(flight: Flight, claim: () => Claimed | Promise<Claimed>): void {
-    flight.isOver = true;
-    void (async () => {
-      let arrival: Arrival;
-      try {
-        const claimed = await claim();
-        const outcome = outcomeOf(this.connection, flight, claimed);
-        arrival = await arrivalOf(this.connection, flight, outcome);
-        note(flight, outcome);
-      } catch (error) {
-        arrival = { isError: true, error, isLost: false };
-      }
-      await flight.told;
-      this.#settle(flight, arrival);
-    })();
-  }
-
-  /** The host of the job is dead, or was taken for dead. */
-  async #lose(
-    flight: Flight,
-    why = 'its host was not heard of in time',
-  ): Promise<void> {
-    flight.isOver = true;
-    const { redis, queue } = this.connection;
-    const key = this.connection.keyOf(flight.id);
-    const host = await redis.hget(key, 'pb').catch(() => null);
-    // No host is to begin it again.
-    await queue.remove(flight.id).catch(() => undefined);
-    const error = silentLoss(flight, host ?? undefined, why);
-    await flight.told;
-    this.#settle(flight, { isError: true, error, isLost: true });
-  }
-
-  #onTrace(flight: Flight, trace: Trace): void {
-    if (flight.isOver) return;
-    if (trace.kind === 'stalled') void this.#lose(flight);
-    else if (trace.kind === 'gone') {
-      void this.#lose(flight, 'the server has lost its data');
-    } else if (trace.kind === 'completed') {
-      this.#arrive(flight, () => parse(trace.text));
-    } else {
-      const fields = { failedReason: trace.text };
-      this.#arrive(flight, () => this.#failureOf(flight, fields));
-    }
-  }
-
-  #tell(flight: Flight, kind: 'report' | 'output', fields: StreamEvent): void {
-    const { keyring, parcels } = this.connection;
-    flight.told = flight.told.then(async () => {
-      const told = unseal(keyring, kind, flight.id, fields) as Told | undefined;
-      if (told?.number !== flight.nextMessage) return;
-      flight.nextMessage += 1;
-      const { promise } = flight.call;
-      const { onReport, listener } = flight.plan.controls;
-      const data = decode(await parcels.open(told.content));
-      await parcels.drop(told.content);
-      try {
-        if (kind === 'report') onReport?.(data, promise);
-        else await listener?.(data as never, told.stream!, promise);
-      } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    });
-    flight.told = flight.told.catch(() => undefined);
   }
 
   #end(flight: Flight, kind: 'abort' | 'signal', signal = 0): void {
     flight.isEnding = true;
-    this.#errand(() => this.#order(flight, kind, signal));
+    this.#errand(() => this.orders.end(flight, kind, signal));
   }
 
-  /** All hosts read it; the one that runs the job ends it. */
-  async #order(
-    { id }: Flight,
-    kind: 'abort' | 'signal',
-    signal = 0,
-  ): Promise<void> {
-    const key = this.connection.keyOf('control');
-    const fields = ['job', id, 'kind', kind, 'signal', signal];
-    await this.connection.redis.xadd(key, 'MAXLEN', '~', 1000, '*', ...fields);
-  }
-
-  #settle(flight: Flight, arrival: Arrival): void {
+  /** The job has ended, and is not started again unless it was lost. */
+  settle(flight: Flight, arrival: Arrival): void {
     if (!this.#byCall.has(flight.call)) return;
     const { signal, record } = flight.plan;
     if (arrival.isError && arrival.isLost && flight.canRetry) {
@@ -416,37 +306,4 @@ export class Submissions implements CallQueue<ClusterPlan> {
       this.#events.onChange();
     }
   }
-}
-
-interface Told {
-  readonly number: number;
-  readonly content: Parcel;
-  readonly stream: 'stdout' | 'stderr' | undefined;
-}
-
-function parse(text: string | undefined): Claimed {
-  try {
-    return JSON.parse(text ?? 'null') as Claimed;
-  } catch {
-    return null;
-  }
-}
-
-/** What the host has measured. */
-function note(
-  flight: Flight,
-  { pid, run, usage, timedOut, outcome }: OutcomeEnvelope,
-): void {
-  const { record } = flight.plan;
-  flight.process.pid = pid;
-  flight.outcome = outcome;
-  record.usage = usage;
-  record.timedOut = timedOut;
-  record.startedAt = Math.max(record.submittedAt, now() - run);
-}
-
-function outcomeFor(flight: Flight, arrival: Arrival): JobRecord['outcome'] {
-  if (flight.outcome !== undefined) return flight.outcome;
-  if (!arrival.isError) return 'value';
-  return arrival.isLost ? 'lost' : 'error';
 }

@@ -75,7 +75,7 @@ export class RedisValueStore implements ValueStore {
 
   async drop(key: string): Promise<void> {
     const first = await this.#redis.getrange(this.#keyOf(key, 0), 0, 15);
-    const count = Number.parseInt(first, 10) || 1;
+    const count = Math.max(1, Number.parseInt(`0${first}`, 10));
     const keys = Array.from({ length: count }, (_, i) => this.#keyOf(key, i));
     await this.#redis.unlink(...keys);
   }

@@ -93,7 +93,10 @@ const executorOptions: OptionNames<ExecutorOptions> = {
   maxPending: true,
   order: true,
 };
-export const workOptions: OptionNames<WorkOptions> = { signal: true, priority: true };
+export const workOptions: OptionNames<WorkOptions> = {
+  signal: true,
+  priority: true,
+};
 export const shutdownOptions: OptionNames<ShutdownOptions> = {
   wait: true,
   cancelFutures: true,

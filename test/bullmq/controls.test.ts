@@ -40,7 +40,7 @@ describe.each([{}, { jobsPerProcess: 1000 }])(
       });
       expect(await executed.submit(fn('variable'), 'LEVEL')).toBe('1');
       expect(await changed.submit(fn('variable'), 'LEVEL')).toBe('2');
-      const { cwd } = (await changed.submit(fn('facts'))) as { cwd: string };
+      const { cwd } = await changed.submit<[], { cwd: string }>(fn('facts'));
       expect(cwd).toBe(realpathSync(join(there.checkout.root, 'sub')));
     });
 

@@ -18,7 +18,7 @@ describe('jobs of a cluster', () => {
 
   test('a call runs on a host, in a process of its own, in the folder of that host', async () => {
     const { checkout: there, pid } = await host({ connection: redis().url });
-    const facts = (await open().submit(fn('facts'))) as Record<string, unknown>;
+    const facts = await open().submit<[], Record<string, unknown>>(fn('facts'));
     expect(facts).toMatchObject({
       name: fn('facts'),
       depth: 1,

@@ -34,7 +34,7 @@ describe('values in a cluster', () => {
       null,
       -0,
       'ü',
-      [1, , 3],
+      Array(3),
       new Map([[1, new Set(['a'])]]),
       new Date(0),
       cyclic,
@@ -53,7 +53,10 @@ describe('values in a cluster', () => {
       const executed = executor({ connection });
       const bytes = new Uint8Array(length);
       for (let i = 0; i < length; i += 997) bytes[i] = i;
-      const back = (await executed.submit(fn('identity'), bytes)) as Uint8Array;
+      const back = await executed.submit<[Uint8Array], Uint8Array>(
+        fn('identity'),
+        bytes,
+      );
       expect(Buffer.compare(back, bytes)).toBe(0);
       await until('its values to be dropped', async () => {
         return (await keysOfValues()).length === 0;
