@@ -160,5 +160,11 @@ export function hostControls(
   { given, env, cwd }: SentControls,
   root: string,
 ): JobControls {
-  return { ...given, env, cwd: cwd === undefined ? root : join(root, cwd) };
+  // A job joins by what comes with its order. Its children need no key.
+  const own = [['JOBSERVER_KEY', null] as const, ...env];
+  return {
+    ...given,
+    env: own,
+    cwd: cwd === undefined ? root : join(root, cwd),
+  };
 }

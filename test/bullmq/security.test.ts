@@ -220,8 +220,9 @@ describe('security of a cluster', () => {
     const connection = redis().url;
     process.env['SECRET_OF_THE_TEST'] = 'do-not-store-me';
     try {
-      await host({ connection, key });
-      const executed = executor({ connection, key, env: { LEVEL: '2' } });
+      process.env['JOBSERVER_KEY'] = key;
+      await host({ connection });
+      const executed = executor({ connection, env: { LEVEL: '2' } });
       expect(await executed.submit(fn('variable'), 'LEVEL')).toBe('2');
       const text = JSON.stringify(await executed.submit(fn('environment')));
       expect(text).not.toContain(key);
@@ -236,6 +237,7 @@ describe('security of a cluster', () => {
       }
     } finally {
       delete process.env['SECRET_OF_THE_TEST'];
+      delete process.env['JOBSERVER_KEY'];
     }
   });
 
