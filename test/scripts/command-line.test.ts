@@ -14,6 +14,7 @@ const modules = [
   'link',
   'pack',
   'prebuilds',
+  'redis',
   'stage',
 ];
 const programs = [
