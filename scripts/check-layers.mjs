@@ -15,6 +15,7 @@ package, by default this one.
 // Highest first. An entry is a folder in lib/, or a file there without its
 // extension. Entries of one rank do not import each other.
 const ranks = [
+  ['cli'],
   ['index', 'bullmq', 'vitest'],
   ['executor'],
   ['jobserver'],
