@@ -161,6 +161,9 @@ test('each job is seen by who watches', async () => {
   expect(output.match(/^\d fib value \d+ ms$/gm)).toHaveLength(4);
 });
 
+// It needs Redis: see bullmq/compose.
+tested.add('cluster.mjs');
+
 test('make starts a program that shares its slots', () => {
   writeFileSync(join(folder, 'Makefile'), `DATA = a b\n${blockOf('make.md')}`);
   writeFileSync(join(folder, 'report.mjs'), readFileSync(reportFile));
@@ -458,7 +461,9 @@ describe('recipes', () => {
   });
 
   test('the workflow is valid', async () => {
-    const [workflow] = blocks.filter(({ language }) => language === 'yaml');
+    const [workflow] = blocks.filter(
+      ({ page, language }) => page === 'docs/recipes.md' && language === 'yaml',
+    );
     const file = join(folder, 'workflow.yml');
     writeFileSync(file, workflow!.text);
     const lint = `
@@ -490,7 +495,7 @@ test('every command in a text is there', () => {
 // The last one: it looks at what the others have done.
 test('no program and no language goes untested', () => {
   const languages = blocks.map(({ language }) => language);
-  const known = ['js', 'make', 'python', 'sh', 'yaml'];
+  const known = ['ini', 'js', 'json', 'make', 'python', 'sh', 'yaml'];
   expect(languages.filter((name) => !known.includes(name))).toEqual([]);
   const texts = [...programs.values()];
   const untested = [...programs.keys()].filter(
