@@ -1,0 +1,52 @@
+// What the jobs of the chaos do. Each start adds one line to a file, which several
+// processes may write at once because one write of few bytes to its end is whole.
+import { appendFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ClusterExecutor } from 'jobserver/bullmq';
+
+const bigBytes = 300_000;
+
+/** What `work` returns for a call; undefined if it never returns. */
+export function valueOf({ kind, id, parts = [] }) {
+  if (kind === 'value') return `${id}!`;
+  if (kind === 'big') return String(bigBytes);
+  if (kind === 'nested') return parts.map(valueOf).join();
+  return undefined;
+}
+
+/** As large values travel another way. */
+export const bigOf = ({ id }) => Buffer.alloc(bigBytes, id.length);
+
+export async function work(call, starts, big) {
+  const { id, kind, ms } = call;
+  appendFileSync(starts, `${id}\n`);
+  await sleep(ms);
+  if (kind === 'throw') throw new RangeError(id);
+  if (kind === 'exit') process.exit(3);
+  if (kind === 'kill') process.kill(process.pid, 'SIGKILL');
+  if (kind === 'big') return String(big.length);
+  if (kind === 'nested') return nested(call, starts);
+  return valueOf(call);
+}
+
+async function nested({ parts }, starts) {
+  const executor = new ClusterExecutor();
+  const values = parts.map((part) => executor.submit(work, part, starts));
+  try {
+    return (await Promise.all(values)).join();
+  } finally {
+    await executor.shutdown({ cancelFutures: true });
+  }
+}
+
+/** Resolves with whether `count` of these run at once. */
+export async function meet(folder, id, count) {
+  writeFileSync(join(folder, id), '');
+  const end = performance.now() + 20_000;
+  while (performance.now() < end) {
+    if (readdirSync(folder).length >= count) return true;
+    await sleep(20);
+  }
+  return false;
+}

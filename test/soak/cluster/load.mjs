@@ -1,0 +1,117 @@
+// Calls at random through one executor, and what may become of each.
+import assert from 'node:assert/strict';
+import { LostResult } from 'jobserver';
+import { bigOf, valueOf, work } from './jobs.mjs';
+
+const kinds = [
+  ...['value', 'value', 'value', 'value', 'big'],
+  ...['throw', 'exit', 'kill', 'nested'],
+];
+const mostMs = 400;
+
+export class Load {
+  /** How often each outcome was seen. */
+  outcomes = {};
+  /** The hosts that lost a call that did not end its own process. */
+  lostBy = [];
+  #executor;
+  #random;
+  #starts;
+  #name;
+  #ids = 0;
+  #open = new Set();
+  #failures = [];
+
+  /** @param starts the file to which each start of a job adds a line. */
+  constructor({ executor, random, starts, name }) {
+    this.#executor = executor;
+    this.#random = random;
+    this.#starts = starts;
+    this.#name = name;
+  }
+
+  get open() {
+    return [...this.#open];
+  }
+
+  /** Keeps `width` calls outstanding until `isOver`. */
+  async run(width, isOver) {
+    while (!isOver()) {
+      while (this.#open.size < width) this.#submit();
+      await Promise.race(this.open.map(({ end }) => end));
+    }
+  }
+
+  /** Resolves when all calls have ended. Throws what was wrong with one. */
+  async end() {
+    await Promise.all(this.open.map(({ end }) => end));
+    if (this.#failures.length > 0) throw this.#failures[0];
+  }
+
+  #submit() {
+    const call = this.#call(this.#random.pick(kinds));
+    const isAborted = this.#random.chance(0.1);
+    const controller = new AbortController();
+    const args = call.kind === 'big' ? [bigOf(call)] : [];
+    const promise = this.#executor.submitWith(
+      { signal: controller.signal, priority: this.#random.below(3) },
+      work,
+      call,
+      this.#starts,
+      ...args,
+    );
+    if (isAborted) {
+      setTimeout(() => controller.abort(), this.#random.below(mostMs));
+    }
+    const entry = { call, promise };
+    entry.end = this.#settle(entry, isAborted);
+    this.#open.add(entry);
+  }
+
+  #call(kind) {
+    const id = `${this.#name}.${++this.#ids}`;
+    const ms = this.#random.below(mostMs);
+    if (kind !== 'nested') return { id, kind, ms };
+    const parts = ['a', 'b', 'c'].map((part) => {
+      return { id: `${id}.${part}`, kind: 'value', ms: ms / 4 };
+    });
+    return { id, kind, ms: 0, parts };
+  }
+
+  async #settle(entry, isAborted) {
+    const { call, promise } = entry;
+    let settled = 0;
+    try {
+      const value = await promise.finally(() => (settled += 1));
+      assert.equal(value, valueOf(call));
+      this.#count(call.kind);
+    } catch (error) {
+      this.#judge(error, call, isAborted);
+    }
+    assert.equal(settled, 1);
+    this.#open.delete(entry);
+  }
+
+  #judge(error, call, isAborted) {
+    if (error instanceof LostResult) {
+      this.#count('lost');
+      const endsItself = ['exit', 'kill'].includes(call.kind);
+      if (!endsItself) this.lostBy.push(error.host);
+    } else if (isAborted && error.name === 'AbortError') {
+      this.#count('aborted');
+    } else if (
+      call.kind === 'throw' &&
+      error instanceof RangeError &&
+      error.message === call.id
+    ) {
+      this.#count('thrown');
+    } else {
+      const text = `${JSON.stringify(call)} ended with ${error.stack}`;
+      this.#failures.push(new Error(text, { cause: error }));
+    }
+  }
+
+  #count(outcome) {
+    this.outcomes[outcome] = (this.outcomes[outcome] ?? 0) + 1;
+  }
+}
