@@ -20,6 +20,7 @@ const all = [
   'report',
   'controls',
   'vitest',
+  'cluster',
 ];
 const flags = {
   memory: ['--expose-gc', ...threadless, '--max-old-space-size=4096'],
