@@ -124,15 +124,20 @@ export class Redis {
   }
 
   /** The names of the keys that stay until somebody deletes them. */
-  async lastingKeys() {
-    const script = `local all = {}
+  lastingKeys() {
+    return this.list(`local all = {}
       for _, key in ipairs(redis.call('KEYS', '*')) do
         if redis.call('PTTL', key) == -1 then table.insert(all, key) end
       end
-      return table.concat(all, '\\n')`;
-    const reply = await this.command('EVAL', script, '0');
-    const [, ...names] = reply.trimEnd().split(/\r?\n/);
-    return names.filter((name) => name !== '');
+      return all`);
+  }
+
+  /** What a Lua script returns for ARGV: a list of texts without line breaks. */
+  async list(script, ...args) {
+    const text = `return table.concat((function() ${script} end)(), '\\n')`;
+    const reply = await this.command('EVAL', text, '0', ...args);
+    const [, ...items] = reply.trimEnd().split(/\r?\n/);
+    return items.filter((item) => item !== '');
   }
 
   /** One field of INFO. */

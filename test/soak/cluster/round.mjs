@@ -228,24 +228,30 @@ export class Round {
     await until(
       'keys to be removed',
       async () => (await this.#keysLeft()).length === 0,
-      async () => (await this.#keysLeft()).join('\n'),
+      () => this.#describeLeft(),
     );
   }
 
   /** Keys that a queue has neither always nor for the jobs that it keeps. */
   async #keysLeft() {
+    const script = "return redis.call('ZRANGE', ARGV[1], 0, -1)";
+    const idsOf = (state) =>
+      this.#redis.list(script, `bull:jobserver:${state}`);
+    const ids = [await idsOf('completed'), await idsOf('failed')].flat();
+    const ended = ids.map((id) => `bull:jobserver:${id}`);
     const keys = await this.#redis.lastingKeys();
-    const kept = keys.filter((key) => /:[0-9a-f-]{36}(\.\d+)+$/.test(key));
-    const count =
-      (await this.#count('completed')) + (await this.#count('failed'));
-    const others = keys.filter((key) => !kept.includes(key) && !isLasting(key));
-    return kept.length > count ? [...others, ...kept] : others;
+    return keys.filter((key) => !isLasting(key) && !ended.includes(key));
   }
 
-  /** How many ended jobs are kept for dashboards. */
-  async #count(state) {
-    const reply = await this.#redis.command('ZCARD', `bull:jobserver:${state}`);
-    return Number(reply.slice(1));
+  async #describeLeft() {
+    const keys = await this.#keysLeft();
+    const texts = keys.map(async (key) => {
+      const type = (await this.#redis.command('TYPE', key)).trim();
+      if (type !== '+hash') return `${key} ${type}`;
+      const script = "return redis.call('HGETALL', ARGV[1])";
+      return `${key} ${(await this.#redis.list(script, key)).join(' ')}`;
+    });
+    return (await Promise.all(texts)).join('\n');
   }
 }
 
