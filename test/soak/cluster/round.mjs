@@ -225,6 +225,11 @@ export class Round {
       () => processes().length === 0,
       () => this.#state(),
     );
+    if (this.troubles.restartRedis > 0 || this.troubles.freezeRedis > 0) {
+      // What was sent when it was away may be done twice, or for a job that is gone.
+      this.troubles.keysLeft = (await this.#keysLeft()).length;
+      return;
+    }
     await until(
       'keys to be removed',
       async () => (await this.#keysLeft()).length === 0,
