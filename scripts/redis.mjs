@@ -19,6 +19,11 @@ export function hasRedis() {
   return spawnSync(program, ['--version'], options).status === 0;
 }
 
+const servers = new Set();
+process.on('exit', () => {
+  for (const server of servers) server.kill('SIGKILL');
+});
+
 /** A port that was free a moment ago. */
 async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
@@ -153,6 +158,8 @@ export class Redis {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
+    servers.add(child);
+    child.once('exit', () => servers.delete(child));
     const keep = (text) => (this.#log = (this.#log + text).slice(-kept));
     child.stdout.setEncoding('utf8').on('data', keep);
     child.stderr.setEncoding('utf8').on('data', keep);

@@ -56,6 +56,7 @@ export class Round {
         () => this.#state(),
       );
       const load = this.#load.run(10, () => this.#isOver);
+      load.catch(() => undefined);
       await inTime(
         'the load',
         this.#disturb().then(() => load),
