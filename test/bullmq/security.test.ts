@@ -218,10 +218,11 @@ describe('security of a cluster', () => {
 
   test('neither the key nor the environment of the submitter is in Redis, nor the key in that of a job', async () => {
     const connection = redis().url;
-    process.env['SECRET_OF_THE_TEST'] = 'do-not-store-me';
     try {
       process.env['JOBSERVER_KEY'] = key;
       await host({ connection });
+      // The host does not have it.
+      process.env['SECRET_OF_THE_TEST'] = 'do-not-store-me';
       const executed = executor({ connection, env: { LEVEL: '2' } });
       expect(await executed.submit(fn('variable'), 'LEVEL')).toBe('2');
       const text = JSON.stringify(await executed.submit(fn('environment')));

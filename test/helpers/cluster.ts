@@ -90,6 +90,8 @@ export class HostProcess {
     ];
     this.#child = spawn(program, [...args, hostProgram, options], {
       cwd: checkout.root,
+      // Jest has an environment of its own.
+      env: process.env,
       // It ends when its standard input does.
       stdio: ['pipe', 'pipe', 'pipe'],
     });
