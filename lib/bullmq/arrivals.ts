@@ -1,5 +1,6 @@
 // How an executor learns what has become of its jobs, and what they say before that: from
 // the events of the queue, and from what the server says when it is asked.
+import { LostResult } from '../errors.js';
 import { now } from '../system/deadline.js';
 import { decode } from '../wire/value.js';
 import {
@@ -29,11 +30,16 @@ export class Arrivals {
   }
 
   /** The real error of a job is beside the text that BullMQ has. */
-  async #failureOf({ id }: Flight, reason = ''): Promise<Claimed> {
+  async #failureOf(flight: Flight, reason = ''): Promise<Claimed> {
     const { redis } = this.#connection;
+    const { id } = flight;
     const key = this.#connection.keyOf(`failure.${id}`);
     const text = await redis.get(key);
-    if (text === null) throw refused(reason);
+    if (text === null) {
+      // The event that says it may have been missed.
+      if (isStall(reason)) throw await this.#lossOf(flight, unheardText);
+      throw refused(reason);
+    }
     void redis.unlink(key).catch(() => undefined);
     return parse(text);
   }
@@ -56,7 +62,8 @@ export class Arrivals {
         arrival = await arrivalOf(this.#connection, flight, outcome);
         note(flight, outcome);
       } catch (error) {
-        arrival = { isError: true, error, isLost: false };
+        const isLost = error instanceof LostResult;
+        arrival = { isError: true, error, isLost };
       }
       await flight.told;
       this.#onArrival(flight, arrival);
@@ -64,19 +71,23 @@ export class Arrivals {
   }
 
   /** The host of the job is dead, or was taken for dead. */
-  async lose(
-    flight: Flight,
-    why = 'its host was not heard of in time',
-  ): Promise<void> {
+  async lose(flight: Flight, why = unheardText): Promise<void> {
     flight.isOver = true;
-    const { redis, queue } = this.#connection;
-    const key = this.#connection.keyOf(flight.id);
-    const host = await redis.hget(key, 'pb').catch(() => null);
+    const error = await this.#lossOf(flight, why);
     // No host is to begin it again.
-    await queue.remove(flight.id).catch(() => undefined);
-    const error = silentLoss(flight, host ?? undefined, why);
+    await this.#connection.queue.remove(flight.id).catch(() => undefined);
     await flight.told;
     this.#onArrival(flight, { isError: true, error, isLost: true });
+  }
+
+  async #lossOf(flight: Flight, why: string): Promise<LostResult> {
+    const { redis } = this.#connection;
+    const key = this.#connection.keyOf(flight.id);
+    const fields = await redis.hmget(key, 'pb', 'ats').catch(() => []);
+    const [host, starts] = fields;
+    // A host that takes a lost job out of the queue writes its name over the other.
+    const isKnown = typeof host === 'string' && starts === '1';
+    return silentLoss(flight, isKnown ? host : undefined, why);
   }
 
   /** The server was asked about the job. */
@@ -114,6 +125,13 @@ export class Arrivals {
     });
     flight.told = flight.told.catch(() => undefined);
   }
+}
+
+const unheardText = 'its host was not heard of in time';
+
+/** Whether BullMQ has failed a job whose lock has ended. No host has signed that. */
+function isStall(reason: string): boolean {
+  return reason.startsWith('job stalled');
 }
 
 interface Told {

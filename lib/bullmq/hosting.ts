@@ -232,7 +232,6 @@ export class Hosting {
   async #run(job: Job, token: Token, since: number): Promise<void> {
     let envelope: CallEnvelope;
     try {
-      if (job.deferredFailure) throw refused(job.deferredFailure);
       if (this.#known.has(job.id!)) throw refused(startedBefore(this.name));
       envelope = envelopeOf(this.#connection, job, this.name);
       this.#known.add(job.id!);

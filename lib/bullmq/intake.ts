@@ -126,6 +126,13 @@ export class Intake {
       const late = (): Error =>
         codedError('ERR_JOBSERVER_CLUSTER', 'The server does not answer');
       const job = await inTime(fetched, deadlineAfter(leaseMs), late);
+      if (job?.deferredFailure) {
+        // Its host has lost it. The submitter knows these words of BullMQ.
+        const lost = new Error(job.deferredFailure);
+        job.moveToFailed(lost, job.token!, false).catch(onError);
+        token.give();
+        return false;
+      }
       if (job !== undefined) {
         onJob(job, token, since);
         return false;

@@ -178,6 +178,58 @@ describe('faults of a cluster', () => {
     expect(await executed.submit(fn('square'), 3)).toBe(9);
   });
 
+  describe('a call whose loss its submitter is not told', () => {
+    const stall = 'job stalled more than allowable limit';
+
+    /** Its job in the queue is as a client leaves it that finds its host dead. */
+    async function stalled(retries: number) {
+      const connection = redis().url;
+      // No check finds it before the host does.
+      const lease = { leaseMs: 60_000 };
+      const work = executor({ connection, retries, ...lease }).submit(
+        fn('square'),
+        3,
+      );
+      const keys = await clientOf(connection);
+      try {
+        const set = `bull:${queue()}:prioritized`;
+        await until('the job to be in the queue', async () => {
+          return (await keys.zcard(set)) === 1;
+        });
+        const [id] = await keys.zrange(set, '0', '-1');
+        const facts = { pb: 'dead', ats: '1', defa: stall };
+        await keys.hset(`bull:${queue()}:${id!}`, facts);
+      } finally {
+        keys.disconnect();
+      }
+      const there = await host({ connection, name: 'living', ...lease });
+      return { work, there };
+    }
+
+    test('is lost once a host has taken it out of the queue', async () => {
+      const { work, there } = await stalled(0);
+      const error = await rejection(work);
+      expect(error).toBeInstanceOf(LostResult);
+      expect(error).toMatchObject({ pid: 0, attempts: 1 });
+      // That host was not the one.
+      expect(error).not.toHaveProperty('host', 'living');
+      expect(there.has('started') || there.has('ended')).toBe(false);
+    });
+
+    test('with retries, begins again', async () => {
+      const { work } = await stalled(1);
+      expect(await work).toBe(9);
+    });
+
+    test('is not what a job says that throws the same words', async () => {
+      const connection = redis().url;
+      await host({ connection });
+      const executed = executor({ connection, retries: 1 });
+      const error = await rejection(executed.submit(fn('fail'), stall));
+      expect(error).toBeInstanceOf(RangeError);
+    });
+  });
+
   describe('a submitter that dies', () => {
     async function orphan(isDetached: boolean) {
       const connection = redis().url;

@@ -97,9 +97,6 @@ export class Load {
       this.#count('lost');
       const endsItself = ['exit', 'kill'].includes(call.kind);
       if (!endsItself) this.lostBy.push(error.host);
-    } else if (/^job stalled/.test(error.message)) {
-      // As BullMQ says it, when Redis was away as it was to be told.
-      this.#count('stalled');
     } else if (isAborted && error.name === 'AbortError') {
       this.#count('aborted');
     } else if (
