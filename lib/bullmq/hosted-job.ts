@@ -98,7 +98,7 @@ export class RunningHostedJob implements HostedJob {
     this.id = job.id!;
     this.lockToken = job.token!;
     this.name = job.name;
-    this.wait = Math.max(0, Date.now() - job.timestamp);
+    this.wait = waitOf(job);
     this.executor = call.executor;
     this.isDetached = call.isDetached;
   }
@@ -249,6 +249,23 @@ export class RunningHostedJob implements HostedJob {
     await connection.redis.set(key, JSON.stringify(sealed), 'PX', keptMs);
     await this.#job.moveToFailed(errorOf(value), this.lockToken, false);
   }
+}
+
+/** One whose message the host does not accept. */
+export function refusedJob(job: Job, error: unknown): HostedJob {
+  return {
+    id: job.id!,
+    name: job.name,
+    wait: waitOf(job),
+    run: undefined,
+    pid: undefined,
+    outcome: 'refused',
+    reason: textOf(error),
+  };
+}
+
+function waitOf({ timestamp }: Job): number {
+  return Math.max(0, Date.now() - timestamp);
 }
 
 interface Ending {

@@ -16,6 +16,7 @@ import {
   type HostedJob,
   RunningHostedJob,
   errorOf,
+  refusedJob,
 } from './hosted-job.js';
 import { controlsOf } from './hosted-controls.js';
 import { Intake } from './intake.js';
@@ -237,6 +238,8 @@ export class Hosting {
       this.#known.add(job.id!);
     } catch (error) {
       token.give();
+      this.completed += 1;
+      this.#tell('ended', refusedJob(job, error));
       await job.moveToFailed(errorOf(error), job.token!, false);
       return;
     }

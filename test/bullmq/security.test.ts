@@ -91,6 +91,10 @@ describe('security of a cluster', () => {
     expect((error as Error).message).toContain(
       isRefusedByHost ? 'Host mill' : 'not signed',
     );
+    await until('the host to say how it ended', () => there.has('ended'));
+    expect(there.lines.at(-1)).toMatchObject({
+      outcome: isRefusedByHost ? 'refused' : 'value',
+    });
     expect(there.stderr).toBe('');
   });
 

@@ -277,10 +277,14 @@ describe('the key of a worker', () => {
   });
 
   test('comes from JOBSERVER_KEY, and another one is refused', async () => {
-    worker([], { env: { JOBSERVER_KEY: key } });
+    const running = worker(['--log-interval=1'], {
+      env: { JOBSERVER_KEY: key },
+    });
     const made = executor({ key: 'not the key of it' });
 
     await expect(made.submit(call('double'), 1)).rejects.toThrow();
+    await running.says(/ warn: job refused id=.*`key`/);
+    await running.says(/ state .*refused=1/);
     expect(await executor({ key }).submit(call('double'), 1)).toBe(2);
   });
 
