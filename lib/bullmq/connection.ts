@@ -51,7 +51,7 @@ export class Connection {
     const { queue, key, inlineBytes, leaseMs } = settings;
     this.queue = new QueueClass(queue, {
       connection: this.redis,
-      ...this.stalledOptions,
+      ...this.queueOptions,
       lockDuration: leaseMs,
       streams: { events: { maxLen: keptEvents } },
       defaultJobOptions: {
@@ -67,9 +67,19 @@ export class Connection {
     this.parcels = new Parcels(store, inlineBytes, key !== undefined);
   }
 
-  /** For the check for stalled jobs, which starts none of them again. */
-  get stalledOptions(): { maxStalledCount: 0; stalledInterval: number } {
-    return { maxStalledCount: 0, stalledInterval: checkMsOf(this.settings) };
+  /** Of the queue and the worker of BullMQ. */
+  get queueOptions(): {
+    readonly maxStalledCount: 0;
+    readonly stalledInterval: number;
+    readonly skipVersionCheck: true;
+  } {
+    return {
+      // The check for stalled jobs starts none of them again.
+      maxStalledCount: 0,
+      stalledInterval: checkMsOf(this.settings),
+      // With the check, BullMQ writes to the console what it thinks of the server.
+      skipVersionCheck: true,
+    };
   }
 
   /** A further connection, with the same fate as this one. */

@@ -8,7 +8,7 @@ export function openWorker(connection: Connection, name: string): Worker {
   const { queue, leaseMs } = connection.settings;
   return new WorkerClass(queue, null, {
     connection: connection.redis,
-    ...connection.stalledOptions,
+    ...connection.queueOptions,
     name,
     lockDuration: leaseMs,
     autorun: false,

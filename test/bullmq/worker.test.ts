@@ -208,10 +208,13 @@ describe('a worker', () => {
       '--maxmemory-policy',
       'allkeys-lru',
     ]);
-    const running = worker([], {}, evicting.url);
+    const running = worker(['--log=json'], {}, evicting.url);
 
     expect(await running.end()).toBe(1);
     expect(running.stderr).toContain('noeviction');
+    // Nothing but lines of JSON.
+    expect(running.lines.length).toBeGreaterThan(0);
+    expect(running.stdout).toBe('');
     await evicting.end();
   });
 
