@@ -12,7 +12,7 @@ const mostMs = 400;
 export class Load {
   /** How often each outcome was seen. */
   outcomes = {};
-  /** The hosts that lost a call that did not end its own process. */
+  /** The hosts, where known, that lost a call that did not end its own process. */
   lostBy = [];
   #executor;
   #random;
@@ -96,7 +96,8 @@ export class Load {
     if (error instanceof LostResult) {
       this.#count('lost');
       const endsItself = ['exit', 'kill'].includes(call.kind);
-      if (!endsItself) this.lostBy.push(error.host);
+      const { host } = error;
+      if (!endsItself && host !== undefined) this.lostBy.push(host);
     } else if (isAborted && error.name === 'AbortError') {
       this.#count('aborted');
     } else if (
