@@ -134,7 +134,9 @@ export class Connection {
   }
 
   async close(): Promise<void> {
-    await this.queue.close().catch(() => undefined);
+    const closed = this.queue.close().catch(() => undefined);
+    // BullMQ would wait for a client that the server never lets in.
+    if (this.redis.status === 'ready') await closed;
     for (const redis of this.#all) this.drop(redis);
   }
 

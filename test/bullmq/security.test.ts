@@ -301,6 +301,8 @@ describe('security of a cluster', () => {
     const error = await rejection(executed.submit(fn('square'), 7));
     expect((error as Error).message).toMatch(/WRONGPASS|NOAUTH/);
     expect(String((error as Error).stack)).not.toContain('wrong');
+    // Its connections are closed, too: otherwise they would try for ever.
+    await executed.shutdown({ timeout: 20_000 * timeoutFactor });
   });
 
   test('a server that may evict keys is an error', async () => {
