@@ -154,7 +154,9 @@ export class Hosting {
     this.#leases.stop();
     this.#presence.stop();
     await this.#reader.stop();
-    await this.#worker.close(true).catch(() => undefined);
+    const closed = this.#worker.close(true).catch(() => undefined);
+    // BullMQ would wait for a client that the server never lets in.
+    if (this.#connection.redis.status === 'ready') await closed;
     await this.#connection.close();
   }
 
