@@ -78,6 +78,8 @@ export async function runVitest(
   const report = join(folder, 'report.json');
   const reporters = [
     ...['--reporter=json', '--reporter=default', `--outputFile=${report}`],
+    // The names of slow tests would be printed, and the machine may be slow.
+    '--slowTestThreshold=1000000',
   ];
   const running = startVitest(folder, ['run', ...reporters, ...args], options);
   await running.ended;
