@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFiles } from '../helpers/folder.js';
+import { freePort } from '../helpers/redis.js';
 import { metas, runVitest, summary, useProject } from './vitest.js';
 
 describe('a project', () => {
@@ -34,9 +35,11 @@ describe('a project', () => {
   });
 
   test('can be debugged, one file at a time', async () => {
-    const args = ['--inspect=127.0.0.1:0', '--no-file-parallelism', 'sum-1'];
+    // With the port 0, vitest takes 9229, which another test may have taken.
+    const place = `127.0.0.1:${await freePort()}`;
+    const args = [`--inspect=${place}`, '--no-file-parallelism', 'sum-1'];
     const run = await runVitest(project(), args);
-    expect(run.output).toContain('Debugger listening on ws://127.0.0.1:');
+    expect(run.output).toContain(`Debugger listening on ws://${place}`);
   });
 });
 
