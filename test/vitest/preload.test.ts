@@ -1,5 +1,6 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { testIf } from '../helpers/context.js';
 import { writeFiles } from '../helpers/folder.js';
 import { metas, runVitest, useProject } from './vitest.js';
 
@@ -19,6 +20,10 @@ const importsHeavy = (n: number): Record<string, string> => ({
     });`,
 });
 
+// Elsewhere each file starts a new node, which loads what it needs itself.
+const isForked = process.platform === 'linux';
+const forked = testIf(isForked);
+
 describe('preload', () => {
   const project = useProject('plain');
 
@@ -30,7 +35,7 @@ describe('preload', () => {
     return metas(run).map((meta) => meta['isLoadedHere']);
   };
 
-  test('loads modules once, for all files, which may mock them', async () => {
+  forked('loads modules once, for all files, which may mock them', async () => {
     writeFiles(project(), { ...heavy, ...importsHeavy(1), ...importsHeavy(2) });
     expect(await isLoadedHere({})).toEqual([true, true]);
     expect(await isLoadedHere({ preload: ['heavy'] })).toEqual([false, false]);
@@ -44,7 +49,7 @@ describe('preload', () => {
     expect(await isLoadedHere({ preload: ['heavy'] })).toEqual([false]);
   });
 
-  test('fails each file with what a module throws', async () => {
+  forked('fails each file with what a module throws', async () => {
     writeFiles(project(), {
       ...heavy,
       'node_modules/heavy/x.js': `throw new Error('not today');`,
@@ -62,33 +67,51 @@ describe('preload', () => {
     expect(missing.output).toContain('no-such-package');
   });
 
-  test("'auto' finds what files import in one run, and loads it in the next", async () => {
-    writeFiles(project(), { ...heavy, ...importsHeavy(1), ...importsHeavy(2) });
-    const pool = { preload: 'auto' };
-    expect(await isLoadedHere(pool)).toEqual([true, true]);
-    expect(await isLoadedHere(pool)).toEqual([false, false]);
-    // A run of one file is not the last word.
-    expect(await isLoadedHere(pool, 'heavy-1')).toEqual([false]);
-    expect(await isLoadedHere(pool)).toEqual([false, false]);
-  });
-
-  test("'auto' leaves a module to the files that cannot be preloaded", async () => {
-    writeFiles(project(), {
-      ...heavy,
-      'node_modules/heavy/x.js': `${heavy['node_modules/heavy/x.js']}
-        setInterval(() => {}, 1000);`,
-      ...importsHeavy(1),
-      ...importsHeavy(2),
-    });
-    const pool = { preload: 'auto' };
-    for (let i = 0; i < 3; i++) {
+  forked(
+    "'auto' finds what files import in one run, and loads it in the next",
+    async () => {
+      writeFiles(project(), {
+        ...heavy,
+        ...importsHeavy(1),
+        ...importsHeavy(2),
+      });
+      const pool = { preload: 'auto' };
       expect(await isLoadedHere(pool)).toEqual([true, true]);
-    }
-    const cache = join(project(), 'node_modules', '.vite');
-    const [file = ''] = readdirSync(cache, { recursive: true })
-      .map(String)
-      .filter((name) => name.endsWith(join('jobserver', 'preload.json')));
-    const kept = readFileSync(join(cache, file), 'utf8');
-    expect(kept).toMatch(/"refused": \[\s*"file:.*heavy/);
+      expect(await isLoadedHere(pool)).toEqual([false, false]);
+      // A run of one file is not the last word.
+      expect(await isLoadedHere(pool, 'heavy-1')).toEqual([false]);
+      expect(await isLoadedHere(pool)).toEqual([false, false]);
+    },
+  );
+
+  forked(
+    "'auto' leaves a module to the files that cannot be preloaded",
+    async () => {
+      writeFiles(project(), {
+        ...heavy,
+        'node_modules/heavy/x.js': `${heavy['node_modules/heavy/x.js']}
+        setInterval(() => {}, 1000);`,
+        ...importsHeavy(1),
+        ...importsHeavy(2),
+      });
+      const pool = { preload: 'auto' };
+      for (let i = 0; i < 3; i++) {
+        expect(await isLoadedHere(pool)).toEqual([true, true]);
+      }
+      const cache = join(project(), 'node_modules', '.vite');
+      const [file = ''] = readdirSync(cache, { recursive: true })
+        .map(String)
+        .filter((name) => name.endsWith(join('jobserver', 'preload.json')));
+      const kept = readFileSync(join(cache, file), 'utf8');
+      expect(kept).toMatch(/"refused": \[\s*"file:.*heavy/);
+    },
+  );
+
+  testIf(!isForked)('loads nothing for files that are spawned', async () => {
+    writeFiles(project(), { ...heavy, ...importsHeavy(1), ...importsHeavy(2) });
+    const pool = { preload: ['heavy'] };
+    expect(await isLoadedHere(pool)).toEqual([true, true]);
+    const { output } = await runVitest(project(), [], { pool });
+    expect(output.match(/JOBSERVER_VITEST_SPAWN/g)).toHaveLength(1);
   });
 });

@@ -183,14 +183,18 @@ export function summary({ files }: Run): string[] {
 
 /** The lines of the output without what differs from run to run. */
 export function comparable({ output }: Run): string[] {
-  return output
-    .replace(/\d+(\.\d+)?m?s\b/g, 'TIME')
-    .replace(/^( +Start at +)[\d:]+$/m, '$1TIME')
-    .replace(/\[\d+\/\d+\]⎯/g, '⎯')
-    .replace(/\/tmp\/jobserver-\w+/g, 'FOLDER')
-    .split('\n')
-    .filter((line) => line.trim() !== '' && !/^ +(❯|at) /.test(line))
-    .sort();
+  return (
+    output
+      .replace(/\d+(\.\d+)?m?s\b/g, 'TIME')
+      .replace(/^( +Start at +)[\d:]+$/m, '$1TIME')
+      .replace(/\[\d+\/\d+\]⎯/g, '⎯')
+      .replace(/(\/[\w.+-]+)+\/jobserver-\w{6}\b/g, 'FOLDER')
+      // Where files are spawned, vitest's own pool has no such warning.
+      .replace(/^.*JOBSERVER_VITEST_SPAWN.*\n.*--trace-warnings.*$/m, '')
+      .split('\n')
+      .filter((line) => line.trim() !== '' && !/^ +(❯|at) /.test(line))
+      .sort()
+  );
 }
 
 /** The `meta` of all tests that have some. */
