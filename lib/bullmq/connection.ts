@@ -133,10 +133,15 @@ export class Connection {
     );
   }
 
-  async close(): Promise<void> {
-    const closed = this.queue.close().catch(() => undefined);
+  /** Awaits the end of a part of BullMQ. */
+  async awaitEnd(closing: Promise<unknown>): Promise<void> {
+    const closed = closing.catch(() => undefined);
     // BullMQ would wait for a client that the server never lets in.
     if (this.redis.status === 'ready') await closed;
+  }
+
+  async close(): Promise<void> {
+    await this.awaitEnd(this.queue.close());
     for (const redis of this.#all) this.drop(redis);
   }
 

@@ -154,9 +154,7 @@ export class Hosting {
     this.#leases.stop();
     this.#presence.stop();
     await this.#reader.stop();
-    const closed = this.#worker.close(true).catch(() => undefined);
-    // BullMQ would wait for a client that the server never lets in.
-    if (this.#connection.redis.status === 'ready') await closed;
+    await this.#connection.awaitEnd(this.#worker.close(true));
     await this.#connection.close();
   }
 
