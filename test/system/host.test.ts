@@ -60,10 +60,10 @@ test.each([
   },
 );
 
-/** All files of the package as one program, in the form that bundlers give it. */
+/** All that the package loads as one program, in the form that bundlers give it. */
 function bundle(requireBuiltin: string): string {
   const modules = readdirSync('dist', { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.js'))
+    .filter((name) => name === 'index.js' || name.startsWith('linked/'))
     .map((name) => {
       const text = readFileSync(join('dist', name), 'utf8');
       return `'/${name}': (module, exports, require) => {\n${text}\n},\n`;
