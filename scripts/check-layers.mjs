@@ -68,7 +68,9 @@ const exceptions = [
 const packages = new Map([
   ['node-gyp-build', ['system/binding']],
   ['bullmq', ['bullmq/packages']],
+  ['bullmq/package.json', ['bullmq/packages']],
   ['ioredis', ['bullmq/packages']],
+  ['ioredis/package.json', ['bullmq/packages']],
 ]);
 
 const { positionals } = commandLine(usage, { allowPositionals: true });

@@ -194,7 +194,7 @@ const steps = {
     }
   },
   vitest: async (project) => {
-    await project.install('vitest@3');
+    await project.install('vitest@4.1', 'vite@7');
     for (const name of ['one', 'two']) {
       project.write(`${name}.test.mjs`, vitestTest);
     }
