@@ -10,6 +10,7 @@ export type StreamEvent = Readonly<Record<string, string>>;
 const blockMs = 5000;
 /** Longer than that, the server or the network is silent. */
 const patienceMs = 2000;
+const refusedMs = 100;
 const mostAtOnce = 1000;
 
 export class EventReader {
@@ -19,6 +20,7 @@ export class EventReader {
   readonly #onEvent: (event: StreamEvent) => void;
   #last = '';
   #isStopped = false;
+  #onStop: (() => void) | undefined;
   #end: Promise<void> | undefined;
 
   constructor(
@@ -55,6 +57,7 @@ export class EventReader {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#connection.drop(this.#redis);
+    this.#onStop?.();
     await this.#end;
   }
 
@@ -64,7 +67,7 @@ export class EventReader {
       try {
         entries = await this.#read();
       } catch {
-        // The connection is made again, and the next read waits for that.
+        await this.#untilReady();
         continue;
       }
       for (const [id, fields] of entries) {
@@ -72,6 +75,21 @@ export class EventReader {
         this.#onEvent(eventOf(fields));
       }
     }
+  }
+
+  /**
+   * Waits for the next connection, because ioredis would keep all reads until then, and
+   * send them one after the other. Waits a moment if the server has refused the read.
+   */
+  async #untilReady(): Promise<void> {
+    if (this.#isStopped) return;
+    const redis = this.#redis;
+    await new Promise<void>((resolve) => {
+      this.#onStop = resolve;
+      if (redis.status === 'ready') setTimeout(resolve, refusedMs);
+      else redis.once('ready', resolve);
+    });
+    this.#onStop = undefined;
   }
 
   async #read(): Promise<[string, string[]][]> {
