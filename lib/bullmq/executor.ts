@@ -2,16 +2,16 @@
 import { availableParallelism } from 'node:os';
 import type { RecordableHistogram } from 'node:perf_hooks';
 import { inspect } from 'node:util';
-import { AbortError, Blocked, codedError } from '../errors.js';
+import { AbortError, codedError } from '../errors.js';
 import {
   type ShutdownOptions,
   type WorkOptions,
   checkPriority,
+  checkShutdown,
+  ended,
   queuedMapOptions,
-  shutdownOptions,
   workOptions,
 } from '../executor/executor.js';
-import { inTime } from '../executor/in-time.js';
 import type { Executor } from '../executor/interface.js';
 import { type ExecutorFuture, QueuedCall } from '../executor/queued-call.js';
 import type { Callable } from '../functions/function-ref.js';
@@ -27,13 +27,11 @@ import type { MapResult } from '../map/reading.js';
 import type { Mapping } from '../protocol/order.js';
 import { checkNotImporting } from '../protocol/worker-state.js';
 import { checkAbortSignal } from '../system/abort.js';
-import { deadlineAfter } from '../system/deadline.js';
 import {
   type OptionNames,
   checkBoolean,
   checkOptions,
 } from '../system/options.js';
-import { checkKillSignal } from '../system/signals.js';
 import { encode, unsendable } from '../wire/value.js';
 import {
   type ClusterControls,
@@ -131,17 +129,17 @@ export class ClusterExecutor implements Executor {
 
   /** Nanoseconds from submit to the start of the process, of completed calls. */
   get waitTime(): RecordableHistogram {
-    return this.#shared.waitTime;
+    return this.#shared.times.wait;
   }
 
   /** Nanoseconds from the start of the process to its end. */
   get runTime(): RecordableHistogram {
-    return this.#shared.runTime;
+    return this.#shared.times.run;
   }
 
   /** Nanoseconds of CPU time of each completed call, where the host measures it. */
   get cpuTime(): RecordableHistogram {
-    return this.#shared.cpuTime;
+    return this.#shared.times.cpu;
   }
 
   /**
@@ -275,21 +273,13 @@ export class ClusterExecutor implements Executor {
    * passes first.
    */
   async shutdown(options: ShutdownOptions = {}): Promise<void> {
-    checkOptions(options, shutdownOptions);
-    const { wait = true, cancelFutures = false } = options;
-    checkBoolean(wait, 'wait');
-    checkBoolean(cancelFutures, 'cancelFutures');
-    const signal = checkKillSignal(options.killSignal, 'killSignal');
-    const deadline = deadlineAfter(options.timeout);
+    const { wait, cancelFutures, signal, deadline } = checkShutdown(options);
     const shared = this.#shared;
     shared.isShutdown = true;
     if (cancelFutures) shared.submissions.cancelAll();
     if (signal !== undefined) shared.submissions.signalAll(signal);
     shared.end ??= shared.finish();
-    if (!wait) return;
-    const late = (): Error =>
-      new Blocked('Calls of the executor have not ended within the time given');
-    await inTime(shared.end, deadline, late);
+    if (wait) await ended(shared.end, deadline);
   }
 
   /** {@link ClusterExecutor.shutdown}, as `await using` calls it. */

@@ -1,19 +1,20 @@
 // The optional packages, which take 100 ms to load. Only here, and only when an
 // executor or a host is made.
 import { codedError } from '../errors.js';
+import { isOlder } from '../system/version.js';
 
 export type { Job, JobsOptions, Queue, Worker } from 'bullmq';
 export type { Redis, RedisOptions } from 'ioredis';
 
 export function bullmq(): typeof import('bullmq') {
-  return loaded('6.7', () => {
+  return loaded('bullmq', '6.7', () => {
     const { version } = require('bullmq/package.json') as Package;
     return [require('bullmq') as typeof import('bullmq'), version];
   });
 }
 
 export function ioredis(): typeof import('ioredis') {
-  return loaded('5.0', () => {
+  return loaded('ioredis', '5.0', () => {
     const { version } = require('ioredis/package.json') as Package;
     return [require('ioredis') as typeof import('ioredis'), version];
   });
@@ -24,22 +25,17 @@ interface Package {
 }
 
 /** `least`: the oldest version that will do. */
-function loaded<T>(least: string, load: () => [T, version: string]): T {
+function loaded<T>(
+  name: string,
+  least: string,
+  load: () => [module: T, version: string],
+): T {
   const [module, version] = installed(load);
-  if (isOlder(version, least)) {
-    throw codedError(
-      'ERR_JOBSERVER_CLUSTER',
-      'jobserver/bullmq needs bullmq 6.7 and ioredis 5 or later, and one of them has ' +
-        `the version ${version}: npm install bullmq@6 ioredis`,
-    );
-  }
-  return module;
-}
-
-export function isOlder(version: string, least: string): boolean {
-  const [major = 0, minor = 0] = version.split('.', 2).map(Number);
-  const [leastMajor = 0, leastMinor = 0] = least.split('.').map(Number);
-  return major < leastMajor || (major === leastMajor && minor < leastMinor);
+  if (!isOlder(version, least)) return module;
+  throw codedError(
+    'ERR_JOBSERVER_CLUSTER',
+    `jobserver/bullmq needs ${name} ${least} or later, and has found ${version}`,
+  );
 }
 
 function installed<T>(load: () => T): T {

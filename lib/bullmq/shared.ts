@@ -1,7 +1,5 @@
 // What the handles of one ClusterExecutor share: the connection, the calls, the counts.
-import type { RecordableHistogram } from 'node:perf_hooks';
-import { nanoseconds } from '../executor/executor.js';
-import { builtin } from '../system/builtins.js';
+import { CallTimes } from '../executor/call-times.js';
 import { Claims } from './claims.js';
 import { Connection } from './connection.js';
 import type { Flight } from './flight.js';
@@ -14,14 +12,12 @@ export class Shared {
   readonly claims: Claims | undefined;
   /** Added to that of each call, so that children rank above their parents. */
   readonly priority: number;
+  readonly times = new CallTimes();
   completed = 0;
   isShutdown = false;
   end: Promise<void> | undefined;
   onIdle: (() => void) | undefined;
   #isRef = true;
-  #waitTime: RecordableHistogram | undefined;
-  #runTime: RecordableHistogram | undefined;
-  #cpuTime: RecordableHistogram | undefined;
 
   constructor(options: ClusterExecutorOptions, isDetached: boolean) {
     const joined = joinedCluster();
@@ -49,18 +45,6 @@ export class Shared {
     }
   }
 
-  get waitTime(): RecordableHistogram {
-    return (this.#waitTime ??= builtin('node:perf_hooks').createHistogram());
-  }
-
-  get runTime(): RecordableHistogram {
-    return (this.#runTime ??= builtin('node:perf_hooks').createHistogram());
-  }
-
-  get cpuTime(): RecordableHistogram {
-    return (this.#cpuTime ??= builtin('node:perf_hooks').createHistogram());
-  }
-
   set isRef(isRef: boolean) {
     this.#isRef = isRef;
     this.#onChange();
@@ -85,10 +69,6 @@ export class Shared {
 
   #measure({ plan: { record } }: Flight): void {
     this.completed += 1;
-    const { submittedAt, startedAt, finishedAt, usage } = record;
-    this.waitTime.record(nanoseconds(startedAt! - submittedAt));
-    this.runTime.record(nanoseconds(finishedAt! - startedAt!));
-    if (usage === undefined) return;
-    this.cpuTime.record(nanoseconds(usage.user + usage.system));
+    this.times.add(record);
   }
 }

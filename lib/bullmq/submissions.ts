@@ -116,7 +116,7 @@ export class Submissions implements CallQueue<ClusterPlan> {
     });
     plan.record.submitted();
     this.#outbox.add(flight);
-    this.#warning.watch(this.waiting().next().value !== undefined);
+    this.#warning.watch(this.pending > 0);
     this.#events.onChange();
   }
 
@@ -156,7 +156,7 @@ export class Submissions implements CallQueue<ClusterPlan> {
     this.#running += 1;
     flight.call.takePlan();
     record.started(flight.process);
-    this.#warning.watch(this.waiting().next().value !== undefined);
+    this.#warning.watch(this.pending > 0);
     this.#events.onChange();
   }
 
@@ -281,7 +281,7 @@ export class Submissions implements CallQueue<ClusterPlan> {
     this.#byCall.delete(flight.call);
     this.#flights.delete(flight.id);
     if (flight.isStarted) this.#running -= 1;
-    this.#warning.watch(this.waiting().next().value !== undefined);
+    this.#warning.watch(this.pending > 0);
     queueMicrotask(() => {
       this.#events.onChange();
     });

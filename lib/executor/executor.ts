@@ -15,7 +15,6 @@ import type { Callable } from '../functions/function-ref.js';
 import { type Call, checkArgs } from '../job/encode-call.js';
 import { type Future, futureControl } from '../job/future.js';
 import type { Pool } from '../job/pool.js';
-import type { JobRecord } from '../job/record.js';
 import type { Plan } from '../job/plan.js';
 import { Jobserver, jobserverControl } from '../jobserver.js';
 import {
@@ -27,8 +26,7 @@ import {
 } from '../map/input.js';
 import type { MapResult } from '../map/reading.js';
 import { checkAbortSignal, onAbort } from '../system/abort.js';
-import { builtin } from '../system/builtins.js';
-import { deadlineAfter } from '../system/deadline.js';
+import { type Deadline, deadlineAfter } from '../system/deadline.js';
 import { List } from '../system/list.js';
 import {
   type OptionNames,
@@ -39,6 +37,7 @@ import {
 import { type Signal, checkKillSignal } from '../system/signals.js';
 import { trace } from '../system/trace.js';
 import { unsendable } from '../wire/value.js';
+import { CallTimes } from './call-times.js';
 import { inTime } from './in-time.js';
 import type { Executor } from './interface.js';
 import { Lane, type LaneOwner } from './lane.js';
@@ -97,7 +96,7 @@ export const workOptions: OptionNames<WorkOptions> = {
   signal: true,
   priority: true,
 };
-export const shutdownOptions: OptionNames<ShutdownOptions> = {
+const shutdownOptions: OptionNames<ShutdownOptions> = {
   wait: true,
   cancelFutures: true,
   killSignal: true,
@@ -160,9 +159,7 @@ export class JobserverExecutor implements Executor {
   #onIdle: (() => void) | undefined;
   /** Undefined while nobody has waited for it. */
   #room: Room | undefined;
-  #waitTime: RecordableHistogram | undefined;
-  #runTime: RecordableHistogram | undefined;
-  #cpuTime: RecordableHistogram | undefined;
+  readonly #times = new CallTimes();
 
   /** @internal */
   readonly notCloneable = notCloneable;
@@ -213,12 +210,12 @@ export class JobserverExecutor implements Executor {
    * Nanoseconds from submit to the start of the process, of completed calls.
    */
   get waitTime(): RecordableHistogram {
-    return (this.#waitTime ??= builtin('node:perf_hooks').createHistogram());
+    return this.#times.wait;
   }
 
   /** Nanoseconds from the start of the process to its end. */
   get runTime(): RecordableHistogram {
-    return (this.#runTime ??= builtin('node:perf_hooks').createHistogram());
+    return this.#times.run;
   }
 
   /**
@@ -226,7 +223,7 @@ export class JobserverExecutor implements Executor {
    * the kernel, where that is known: see {@link Future.usage}.
    */
   get cpuTime(): RecordableHistogram {
-    return (this.#cpuTime ??= builtin('node:perf_hooks').createHistogram());
+    return this.#times.cpu;
   }
 
   /**
@@ -350,12 +347,7 @@ export class JobserverExecutor implements Executor {
    * passes first.
    */
   async shutdown(options: ShutdownOptions = {}): Promise<void> {
-    checkOptions(options, shutdownOptions);
-    const { wait = true, cancelFutures = false } = options;
-    checkBoolean(wait, 'wait');
-    checkBoolean(cancelFutures, 'cancelFutures');
-    const signal = checkKillSignal(options.killSignal, 'killSignal');
-    const deadline = deadlineAfter(options.timeout);
+    const { wait, cancelFutures, signal, deadline } = checkShutdown(options);
     this.#isShutdown = true;
     trace('executor shuts down with %d calls pending', this.pending);
     if (cancelFutures) for (const lane of this.#lanes) lane.cancelAll();
@@ -363,10 +355,7 @@ export class JobserverExecutor implements Executor {
       for (const call of this.#running.values()) call.terminate(signal);
     }
     this.#end ??= this.#finish();
-    if (!wait) return;
-    const late = (): Error =>
-      new Blocked('Calls of the executor have not ended within the time given');
-    await inTime(this.#end, deadline, late);
+    if (wait) await ended(this.#end, deadline);
   }
 
   /** {@link JobserverExecutor.shutdown}, as `await using` calls it. */
@@ -500,7 +489,7 @@ export class JobserverExecutor implements Executor {
       this.#running.delete(call.place);
       this.#completed += 1;
       settle();
-      this.#measure(call.record!);
+      this.#times.add(call.record!);
       this.#count(-1);
     };
     futureControl.follow(
@@ -525,14 +514,6 @@ export class JobserverExecutor implements Executor {
     this.#notifyIdle();
   }
 
-  #measure(record: JobRecord): void {
-    const { submittedAt, startedAt, finishedAt, usage } = record;
-    this.waitTime.record(nanoseconds(startedAt! - submittedAt));
-    this.runTime.record(nanoseconds(finishedAt! - startedAt!));
-    if (usage === undefined) return;
-    this.cpuTime.record(nanoseconds(usage.user + usage.system));
-  }
-
   get #isIdle(): boolean {
     if (this.#active > 0 || this.#running.size > 0) return false;
     return this.pending === 0;
@@ -552,9 +533,34 @@ export class JobserverExecutor implements Executor {
   }
 }
 
-// A histogram accepts no zero.
-export function nanoseconds(milliseconds: number): number {
-  return Math.max(1, Math.round(milliseconds * 1e6));
+interface ShutdownTerms {
+  readonly wait: boolean;
+  readonly cancelFutures: boolean;
+  /** The number of `killSignal`. */
+  readonly signal: number | undefined;
+  readonly deadline: Deadline;
+}
+
+export function checkShutdown(options: ShutdownOptions): ShutdownTerms {
+  const {
+    wait = true,
+    cancelFutures = false,
+    killSignal,
+    timeout,
+  } = checkOptions(options, shutdownOptions);
+  return {
+    wait: checkBoolean(wait, 'wait'),
+    cancelFutures: checkBoolean(cancelFutures, 'cancelFutures'),
+    signal: checkKillSignal(killSignal, 'killSignal'),
+    deadline: deadlineAfter(timeout),
+  };
+}
+
+/** Rejects when the calls of an executor have not ended by the deadline. */
+export function ended(end: Promise<void>, deadline: Deadline): Promise<void> {
+  const late = (): Error =>
+    new Blocked('Calls of the executor have not ended within the time given');
+  return inTime(end, deadline, late);
 }
 
 export function checkPriority(priority: unknown = 0): number {

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { isOlder } from '../system/version.js';
 
 const needed = 'jobserver/vitest needs vitest 4.1 or later';
 
@@ -32,8 +33,7 @@ export function checkVersion(distPath: string): void {
 }
 
 function checkRecent(version: string): void {
-  const [major = 0, minor = 0] = version.split('.', 2).map(Number);
-  if (major > 4 || (major === 4 && minor >= 1)) return;
+  if (!isOlder(version, '4.1')) return;
   throw new Error(`${needed}, and has found vitest ${version}`);
 }
 

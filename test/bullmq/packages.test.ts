@@ -1,16 +1,6 @@
-import { bullmq, ioredis, isOlder } from '../../dist/bullmq/packages.js';
+import { bullmq, ioredis } from '../../dist/bullmq/packages.js';
 
 test('the installed packages are recent enough', () => {
   expect(typeof bullmq().Queue).toBe('function');
   expect(typeof ioredis().Redis).toBe('function');
-});
-
-test.each([
-  ['6.6.9', true],
-  ['5.70.0', true],
-  ['6.7.0', false],
-  ['6.10.1', false],
-  ['7.0.0-beta.1', false],
-])('whether %s is older than 6.7: %s', (version, expected) => {
-  expect(isOlder(version, '6.7')).toBe(expected);
 });
