@@ -45,7 +45,7 @@ export async function checkFresh(
     if (age > keptMs || age < -clockSlackMs) {
       throw refused(`Host ${host} refuses a job that was signed too long ago`);
     }
-    // Longer than the signature is good for.
+    // Redis keeps the mark for longer than a signature is accepted.
     const key = connection.keyOf(`ran.${id}`);
     const ttl = keptMs + 2 * clockSlackMs;
     const isFirst = await redis.set(key, host, 'PX', ttl, 'NX');

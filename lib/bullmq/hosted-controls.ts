@@ -1,5 +1,5 @@
-// What a job of a cluster has besides the controls of its host: those of its submitter,
-// which is told what the job says.
+// The controls of a job that a host runs: those that its submitter has sent, and
+// listeners, which send the reports and the output of the job to the submitter.
 import type { JobControls } from '../job/job-controls.js';
 import { hostControls } from './controls.js';
 import type { CallEnvelope } from './envelope.js';

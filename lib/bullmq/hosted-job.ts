@@ -244,7 +244,8 @@ export class RunningHostedJob implements HostedJob {
       await this.#job.moveToCompleted(sealed, this.lockToken, false);
       return;
     }
-    // First, because the submitter asks for it when it hears of the failure.
+    // The error is stored before the job fails, because the submitter reads it as soon
+    // as it learns of the failure.
     const key = connection.keyOf(`failure.${this.id}`);
     await connection.redis.set(key, JSON.stringify(sealed), 'PX', keptMs);
     await this.#job.moveToFailed(errorOf(value), this.lockToken, false);

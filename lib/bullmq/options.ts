@@ -39,8 +39,8 @@ export interface ClusterOptions {
   version?: string | undefined;
   /**
    * A secret of at least 16 characters that executors and hosts share. A host runs only
-   * what was signed with it. Default: JOBSERVER_KEY; without that, whoever can write
-   * to the server can run code on hosts.
+   * jobs that were signed with it. Default: JOBSERVER_KEY. Without a key, whoever can
+   * write to the server can run code on hosts.
    */
   key?: string | undefined;
   /**

@@ -1,5 +1,5 @@
-// How an executor ends its jobs: those that wait it takes back, and those that run their
-// hosts are told to end.
+// How an executor ends its jobs: it takes back those that wait, and tells the hosts of
+// those that run to end them.
 import type { Connection } from './connection.js';
 import type { Flight } from './flight.js';
 

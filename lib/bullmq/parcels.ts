@@ -14,7 +14,10 @@ export type Parcel =
       readonly hash: string;
     };
 
-/** How long a value is kept that nobody drops, and a job may wait that has one. */
+/**
+ * How long the store keeps a value that nobody drops. A job that has one may wait for no
+ * longer.
+ */
 export const keptMs = 24 * 3_600_000;
 
 export class Parcels {

@@ -30,8 +30,8 @@ export interface ValueStore {
   drop(key: string): Promise<void>;
 }
 
-// Redis serves nobody else while it receives or sends one command, and raw chunks of
-// this size cost a tenth of what one text of 64 MiB does.
+// Redis serves no other client while it receives or sends one command. Raw chunks of this
+// size cost a tenth of what one text of 64 MiB costs.
 const chunkBytes = 1 << 20;
 
 // So many chunks are on their way at once.

@@ -16,7 +16,7 @@ export class UsageError extends Error {
   }
 }
 
-/** The command could not do what it was told; the message says it all. */
+/** The command has failed. The message has the whole reason, so no stack is printed. */
 export class Failure extends Error {
   override readonly name = 'Failure';
 }

@@ -7,10 +7,10 @@ let never: AbortSignal | undefined;
  * In a job: an AbortSignal that is aborted when the job is asked to end. Outside of
  * a job, and in a thread that a job has started: one that is never aborted.
  *
- * The signals SIGTERM, SIGINT, SIGHUP and `orphanSignal` ask a job to end, whoever
- * sends them: `runTimeout`, an AbortSignal, {@link Future.kill}, `close` with a
- * `killSignal`, Ctrl-C, or the death of the submitter. From the first call on, these
- * signals do not end the job, which can clean up. SIGKILL follows after `killGrace`:
+ * A job is asked to end by SIGTERM, SIGINT, SIGHUP or its `orphanSignal`. They come
+ * from `runTimeout`, an AbortSignal, {@link Future.kill}, `close` with a `killSignal`,
+ * Ctrl-C, or the death of the submitter. From the first call on, these signals do not
+ * end the job, which can clean up. SIGKILL follows after `killGrace`:
  * from the submitter if it sent the signal, and from the job itself if the submitter
  * has died.
  *

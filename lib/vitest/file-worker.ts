@@ -116,7 +116,7 @@ function whyEnded(error: unknown, files: readonly string[]): Error {
     `Worker exited unexpectedly${place}: ${why}`,
     cause === undefined ? undefined : { cause },
   );
-  // Where it was made here tells the user nothing.
+  // The stack would show where this file makes the error, which is no help to the user.
   ended.stack = `Error: ${ended.message}`;
   return ended;
 }

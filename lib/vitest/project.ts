@@ -1,7 +1,7 @@
 // What the pool needs of vitest's own objects. They are described here rather than
 // imported, so that the declarations of this package need no vitest.
 
-/** What vitest tells its workers of a configuration. */
+/** The part of its configuration that vitest sends to its workers. */
 export type Config = Readonly<Record<string, unknown>>;
 
 /** A project of vitest. */
