@@ -1,10 +1,11 @@
 // What several tools do to a file. A module for each tool would be loaded alone, so
 // BENCH_TOOL says which one this process has.
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 
 const require = createRequire(import.meta.url);
+const modules = join(require.resolve('eslint/package.json'), '..', '..');
 
 const tools = {
   async eslint() {
@@ -44,17 +45,25 @@ const tool = BENCH_TOOL && (await tools[BENCH_TOOL]());
 const least = 5_000;
 const most = 60_000;
 
-/** The scripts of eslint, between 5 and 60 kB. */
-export function files() {
-  const folder = join(require.resolve('eslint/package.json'), '..', 'lib');
-  return readdirSync(folder, { recursive: true })
-    .filter((name) => name.endsWith('.js'))
-    .map((name) => join(folder, name))
-    .filter((path) => {
-      const { length } = readFileSync(path);
-      return length >= least && length <= most;
-    });
-}
+/** The scripts of these packages, between 5 and 60 kB. */
+const folders = ['eslint/lib', '@babel', '@typescript-eslint'];
+const all = folders
+  .flatMap((name) => {
+    const folder = join(modules, name);
+    return readdirSync(folder, { recursive: true })
+      .filter((file) => /\.[cm]?js$/.test(file))
+      .sort()
+      .map((file) => join(folder, file));
+  })
+  .filter((path) => {
+    const { size } = statSync(path);
+    return size >= least && size <= most;
+  });
+
+// One file of so many is for the warm-up, and the others are for the jobs.
+const share = 15;
+
+export const files = all.filter((_, i) => i % share !== 0);
 
 /** Runs the tool. Returns milliseconds of CPU, and page faults. */
 export async function work(path) {
@@ -71,5 +80,5 @@ export async function work(path) {
 
 /** As jobs do, to files of their kind. */
 export async function warmUp() {
-  for (const path of files().slice(0, 20)) await work(path);
+  for (let i = 0; i < all.length; i += share) await work(all[i]);
 }

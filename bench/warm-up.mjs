@@ -1,19 +1,22 @@
 // What does a warm-up gain? Each tool works on files, each file in a fresh process:
 // forked from a process that has the tool loaded, and from one that has used it
-// before. One process that works on all of them again and again is the floor.
+// before. One process that works on all of them again and again is the floor. Then the
+// same files in chunks, beside the threads of a peer that have seen all of them before.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Jobserver } from 'jobserver';
 import { median, table } from './measure.mjs';
+import { open, slots } from './pools.mjs';
 import { files, toolNames, warmUp, work } from './tools.mjs';
 
 const own = fileURLToPath(import.meta.url);
-const preload = [fileURLToPath(new URL('tools.mjs', import.meta.url))];
+const module = new URL('tools.mjs', import.meta.url).href;
+const preload = [fileURLToPath(module)];
+const peers = ['piscina', 'tinypool, threads'];
 const msPerTick = 10;
 const kibPerMib = 1024;
-// Others than those of the warm-up.
-const paths = files().slice(20, 60);
+const rounds = 2;
 
 /** The CPU time of a process and its children that have ended. */
 function cpuOf(pid) {
@@ -21,6 +24,13 @@ function cpuOf(pid) {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const ticks = fields.slice(11, 15).map(Number);
   return ticks.reduce((sum, each) => sum + each) * msPerTick;
+}
+
+/** Of this process, its threads and its children, which may go on. */
+function cpuOfAll() {
+  const path = `/proc/self/task/${process.pid}/children`;
+  const children = readFileSync(path, 'utf8').trim().split(' ').filter(Boolean);
+  return [process.pid, ...children].reduce((sum, pid) => sum + cpuOf(pid), 0);
 }
 
 function memoryOf(pid) {
@@ -39,16 +49,16 @@ async function measure(options, rounds) {
   await jobserver.ready();
   const readyMs = performance.now() - opened;
   const all = [];
-  const { zygote } = await jobserver.run(work, paths[0]);
+  const { zygote } = await jobserver.run(work, files[0]);
   const before = cpuOf(zygote) + cpuOf(process.pid);
   const start = performance.now();
   for (let round = 0; round < rounds; round++) {
-    for (const path of paths) all.push(await jobserver.run(work, path));
+    for (const path of files) all.push(await jobserver.run(work, path));
   }
   const count = all.length;
   const wall = (performance.now() - start) / count;
   const total = (cpuOf(zygote) + cpuOf(process.pid) - before) / count;
-  const last = all.slice(-paths.length);
+  const last = all.slice(-files.length);
   const memory = memoryOf(zygote);
   await jobserver.close();
   const mean = (field) =>
@@ -57,11 +67,60 @@ async function measure(options, rounds) {
   return { readyMs, wall, total, job: mean('cpu'), faults, memory };
 }
 
+/** For a file, of several passes: each pool makes one in turn. */
+async function measurePasses(pools) {
+  const best = pools.map(() => ({ wall: Infinity, total: Infinity }));
+  // The first pass of each is not counted.
+  for (let round = 0; round <= rounds; round++) {
+    for (const [i, { pass }] of pools.entries()) {
+      const [before, start] = [cpuOfAll(), performance.now()];
+      await pass();
+      const wall = (performance.now() - start) / files.length;
+      const total = (cpuOfAll() - before) / files.length;
+      if (round > 0 && wall < best[i].wall) best[i] = { wall, total };
+    }
+  }
+  return best;
+}
+
+async function openPeer(name) {
+  const pool = await open(name, { module, name: 'work' });
+  return {
+    pass: () => Promise.all(files.map((path) => pool.run(path))),
+    close: () => pool.close(),
+  };
+}
+
+async function openChunks(chunkSize) {
+  const jobserver = new Jobserver({
+    slots,
+    preload,
+    warmUp,
+    warmUpTimeout: 120_000,
+    forkserverKeepAlive: 0,
+  });
+  await jobserver.ready();
+  return {
+    pass: async () => {
+      const results = jobserver.map(work, files, { chunkSize });
+      for await (const each of results) if (each === undefined) break;
+    },
+    close: () => jobserver.close(),
+  };
+}
+
 async function measureTool() {
-  const serial = await measure({ jobsPerProcess: Infinity }, 5);
+  const serial = await measure({ jobsPerProcess: Infinity }, 3);
   const cold = await measure({}, 1);
-  const warm = await measure({ warmUp, warmUpTimeout: 120_000 }, 2);
-  console.log(JSON.stringify({ serial, cold, warm }));
+  const warm = await measure({ warmUp, warmUpTimeout: 120_000 }, 1);
+  const pools = [
+    await openChunks(1),
+    await openChunks('auto'),
+    ...(await Promise.all(peers.map(openPeer))),
+  ];
+  const [fresh, chunks, ...others] = await measurePasses(pools);
+  for (const pool of pools) await pool.close();
+  console.log(JSON.stringify({ serial, cold, warm, fresh, chunks, others }));
 }
 
 const ms = (value) => `${value.toFixed(1)} ms`;
@@ -70,13 +129,14 @@ const times = (value) => `${value.toFixed(2)} ×`;
 function report() {
   const cpu = [];
   const gain = [];
+  const chunked = [];
   for (const tool of toolNames) {
     const { stdout, status } = spawnSync(process.execPath, [own], {
       env: { ...process.env, BENCH_TOOL: tool },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     if (status !== 0) process.exit(1);
-    const { serial, cold, warm } = JSON.parse(stdout);
+    const { serial, cold, warm, fresh, chunks, others } = JSON.parse(stdout);
     const ratio = (a, b) => times(a / b);
     cpu.push([
       tool,
@@ -94,9 +154,18 @@ function report() {
       `${Math.round(warm.memory)} MiB`,
       `${Math.ceil(pays)} files`,
     ]);
+    const best = Math.min(...others.map(({ wall }) => wall));
+    const peer = peers[others.findIndex(({ wall }) => wall === best)];
+    chunked.push([
+      tool,
+      ...[fresh, chunks].map(({ total }) => ratio(total, serial.job)),
+      ms(chunks.wall),
+      `${ms(best)}, ${peer}`,
+      ratio(chunks.wall, best),
+    ]);
   }
   table(
-    `CPU for a file of ${paths.length}: one process, and a fresh one for each`,
+    `CPU for a file of ${files.length}: one process, and a fresh one for each`,
     ['', 'one', 'cold job', 'warm job', 'all, cold', 'all, warm'],
     cpu,
   );
@@ -104,6 +173,11 @@ function report() {
     'Time for a file at one slot, a fresh process for each',
     ['', 'cold', 'warm', 'gain', 'warm-up', 'its memory', 'pays from'],
     gain,
+  );
+  table(
+    `Time for a file at ${slots} slots, and the CPU of all processes`,
+    ['', 'CPU, one file each', "CPU, 'auto'", "'auto'", 'best peer', 'ratio'],
+    chunked,
   );
 }
 
