@@ -5,21 +5,35 @@ import type { Call } from '../job/encode-call.js';
 import { decode } from '../wire/value.js';
 import { refused } from './arrival.js';
 import type { Connection } from './connection.js';
-import { type CallEnvelope, type Claimed, unseal } from './envelope.js';
+import {
+  type CallEnvelope,
+  type Claimed,
+  type Sealed,
+  unseal,
+} from './envelope.js';
 import { joiningOf } from './joined.js';
 import type { Job } from './packages.js';
 import { keptMs } from './parcels.js';
 import { localRefOf } from './portable-function.js';
-import { livingExecutors } from './presence.js';
+import type { LivingExecutors } from './presence.js';
+
+/** What all jobs of a host have in common. */
+export interface HostTerms {
+  readonly connection: Connection;
+  /** The name of the host. */
+  readonly host: string;
+  readonly living: LivingExecutors;
+  /** Tells the queue that a job has completed, with this return value. */
+  complete(job: Job, value: Sealed): Promise<void>;
+}
 
 /** For the clocks of two machines. */
 const clockSlackMs = 300_000;
 
 /** Throws when the message was not signed with the key of the host. */
 export function envelopeOf(
-  { keyring, settings }: Connection,
+  { connection: { keyring, settings }, host }: HostTerms,
   job: Job,
-  host: string,
 ): CallEnvelope {
   const envelope = unseal(keyring, 'call', job.id!, job.data as Claimed);
   if (envelope === undefined) {
@@ -33,10 +47,9 @@ export function envelopeOf(
 
 /** Rejects when the job may not run: it has run before, or nobody waits for it. */
 export async function checkFresh(
-  connection: Connection,
+  { connection, host, living }: HostTerms,
   { id }: { readonly id: string },
   { executor, isDetached, sentAt }: CallEnvelope,
-  host: string,
 ): Promise<void> {
   const { keyring, redis } = connection;
   const claim = async (): Promise<void> => {
@@ -53,9 +66,7 @@ export async function checkFresh(
     throw refused(`Host ${host} refuses a job that has been started before`);
   };
   const look = async (): Promise<void> => {
-    if (isDetached) return;
-    const living = await livingExecutors(connection, [executor]);
-    if (living.has(executor)) return;
+    if (isDetached || (await living.has(executor))) return;
     throw codedError('ERR_JOBSERVER_CLUSTER', orphanText);
   };
   await Promise.all([claim(), look()]);
@@ -65,9 +76,8 @@ export const orphanText = 'The process that has submitted the job is gone';
 
 /** Throws for a function that this host does not have. */
 export async function callOf(
-  { parcels, settings }: Connection,
+  { connection: { parcels, settings }, host }: HostTerms,
   envelope: CallEnvelope,
-  host: string,
 ): Promise<Call> {
   const { fn, name, mapping, args, priority, attempt } = envelope;
   // First, because it costs less.

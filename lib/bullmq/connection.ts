@@ -24,8 +24,8 @@ export function checkMsOf({ leaseMs }: ClusterSettings): number {
 // Ended jobs are kept for dashboards, and for executors that have missed their end.
 const keptJobs = { age: 3600, count: 5000 };
 
-// Of events of the queue; BullMQ trims the stream at each end of a job.
-const keptEvents = 20_000;
+/** Of events of the queue, and of orders; BullMQ trims the former at each end of a job. */
+export const keptEvents = 20_000;
 
 export class Connection {
   readonly settings: ClusterSettings;
@@ -102,9 +102,11 @@ export class Connection {
     redis.on('ready', () => {
       this.lastError = undefined;
     });
-    redis.on('connect', () => {
-      this.#applyHold(redis);
-    });
+    for (const event of ['connect', 'reconnecting']) {
+      redis.on(event, () => {
+        this.#applyHold(redis);
+      });
+    }
     this.#all.add(redis);
     return redis;
   }
@@ -155,16 +157,19 @@ export class Connection {
   }
 
   #applyHold(redis: Redis): void {
-    // The socket of ioredis; while it connects again, its timer is there instead.
-    const { stream } = redis as unknown as Socketed;
-    if (this.#holdsLoop) stream?.ref?.();
-    else stream?.unref?.();
+    const { stream, reconnectTimeout } = redis as unknown as Socketed;
+    for (const each of [stream, reconnectTimeout]) {
+      if (this.#holdsLoop) each?.ref?.();
+      else each?.unref?.();
+    }
   }
 }
 
 /** What ioredis does not declare. */
 interface Socketed {
   readonly stream?: { ref?(): void; unref?(): void; destroy?(): void };
+  /** While it waits to connect again; null afterwards. */
+  readonly reconnectTimeout?: { ref?(): void; unref?(): void } | null;
 }
 
 /** Whether the server refuses this client for good. */

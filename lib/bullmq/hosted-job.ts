@@ -6,7 +6,7 @@ import type { Plan } from '../job/plan.js';
 import type { JobRecord } from '../job/record.js';
 import { throwIfAborted } from '../system/abort.js';
 import { bytesOf, encode, encodeThrown } from '../wire/value.js';
-import type { Connection } from './connection.js';
+import type { HostTerms } from './admission.js';
 import {
   type CallEnvelope,
   type OutcomeEnvelope,
@@ -57,12 +57,6 @@ export interface HostObserver {
   ended?(job: HostedJob): void;
   /** Something has gone wrong with the server; the host goes on. */
   error?(error: Error): void;
-}
-
-export interface HostTerms {
-  readonly connection: Connection;
-  /** The name of the host. */
-  readonly host: string;
 }
 
 export class RunningHostedJob implements HostedJob {
@@ -241,7 +235,7 @@ export class RunningHostedJob implements HostedJob {
     };
     const sealed = seal(keyring, 'outcome', this.id, envelope);
     if (!isFailure) {
-      await this.#job.moveToCompleted(sealed, this.lockToken, false);
+      await this.#terms.complete(this.#job, sealed);
       return;
     }
     // The error is stored before the job fails, because the submitter reads it as soon

@@ -6,7 +6,13 @@ import { clearInterval, setInterval } from 'node:timers';
 import { AbortError } from '../errors.js';
 import { type Jobserver, jobserverControl } from '../jobserver.js';
 import type { Token } from '../slots/slot-pipe.js';
-import { callOf, checkFresh, envelopeOf, orphanText } from './admission.js';
+import {
+  type HostTerms,
+  callOf,
+  checkFresh,
+  envelopeOf,
+  orphanText,
+} from './admission.js';
 import { refused } from './arrival.js';
 import { Connection, checkMsOf, isRefusal } from './connection.js';
 import type { CallEnvelope } from './envelope.js';
@@ -18,12 +24,13 @@ import {
   errorOf,
   refusedJob,
 } from './hosted-job.js';
-import { controlsOf } from './hosted-controls.js';
+import { HostedHandles } from './hosted-controls.js';
 import { Intake } from './intake.js';
 import { Leases } from './lease.js';
 import type { ClusterSettings } from './options.js';
 import type { Job, Worker } from './packages.js';
-import { Presence, livingExecutors } from './presence.js';
+import { Orphans } from './orphans.js';
+import { LivingExecutors, Presence } from './presence.js';
 import { Remembered } from './remembered.js';
 import { openWorker } from './worker.js';
 import type { HostInfo } from './status.js';
@@ -40,19 +47,23 @@ export class Hosting {
   readonly #connection: Connection;
   readonly #worker: Worker;
   readonly #jobserver: Jobserver;
+  readonly #handles: HostedHandles;
+  readonly #terms: HostTerms;
+  readonly #orphans: Orphans;
   readonly #leases: Leases;
   readonly #intake: Intake;
   readonly #presence: Presence;
   readonly #reader: EventReader;
   readonly #observers = new Set<HostObserver>();
+  readonly #report = (error: Error): void => {
+    for (const observer of this.#observers) observer.error?.(error);
+  };
   readonly #jobs = new Map<string, RunningHostedJob>();
   readonly #ends = new Set<Promise<void>>();
   /** Before the host knew them. */
   readonly #aborted = new Remembered();
   readonly #known = new Remembered();
   readonly #startedAt = Date.now();
-  /** Executors of jobs here that the last check has not found. */
-  #silent: ReadonlySet<string> = new Set();
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
   #intakeEnd: Promise<void> | undefined;
@@ -71,10 +82,16 @@ export class Hosting {
       this.#report(error);
     });
     this.#connection.hold(true);
+    this.#handles = new HostedHandles(jobserver, settings.root);
+    this.#terms = {
+      connection: this.#connection,
+      host: name,
+      living: new LivingExecutors(this.#connection),
+      complete: (job, value) => this.#intake.complete(job, value),
+    };
+    this.#orphans = new Orphans(this.#terms.living);
     this.#worker = openWorker(this.#connection, name);
-    this.#worker.on('error', (error) => {
-      this.#report(error);
-    });
+    this.#worker.on('error', this.#report);
     this.#leases = new Leases(
       {
         renew: (ids, tokens, ms) =>
@@ -98,13 +115,11 @@ export class Hosting {
       pool: jobserverControl.pool(jobserver),
       gate: jobserverControl.gate(jobserver),
       host: this.id,
-      hasRoom: () => this.#jobs.size < max,
+      hasRoom: (coming) => this.#jobs.size + coming < max,
       onJob: (job, token, since) => {
         this.#take(job, token, since);
       },
-      onError: (error) => {
-        this.#report(error);
-      },
+      onError: this.#report,
     });
     this.ready = this.#start();
     this.ready.catch(() => undefined);
@@ -193,18 +208,7 @@ export class Hosting {
   async #check(): Promise<void> {
     try {
       await this.#worker.getBackend().moveStalledJobsToWait();
-      const jobs = [...this.#jobs.values()].filter((job) => !job.isDetached);
-      const ids = new Set(jobs.map(({ executor }) => executor));
-      const living = await livingExecutors(this.#connection, [...ids]);
-      const silent = [...ids].filter((id) => !living.has(id));
-      // A server that has restarted may hear of them in a moment.
-      const dead = new Set(silent.filter((id) => this.#silent.has(id)));
-      this.#silent = new Set(silent);
-      for (const job of jobs) {
-        if (!dead.has(job.executor)) continue;
-        job.reason ??= orphanText;
-        job.abort();
-      }
+      await this.#orphans.check(this.#jobs.values());
     } catch {
       // The server is away; the leases end what has to end.
     }
@@ -220,9 +224,7 @@ export class Hosting {
   }
 
   #take(job: Job, token: Token, since: number): void {
-    const end = this.#run(job, token, since).catch((error: unknown) => {
-      this.#report(error as Error);
-    });
+    const end = this.#run(job, token, since).catch(this.#report);
     this.#ends.add(end);
     void end.finally(() => {
       this.#ends.delete(end);
@@ -234,7 +236,7 @@ export class Hosting {
     let envelope: CallEnvelope;
     try {
       if (this.#known.has(job.id!)) throw refused(startedBefore(this.name));
-      envelope = envelopeOf(this.#connection, job, this.name);
+      envelope = envelopeOf(this.#terms, job);
       this.#known.add(job.id!);
     } catch (error) {
       token.give();
@@ -243,8 +245,7 @@ export class Hosting {
       await job.moveToFailed(errorOf(error), job.token!, false);
       return;
     }
-    const terms = { connection: this.#connection, host: this.name };
-    const hosted = new RunningHostedJob(terms, job, envelope);
+    const hosted = new RunningHostedJob(this.#terms, job, envelope);
     this.#jobs.set(hosted.id, hosted);
     this.#leases.add(hosted.id, hosted.lockToken, since, () => {
       hosted.forfeit('The lease of the job has ended');
@@ -272,11 +273,9 @@ export class Hosting {
     let plan;
     let future;
     try {
-      await checkFresh(this.#connection, hosted, envelope, this.name);
-      const call = await callOf(this.#connection, envelope, this.name);
-      const handle = this.#jobserver.with(
-        controlsOf(hosted, envelope, this.#connection.settings.root),
-      );
+      await checkFresh(this.#terms, hosted, envelope);
+      const call = await callOf(this.#terms, envelope);
+      const handle = this.#handles.of(hosted, envelope);
       plan = jobserverControl.plan(handle, call, hosted.signal);
       hosted.throwIfOver();
       isOurs = false;
@@ -293,10 +292,6 @@ export class Hosting {
 
   #tell(what: 'started' | 'ended', job: HostedJob): void {
     for (const observer of this.#observers) observer[what]?.(job);
-  }
-
-  #report(error: Error): void {
-    for (const observer of this.#observers) observer.error?.(error);
   }
 }
 

@@ -1,7 +1,7 @@
 // Takes jobs from the queue, each for a slot that the host has already: a host without a
 // free slot locks no job that another host could start. While nothing waits in the
 // queue, no slot is held.
-import { setTimeout } from 'node:timers';
+import { setImmediate, setTimeout } from 'node:timers';
 import { codedError } from '../errors.js';
 import { inTime } from '../executor/in-time.js';
 import type { Pool } from '../job/pool.js';
@@ -10,7 +10,8 @@ import { Condition } from '../map/condition.js';
 import type { Token } from '../slots/slot-pipe.js';
 import { deadlineAfter, never, now } from '../system/deadline.js';
 import type { Connection } from './connection.js';
-import type { Job, Worker } from './packages.js';
+import type { Sealed } from './envelope.js';
+import { type Job, type JobJson, type Worker, bullmq } from './packages.js';
 
 /** Seconds. Another host may have been woken in vain. */
 const mostIdle = 1;
@@ -23,11 +24,19 @@ export interface IntakeOptions {
   readonly gate: SleepGate;
   /** Of the locks. */
   readonly host: string;
-  /** Whether there may be one more job. */
-  readonly hasRoom: () => boolean;
+  /** Whether there may be one more job beside those taken and `coming` others. */
+  readonly hasRoom: (coming: number) => boolean;
   /** Takes over the token. `since`: when the lock was asked for. */
   readonly onJob: (job: Job, token: Token, since: number) => void;
   readonly onError: (error: Error) => void;
+}
+
+interface Completed {
+  readonly job: Job;
+  /** Its return value. */
+  readonly value: Sealed;
+  resolve(): void;
+  reject(error: Error): void;
 }
 
 export class Intake {
@@ -36,6 +45,11 @@ export class Intake {
   #place: Submission | undefined;
   #isStopped = false;
   #number = 0;
+  readonly #takes = new Set<Promise<boolean>>();
+  /** Whether the queue had a job when it was asked last. */
+  #isBusy = false;
+  /** Not told to the queue yet. */
+  #completed: Completed[] = [];
 
   constructor(options: IntakeOptions) {
     this.#options = options;
@@ -45,19 +59,42 @@ export class Intake {
   async run(): Promise<void> {
     let isWoken = false;
     while (!this.#isStopped) {
-      if (!this.#options.hasRoom() || !this.#isConnected) {
+      if (!this.#hasRoom || !this.#isConnected) {
         await this.#pause();
         continue;
       }
       const token = await this.#slot(isWoken);
       if (token === undefined) continue;
-      isWoken = (await this.#take(token)) && (await this.#idle());
+      const take = this.#begin(token);
+      // While there are jobs, the queue is asked for several at once.
+      const isIdle = !this.#isBusy && (await take);
+      isWoken = isIdle && (await this.#idle());
     }
+    await Promise.all(this.#takes);
   }
 
   /** There may be room for a job. */
   notify(): void {
     this.#changed.notify();
+  }
+
+  /**
+   * Tells the queue that a job has completed. If there is a slot for the next job by
+   * then, asks for that in the same request.
+   */
+  complete(job: Job, value: Sealed): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#completed.push({ job, value, resolve, reject });
+      if (this.#completed.length > 1) return;
+      // The slot of the job becomes free in the next turn of the event loop.
+      setImmediate(() => {
+        setImmediate(() => {
+          for (const each of this.#completed.splice(0)) {
+            void this.#tell(each, false);
+          }
+        });
+      });
+    });
   }
 
   stop(): void {
@@ -72,6 +109,10 @@ export class Intake {
     await this.#changed.wait(now() + pauseMs);
     // Otherwise the condition would keep what has waited in vain.
     this.#changed.notify();
+  }
+
+  get #hasRoom(): boolean {
+    return this.#options.hasRoom(this.#takes.size);
   }
 
   get #isConnected(): boolean {
@@ -114,18 +155,26 @@ export class Intake {
     redis.zadd(queue.keys['marker']!, 0, '0').catch(() => undefined);
   }
 
-  /** Takes over the token. True when there is no job. */
+  #begin(token: Token): Promise<boolean> {
+    const take = this.#take(token).finally(() => {
+      this.#takes.delete(take);
+    });
+    this.#takes.add(take);
+    return take;
+  }
+
+  /** Takes over the token. True when there is no job. Never rejects. */
   async #take(token: Token): Promise<boolean> {
-    const { worker, host, connection, onJob, onError } = this.#options;
+    const { connection, onJob, onError } = this.#options;
     const { leaseMs } = connection.settings;
     const since = now();
-    const lock = `${host}:${this.#number++}`;
-    const fetched = worker.getNextJob(lock, { block: false });
+    const fetched = this.#next();
     try {
       // A job that comes later is not started: its lock would be too old.
       const late = (): Error =>
         codedError('ERR_JOBSERVER_CLUSTER', 'The server does not answer');
       const job = await inTime(fetched, deadlineAfter(leaseMs), late);
+      this.#isBusy = job !== undefined;
       if (job?.deferredFailure) {
         // Its host has lost it. The submitter knows these words of BullMQ.
         const lost = new Error(job.deferredFailure);
@@ -139,6 +188,7 @@ export class Intake {
       }
     } catch (error) {
       fetched.catch(() => undefined);
+      this.#isBusy = false;
       onError(error as Error);
       token.give();
       await this.#pause();
@@ -146,6 +196,38 @@ export class Intake {
     }
     token.give();
     return true;
+  }
+
+  /** Undefined when the queue has no job. */
+  async #next(): Promise<Job | undefined> {
+    const { worker, host } = this.#options;
+    const completed = this.#completed.shift();
+    const reply = completed && (await this.#tell(completed, true));
+    if (reply === undefined) {
+      const lock = `${host}:${this.#number++}`;
+      return worker.getNextJob(lock, { block: false });
+    }
+    const [json, id] = reply as [JobJson | null, string];
+    if (json === null) return undefined;
+    const job = bullmq().Job.fromJSON(worker, json, id);
+    // Each lock belongs to one job, and this host has told that it has left the other.
+    job.token = completed!.job.token!;
+    return job;
+  }
+
+  /** Resolves with the next job as the queue has it, if that was asked for. */
+  async #tell(
+    { job, value, resolve, reject }: Completed,
+    asks: boolean,
+  ): Promise<readonly unknown[] | undefined> {
+    try {
+      const reply = await job.moveToCompleted(value, job.token!, asks);
+      resolve();
+      return asks && Array.isArray(reply) ? reply : undefined;
+    } catch (error) {
+      reject(error as Error);
+      return undefined;
+    }
   }
 
   /** True when it was woken because there is a job. */

@@ -17,6 +17,23 @@ export interface Joined {
 
 /** For the facts of a job; undefined when the settings cannot be sent. */
 export function joiningOf(
+  settings: ClusterSettings,
+  priority: number,
+): string | undefined {
+  const known = latest.get(settings);
+  if (known?.priority === priority) return known.text;
+  const text = describe(settings, priority);
+  latest.set(settings, { priority, text });
+  return text;
+}
+
+// Most jobs of a host have the same priority.
+const latest = new WeakMap<
+  ClusterSettings,
+  { readonly priority: number; readonly text: string | undefined }
+>();
+
+function describe(
   { store, ...settings }: ClusterSettings,
   priority: number,
 ): string | undefined {

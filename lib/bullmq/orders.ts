@@ -1,6 +1,6 @@
 // How an executor ends its jobs: it takes back those that wait, and tells the hosts of
 // those that run to end them.
-import type { Connection } from './connection.js';
+import { type Connection, keptEvents } from './connection.js';
 import type { Flight } from './flight.js';
 
 export class Orders {
@@ -30,8 +30,9 @@ export class Orders {
     kind: 'abort' | 'signal',
     signal = 0,
   ): Promise<void> {
+    const { redis } = this.#connection;
     const key = this.#connection.keyOf('control');
     const fields = ['job', id, 'kind', kind, 'signal', signal];
-    await this.#connection.redis.xadd(key, 'MAXLEN', '~', 1000, '*', ...fields);
+    await redis.xadd(key, 'MAXLEN', '~', keptEvents, '*', ...fields);
   }
 }

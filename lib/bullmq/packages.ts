@@ -3,7 +3,7 @@
 import { codedError } from '../errors.js';
 import { isOlder } from '../system/version.js';
 
-export type { Job, JobsOptions, Queue, Worker } from 'bullmq';
+export type { Job, JobJson, JobsOptions, Queue, Worker } from 'bullmq';
 export type { Redis, RedisOptions } from 'ioredis';
 
 export function bullmq(): typeof import('bullmq') {

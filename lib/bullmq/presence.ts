@@ -1,7 +1,7 @@
 // Who is alive: a key of each executor and each host, which ends unless it is renewed.
 import { clearInterval, setInterval } from 'node:timers';
 import { now } from '../system/deadline.js';
-import { type Connection, presenceLeases } from './connection.js';
+import { type Connection, checkMsOf, presenceLeases } from './connection.js';
 
 type Party = 'executor' | 'host';
 
@@ -88,15 +88,37 @@ function presenceKey(connection: Connection, party: Party, id: string): string {
   return connection.keyOf(`${party}.${id}`);
 }
 
-/** Which of these executors are alive. */
-export async function livingExecutors(
-  connection: Connection,
-  ids: readonly string[],
-): Promise<Set<string>> {
-  if (ids.length === 0) return new Set();
-  const keys = ids.map((id) => presenceKey(connection, 'executor', id));
-  const found = await connection.redis.mget(keys);
-  return new Set(ids.filter((_, i) => found[i] !== null));
+/** Which executors are alive, as a host knows it. */
+export class LivingExecutors {
+  readonly #connection: Connection;
+  /** When the server has said last that they are. */
+  readonly #seenAt = new Map<string, number>();
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** Asks the server, unless it has said so since about the last check. */
+  async has(id: string): Promise<boolean> {
+    const seenAt = this.#seenAt.get(id) ?? -Infinity;
+    if (now() - seenAt < checkMsOf(this.#connection.settings)) return true;
+    return (await this.among([id])).has(id);
+  }
+
+  /** Asks the server which of these are. */
+  async among(ids: readonly string[]): Promise<Set<string>> {
+    const time = now();
+    const ms = checkMsOf(this.#connection.settings);
+    for (const [id, seenAt] of this.#seenAt) {
+      if (time - seenAt >= ms) this.#seenAt.delete(id);
+    }
+    if (ids.length === 0) return new Set();
+    const keys = ids.map((id) => presenceKey(this.#connection, 'executor', id));
+    const found = await this.#connection.redis.mget(keys);
+    const living = ids.filter((_, i) => found[i] !== null);
+    for (const id of living) this.#seenAt.set(id, time);
+    return new Set(living);
+  }
 }
 
 /** What the hosts that are alive say about themselves. */
