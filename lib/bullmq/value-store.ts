@@ -50,11 +50,10 @@ export class RedisValueStore implements ValueStore {
 
   async put(key: string, bytes: Uint8Array, ttlMs: number): Promise<void> {
     const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const count = Math.max(1, Math.ceil(all.length / chunkBytes));
-    // Each begins with the number of all, which `get` needs first.
-    await inBatches(count, (i) => {
+    await eachOf(chunksIn(all.length), (i) => {
       const chunk = all.subarray(i * chunkBytes, (i + 1) * chunkBytes);
-      const head = i === 0 ? Buffer.from(`${count}:`) : Buffer.alloc(0);
+      // The first one begins with the length of all, which `get` needs.
+      const head = Buffer.from(`${all.length}:`);
       const value = i === 0 ? Buffer.concat([head, chunk]) : chunk;
       return this.#redis.set(this.#keyOf(key, i), value, 'PX', ttlMs);
     });
@@ -63,19 +62,21 @@ export class RedisValueStore implements ValueStore {
   async get(key: string): Promise<Uint8Array> {
     const first = await this.#chunk(key, 0);
     const colon = first.indexOf(0x3a);
-    const count = Number(first.toString('latin1', 0, colon));
-    const head = first.subarray(colon + 1);
-    if (count === 1) return head;
-    const chunks: Buffer[] = [head];
-    await inBatches(count - 1, async (i) => {
-      chunks[i + 1] = await this.#chunk(key, i + 1);
+    const length = Number(first.toString('latin1', 0, colon));
+    const rest = chunksIn(length) - 1;
+    if (rest === 0) return first.subarray(colon + 1);
+    const all = Buffer.allocUnsafeSlow(length);
+    first.copy(all, 0, colon + 1);
+    await eachOf(rest, async (i) => {
+      const chunk = await this.#chunk(key, i + 1);
+      chunk.copy(all, (i + 1) * chunkBytes);
     });
-    return Buffer.concat(chunks);
+    return all;
   }
 
   async drop(key: string): Promise<void> {
     const first = await this.#redis.getrange(this.#keyOf(key, 0), 0, 15);
-    const count = Math.max(1, Number.parseInt(`0${first}`, 10));
+    const count = chunksIn(Number.parseInt(`0${first}`, 10));
     const keys = Array.from({ length: count }, (_, i) => this.#keyOf(key, i));
     await this.#redis.unlink(...keys);
   }
@@ -94,12 +95,18 @@ export class RedisValueStore implements ValueStore {
   }
 }
 
-async function inBatches(
+function chunksIn(length: number): number {
+  return Math.max(1, Math.ceil(length / chunkBytes));
+}
+
+/** Runs it for the indexes below `count`, several at once. */
+async function eachOf(
   count: number,
   run: (index: number) => Promise<unknown>,
 ): Promise<void> {
-  for (let i = 0; i < count; i += mostAtOnce) {
-    const length = Math.min(mostAtOnce, count - i);
-    await Promise.all(Array.from({ length }, (_, j) => run(i + j)));
-  }
+  let next = 0;
+  const runInTurn = async (): Promise<void> => {
+    while (next < count) await run(next++);
+  };
+  await Promise.all(Array.from({ length: mostAtOnce }, runInTurn));
 }
