@@ -25,7 +25,9 @@ export function controlFaultContract(context: Context): void {
   async function withEach(
     check: (js: Jobserver, name: string) => Promise<void>,
   ): Promise<void> {
-    const js = openJobserver({ context, slots: names.length });
+    const slots = names.length;
+    // Else the leak check waits for the zygotes that have other options of node.
+    const js = openJobserver({ context, slots, forkserverKeepAlive: 0 });
     const failed: string[] = [];
     const checkOne = async (name: string): Promise<void> => {
       try {

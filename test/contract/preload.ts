@@ -37,7 +37,9 @@ export function preloadContract(context: Context): void {
     preload: JobserverOptions['preload'],
     options: Pick<JobserverOptions, 'jobsPerProcess'> = {},
   ): Jobserver {
-    return openJobserver({ context, slots: 1, preload, ...options });
+    // The leak check waits for the zygote that has loaded them.
+    const all = { ...options, slots: 1, preload, forkserverKeepAlive: 0 };
+    return openJobserver({ context, ...all });
   }
 
   const job = (text = ''): string =>

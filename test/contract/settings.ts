@@ -17,7 +17,9 @@ const mayRaise = process.getuid?.() === 0;
 
 /** The process of a job has what the controls of its handle say. */
 export function settingsContract(context: Context): void {
-  const open = (slots = 1): Jobserver => openJobserver({ context, slots });
+  // Else the leak check waits for the zygotes that have other options of node.
+  const open = (slots = 1): Jobserver =>
+    openJobserver({ context, slots, forkserverKeepAlive: 0 });
   const folder = useFolder();
   const makeFolder = (name: string): string => {
     mkdirSync(join(folder(), name));
