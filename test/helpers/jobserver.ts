@@ -3,6 +3,7 @@ import { Jobserver, type JobserverOptions } from '../../dist/index.js';
 import { type Controls, initialControls } from '../../dist/job/controls.js';
 import { Pool } from '../../dist/job/pool.js';
 import { SlotPipe } from '../../dist/slots/slot-pipe.js';
+import { selector } from '../../dist/system/selector.js';
 import { identity } from '../fixtures/jobs.js';
 import { until } from './until.js';
 
@@ -75,8 +76,13 @@ export function checkSlots(): void {
  */
 export function warmUp(context: Context): () => Promise<unknown> {
   let js: Jobserver | undefined;
-  afterAll(() => js?.close());
+  afterAll(() => {
+    selector.release();
+    return js?.close();
+  });
   return () => {
+    // Else the selector stays open for a second after each test that opens it.
+    selector.hold();
     js = new Jobserver({ context, slots: 1 });
     return js.run(identity, 1);
   };
