@@ -13,7 +13,7 @@ import * as jobs from '../fixtures/signal-jobs.js';
 import { hasEventLoop, testIf } from '../helpers/context.js';
 import { useFolder } from '../helpers/folder.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
-import { type Orphan, orphanOf } from '../helpers/orphan.js';
+import { type Orphan, isOver, orphanOf } from '../helpers/orphan.js';
 import { stateOf } from '../helpers/processes.js';
 import { rejection } from '../helpers/thrown.js';
 import { until } from '../helpers/until.js';
@@ -183,7 +183,7 @@ export function jobSignalContract(context: Context): void {
   };
 
   const expectEnd = async (js: Jobserver, pid: number): Promise<void> => {
-    await until('the job to be reaped', () => stateOf(pid) === 'X');
+    await until('the job to be over', () => isOver(context, pid));
     await until('its slot', () => freeSlots(js) === 2);
     // It is not given back again.
     await sleep(100);
@@ -232,7 +232,7 @@ export function jobSignalContract(context: Context): void {
     await until('its own job', () => existsSync(own()));
     const borrower = Number(readFileSync(own(), 'utf8'));
     await killSubmitter();
-    await until('the end of the job', () => stateOf(pid) === 'X');
+    await until('the end of the job', () => isOver(context, pid));
     await expectEnd(js, borrower);
   });
 }

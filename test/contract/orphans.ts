@@ -7,7 +7,7 @@ import { submitOrphan } from '../fixtures/orphan-jobs.js';
 import { hasEventLoop, testIf } from '../helpers/context.js';
 import { useFolder } from '../helpers/folder.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
-import { type Orphan, orphanOf } from '../helpers/orphan.js';
+import { type Orphan, isOver, orphanOf } from '../helpers/orphan.js';
 import { stateOf } from '../helpers/processes.js';
 import { until } from '../helpers/until.js';
 
@@ -32,7 +32,7 @@ export function orphanContract(context: Context): void {
   };
 
   const expectEnd = async (js: Jobserver, pid: number): Promise<void> => {
-    await until('the job to be reaped', () => stateOf(pid) === 'X');
+    await until('the job to be over', () => isOver(context, pid));
     expect(freeSlots(js)).toBe(2);
   };
 
