@@ -1,7 +1,7 @@
-import { type Context, defaultContext } from '../../dist/context.js';
+import type { Context } from '../../dist/context.js';
 import * as blockingJobs from '../fixtures/blocking-nesting-jobs.js';
 import * as waitingJobs from '../fixtures/nesting-jobs.js';
-import { hasEventLoop } from '../helpers/context.js';
+import { hasEventLoop, isWhole } from '../helpers/context.js';
 import { checkSlots, openAllWith, warmUp } from '../helpers/jobserver.js';
 import { checkLeaks } from '../helpers/leaks.js';
 import { timeoutFactor } from '../helpers/until.js';
@@ -79,13 +79,12 @@ type Contracts = Record<string, readonly Contract[]>;
 const ofProcesses: Contracts = {
   results: [resultContract],
   death: [deathContract],
-  slots: [slotContract, slotTimeoutContract],
+  slots: [slotContract],
   'release of slots': [recoveryContract, orphanContract],
   waiting: [waitingContract],
   'limits of time': [timeLimitContract],
   'signal of a job': [jobSignalContract],
   'process groups': [processGroupContract],
-  'jobs that are started again': [retryContract],
   reports: [reportContract],
   'numbers of jobs': [slotNumberContract],
   channels: [channelContract],
@@ -102,7 +101,9 @@ const ofLibrary: Contracts = {
   construction: [constructionContract],
   'submit arguments': [submitArgumentContract],
   'names of options': [optionNameContract],
+  'waits for slots': [slotTimeoutContract],
   'number of slots': [resizeContract],
+  'jobs that are started again': [retryContract],
   'sleep gate': [sleepGateContract],
   futures: [futureContract],
   states: [stateContract],
@@ -159,14 +160,6 @@ const ofValues: Contracts = {
 const ofReusedValues: Contracts = {
   'values of processes of several jobs': [reusedValueContract],
 };
-
-/**
- * Whether a context repeats what is alike in all of them. The default context does. The
- * others start processes more slowly, so only the nightly workflow has them do it.
- */
-function isWhole(context: Context): boolean {
-  return process.env['WHOLE_CONTRACT'] === '1' || context === defaultContext;
-}
 
 /** The guarantees about large values, for one context. */
 export function valuesContract(context: Context): void {

@@ -28,7 +28,7 @@ import {
   waitingForms,
 } from '../fixtures/lending-jobs.js';
 import { waitAt } from '../fixtures/gate-jobs.js';
-import { hasEventLoop, testIf } from '../helpers/context.js';
+import { hasEventLoop, isWhole, testIf } from '../helpers/context.js';
 import { freeSlots, openJobserver } from '../helpers/jobserver.js';
 import { isAlive } from '../helpers/processes.js';
 import { runNode } from '../helpers/program.js';
@@ -50,9 +50,11 @@ function mostAtOnce(log: string): number {
 /** A job that waits for its own jobs lends its slot to one of them. */
 export function lendingContract(context: Context): void {
   const isAsync = hasEventLoop(context);
+  // One that blocks and one that waits, where another context shows all.
+  const some = isWhole(context) ? Infinity : 1;
   const forms: readonly Form[] = [
-    ...blockingForms,
-    ...(isAsync ? waitingForms : []),
+    ...blockingForms.slice(0, some),
+    ...(isAsync ? waitingForms.slice(0, some) : []),
   ];
   const submit = (isAsync ? submitOne : submitOneSync) as typeof submitOne;
   const open = (slots: number): Jobserver => openJobserver({ context, slots });

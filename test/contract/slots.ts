@@ -107,20 +107,20 @@ export function slotContract(context: Context): void {
     expect(await first.result()).toBeLessThan(await second.result());
   });
 
-  test('20 concurrent submissions on 4 slots all run', async () => {
+  test('10 concurrent submissions on 4 slots all run', async () => {
     const js = open(4);
-    const items = Array.from({ length: 20 }, (_, i) => i);
+    const items = Array.from({ length: 10 }, (_, i) => i);
     const jobs = items.map((item) => js.run(identity, item));
     expect(await Promise.all(jobs)).toEqual(items);
   });
 
-  test('20 submissions on 2 slots all run although no result is read', async () => {
+  test('10 submissions on 2 slots all run although no result is read', async () => {
     const js = open(2);
     const futures = [];
-    for (let i = 0; i < 10; i++) futures.push(await js.submit(identity, [i]));
-    for (let i = 10; i < 20; i++) futures.push(js.submitSync(identity, [i]));
+    for (let i = 0; i < 5; i++) futures.push(await js.submit(identity, [i]));
+    for (let i = 5; i < 10; i++) futures.push(js.submitSync(identity, [i]));
     const values = await Promise.all(futures.map((each) => each.result()));
-    expect(values).toEqual(Array.from({ length: 20 }, (_, i) => i));
+    expect(values).toEqual(Array.from({ length: 10 }, (_, i) => i));
   });
 
   test('the event loop keeps running while submit waits', async () => {
