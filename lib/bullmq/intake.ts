@@ -65,6 +65,10 @@ export class Intake {
       }
       const token = await this.#slot(isWoken);
       if (token === undefined) continue;
+      if (this.#isStopped) {
+        token.give();
+        break;
+      }
       const take = this.#begin(token);
       // While there are jobs, the queue is asked for several at once.
       const isIdle = !this.#isBusy && (await take);
@@ -158,6 +162,7 @@ export class Intake {
   #begin(token: Token): Promise<boolean> {
     const take = this.#take(token).finally(() => {
       this.#takes.delete(take);
+      this.#changed.notify();
     });
     this.#takes.add(take);
     return take;
@@ -207,8 +212,9 @@ export class Intake {
       const lock = `${host}:${this.#number++}`;
       return worker.getNextJob(lock, { block: false });
     }
-    const [json, id] = reply as [JobJson | null, string];
-    if (json === null) return undefined;
+    // Empty when there was none, with null when the queue is paused.
+    const [json, id] = reply as [JobJson?, string?];
+    if (!json) return undefined;
     const job = bullmq().Job.fromJSON(worker, json, id);
     // Each lock belongs to one job, and this host has told that it has left the other.
     job.token = completed!.job.token!;
