@@ -25,6 +25,8 @@ export interface HostTerms {
   readonly living: LivingExecutors;
   /** Tells the queue that a job has completed, with this return value. */
   complete(job: Job, value: Sealed): Promise<void>;
+  /** Tells the queue that a job has failed. */
+  fail(job: Job, error: Error): Promise<void>;
 }
 
 /** For the clocks of two machines. */

@@ -242,7 +242,7 @@ export class RunningHostedJob implements HostedJob {
     // as it learns of the failure.
     const key = connection.keyOf(`failure.${this.id}`);
     await connection.redis.set(key, JSON.stringify(sealed), 'PX', keptMs);
-    await this.#job.moveToFailed(errorOf(value), this.lockToken, false);
+    await this.#terms.fail(this.#job, errorOf(value));
   }
 }
 

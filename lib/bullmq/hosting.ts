@@ -87,7 +87,14 @@ export class Hosting {
       connection: this.#connection,
       host: name,
       living: new LivingExecutors(this.#connection),
-      complete: (job, value) => this.#intake.complete(job, value),
+      complete: (job, value) => {
+        this.#leases.settle(job.id!);
+        return this.#intake.complete(job, value);
+      },
+      fail: async (job, error) => {
+        this.#leases.settle(job.id!);
+        await job.moveToFailed(error, job.token!, false);
+      },
     };
     this.#orphans = new Orphans(this.#terms.living);
     this.#worker = openWorker(this.#connection, name);

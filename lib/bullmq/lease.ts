@@ -6,6 +6,8 @@ import { now } from '../system/deadline.js';
 interface Lease {
   readonly token: string;
   confirmedAt: number;
+  /** Renewed no more. */
+  isSettled: boolean;
   readonly onEnd: () => void;
 }
 
@@ -36,7 +38,17 @@ export class Leases {
 
   /** `since`: when its lock was asked for, or before. `onEnd` is called once, if ever. */
   add(id: string, token: string, since: number, onEnd: () => void): void {
-    this.#leases.set(id, { token, confirmedAt: since, onEnd });
+    const lease = { token, confirmedAt: since, isSettled: false, onEnd };
+    this.#leases.set(id, lease);
+  }
+
+  /**
+   * The server is told of the end of the job. A renewal that reached it afterwards would
+   * be refused, as if the job were lost.
+   */
+  settle(id: string): void {
+    const lease = this.#leases.get(id);
+    if (lease !== undefined) lease.isSettled = true;
   }
 
   delete(id: string): void {
@@ -57,11 +69,12 @@ export class Leases {
   }
 
   async #renew(time: number): Promise<void> {
-    const ids = [...this.#leases.keys()];
-    if (ids.length === 0) return;
+    const held = [...this.#leases].filter(([, { isSettled }]) => !isSettled);
+    if (held.length === 0) return;
     this.#renewedAt = time;
     this.#isRenewing = true;
-    const leases = ids.map((id) => this.#leases.get(id)!);
+    const ids = held.map(([id]) => id);
+    const leases = held.map(([, lease]) => lease);
     const tokens = leases.map(({ token }) => token);
     try {
       const lost = await this.#server.renew(ids, tokens, this.#ms);
