@@ -53,7 +53,7 @@ function lossOf(
   { host, lost }: OutcomeEnvelope,
   cause: unknown,
 ): LostResult {
-  const { pid, exitCode, signal, limit, stderr } = lost!;
+  const { pid, exitCode, signal, limit, reason, stderr } = lost!;
   const error = new LostResult(
     {
       pid,
@@ -62,6 +62,7 @@ function lossOf(
       host,
       attempts: attempt,
       ...(limit === undefined ? {} : { limit }),
+      ...(reason === undefined ? {} : { reason }),
     },
     cause === undefined ? {} : { cause },
   );

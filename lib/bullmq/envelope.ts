@@ -46,6 +46,7 @@ export interface SentLoss {
   readonly exitCode: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly limit?: string | undefined;
+  readonly reason?: string | undefined;
   readonly stderr?: string | undefined;
 }
 

@@ -154,7 +154,12 @@ export class RunningHostedJob implements HostedJob {
     throwIfAborted(this.#abort.signal);
     if (this.#isForfeit) throw new AbortError(this.reason);
     if (this.#endSignal === undefined) return;
-    throw new AbortError('The host ends its jobs');
+    throw new LostResult({
+      pid: 0,
+      exitCode: null,
+      signal: null,
+      reason: 'it was ended before it began',
+    });
   }
 
   /** Tells the submitter something while the job runs. */
@@ -185,7 +190,7 @@ export class RunningHostedJob implements HostedJob {
 
   /** Not started: the submitter gets the error. */
   async refuse(error: unknown): Promise<void> {
-    this.outcome = 'refused';
+    this.outcome = error instanceof LostResult ? 'lost' : 'refused';
     this.reason = textOf(error);
     await this.#deliver({ isError: true, value: error }, undefined);
   }
@@ -212,7 +217,9 @@ export class RunningHostedJob implements HostedJob {
     await this.#told.catch(() => undefined);
     const { connection, host } = this.#terms;
     const { parcels, keyring } = connection;
-    const isLost = record?.outcome === 'lost' && value instanceof LostResult;
+    // A job may also throw one.
+    const isOurs = record === undefined || record.outcome === 'lost';
+    const isLost = isOurs && value instanceof LostResult;
     const lost = isLost ? lossOf(value) : undefined;
     if (isError) this.reason ??= textOf(value);
     const { isFailure, bytes } = contentOf(
@@ -286,9 +293,10 @@ function lossOf({
   exitCode,
   signal,
   limit,
+  reason,
   stderr,
 }: LostResult): SentLoss {
-  return { pid, exitCode, signal, limit, stderr };
+  return { pid, exitCode, signal, limit, reason, stderr };
 }
 
 /** For BullMQ, which keeps the message and the stack. */

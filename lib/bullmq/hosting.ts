@@ -66,6 +66,8 @@ export class Hosting {
   readonly #startedAt = Date.now();
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
+  /** All jobs are to end by it. */
+  #endSignal: number | undefined;
   #intakeEnd: Promise<void> | undefined;
   #failStart: (error: Error) => void = () => undefined;
   completed = 0;
@@ -163,7 +165,9 @@ export class Hosting {
     this.#intake.stop();
   }
 
+  /** Ends the running jobs, and those that are about to start. */
   terminate(signal: number): void {
+    this.#endSignal = signal;
     for (const job of this.#jobs.values()) job.terminate(signal);
   }
 
@@ -259,6 +263,8 @@ export class Hosting {
     });
     try {
       if (this.#aborted.has(hosted.id)) hosted.abort();
+      // The queue had been asked for it before.
+      if (this.#endSignal !== undefined) hosted.terminate(this.#endSignal);
       await this.#runHosted(hosted, envelope, token);
     } finally {
       this.#leases.delete(hosted.id);

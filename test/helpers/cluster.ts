@@ -62,7 +62,8 @@ export interface HostSettings {
 
 /** What a host has said about a job. */
 export interface HostLine {
-  readonly what: 'ready' | 'failed' | 'started' | 'ended' | 'closed';
+  readonly what:
+    'ready' | 'failed' | 'started' | 'ended' | 'closing' | 'closed';
   readonly id?: string;
   readonly outcome?: string;
   readonly reason?: string;

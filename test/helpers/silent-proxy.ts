@@ -5,15 +5,20 @@ import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
 export interface SilentProxy {
   readonly port: number;
   cut(): void;
+  /** What is sent arrives, but no reply does. */
+  cutReplies(): void;
   heal(): void;
   close(): Promise<void>;
 }
 
 export function silentProxy(target: number): Promise<SilentProxy> {
   const sockets = new Set<Socket>();
+  const upstreams = new Set<Socket>();
   let isCut = false;
   const server = createServer((client) => {
     const upstream = connect(target, '127.0.0.1');
+    upstreams.add(upstream);
+    upstream.on('close', () => upstreams.delete(upstream));
     for (const [from, to] of [
       [client, upstream],
       [upstream, client],
@@ -41,6 +46,9 @@ export function silentProxy(target: number): Promise<SilentProxy> {
         port: (server.address() as AddressInfo).port,
         cut: () => {
           setCut(true);
+        },
+        cutReplies: () => {
+          for (const socket of upstreams) socket.pause();
         },
         heal: () => {
           setCut(false);
