@@ -46,8 +46,9 @@ export class Connection {
       this.lastError = error;
       onError(error);
     };
-    this.redis = this.open();
+    // Before a connection is open, because it throws.
     const { Queue: QueueClass } = bullmq();
+    this.redis = this.open();
     const { queue, key, inlineBytes, leaseMs } = settings;
     this.queue = new QueueClass(queue, {
       connection: this.redis,

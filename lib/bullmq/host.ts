@@ -100,7 +100,12 @@ export class ClusterHost implements AsyncDisposable {
         pool.context,
       );
     }
-    this.#hosting = new Hosting(settings, pool, { max, name });
+    try {
+      this.#hosting = new Hosting(settings, pool, { max, name });
+    } catch (error) {
+      void this.#owned?.close();
+      throw error;
+    }
   }
 
   /** Of this host; no other host has it. */
