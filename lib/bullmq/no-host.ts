@@ -3,15 +3,15 @@ import { clearTimeout, setTimeout } from 'node:timers';
 import type { Connection } from './connection.js';
 import { livingHosts } from './presence.js';
 
-const patienceMs = 10_000;
-
 export class NoHostWarning {
   readonly #connection: Connection;
+  readonly #patienceMs: number;
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, patienceMs = 10_000) {
     this.#connection = connection;
+    this.#patienceMs = patienceMs;
   }
 
   /** `isWaiting`: some call waits for a host. */
@@ -25,7 +25,7 @@ export class NoHostWarning {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       void this.#look();
-    }, patienceMs).unref();
+    }, this.#patienceMs).unref();
   }
 
   stop(): void {
@@ -51,8 +51,9 @@ export class NoHostWarning {
   #warn(why: string, code: string): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    const seconds = this.#patienceMs / 1000;
     process.emitWarning(
-      `Calls of a ClusterExecutor have waited for ${patienceMs / 1000} s, because ${why}`,
+      `Calls of a ClusterExecutor have waited for ${seconds} s, because ${why}`,
       { type: 'JobserverWarning', code },
     );
   }
