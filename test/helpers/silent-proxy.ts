@@ -4,10 +4,13 @@ import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
 
 export interface SilentProxy {
   readonly port: number;
-  cut(): void;
+  /** `newOnes`: also those that are opened later; the default. */
+  cut(options?: { readonly newOnes?: boolean }): void;
   /** What is sent arrives, but no reply does. */
   cutReplies(): void;
   heal(): void;
+  /** Closes all connections; new ones are served. */
+  drop(): void;
   close(): Promise<void>;
 }
 
@@ -44,14 +47,18 @@ export function silentProxy(target: number): Promise<SilentProxy> {
     server.listen(0, '127.0.0.1', () => {
       resolve({
         port: (server.address() as AddressInfo).port,
-        cut: () => {
+        cut: ({ newOnes = true } = {}) => {
           setCut(true);
+          isCut = newOnes;
         },
         cutReplies: () => {
           for (const socket of upstreams) socket.pause();
         },
         heal: () => {
           setCut(false);
+        },
+        drop: () => {
+          for (const socket of sockets) socket.destroy();
         },
         close: () =>
           new Promise((done) => {
