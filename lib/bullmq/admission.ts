@@ -1,5 +1,6 @@
 // What a host checks before it runs a job, and how the message of the job becomes a
 // call here. Everything in it was written by somebody else.
+import { randomUUID } from 'node:crypto';
 import { codedError } from '../errors.js';
 import type { Call } from '../job/encode-call.js';
 import { decode } from '../wire/value.js';
@@ -63,8 +64,11 @@ export async function checkFresh(
     // Redis keeps the mark for longer than a signature is accepted.
     const key = connection.keyOf(`ran.${id}`);
     const ttl = keptMs + 2 * clockSlackMs;
-    const isFirst = await redis.set(key, host, 'PX', ttl, 'NX');
+    const mark = `${host} ${randomUUID()}`;
+    const isFirst = await redis.set(key, mark, 'PX', ttl, 'NX');
     if (isFirst !== null) return;
+    // A request whose reply was lost is sent again.
+    if ((await redis.get(key)) === mark) return;
     throw refused(`Host ${host} refuses a job that has been started before`);
   };
   const look = async (): Promise<void> => {

@@ -3,6 +3,16 @@
 import { type Connection, keptEvents } from './connection.js';
 import type { Flight } from './flight.js';
 
+// A request whose reply was lost is sent again, so that the job itself has to say that
+// it was taken back. Its executor removes it then.
+const takeBackScript = `
+if redis.call('ZREM', KEYS[1], ARGV[1]) == 1 then
+  redis.call('HSET', KEYS[2], 'takenBack', 1)
+  redis.call('PEXPIRE', KEYS[2], ARGV[2])
+end
+return redis.call('HEXISTS', KEYS[2], 'takenBack')`;
+const markedMs = 3_600_000;
+
 export class Orders {
   readonly #connection: Connection;
 
@@ -18,8 +28,10 @@ export class Orders {
   /** True when no host has begun the job, nor will. */
   async takeBack({ id }: Flight): Promise<boolean> {
     const { redis, queue } = this.#connection;
+    const job = this.#connection.keyOf(id);
     // BullMQ's own removal resolves for jobs that have ended, too.
-    const isOurs = await redis.zrem(queue.keys['prioritized']!, id);
+    const keys = [queue.keys['prioritized']!, job];
+    const isOurs = await redis.eval(takeBackScript, 2, ...keys, id, markedMs);
     if (isOurs === 1) await queue.remove(id);
     return isOurs === 1;
   }

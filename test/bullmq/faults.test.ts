@@ -378,6 +378,35 @@ describe('faults of a cluster', () => {
     });
   });
 
+  test('a call that is cancelled leaves the queue also when the reply to that is lost', async () => {
+    const proxy = await proxyOf(redis().port);
+    const connection = `redis://127.0.0.1:${proxy.port}`;
+    const executed = executor({ connection });
+    const work = executed.submit(fn('square'), 3);
+    work.catch(() => undefined);
+    const keys = await clientOf(redis().url);
+    try {
+      const set = `bull:${queue()}:prioritized`;
+      await until('the job to be in the queue', async () => {
+        return (await keys.zcard(set)) === 1;
+      });
+      await until('the executor to know', () => work.state === 'pending');
+      await executed.hosts();
+      const [id] = await keys.zrange(set, '0', '-1');
+      proxy.cutReplies();
+      expect(work.cancel()).toBe(true);
+      await until('it to be taken back', async () => {
+        return (await keys.zcard(set)) === 0;
+      });
+      proxy.drop();
+      await until('nothing of it to be left', async () => {
+        return (await keys.exists(`bull:${queue()}:${id!}`)) === 0;
+      });
+    } finally {
+      keys.disconnect();
+    }
+  });
+
   test('cancel where a host begins the call in this moment ends the job', async () => {
     const connection = redis().url;
     const there = await host({ connection, slots: 1 });
