@@ -24,10 +24,10 @@ export interface HostTerms {
   /** The name of the host. */
   readonly host: string;
   readonly living: LivingExecutors;
+  /** The queue is told next of the end of this job. */
+  settle(id: string): void;
   /** Tells the queue that a job has completed, with this return value. */
   complete(job: Job, value: Sealed): Promise<void>;
-  /** Tells the queue that a job has failed. */
-  fail(job: Job, error: Error): Promise<void>;
 }
 
 /** For the clocks of two machines. */
@@ -69,13 +69,18 @@ export async function checkFresh(
     if (isFirst !== null) return;
     // A request whose reply was lost is sent again.
     if ((await redis.get(key)) === mark) return;
-    throw refused(`Host ${host} refuses a job that has been started before`);
+    throw startedBefore(host);
   };
   const look = async (): Promise<void> => {
     if (isDetached || (await living.has(executor))) return;
     throw codedError('ERR_JOBSERVER_CLUSTER', orphanText);
   };
   await Promise.all([claim(), look()]);
+}
+
+/** The error of a job that must not begin again. */
+export function startedBefore(host: string): Error {
+  return refused(`Host ${host} refuses a job that has been started before`);
 }
 
 export const orphanText = 'The process that has submitted the job is gone';

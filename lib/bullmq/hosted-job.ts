@@ -242,6 +242,7 @@ export class RunningHostedJob implements HostedJob {
     };
     const sealed = seal(keyring, 'outcome', this.id, envelope);
     if (!isFailure) {
+      this.#terms.settle(this.id);
       await this.#terms.complete(this.#job, sealed);
       return;
     }
@@ -249,7 +250,8 @@ export class RunningHostedJob implements HostedJob {
     // as it learns of the failure.
     const key = connection.keyOf(`failure.${this.id}`);
     await connection.redis.set(key, JSON.stringify(sealed), 'PX', keptMs);
-    await this.#terms.fail(this.#job, errorOf(value));
+    this.#terms.settle(this.id);
+    await this.#job.moveToFailed(errorOf(value), this.lockToken, false);
   }
 }
 

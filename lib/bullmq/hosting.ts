@@ -12,8 +12,8 @@ import {
   checkFresh,
   envelopeOf,
   orphanText,
+  startedBefore,
 } from './admission.js';
-import { refused } from './arrival.js';
 import { Connection, checkMsOf, isRefusal } from './connection.js';
 import type { CallEnvelope } from './envelope.js';
 import { EventReader, type StreamEvent } from './event-reader.js';
@@ -89,14 +89,10 @@ export class Hosting {
       connection: this.#connection,
       host: name,
       living: new LivingExecutors(this.#connection),
-      complete: (job, value) => {
-        this.#leases.settle(job.id!);
-        return this.#intake.complete(job, value);
+      settle: (id) => {
+        this.#leases.settle(id);
       },
-      fail: async (job, error) => {
-        this.#leases.settle(job.id!);
-        await job.moveToFailed(error, job.token!, false);
-      },
+      complete: (job, value) => this.#intake.complete(job, value),
     };
     this.#orphans = new Orphans(this.#terms.living);
     this.#worker = openWorker(this.#connection, name);
@@ -246,14 +242,15 @@ export class Hosting {
   async #run(job: Job, token: Token, since: number): Promise<void> {
     let envelope: CallEnvelope;
     try {
-      if (this.#known.has(job.id!)) throw refused(startedBefore(this.name));
+      if (this.#known.has(job.id!)) throw startedBefore(this.name);
       envelope = envelopeOf(this.#terms, job);
       this.#known.add(job.id!);
     } catch (error) {
       token.give();
       this.completed += 1;
       this.#tell('ended', refusedJob(job, error));
-      await job.moveToFailed(errorOf(error), job.token!, false);
+      // The host can close while the server is away.
+      job.moveToFailed(errorOf(error), job.token!, false).catch(this.#report);
       return;
     }
     const hosted = new RunningHostedJob(this.#terms, job, envelope);
@@ -306,8 +303,4 @@ export class Hosting {
   #tell(what: 'started' | 'ended', job: HostedJob): void {
     for (const observer of this.#observers) observer[what]?.(job);
   }
-}
-
-function startedBefore(host: string): string {
-  return `Host ${host} refuses a job that has been started before`;
 }
