@@ -32,6 +32,8 @@ export class Flight {
   isAdded = false;
   /** A host has begun an attempt. */
   isStarted = false;
+  /** It waits again: the host that had taken it has given it back. */
+  isBack = false;
   /** No further attempt follows: it was aborted, or its executor ends it. */
   isEnding = false;
   /** Its promise is settled, or about to be. */
@@ -65,7 +67,22 @@ export class Flight {
     return `${this.#base}.args`;
   }
 
+  /** For a host. */
+  get isWaiting(): boolean {
+    return (!this.isStarted || this.isBack) && !this.isOver;
+  }
+
   get canRetry(): boolean {
     return !this.isEnding && this.attempt <= this.plan.controls.retries;
+  }
+
+  /** The next attempt, under another id. */
+  beginAgain(): void {
+    this.attempt += 1;
+    this.isOver = false;
+    this.isAdded = false;
+    this.isBack = false;
+    this.misses = 0;
+    this.nextMessage = 0;
   }
 }

@@ -175,7 +175,7 @@ export class Intake {
     const since = now();
     const fetched = this.#next();
     try {
-      // A job that comes later is not started: its lock would be too old.
+      // A job that comes later is not started: its lock may be too old.
       const late = (): Error =>
         codedError('ERR_JOBSERVER_CLUSTER', 'The server does not answer');
       const job = await inTime(fetched, deadlineAfter(leaseMs), late);
@@ -192,7 +192,7 @@ export class Intake {
         return false;
       }
     } catch (error) {
-      fetched.catch(() => undefined);
+      void giveBack(fetched);
       this.#isBusy = false;
       onError(error as Error);
       token.give();
@@ -223,15 +223,16 @@ export class Intake {
 
   /** Resolves with the next job as the queue has it, if that was asked for. */
   async #tell(
-    { job, value, resolve, reject }: Completed,
+    completed: Completed,
     asks: boolean,
   ): Promise<readonly unknown[] | undefined> {
+    const { job, value } = completed;
     try {
       const reply = await job.moveToCompleted(value, job.token!, asks);
-      resolve();
+      completed.resolve();
       return asks && Array.isArray(reply) ? reply : undefined;
     } catch (error) {
-      reject(error as Error);
+      completed.reject(error as Error);
       return undefined;
     }
   }
@@ -247,6 +248,16 @@ export class Intake {
       await new Promise((resolve) => setTimeout(resolve, 10));
       return false;
     }
+  }
+}
+
+/** A job that came too late: its host does not know how old the lock is. */
+async function giveBack(fetched: Promise<Job | undefined>): Promise<void> {
+  try {
+    const job = await fetched;
+    await job?.moveToWait(job.token);
+  } catch {
+    // It did not come, or its lock has ended, so that it is lost.
   }
 }
 

@@ -100,7 +100,7 @@ export class Submissions implements CallQueue<ClusterPlan> {
   /** Those that no host has begun. */
   *waiting(): Generator<Flight> {
     for (const flight of this.#flights.values()) {
-      if (!flight.isStarted && !flight.isOver) yield flight;
+      if (flight.isWaiting) yield flight;
     }
   }
 
@@ -219,7 +219,12 @@ export class Submissions implements CallQueue<ClusterPlan> {
     if (flight === undefined || flight.isOver) return;
     switch (event) {
       case 'active':
+        flight.isBack = false;
         this.start(flight);
+        break;
+      case 'waiting':
+        flight.isBack = flight.isStarted;
+        if (flight.isBack) this.#events.onPending(flight);
         break;
       case 'completed':
         this.#arrivals.completed(flight, fields['returnvalue']);
@@ -266,11 +271,7 @@ export class Submissions implements CallQueue<ClusterPlan> {
 
   #startAgain(flight: Flight): void {
     this.#flights.delete(flight.id);
-    flight.attempt += 1;
-    flight.isOver = false;
-    flight.isAdded = false;
-    flight.misses = 0;
-    flight.nextMessage = 0;
+    flight.beginAgain();
     this.#flights.set(flight.id, flight);
     this.#outbox.add(flight);
   }

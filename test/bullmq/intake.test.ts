@@ -8,7 +8,8 @@ type Place = ReturnType<IntakeOptions['pool']['request']>;
 
 /** The reply of the server to one request, when the test gives it. */
 interface Asked {
-  readonly what: 'next' | 'completed' | 'completed and next' | 'failed';
+  readonly what:
+    'next' | 'completed' | 'completed and next' | 'failed' | 'back';
   readonly id: string | undefined;
   readonly lock: string;
   reply(value?: unknown): void;
@@ -153,6 +154,8 @@ class Setup {
           await this.#ask('failed', id, lock!);
           return {};
         },
+        moveJobFromActiveToWait: (id: string, lock: string) =>
+          this.#ask('back', id, lock),
       },
     };
   }
@@ -283,22 +286,29 @@ describe('the intake of a host', () => {
     expect(setup.errors).toEqual([]);
   });
 
-  test('a job that comes later than its lock lasts is not started', async () => {
+  test('a job that comes later than its lock lasts is given back', async () => {
     const setup = open();
-    const { told, ask } = await setup.finished();
+    const { told, ask, lock } = await setup.finished();
     await until('the intake to give up', () => setup.errors.length === 1);
     expect(setup.errors[0]).toMatchObject({
       message: 'The server does not answer',
     });
     ask.reply(setup.fields('b'));
     await told;
-    // With the same slot.
-    const next = await setup.nth(3);
-    expect(next.what).toBe('next');
-    next.reply();
+    const isSaid = (what: Asked['what']) => (): boolean =>
+      setup.asked.some((each) => each.what === what);
+    await until('it to be given back', isSaid('back'));
+    await until('the next to be asked for', isSaid('next'));
+    const last = setup.asked.slice(2);
+    expect(last.map(({ what }) => what).sort()).toEqual(['back', 'next']);
+    const back = last.find(({ what }) => what === 'back')!;
+    expect(back).toMatchObject({ id: 'b', lock });
+    // Its lock may have ended meanwhile.
+    back.refuse(new Error('Missing lock for job b'));
+    last.find(({ what }) => what === 'next')!.reply();
     await until('it to wait', () => setup.isIdle);
-    expect(setup.started).toHaveLength(1);
-    expect(setup.slots).toBe(1);
+    expect([setup.started.length, setup.slots]).toEqual([1, 1]);
+    expect(setup.errors).toHaveLength(1);
   });
 
   test('a server that goes away costs no slot and no outcome unnoticed', async () => {

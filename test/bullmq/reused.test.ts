@@ -6,7 +6,7 @@ import {
   linesIn,
   useCluster,
 } from '../helpers/cluster.js';
-import { useRedis } from '../helpers/redis.js';
+import { RedisServer, useRedis } from '../helpers/redis.js';
 import { type SilentProxy, silentProxy } from '../helpers/silent-proxy.js';
 import { rejection } from '../helpers/thrown.js';
 import { timeoutFactor, until } from '../helpers/until.js';
@@ -184,6 +184,28 @@ describe('hosts with re-used processes', () => {
       expect(linesIn(log)).toEqual(['first']);
     },
   );
+
+  test('a server that is frozen as a job ends loses that job only', async () => {
+    const server = await RedisServer.start();
+    try {
+      const connection = server.url;
+      const there = await host({ connection, ...reused });
+      const executed = open({ connection });
+      const { first, next, log, gate } = await held(executed);
+      server.signal('SIGSTOP');
+      gate.open();
+      await until('the host to give it up', () => ends(there).includes('lost'));
+      // Longer than the host waits for the next one.
+      await sleep(leaseMs);
+      server.signal('SIGCONT');
+      expect(await rejection(first)).toBeInstanceOf(LostResult);
+      expect(await next).toBe('next');
+      expect(linesIn(log)).toEqual(['first', 'next']);
+      await executed.shutdown();
+    } finally {
+      await server.end();
+    }
+  });
 
   test('a pending job that is aborted does not run, also as another one ends', async () => {
     await host({ connection: redis().url, ...reused });
