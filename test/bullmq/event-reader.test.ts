@@ -41,8 +41,7 @@ describe('the reader of a stream', () => {
     writer.disconnect();
   });
 
-  const write = (n: number): Promise<unknown> =>
-    writer.xadd(key, '*', 'n', n) as Promise<unknown>;
+  const write = (n: number): Promise<unknown> => writer.xadd(key, '*', 'n', n);
 
   const clients = (): Promise<string> =>
     writer.client('LIST') as Promise<string>;
