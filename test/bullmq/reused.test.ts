@@ -195,8 +195,8 @@ describe('hosts with re-used processes', () => {
       server.signal('SIGSTOP');
       gate.open();
       await until('the host to give it up', () => ends(there).includes('lost'));
-      // Longer than the host waits for the next one.
-      await sleep(leaseMs);
+      // Longer than two requests for the next one are waited for.
+      await sleep(2 * leaseMs);
       server.signal('SIGCONT');
       expect(await rejection(first)).toBeInstanceOf(LostResult);
       expect(await next).toBe('next');
