@@ -38,6 +38,9 @@ export class Arrivals {
     if (text === null) {
       // The event that says it may have been missed.
       if (isStall(reason)) throw await this.#lossOf(flight, unheardText);
+      // That of a host which has refused the job is with the job.
+      const isThere = await redis.exists(this.#connection.keyOf(id));
+      if (isThere === 0) throw silentLoss(flight, undefined, lostDataText);
       throw refused(reason);
     }
     void redis.unlink(key).catch(() => undefined);
@@ -95,7 +98,7 @@ export class Arrivals {
     if (flight.isOver) return;
     if (trace.kind === 'stalled') void this.lose(flight);
     else if (trace.kind === 'gone') {
-      void this.lose(flight, 'the server has lost its data');
+      void this.lose(flight, lostDataText);
     } else if (trace.kind === 'completed') {
       this.completed(flight, trace.text);
     } else {
@@ -127,6 +130,7 @@ export class Arrivals {
   }
 }
 
+const lostDataText = 'the server has lost its data';
 const unheardText = 'its host was not heard of in time';
 
 /** Whether BullMQ has failed a job whose lock has ended. No host has signed that. */

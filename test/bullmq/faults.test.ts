@@ -365,6 +365,31 @@ describe('faults of a cluster', () => {
       expect(linesIn(log)).toEqual(['x']);
     });
 
+    test('without its data, loses a job whose error has not been read', async () => {
+      const connection = redis().url;
+      const work = executor({ connection }).submit(fn('fail'), 'on purpose');
+      work.catch(() => undefined);
+      const keys = await clientOf(connection);
+      try {
+        const set = `bull:${queue()}:prioritized`;
+        await until('the job to be in the queue', async () => {
+          return (await keys.zcard(set)) === 1;
+        });
+        const [id] = await keys.zrange(set, '0', '-1');
+        // Its executor has the event, and then nothing is left.
+        await keys.del(`bull:${queue()}:${id!}`, set);
+        const fields = ['event', 'failed', 'jobId', id!];
+        const why = ['failedReason', 'RangeError: on purpose'];
+        await keys.xadd(`bull:${queue()}:events`, '*', ...fields, ...why);
+      } finally {
+        keys.disconnect();
+      }
+      expect(await rejection(work)).toMatchObject({
+        name: 'LostResult',
+        reason: 'the server has lost its data',
+      });
+    });
+
     test('is waited for by calls that are submitted meanwhile', async () => {
       const server = await serverWith();
       const connection = server.url;
