@@ -168,7 +168,7 @@ export class ClusterHost implements AsyncDisposable {
   /**
    * Takes no further jobs, waits for the running ones, and leaves the cluster. With
    * `drain: false`, which a later call can also give, running jobs get SIGTERM, and
-   * SIGKILL after their `killGrace`; they are lost.
+   * SIGKILL after their `killGrace`; they are lost, as is a job that is about to start.
    *
    * @throws TypeError for an invalid option.
    */

@@ -40,8 +40,8 @@ export interface HostedJob {
   readonly pid: number | undefined;
   /**
    * 'value' when it has returned, 'error' when it has thrown, 'lost' when its process
-   * died or the host had to end it, 'aborted' when its submitter has ended it,
-   * 'refused' when it was not started; undefined while it runs.
+   * died or the host had to end it, maybe before its start, 'aborted' when its submitter
+   * has ended it, 'refused' when it was not started; undefined while it runs.
    */
   readonly outcome:
     'value' | 'error' | 'lost' | 'aborted' | 'refused' | undefined;
