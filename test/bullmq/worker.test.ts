@@ -237,6 +237,27 @@ describe('a worker', () => {
     expect(stderr).not.toContain('INTERNAL');
   });
 
+  test('with re-used processes, gives make back each slot that its jobs have had', async () => {
+    writeFileSync(
+      path('Makefile'),
+      `farm:\n\t+exec ${process.execPath} ${main} worker --root ${root} ` +
+        `--queue ${queue} --jobs-per-process Infinity ${redis.url}\n`,
+    );
+    const env = { ...process.env, MAKEFLAGS: '' };
+    const made = runProgram('make', ['-s', '-j3', '-C', folder], { env });
+    const executed = executor({ leaseMs: 15_000 });
+    const numbers = Array.from({ length: 40 }, (_, n) => n);
+    const work = numbers.map((n) => executed.submit(call('double'), n));
+    expect(await Promise.all(work)).toEqual(numbers.map((n) => 2 * n));
+    const [host] = await executed.hosts();
+    process.kill(host!.pid, 'SIGTERM');
+
+    const { code, stderr } = await made;
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    // Make counts its tokens.
+    expect(stderr).not.toContain('INTERNAL');
+  });
+
   test('finds large values in the store that it is given', async () => {
     const file = join(root, 'folder-store.mjs');
     worker(['--store', file], { env: { STORE: folder } });
