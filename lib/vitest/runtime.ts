@@ -72,7 +72,6 @@ export function keep(kept: Habits): void {
 /** The job: serves vitest until that closes the port. */
 export async function run(port: JobPort, worker: string): Promise<void> {
   const vitest = await load(worker);
-  resume();
   // Node writes a profile when the process exits, and vitest ends it by a signal.
   if (process.execArgv.some((option) => profiles.test(option))) {
     process.on('SIGTERM', () => exit());
@@ -95,7 +94,9 @@ export async function run(port: JobPort, worker: string): Promise<void> {
   await closed;
 }
 
+/** When vitest would do it: an environment is set up before, without all that. */
 function resume(): void {
+  if (guard !== undefined) host.exit = guard;
   if (habits === undefined) return;
   globalThis.console = habits.console;
   for (const [name, value] of habits.env) process.env[name] ??= value;
@@ -111,7 +112,7 @@ export function serve(vitest: VitestWorker, { post, listeners }: Link): void {
   const runTests =
     (method: string) =>
     async (state: unknown, traces: unknown): Promise<void> => {
-      if (isFirst && guard !== undefined) host.exit = guard;
+      if (isFirst) resume();
       isFirst = false;
       try {
         await vitest.runBaseTests(method, state, traces);
