@@ -35,7 +35,7 @@ export async function setUp(data: RehearsalData): Promise<void> {
   await Promise.resolve();
   const before = once.map((event) => process.listeners(event as 'exit'));
   const env = new Map(Object.entries(process.env));
-  const { console } = globalThis;
+  const globals = Object.getOwnPropertyDescriptors(globalThis);
   let timer: NodeJS.Timeout | undefined;
   try {
     const late = new Promise((_, reject) => {
@@ -53,7 +53,8 @@ export async function setUp(data: RehearsalData): Promise<void> {
       listeners: takeListeners(before),
       env: takeVariables(env),
     });
-    globalThis.console = console;
+    // The console, and what the environment has put back as properties of another kind.
+    Object.defineProperties(globalThis, globals);
   }
 }
 
