@@ -1,4 +1,5 @@
 // Which hub, and which Jobserver, a test file belongs to.
+import * as nodeModule from 'node:module';
 import type { JobControls } from '../job/job-controls.js';
 import { Host } from './host.js';
 import { Hub, hubKeyOf } from './hub.js';
@@ -32,6 +33,9 @@ export class Hosts {
 
 // Node sets up these when it starts. They profile a process, or debug it.
 const setUpByNode = /^--(cpu-prof|heap-prof|prof|inspect)/;
+
+// Of modules, in the thread that imports them: since Node 22.15.
+const hasHooks = 'registerHooks' in nodeModule;
 
 // They have a window, which a module may look for when it is imported.
 const withWindow = /dom/;
@@ -97,9 +101,12 @@ function canFork(
     hasSaidSo = true;
     return false;
   }
-  const { inspector } = serializedConfig as {
+  const { inspector, experimental } = serializedConfig as {
     inspector?: { enabled?: boolean };
+    experimental?: { viteModuleRunner?: boolean };
   };
   if (inspector?.enabled === true) return false;
+  // There, vitest's hooks have a thread, which would wait for V8's threads forever.
+  if (experimental?.viteModuleRunner === false && !hasHooks) return false;
   return !execArgv.some((option) => setUpByNode.test(option));
 }
