@@ -5,12 +5,14 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readdirSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { build } from './build.mjs';
 import {
@@ -21,19 +23,22 @@ import {
   runSteps,
 } from './command.mjs';
 import { nodeBin, npmPackage } from './npm-package.mjs';
+import { suites } from './vitest-suites.mjs';
 
 const usage = `
 Usage: node scripts/test-vitest.mjs [--no-build] [--vitest=VERSIONS]
-         [--node=VERSIONS] [--files=N] [--runs=N]
+         [--node=VERSIONS] [--suites=NAMES] [--files=N] [--runs=N]
 
 Runs three generated projects, and one whose files fail in all ways, with vitest's pool
 'forks' and with that of this package. Fails unless each test has the same result, also
-when it is run again and again.
+when it is run again and again, and unless no process and no file is left.
 
   --no-build         Tests what has been built before.
   --vitest=VERSIONS  Installed from npm; by default 4.1,5.
   --node=VERSIONS    Installed from npm; by default 20,22,24,26. A vitest runs only in
                      those that it supports.
+  --suites=NAMES     Of functions, compilers and components; by default all, and the
+                     files that fail, too.
   --files=N          How many files a generated project has, by default 100.
   --runs=N           How often the pool of this package runs each, by default 2.
 `;
@@ -42,6 +47,7 @@ const { values } = commandLine(usage, {
     'no-build': { type: 'boolean' },
     vitest: { type: 'string', default: '4.1,5' },
     node: { type: 'string', default: '20,22,24,26' },
+    suites: { type: 'string' },
     files: { type: 'string', default: '100' },
     runs: { type: 'string', default: '2' },
   },
@@ -52,90 +58,15 @@ const runs = Number(values.runs);
 // The oldest Node in which a major version of vitest runs.
 const oldestNode = { 4: 20, 5: 22 };
 
-// Each file has a test that fails, where its number says so.
-const failing = (i) =>
-  i % 10 === 3 ? `test('fails', () => { expect(${i}).toBe(0); });` : '';
-
-const styles = {
-  functions: {
-    'source.js': `
-      export const cache = new Map();
-      export function fibonacci(n) {
-        if (n < 2) return n;
-        if (!cache.has(n)) cache.set(n, fibonacci(n - 1) + fibonacci(n - 2));
-        return cache.get(n);
-      }`,
-    text: (i) => `
-      import { describe, expect, test, vi } from 'vitest';
-      import { cache, fibonacci } from './source.js';
-      describe.each([1, 2, 3])('part %i of ${i}', (part) => {
-        test('starts afresh', () => { if (part === 1) expect(cache.size).toBe(0); });
-        test('computes', () => { expect(fibonacci(${i % 20} + part)).toBeGreaterThan(0); });
-      });
-      test('has mocks', () => {
-        const fn = vi.spyOn(Math, 'random').mockReturnValue(${i});
-        expect(Math.random()).toBe(${i});
-        expect(fn).toHaveBeenCalledOnce();
-      });
-      ${failing(i)}`,
-  },
-  compilers: {
-    preload: ['typescript'],
-    text: (i) => `
-      import ts from 'typescript';
-      import { expect, test, vi } from 'vitest';
-      test('compiles', () => {
-        const { outputText } = ts.transpileModule('enum A { b = ${i} }', {});
-        expect(outputText).toContain('A["b"] = ${i}');
-      });
-      test('waits', async () => {
-        vi.useFakeTimers();
-        const fn = vi.fn();
-        setTimeout(fn, ${i});
-        await vi.advanceTimersByTimeAsync(${i});
-        expect(fn).toHaveBeenCalledOnce();
-        vi.useRealTimers();
-      });
-      ${failing(i)}`,
-  },
-  components: {
-    environment: 'jsdom',
-    text: (i) => `
-      import { afterEach, expect, test, vi } from 'vitest';
-      class Counter extends HTMLElement {
-        count = ${i};
-        connectedCallback() {
-          this.innerHTML = '<button>+</button><output></output>';
-          this.querySelector('button').addEventListener('click', () => this.add());
-        }
-        add() {
-          this.count += 1;
-          this.querySelector('output').textContent = this.count;
-        }
-      }
-      customElements.define('x-counter', Counter);
-      afterEach(() => { document.body.innerHTML = ''; });
-      test('counts', () => {
-        document.body.innerHTML = '<x-counter></x-counter>';
-        document.querySelector('button').click();
-        expect(document.querySelector('output').textContent).toBe('${i + 1}');
-      });
-      test('has a window of its own', () => {
-        expect(window.seen).toBe(undefined);
-        window.seen = true;
-        localStorage.setItem('${i}', 'x');
-        expect(localStorage.length).toBe(1);
-      });
-      ${failing(i)}`,
-  },
-};
-
 const hostile = 'files that fail';
+// A variable by which the processes of a run are found.
+const mark = 'JOBSERVER_TEST_VITEST';
+const chosen = values.suites?.split(',') ?? [hostile, ...Object.keys(suites)];
 const steps = {};
 for (const version of values.vitest.split(',')) {
   for (const node of values.node.split(',')) {
     if (Number(node) < oldestNode[version.split('.', 1)[0]]) continue;
-    for (const style of [hostile, ...Object.keys(styles)]) {
+    for (const style of chosen) {
       steps[`vitest ${version}, Node ${node}, ${style}`] = () =>
         compare({ version, node, style });
     }
@@ -153,11 +84,13 @@ async function compare({ version, node, style }) {
   try {
     makeProject(folder, style, dirname(vitest));
     const theirs = await resultsOf(folder, bin, { POOL: 'forks' });
-    for (let i = 0; i < runs; i++) {
+    for (let i = 1; i <= runs; i++) {
       const ours = await resultsOf(folder, bin, {});
       if (isDeepStrictEqual(ours, theirs)) continue;
-      throw new Error(differences(ours, theirs));
+      throw new Error(`run ${i}: ${differences(ours, theirs)}`);
     }
+    const failed = theirs.tests.filter((line) => line.includes(': failed'));
+    return `${failed.length} of ${theirs.tests.length} results are failures`;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -168,19 +101,21 @@ function makeProject(folder, style, packages) {
     const fixture = join(root, 'test', 'fixtures', 'vitest', 'hostile');
     cpSync(fixture, folder, { recursive: true });
   } else {
-    const { text, environment = 'node', preload, ...others } = styles[style];
-    const sources = {
-      ...others,
-      'package.json': '{ "type": "module" }',
-      'vitest.config.js': `
-        import { jobserverPool } from 'jobserver/vitest';
-        const pool = process.env.POOL ?? jobserverPool(${JSON.stringify({ preload })});
-        export default {
-          test: { pool, maxWorkers: 2, environment: '${environment}' },
-        };`,
-    };
-    for (let i = 0; i < files; i++) sources[`${i}.test.js`] = text(i);
+    const { pool, alias, test, files: sources } = suites[style](files);
+    const config = { test: { maxWorkers: 2, ...test }, resolve: { alias } };
+    sources['package.json'] = '{ "type": "module" }';
+    sources['vitest.config.js'] = `
+      import { join } from 'node:path';
+      import { jobserverPool } from 'jobserver/vitest';
+      const config = ${JSON.stringify(config)};
+      const alias = Object.entries(config.resolve.alias ?? {});
+      for (const [name, place] of alias) {
+        config.resolve.alias[name] = join(import.meta.dirname, place);
+      }
+      config.test.pool = process.env.POOL ?? jobserverPool(${JSON.stringify(pool)});
+      export default config;`;
     for (const [name, content] of Object.entries(sources)) {
+      mkdirSync(dirname(join(folder, name)), { recursive: true });
       writeFileSync(join(folder, name), content);
     }
   }
@@ -195,9 +130,12 @@ function makeProject(folder, style, packages) {
   }
 }
 
-/** The exit code, and what has become of each test. */
+/** The exit code, what has become of each test, and what is left. */
 async function resultsOf(folder, bin, env) {
   const report = join(folder, 'report.json');
+  const temporary = join(folder, 'node_modules', 'temporary');
+  mkdirSync(temporary, { recursive: true });
+  const before = filesIn(folder);
   const program = join(folder, 'node_modules', 'vitest', 'vitest.mjs');
   const args = [program, 'run', '--reporter=json', `--outputFile=${report}`];
   const { failure, output } = await run(join(bin, 'node'), args, {
@@ -206,6 +144,8 @@ async function resultsOf(folder, bin, env) {
       ...process.env,
       CI: '1',
       PATH: `${bin}${delimiter}${process.env.PATH}`,
+      TMPDIR: temporary,
+      [mark]: folder,
       ...env,
     },
     timeoutMs: 300_000,
@@ -224,7 +164,41 @@ async function resultsOf(folder, bin, env) {
         `${name}: ${fullName}: ${status} ${failureMessages.map((text) => firstLine(text))}`,
     ),
   ]);
+  const left = [
+    ...(await processesOf(folder)),
+    ...readdirSync(temporary),
+    ...filesIn(folder).filter((file) => !before.includes(file)),
+  ];
+  if (left.length > 0) throw new Error(`left: ${left.join(', ')}`);
   return { end: failure, tests: tests.sort() };
+}
+
+/** Without those of node_modules, where vitest has its cache. */
+function filesIn(folder) {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    if (entry.name === 'node_modules') return [];
+    const path = join(folder, entry.name);
+    return entry.isDirectory() ? filesIn(path) : [path];
+  });
+}
+
+/** What still runs some time after vitest, by its command line (Linux). */
+async function processesOf(folder) {
+  if (process.platform !== 'linux') return [];
+  let found = [];
+  for (const end = Date.now() + 5000; Date.now() < end; await sleep(50)) {
+    found = readdirSync('/proc').flatMap((pid) => {
+      try {
+        const read = (name) => readFileSync(`/proc/${pid}/${name}`, 'utf8');
+        if (!read('environ').includes(`${mark}=${folder}\0`)) return [];
+        return [`process ${pid} ${read('cmdline').replaceAll('\0', ' ')}`];
+      } catch {
+        return []; // It is no process, has ended, or is not ours.
+      }
+    });
+    if (found.length === 0) return [];
+  }
+  return found;
 }
 
 function firstLine(text) {
