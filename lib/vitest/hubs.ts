@@ -5,7 +5,7 @@ import { Host } from './host.js';
 import { Hub, hubKeyOf } from './hub.js';
 import { Lessons } from './lessons.js';
 import { type PreloadList, urlsFor } from './preload.js';
-import type { PoolRequest, Project } from './project.js';
+import type { Experiments, PoolRequest, Project } from './project.js';
 
 /** The options of a pool, checked. */
 export interface PoolSettings {
@@ -103,7 +103,7 @@ function canFork(
   }
   const { inspector, experimental } = serializedConfig as {
     inspector?: { enabled?: boolean };
-    experimental?: { viteModuleRunner?: boolean };
+    experimental?: Experiments;
   };
   if (inspector?.enabled === true) return false;
   // There, vitest's hooks have a thread, which would wait for V8's threads forever.

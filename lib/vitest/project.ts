@@ -18,9 +18,19 @@ export interface Project {
       readonly outputStream: NodeJS.WritableStream;
       readonly errorStream: NodeJS.WritableStream;
     };
-    readonly config: { readonly maxWorkers?: number | string | undefined };
+    readonly config: {
+      readonly maxWorkers?: number | string | undefined;
+      readonly experimental?: Experiments;
+    };
     onClose(callback: () => unknown): void;
   };
+}
+
+export interface Experiments {
+  readonly viteModuleRunner?: boolean | undefined;
+  /** That of a project takes precedence over that of vitest. */
+  readonly openTelemetry?:
+    { readonly enabled?: boolean | undefined } | undefined;
 }
 
 export interface ViteServer {

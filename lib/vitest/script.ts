@@ -1,7 +1,7 @@
 // What the rehearsal is given: a test file that does what most test files do, and the
 // configuration of the project without what would run code of the user.
 import { trace } from '../system/trace.js';
-import type { Config, PoolRequest } from './project.js';
+import type { Config, Experiments, PoolRequest } from './project.js';
 import type { RehearsalData } from './rehearsal.js';
 
 const script = `
@@ -53,10 +53,15 @@ export async function rehearsalOf(
   worker: string,
 ): Promise<RehearsalData | undefined> {
   const config = project.serializedConfig as Config;
-  const { experimental } = config as { experimental?: Experiments };
+  const { viteModuleRunner, openTelemetry } = config[
+    'experimental'
+  ] as Experiments;
   // vitest decides these once for a process.
-  if (experimental?.viteModuleRunner === false) return undefined;
-  if (experimental?.openTelemetry?.enabled === true) return undefined;
+  if (viteModuleRunner === false) return undefined;
+  const {
+    enabled = project.vitest.config.experimental?.openTelemetry?.enabled,
+  } = openTelemetry ?? {};
+  if (enabled === true) return undefined;
   try {
     const transformed = await project.vite.ssrTransform(script, null, 'script');
     if (transformed === null) return undefined;
@@ -73,11 +78,6 @@ export async function rehearsalOf(
     trace('no rehearsal of vitest: %o', error);
     return undefined;
   }
-}
-
-interface Experiments {
-  readonly viteModuleRunner?: boolean;
-  readonly openTelemetry?: { readonly enabled?: boolean };
 }
 
 function withoutUserCode(config: Config): Config {
