@@ -4,6 +4,13 @@ import { writeFiles } from '../helpers/folder.js';
 import { freePort } from '../helpers/redis.js';
 import { metas, runVitest, summary, useProject } from './vitest.js';
 
+interface Times {
+  readonly pool: string;
+  readonly worker: string;
+  readonly begun: number;
+  readonly ended: number;
+}
+
 describe('a project', () => {
   const project = useProject('plain');
 
@@ -19,6 +26,34 @@ describe('a project', () => {
     const all = metas(run).map((meta) => meta['process'] as [number, number]);
     expect(new Set(all.map(([pid]) => pid)).size).toBe(1);
     expect(all.map(([, count]) => count).sort()).toEqual([1, 2, 3, 4]);
+  });
+
+  test('has numbers for its workers, as few as there are at once', async () => {
+    const body = `
+      import { test } from 'vitest';
+      test('works', async ({ task }) => {
+        const { VITEST_POOL_ID: pool, VITEST_WORKER_ID: worker } = process.env;
+        const begun = Date.now();
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        task.meta.times = { pool, worker, begun, ended: Date.now() };
+      });`;
+    const names = [1, 2, 3, 4, 5, 6].map((n) => `numbered-${n}.test.js`);
+    writeFiles(
+      project(),
+      Object.fromEntries(names.map((name) => [name, body])),
+    );
+    const run = await runVitest(project(), ['numbered', '--maxWorkers=3']);
+    const all = metas(run).map((meta) => meta['times'] as Times);
+    expect(new Set(all.map(({ worker }) => worker)).size).toBe(6);
+    const pools = [...new Set(all.map(({ pool }) => pool))].sort();
+    expect(['1', '2', '3']).toEqual(expect.arrayContaining(pools));
+    for (const pool of pools) {
+      const same = all.filter((times) => times.pool === pool);
+      same.sort((a, b) => a.begun - b.begun);
+      for (const [i, { begun }] of same.slice(1).entries()) {
+        expect(begun).toBeGreaterThanOrEqual(same[i]!.ended);
+      }
+    }
   });
 
   test('is divided by --shard, and filtered', async () => {

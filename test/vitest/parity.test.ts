@@ -43,6 +43,15 @@ describe('a run is like one in processes that vitest has started', () => {
     ['in silence', ['--silent=passed-only', 'logs', 'errors']],
     ['without its console', ['--disableConsoleIntercept', 'logs', 'window']],
     ['with traces of logs', ['--printConsoleTrace', 'logs']],
+    [
+      'until the first failure',
+      ['--bail=1', '--maxWorkers=1', 'errors', 'logs'],
+    ],
+    ['of files that do not end', ['--teardownTimeout=50', 'stubborn']],
+    [
+      'by names of tests',
+      ['--testNamePattern=later|text', '--passWithNoTests'],
+    ],
   ])('%s', async (_, args) => {
     const ours = await see('', ['run', ...args]);
     const theirs = await see('forks', ['run', ...args]);
