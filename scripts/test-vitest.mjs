@@ -40,7 +40,7 @@ when it is run again and again, and unless no process and no file is left.
   --suites=NAMES     Of functions, compilers and components; by default all, and the
                      files that fail, too.
   --files=N          How many files a generated project has, by default 100.
-  --runs=N           How often the pool of this package runs each, by default 2.
+  --runs=N           How often the pool of this package runs each, by default 3.
 `;
 const { values } = commandLine(usage, {
   options: {
@@ -49,7 +49,7 @@ const { values } = commandLine(usage, {
     node: { type: 'string', default: '20,22,24,26' },
     suites: { type: 'string' },
     files: { type: 'string', default: '100' },
-    runs: { type: 'string', default: '2' },
+    runs: { type: 'string', default: '3' },
   },
 });
 const files = Number(values.files);
