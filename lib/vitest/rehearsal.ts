@@ -181,6 +181,8 @@ class Stage {
     if (name === 'resolve') {
       return { r: id === file ? { id, url: id, file } : null };
     }
+    // To be read: there is none.
+    if (name === 'resolveSnapshotPath') return { r: `${file}.snap` };
     if (name !== 'fetch') return {};
     if (id !== file) return { e: new Error(`${String(id)} is not rehearsed`) };
     const { code } = this.#data;
