@@ -130,7 +130,7 @@ function makeProject(folder, style, packages) {
   }
 }
 
-/** The exit code, what has become of each test, and what is left. */
+/** The exit code, what has become of each test, and what Node warns of. */
 async function resultsOf(folder, bin, env) {
   const report = join(folder, 'report.json');
   const temporary = join(folder, 'node_modules', 'temporary');
@@ -170,7 +170,8 @@ async function resultsOf(folder, bin, env) {
     ...filesIn(folder).filter((file) => !before.includes(file)),
   ];
   if (left.length > 0) throw new Error(`left: ${left.join(', ')}`);
-  return { end: failure, tests: tests.sort() };
+  const warnings = new Set(output.all.match(/\b\w*Warning: .*/g));
+  return { end: failure, tests: [...tests, ...warnings].sort() };
 }
 
 /** Without those of node_modules, where vitest has its cache. */
