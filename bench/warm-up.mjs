@@ -38,7 +38,8 @@ function memoryOf(pid) {
   return Number(text.match(/^Pss: +(\d+)/m)[1]) / kibPerMib;
 }
 
-async function measure(options, rounds) {
+/** At one slot. With a `chunkSize`, each job works on several files. */
+async function measure(options, passes, chunkSize) {
   const jobserver = new Jobserver({
     slots: 1,
     preload,
@@ -52,8 +53,13 @@ async function measure(options, rounds) {
   const { zygote } = await jobserver.run(work, files[0]);
   const before = cpuOf(zygote) + cpuOf(process.pid);
   const start = performance.now();
-  for (let round = 0; round < rounds; round++) {
-    for (const path of files) all.push(await jobserver.run(work, path));
+  for (let pass = 0; pass < passes; pass++) {
+    if (chunkSize === undefined) {
+      for (const path of files) all.push(await jobserver.run(work, path));
+    } else {
+      const results = jobserver.map(work, files, { chunkSize });
+      for await (const each of results) all.push(each);
+    }
   }
   const count = all.length;
   const wall = (performance.now() - start) / count;
@@ -91,7 +97,7 @@ async function openPeer(name) {
   };
 }
 
-async function openChunks(chunkSize) {
+async function openChunks() {
   const jobserver = new Jobserver({
     slots,
     preload,
@@ -102,7 +108,7 @@ async function openChunks(chunkSize) {
   await jobserver.ready();
   return {
     pass: async () => {
-      const results = jobserver.map(work, files, { chunkSize });
+      const results = jobserver.map(work, files, { chunkSize: 'auto' });
       for await (const each of results) if (each === undefined) break;
     },
     close: () => jobserver.close(),
@@ -112,15 +118,16 @@ async function openChunks(chunkSize) {
 async function measureTool() {
   const serial = await measure({ jobsPerProcess: Infinity }, 3);
   const cold = await measure({}, 1);
-  const warm = await measure({ warmUp, warmUpTimeout: 120_000 }, 1);
+  const steady = { warmUp, warmUpTimeout: 120_000 };
+  const warm = await measure(steady, 1);
+  const chunks = await measure(steady, 2, 'auto');
   const pools = [
-    await openChunks(1),
-    await openChunks('auto'),
+    await openChunks(),
     ...(await Promise.all(peers.map(openPeer))),
   ];
-  const [fresh, chunks, ...others] = await measurePasses(pools);
+  const [ours, ...others] = await measurePasses(pools);
   for (const pool of pools) await pool.close();
-  console.log(JSON.stringify({ serial, cold, warm, fresh, chunks, others }));
+  console.log(JSON.stringify({ serial, cold, warm, chunks, ours, others }));
 }
 
 const ms = (value) => `${value.toFixed(1)} ms`;
@@ -136,7 +143,7 @@ function report() {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     if (status !== 0) process.exit(1);
-    const { serial, cold, warm, fresh, chunks, others } = JSON.parse(stdout);
+    const { serial, cold, warm, chunks, ours, others } = JSON.parse(stdout);
     const ratio = (a, b) => times(a / b);
     cpu.push([
       tool,
@@ -154,14 +161,14 @@ function report() {
       `${Math.round(warm.memory)} MiB`,
       `${Math.ceil(pays)} files`,
     ]);
-    const best = Math.min(...others.map(({ wall }) => wall));
-    const peer = peers[others.findIndex(({ wall }) => wall === best)];
+    const best = others.reduce((a, b) => (a.wall < b.wall ? a : b));
     chunked.push([
       tool,
-      ...[fresh, chunks].map(({ total }) => ratio(total, serial.job)),
-      ms(chunks.wall),
-      `${ms(best)}, ${peer}`,
-      ratio(chunks.wall, best),
+      ratio(chunks.job, serial.job),
+      ratio(chunks.total, serial.job),
+      ...[ours, best].map(({ wall, total }) => `${ms(wall)}, ${ms(total)}`),
+      peers[others.indexOf(best)],
+      ratio(ours.wall, best.wall),
     ]);
   }
   table(
@@ -175,8 +182,8 @@ function report() {
     gain,
   );
   table(
-    `Time for a file at ${slots} slots, and the CPU of all processes`,
-    ['', 'CPU, one file each', "CPU, 'auto'", "'auto'", 'best peer', 'ratio'],
+    `In chunks: CPU at one slot; then time for a file and CPU at ${slots} slots`,
+    ['', 'job', 'all', "'auto'", 'best peer', 'which', 'ratio'],
     chunked,
   );
 }
