@@ -16,6 +16,7 @@ const modules = [
   'prebuilds',
   'redis',
   'stage',
+  'vitest-suites',
 ];
 const programs = [
   ...readdirSync(join(root, 'scripts'))
