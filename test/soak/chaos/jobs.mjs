@@ -70,7 +70,7 @@ export function leaveTimer(log, id) {
   return { id };
 }
 
-/** Runs jobs that run jobs; returns how many of them were lost. */
+/** Runs jobs that run jobs; returns how many of them were lost, and why. */
 export async function nest(log, id, { depth, width, jobsPerProcess }) {
   begin(log, id);
   const js = new Jobserver({ jobsPerProcess });
@@ -80,11 +80,11 @@ export async function nest(log, id, { depth, width, jobsPerProcess }) {
       ? js.run(pause, log, `${id}.${i}`, i)
       : js.run(nest, log, `${id}.${i}`, rest),
   );
-  let lost = 0;
+  const losses = [];
   for (const { reason, value } of await Promise.allSettled(calls)) {
     if (reason !== undefined && reason.name !== 'LostResult') throw reason;
-    lost += reason === undefined ? (value.lost ?? 0) : 1;
+    losses.push(...(reason === undefined ? (value.losses ?? []) : [reason]));
   }
   await js.close();
-  return { id, lost };
+  return { id, losses };
 }

@@ -1,5 +1,6 @@
 // A random stream of calls through several handles, and what became of each.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import { Jobserver, JobserverExecutor, allocate, move, share } from 'jobserver';
 import {
   big,
@@ -129,8 +130,8 @@ export class Load {
   neverBegan = new Set();
   /** Jobs that have returned, and so must have begun. */
   returned = new Set();
-  /** How many jobs were lost for a reason that is not their own. */
-  lost = 0;
+  /** A line for each job that was lost for a reason that is not its own. */
+  losses = [];
   counts = {};
   #options;
   #number = 0;
@@ -244,7 +245,7 @@ export class Load {
     if (call.name in ends) this.#fault(call, 'returned');
     this.#count('value');
     this.returned.add(call.id);
-    this.lost += value.lost ?? 0;
+    for (const error of value.losses ?? []) this.#lose(call, error);
   }
 
   #onError(call, error) {
@@ -260,7 +261,13 @@ export class Load {
     const isOwn =
       own !== undefined &&
       Object.entries(own).every(([key, value]) => error[key] === value);
-    if (!isOwn) this.lost += 1;
+    if (!isOwn) this.#lose(call, error);
+  }
+
+  #lose({ id, name }, error) {
+    this.losses.push(
+      `${id} (${name}): ${inspect(error, { breakLength: Infinity })}`,
+    );
   }
 
   #fault({ id, name }, text) {

@@ -59,7 +59,8 @@ export class Round {
   #seed;
   #isOver = false;
   #load;
-  #lostBySubmitters = 0;
+  /** See `Load`. */
+  #lossesOfSubmitters = [];
   /** What workers that were killed had open or mapped. */
   #killedFiles = new Set();
   /** How many slots are lost. */
@@ -152,7 +153,7 @@ export class Round {
     const { code, signal, stdout, stderr } = await run(file, args);
     if (signal === 'SIGKILL') return;
     assert.equal(code, 0, `a submitter failed (${code}, ${signal}): ${stderr}`);
-    this.#lostBySubmitters += Number(stdout);
+    this.#noteLosses(stdout);
   }
 
   #submitterNamed(name) {
@@ -186,8 +187,11 @@ export class Round {
     this.#slots = this.#checkLosses(Array(count - left).fill('+'));
     const mayFail = this.kills.submitter > 0;
     assert.ok(code === 0 || mayFail, `make failed (${code}): ${stderr}`);
-    for (const line of stdout.split('\n'))
-      this.#lostBySubmitters += Number(line);
+    this.#noteLosses(stdout);
+  }
+
+  #noteLosses(text) {
+    this.#lossesOfSubmitters.push(...text.split('\n').filter(Boolean));
   }
 
   async #untilEnded() {
@@ -229,8 +233,9 @@ export class Round {
     const absent = [...returned].filter((id) => !begun.has(id));
     assert.deepEqual(absent, [], 'jobs returned that never began');
     const { worker, zygote, submitter } = this.kills;
-    const lost = this.#load.lost + this.#lostBySubmitters;
+    const losses = [...this.#load.losses, ...this.#lossesOfSubmitters];
     const most = worker + zygote + submitter;
-    assert.ok(lost <= most, `${lost} jobs are lost by ${most} kills`);
+    const what = `${losses.length} jobs are lost by ${most} kills`;
+    assert.ok(losses.length <= most, [what, ...losses].join('\n'));
   }
 }

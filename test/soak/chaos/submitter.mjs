@@ -1,6 +1,6 @@
 // A program with jobs under the job server that MAKEFLAGS names, which the chaos
 // kills: node submitter.mjs LOG LEDGERS NAME SEED MILLISECONDS JSON, where JSON is the
-// options `canNest` and `isGentle` of the load. Prints how many of its jobs were lost.
+// options `canNest` and `isGentle` of the load. Prints a line for each job that was lost.
 import { Ledger } from './ledger.mjs';
 import { Load, openReused } from './load.mjs';
 import { Random } from './random.mjs';
@@ -21,4 +21,4 @@ const end = performance.now() + Number(ms);
 await load.run(all, 4, () => performance.now() > end);
 await close();
 ledger.close();
-console.log(load.lost);
+for (const loss of load.losses) console.log(JSON.stringify(loss));
