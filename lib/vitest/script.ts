@@ -53,9 +53,8 @@ export async function rehearsalOf(
   worker: string,
 ): Promise<RehearsalData | undefined> {
   const config = project.serializedConfig as Config;
-  const { viteModuleRunner, openTelemetry } = config[
-    'experimental'
-  ] as Experiments;
+  const { experimental = {} } = config as { experimental?: Experiments };
+  const { viteModuleRunner, openTelemetry } = experimental;
   // vitest decides these once for a process.
   if (viteModuleRunner === false) return undefined;
   const {
