@@ -42,6 +42,19 @@ describe('faults of a cluster', () => {
     await Promise.all(servers.splice(0).map((server) => server.end()));
   });
 
+  const waitingJobs = (): string => `bull:${queue()}:prioritized`;
+
+  /** The id of the only job of the queue, once that waits there. */
+  async function onlyJob(
+    keys: Awaited<ReturnType<typeof clientOf>>,
+  ): Promise<string> {
+    await until('the job to be in the queue', async () => {
+      return (await keys.zcard(waitingJobs())) === 1;
+    });
+    const [id] = await keys.zrange(waitingJobs(), '0', '-1');
+    return id!;
+  }
+
   async function proxyOf(port: number): Promise<SilentProxy> {
     const proxy = await silentProxy(port);
     proxies.push(proxy);
@@ -192,13 +205,9 @@ describe('faults of a cluster', () => {
       );
       const keys = await clientOf(connection);
       try {
-        const set = `bull:${queue()}:prioritized`;
-        await until('the job to be in the queue', async () => {
-          return (await keys.zcard(set)) === 1;
-        });
-        const [id] = await keys.zrange(set, '0', '-1');
+        const id = await onlyJob(keys);
         const facts = { pb: 'dead', ats: '1', defa: stall };
-        await keys.hset(`bull:${queue()}:${id!}`, facts);
+        await keys.hset(`bull:${queue()}:${id}`, facts);
       } finally {
         keys.disconnect();
       }
@@ -371,14 +380,10 @@ describe('faults of a cluster', () => {
       work.catch(() => undefined);
       const keys = await clientOf(connection);
       try {
-        const set = `bull:${queue()}:prioritized`;
-        await until('the job to be in the queue', async () => {
-          return (await keys.zcard(set)) === 1;
-        });
-        const [id] = await keys.zrange(set, '0', '-1');
+        const id = await onlyJob(keys);
         // Its executor has the event, and then nothing is left.
-        await keys.del(`bull:${queue()}:${id!}`, set);
-        const fields = ['event', 'failed', 'jobId', id!];
+        await keys.del(`bull:${queue()}:${id}`, waitingJobs());
+        const fields = ['event', 'failed', 'jobId', id];
         const why = ['failedReason', 'RangeError: on purpose'];
         await keys.xadd(`bull:${queue()}:events`, '*', ...fields, ...why);
       } finally {
