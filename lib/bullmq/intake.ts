@@ -41,6 +41,8 @@ interface Completed {
 
 export class Intake {
   readonly #options: IntakeOptions;
+  // Loaded once, because each call looks for the package.
+  readonly #Job = bullmq().Job;
   readonly #changed = new Condition();
   #place: Submission | undefined;
   #isStopped = false;
@@ -48,7 +50,7 @@ export class Intake {
   readonly #takes = new Set<Promise<boolean>>();
   /** Whether the queue had a job when it was asked last. */
   #isBusy = false;
-  /** Not told to the queue yet. */
+  /** Jobs that have completed, and that the queue takes for running. */
   #completed: Completed[] = [];
 
   constructor(options: IntakeOptions) {
@@ -215,8 +217,8 @@ export class Intake {
     // Empty when there was none, with null when the queue is paused.
     const [json, id] = reply as [JobJson?, string?];
     if (!json) return undefined;
-    const job = bullmq().Job.fromJSON(worker, json, id);
-    // Each lock belongs to one job, and this host has told that it has left the other.
+    const job = this.#Job.fromJSON(worker, json, id);
+    // BullMQ has locked the next job with the token of the one that has completed.
     job.token = completed!.job.token!;
     return job;
   }
