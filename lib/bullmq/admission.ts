@@ -24,7 +24,7 @@ export interface HostTerms {
   /** The name of the host. */
   readonly host: string;
   readonly living: LivingExecutors;
-  /** The queue is told next of the end of this job. */
+  /** Ends the renewal of the lease, because the queue is now told that the job has ended. */
   settle(id: string): void;
   /** Tells the queue that a job has completed, with this return value. */
   complete(job: Job, value: Sealed): Promise<void>;

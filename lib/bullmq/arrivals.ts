@@ -38,7 +38,7 @@ export class Arrivals {
     if (text === null) {
       // The event that says it may have been missed.
       if (isStall(reason)) throw await this.#lossOf(flight, unheardText);
-      // That of a host which has refused the job is with the job.
+      // A host that refuses a job stores no error beside it. The job itself is there.
       const isThere = await redis.exists(this.#connection.keyOf(id));
       if (isThere === 0) throw silentLoss(flight, undefined, lostDataText);
       throw refused(reason);

@@ -1,5 +1,5 @@
-// The controls of a job that a host runs: those that its submitter has sent, and
-// listeners, which send the reports and the output of the job to the submitter.
+// The controls that a host gives to a job: those that the submitter has sent, and
+// listeners that send the reports and the output of the job back to the submitter.
 import type { Jobserver } from '../jobserver.js';
 import { bytesOf, encode } from '../wire/value.js';
 import type { JobControls } from '../job/job-controls.js';

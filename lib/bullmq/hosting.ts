@@ -66,7 +66,7 @@ export class Hosting {
   readonly #startedAt = Date.now();
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
-  /** All jobs are to end by it. */
+  /** The signal that ends all jobs, once there is one. */
   #endSignal: number | undefined;
   #intakeEnd: Promise<void> | undefined;
   #failStart: (error: Error) => void = () => undefined;
@@ -161,7 +161,7 @@ export class Hosting {
     this.#intake.stop();
   }
 
-  /** Ends the running jobs, and those that are about to start. */
+  /** Sends the signal to the running jobs. A job that has not started never does. */
   terminate(signal: number): void {
     this.#endSignal = signal;
     for (const job of this.#jobs.values()) job.terminate(signal);
@@ -260,7 +260,7 @@ export class Hosting {
     });
     try {
       if (this.#aborted.has(hosted.id)) hosted.abort();
-      // The queue had been asked for it before.
+      // The host asked the queue for this job before it was told to end its jobs.
       if (this.#endSignal !== undefined) hosted.terminate(this.#endSignal);
       await this.#runHosted(hosted, envelope, token);
     } finally {

@@ -22,7 +22,7 @@ export function joiningOf(
 ): string | undefined {
   const known = latest.get(settings);
   if (known?.priority === priority) return known.text;
-  const text = describe(settings, priority);
+  const text = encodeJoined(settings, priority);
   latest.set(settings, { priority, text });
   return text;
 }
@@ -33,7 +33,7 @@ const latest = new WeakMap<
   { readonly priority: number; readonly text: string | undefined }
 >();
 
-function describe(
+function encodeJoined(
   { store, ...settings }: ClusterSettings,
   priority: number,
 ): string | undefined {

@@ -43,8 +43,9 @@ export class Leases {
   }
 
   /**
-   * The server is told of the end of the job. A renewal that reached it afterwards would
-   * be refused, as if the job were lost.
+   * Stops renewing the lease, because the host is about to tell the server that the job
+   * has ended. The server refuses to renew the lock of a job that has ended, and the host
+   * would take the job for lost.
    */
   settle(id: string): void {
     const lease = this.#leases.get(id);

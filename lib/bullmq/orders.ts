@@ -1,5 +1,5 @@
-// How an executor ends its jobs: it takes back those that wait, and tells the hosts of
-// those that run to end them.
+// How an executor ends its jobs: it takes waiting jobs out of the queue, and orders hosts
+// to end running ones.
 import { type Connection, keptEvents } from './connection.js';
 import type { Flight } from './flight.js';
 

@@ -18,7 +18,8 @@ export class Orphans {
     const ids = new Set(jobs.map(({ executor }) => executor));
     const living = await this.#living.among([...ids]);
     const silent = [...ids].filter((id) => !living.has(id));
-    // A server that has restarted may hear of them in a moment.
+    // After a restart, the server knows an executor only once that has announced itself
+    // again, so a single check is no proof.
     const dead = new Set(silent.filter((id) => this.#silent.has(id)));
     this.#silent = new Set(silent);
     for (const job of jobs) {

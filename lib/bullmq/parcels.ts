@@ -15,8 +15,8 @@ export type Parcel =
     };
 
 /**
- * How long the store keeps a value that nobody drops. A job that has one may wait for no
- * longer.
+ * For how many milliseconds the store keeps a value that nobody drops. A job whose
+ * arguments are in the store fails when it has waited for longer.
  */
 export const keptMs = 24 * 3_600_000;
 

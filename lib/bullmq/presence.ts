@@ -98,7 +98,7 @@ export class LivingExecutors {
     this.#connection = connection;
   }
 
-  /** Asks the server, unless it has said so since about the last check. */
+  /** Asks the server, unless it has said so within the time between two checks. */
   async has(id: string): Promise<boolean> {
     const seenAt = this.#seenAt.get(id) ?? -Infinity;
     if (now() - seenAt < checkMsOf(this.#connection.settings)) return true;

@@ -53,8 +53,8 @@ export class RedisValueStore implements ValueStore {
     await eachOf(chunksIn(all.length), (i) => {
       const chunk = all.subarray(i * chunkBytes, (i + 1) * chunkBytes);
       // The first one begins with the length of all, which `get` needs.
-      const head = Buffer.from(`${all.length}:`);
-      const value = i === 0 ? Buffer.concat([head, chunk]) : chunk;
+      const value =
+        i === 0 ? Buffer.concat([Buffer.from(`${all.length}:`), chunk]) : chunk;
       return this.#redis.set(this.#keyOf(key, i), value, 'PX', ttlMs);
     });
   }

@@ -34,7 +34,8 @@ export class Hosts {
 // Node sets up these when it starts. They profile a process, or debug it.
 const setUpByNode = /^--(cpu-prof|heap-prof|prof|inspect)/;
 
-// Of modules, in the thread that imports them: since Node 22.15.
+// Whether Node calls the hooks of modules in the thread that imports them, as it does
+// since 22.15. Before, it calls them in a thread of their own.
 const hasHooks = 'registerHooks' in nodeModule;
 
 // They have a window, which a module may look for when it is imported.
@@ -106,7 +107,7 @@ function canFork(
     experimental?: Experiments;
   };
   if (inspector?.enabled === true) return false;
-  // There, vitest's hooks have a thread, which would wait for V8's threads forever.
+  // In a fork, the thread of vitest's hooks would wait for V8's threads forever.
   if (experimental?.viteModuleRunner === false && !hasHooks) return false;
   return !execArgv.some((option) => setUpByNode.test(option));
 }

@@ -81,7 +81,8 @@ export function warmUp(context: Context): () => Promise<unknown> {
     return js?.close();
   });
   return () => {
-    // Else the selector stays open for a second after each test that opens it.
+    // Otherwise each test that opens the selector would wait for its end, which comes a
+    // second after its last use.
     selector.hold();
     js = new Jobserver({ context, slots: 1 });
     return js.run(identity, 1);

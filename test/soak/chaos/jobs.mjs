@@ -70,7 +70,7 @@ export function leaveTimer(log, id) {
   return { id };
 }
 
-/** Runs jobs that run jobs; returns how many of them were lost, and why. */
+/** Runs jobs that run jobs; returns the errors of those that were lost. */
 export async function nest(log, id, { depth, width, jobsPerProcess }) {
   begin(log, id);
   const js = new Jobserver({ jobsPerProcess });
