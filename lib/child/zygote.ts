@@ -61,6 +61,7 @@ import { preloadLearned, preloadModules } from './preload.js';
 import { random, renewRandomness, replaceMathRandom } from './random.js';
 import { run } from './run.js';
 import { serve } from './serve.js';
+import { optimizeLater } from './tier-up.js';
 import { replaceInContexts } from './vm-random.js';
 import { WarmingUp } from './warm-up.js';
 
@@ -158,6 +159,7 @@ async function prepare(): Promise<void> {
     collectYoung();
     workerState.isWarm = true;
   }
+  optimizeLater(workerState.isWarm);
   native.endWithPeer(zygoteRequestFd, false);
 }
 
@@ -169,7 +171,9 @@ async function prepareMore(): Promise<void> {
     trace('no exercise: %o', error);
     exercised = exercises;
   }
-  native.resumeForks(exercised < exercises);
+  const isDone = exercised === exercises;
+  if (isDone) optimizeLater(false);
+  native.resumeForks(!isDone);
 }
 
 async function exerciseOnce(): Promise<void> {

@@ -15,32 +15,22 @@ const inTerminal = [
   'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))',
 ];
 
-test('what each job runs is compiled in the zygote', async () => {
-  const jobs = join(folder(), 'jobs.mjs');
-  writeFileSync(
-    jobs,
-    `export const give = (value) => value;
-     function isHot(n) { let sum = 0; for (let i = 0; i < n; i++) sum += i; return sum; }
-     export const heat = () => { for (let i = 0; i < 3000; i++) isHot(1000); };`,
-  );
+interface Traced {
+  readonly jobs: string;
+  /** Of a module beside jobs.mjs. */
+  readonly program: string;
+}
+
+/** How often V8 has compiled each function to optimized code, in all processes. */
+async function compilations(texts: Traced): Promise<Map<string, number>> {
+  writeFileSync(join(folder(), 'jobs.mjs'), texts.jobs);
   const program = join(folder(), 'program.mjs');
-  writeFileSync(
-    program,
-    `import { Jobserver } from '${pathToFileURL(resolve('dist', 'index.js')).href}';
-     import { give, heat } from './jobs.mjs';
-     const preload = [${JSON.stringify(jobs)}];
-     const js = new Jobserver({ slots: 1, context: 'forkserver', preload });
-     for (let i = 0; i < 60; i++) await js.run(give, { a: [i, 'text'] });
-     for (let i = 0; i < 10; i++) await js.run(heat);
-     await js.close();`,
-  );
+  writeFileSync(program, texts.program);
   const node = [process.execPath, '--trace-opt', program];
   const { code, stdout } = await runProgram(
     'python3',
     [...inTerminal, ...node],
-    {
-      limitMs: 60_000 * timeoutFactor,
-    },
+    { limitMs: 60_000 * timeoutFactor },
   );
   expect(code).toBe(0);
   const counts = new Map<string, number>();
@@ -48,10 +38,51 @@ test('what each job runs is compiled in the zygote', async () => {
   for (const [, name] of stdout.matchAll(compiled)) {
     counts.set(name!, (counts.get(name!) ?? 0) + 1);
   }
+  return counts;
+}
+
+const pool = `
+  import { Jobserver } from '${pathToFileURL(resolve('dist', 'index.js')).href}';
+  const preload = [new URL('./jobs.mjs', import.meta.url)];
+  const js = new Jobserver({ slots: 1, context: 'forkserver', preload });`;
+
+test('what each job runs is compiled in the zygote', async () => {
+  const counts = await compilations({
+    jobs: `
+      export const give = (value) => value;
+      function isHot(n) { let sum = 0; for (let i = 0; i < n; i++) sum += i; return sum; }
+      export const heat = () => { for (let i = 0; i < 3000; i++) isHot(1000); };`,
+    program: `${pool}
+      import { give, heat } from './jobs.mjs';
+      for (let i = 0; i < 60; i++) await js.run(give, { a: [i, 'text'] });
+      for (let i = 0; i < 10; i++) await js.run(heat);
+      await js.close();`,
+  });
   // The processes of its jobs begin without it.
   expect(counts.get('isHot')).toBeGreaterThanOrEqual(10);
   counts.delete('isHot');
   counts.delete('heat');
   const inMany = [...counts].filter(([, count]) => count > 10);
   expect(inMany).toEqual([]);
+});
+
+test('a function has to be hotter in a job to be compiled', async () => {
+  const jobs = `
+    export const give = (value) => value;
+    function isWarm(a, b) { ${'a = (a * 31 + b) | 0; '.repeat(20)} return a; }
+    export const warm = () => { for (let i = 0; i < 4000; i++) isWarm(i, 1); };`;
+  const alone = await compilations({
+    jobs,
+    program: `import { warm } from './jobs.mjs'; warm();`,
+  });
+  expect(alone.get('isWarm')).toBeGreaterThanOrEqual(1);
+  const inJobs = await compilations({
+    jobs,
+    program: `${pool}
+      import { give, warm } from './jobs.mjs';
+      for (let i = 0; i < 60; i++) await js.run(give, i);
+      for (let i = 0; i < 10; i++) await js.run(warm);
+      await js.close();`,
+  });
+  expect(inJobs.get('isWarm')).toBeUndefined();
 });
