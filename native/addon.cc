@@ -17,6 +17,7 @@
 #include "export.h"
 #include "fd_table.h"
 #include "files.h"
+#include "filled_pages.h"
 #include "fork.h"
 #include "guard_verbs.h"
 #include "heap_layout.h"
@@ -169,6 +170,10 @@ int AwaitQuiet(const Args& args) { return sys::AwaitQuiet(args.Double(0)); }
 
 int PackHeap(const Args&) { return sys::PackHeap(); }
 
+int DropFilledPages(const Args& args) {
+  return sys::DropFilledPages(args.Double(0));
+}
+
 int GetPid(const Args&) { return getpid(); }
 
 int ExitNow(const Args& args) { _exit(args.Int(0)); }
@@ -212,6 +217,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<Fork>(exports, "fork");
   Export<AwaitQuiet>(exports, "awaitQuiet");
   Export<PackHeap>(exports, "packHeap");
+  Export<DropFilledPages>(exports, "dropFilledPages");
   Export<HoldZygote>(exports, "holdZygote");
   Export<ShareZygote>(exports, "shareZygote");
   Export<ReleaseZygote>(exports, "releaseZygote");

@@ -47,6 +47,7 @@
         "sources": [
           "linux/close_range.cc",
           "linux/fds.cc",
+          "linux/filled_pages.cc",
           "linux/fork.cc",
           "linux/futex.cc",
           "linux/heap_layout.cc",

@@ -8,8 +8,6 @@ import { setFlagsFromString } from 'node:v8';
 // V8 writes an error for a flag that it does not know. It may drop one, so a version
 // that is newer than these keeps its defaults.
 const newestVersion = 14;
-// From here on, V8 counts invocations. Before, it counted ticks of a budget.
-const firstToCountInvocations = 12;
 
 // Sixteen times as hot as by default, in all versions.
 const ticksFlags =
@@ -28,7 +26,9 @@ const inInvocations = [
 // after those that the warm-up has left.
 const inTicksIfWarm = `${ticksFlags} --interrupt-budget=${16 * 67_584}`;
 
-const version = Number.parseInt(process.versions.v8, 10);
+const version = process.versions.v8;
+// That of Node 20 counts ticks of a budget, and later ones invocations.
+const countsTicks = version.startsWith('11.3.');
 
 /**
  * For this process from now on, and for its forks. `isWarm`: it has the code of a
@@ -36,7 +36,7 @@ const version = Number.parseInt(process.versions.v8, 10);
  * any process, because what it compiles is not lost.
  */
 export function optimizeLater(isWarm: boolean): void {
-  if (version > newestVersion) return;
-  if (version >= firstToCountInvocations) setFlagsFromString(inInvocations);
+  if (Number.parseInt(version, 10) > newestVersion) return;
+  if (!countsTicks) setFlagsFromString(inInvocations);
   else setFlagsFromString(isWarm ? inTicksIfWarm : inTicks);
 }

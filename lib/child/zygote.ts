@@ -56,7 +56,7 @@ import {
   resetInspectorSignal,
 } from './exit-report.js';
 import { noteOutput, renewStreams, writeLastWords } from './output.js';
-import { collectFully, collectYoung } from './heap.js';
+import { collectFully, emptyYoung } from './heap.js';
 import { preloadLearned, preloadModules } from './preload.js';
 import { random, renewRandomness, replaceMathRandom } from './random.js';
 import { run } from './run.js';
@@ -156,7 +156,7 @@ async function prepare(): Promise<void> {
   while (exercised < exercises) await exerciseOnce();
   if (warmingUp !== undefined) {
     await warmingUp.again();
-    collectYoung();
+    emptyYoung();
     workerState.isWarm = true;
   }
   optimizeLater(workerState.isWarm);
@@ -171,9 +171,8 @@ async function prepareMore(): Promise<void> {
     trace('no exercise: %o', error);
     exercised = exercises;
   }
-  const isDone = exercised === exercises;
-  if (isDone) optimizeLater(false);
-  native.resumeForks(!isDone);
+  if (exercised === exercises) optimizeLater(false);
+  native.resumeForks(exercised < exercises);
 }
 
 async function exerciseOnce(): Promise<void> {

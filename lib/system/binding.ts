@@ -306,6 +306,11 @@ export interface Native extends SegmentVerbs, GuardVerbs {
    */
   packHeap(): number;
   /**
+   * Gives the memory pages of this process that hold nothing but this number, again and
+   * again, back to the kernel, so that they hold zeros. Returns how many there were (Linux).
+   */
+  dropFilledPages(number: number): number;
+  /**
    * Turns this process into a zygote, for good, as soon as the event loop runs:
    * it forks a child for each request that arrives on the socket, `spares` of
    * them ahead. Each child calls onStep at each step of its life, and the zygote

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "../filled_pages.h"
 #include "../heap_layout.h"
 #include "../huge_text.h"
 #include "../zygote.h"
@@ -19,6 +20,8 @@ int Fork() { return -ENOSYS; }
 int AwaitQuiet(double) { return -ENOSYS; }
 
 int PackHeap() { return -ENOSYS; }
+
+int DropFilledPages(double) { return -ENOSYS; }
 
 int Zygote::Open() { return -ENOSYS; }
 
