@@ -57,14 +57,11 @@ export function freeSlots(js: Jobserver): number {
 export function checkSlots(): void {
   afterEach(async () => {
     for (const { js, slots } of opened.splice(0)) {
-      // The pipe is closed only once all tokens are back.
-      if (slots.reader < 0) continue;
+      // The pipe is closed only once all tokens are back, also while this waits.
+      const areBack = (): boolean =>
+        slots.reader < 0 || countFree(slots) === slots.count;
       await until('jobs to finish', () => js.running === 0);
-      await until(
-        `${slots.count} free slots`,
-        () => countFree(slots) === slots.count,
-        5000,
-      );
+      await until(`${slots.count} free slots`, areBack, 5000);
       await js.close();
     }
   });
