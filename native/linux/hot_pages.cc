@@ -1,11 +1,11 @@
 #include "../hot_pages.h"
 
-#include <fcntl.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "mappings.h"
+#include "pagemap.h"
 
 #ifndef MADV_POPULATE_WRITE
 // Since Linux 5.14. An older kernel returns EINVAL, and every first use of a
@@ -17,18 +17,13 @@
 namespace sys {
 namespace {
 
-// Bits of a pagemap entry. See admin-guide/mm/pagemap.rst of the kernel.
-constexpr uint64_t kPresent = uint64_t{1} << 63;
-constexpr uint64_t kOfFile = uint64_t{1} << 61;
-constexpr uint64_t kExclusive = uint64_t{1} << 56;
-
 // The advice for a page of the scout, 0 for a page that it has not touched. Its
 // exclusive pages are those that it has written; it shares all others of its
 // own memory with its parent. A present page of a file is one that it has used.
 int AdviceFor(uint64_t page) {
-  if ((page & kPresent) == 0) return 0;
-  if ((page & kOfFile) != 0) return MADV_POPULATE_READ;
-  return (page & kExclusive) != 0 ? MADV_POPULATE_WRITE : 0;
+  if ((page & Pagemap::kPresent) == 0) return 0;
+  if ((page & Pagemap::kOfFile) != 0) return MADV_POPULATE_READ;
+  return (page & Pagemap::kExclusive) != 0 ? MADV_POPULATE_WRITE : 0;
 }
 
 }  // namespace
@@ -64,27 +59,16 @@ void HotPages::Open() {
 
 void HotPages::Record() {
   if (table_ == nullptr) return;
-  const auto page_size = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  const Pagemap pagemap;
+  if (pagemap.error() < 0) return;
   Mappings mappings;
   Mapping mapping;
-  while (pagemap >= 0 && mappings.Next(&mapping)) {
-    const auto& [start, end, mode, is_anonymous] = mapping;
-    if (mode[0] != 'r' || mode[3] != 'p') continue;
-    uint64_t pages[512];
-    for (uintptr_t at = start; at < end;) {
-      const auto offset = static_cast<off_t>(at / page_size * sizeof *pages);
-      size_t wanted = (end - at) / page_size * sizeof *pages;
-      if (wanted > sizeof pages) wanted = sizeof pages;
-      const ssize_t length = pread(pagemap, pages, wanted, offset);
-      if (length <= 0) break;
-      for (size_t i = 0; i < static_cast<size_t>(length) / sizeof *pages; i++) {
-        table_->Add(at, page_size, AdviceFor(pages[i]));
-        at += page_size;
-      }
-    }
+  while (mappings.Next(&mapping)) {
+    if (mapping.mode[0] != 'r' || mapping.mode[3] != 'p') continue;
+    pagemap.Each(mapping, [&](uintptr_t page, uint64_t entry) {
+      table_->Add(page, pagemap.page_size(), AdviceFor(entry));
+    });
   }
-  if (pagemap >= 0) close(pagemap);
 }
 
 void HotPages::Copy() {
