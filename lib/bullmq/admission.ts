@@ -24,7 +24,10 @@ export interface HostTerms {
   /** The name of the host. */
   readonly host: string;
   readonly living: LivingExecutors;
-  /** Ends the renewal of the lease, because the queue is now told that the job has ended. */
+  /**
+   * Ends the host's renewals of the lease of this job. Called before the host tells the
+   * queue that the job has ended, because the queue refuses a renewal after that.
+   */
   settle(id: string): void;
   /** Tells the queue that a job has completed, with this return value. */
   complete(job: Job, value: Sealed): Promise<void>;

@@ -1,5 +1,5 @@
-// The controls that a host gives to a job: those that the submitter has sent, and
-// listeners that send the reports and the output of the job back to the submitter.
+// Makes the controls with which a host runs a job. The submitter has sent some of them.
+// The host adds listeners, which send the job's reports and output to the submitter.
 import type { Jobserver } from '../jobserver.js';
 import { bytesOf, encode } from '../wire/value.js';
 import type { JobControls } from '../job/job-controls.js';

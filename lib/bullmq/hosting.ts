@@ -260,7 +260,7 @@ export class Hosting {
     });
     try {
       if (this.#aborted.has(hosted.id)) hosted.abort();
-      // The host asked the queue for this job before it was told to end its jobs.
+      // The queue sent this job only after `terminate` was called on this host.
       if (this.#endSignal !== undefined) hosted.terminate(this.#endSignal);
       await this.#runHosted(hosted, envelope, token);
     } finally {

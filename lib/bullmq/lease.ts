@@ -43,9 +43,9 @@ export class Leases {
   }
 
   /**
-   * Stops renewing the lease, because the host is about to tell the server that the job
-   * has ended. The server refuses to renew the lock of a job that has ended, and the host
-   * would take the job for lost.
+   * Stops the renewals of the lease of this job. The host calls this before it tells the
+   * server that the job has ended: the server would refuse a later renewal, and the host
+   * would then count the job as lost.
    */
   settle(id: string): void {
     const lease = this.#leases.get(id);

@@ -15,8 +15,8 @@ export type Parcel =
     };
 
 /**
- * For how many milliseconds the store keeps a value that nobody drops. A job whose
- * arguments are in the store fails when it has waited for longer.
+ * After so many milliseconds, the store deletes a value that no process has dropped. A job
+ * that waits for longer fails if its arguments are in the store.
  */
 export const keptMs = 24 * 3_600_000;
 

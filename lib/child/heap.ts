@@ -32,7 +32,8 @@ export function emptyYoung(): void {
     }
     collect({ type: 'minor' });
   }
-  // Nobody reads a dead array again, and no other memory is full of this number.
+  // Nobody reads a dead array again, and no other memory is full of this number. Where
+  // /proc cannot be read, the garbage stays, which costs only time.
   native.dropFilledPages(marks[0]!);
 }
 

@@ -21,9 +21,9 @@ const inInvocations = [
   `--minimum-invocations-after-ic-update=${16 * 500}`,
 ].join(' ');
 
-// After a warm-up, which has compiled what pays: four times as hot again. More
-// invocations would change little, because V8 reads their number for a function only
-// after those that the warm-up has left.
+// After a warm-up, which has compiled what pays: four times as hot again. Where V8 counts
+// invocations, higher numbers change little in a job: V8 has set the next count of each
+// function during the warm-up, and reads the flags only when that count is reached.
 const inTicksIfWarm = `${ticksFlags} --interrupt-budget=${16 * 67_584}`;
 
 const version = process.versions.v8;
