@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Jobserver } from 'jobserver';
-import { median, table } from './measure.mjs';
+import { table } from './measure.mjs';
 import { open, slots } from './pools.mjs';
 import { files, toolNames, warmUp, work } from './tools.mjs';
 
@@ -17,6 +17,7 @@ const peers = ['piscina', 'tinypool, threads'];
 const msPerTick = 10;
 const kibPerMib = 1024;
 const rounds = 2;
+const steady = { warmUp, warmUpTimeout: 120_000 };
 
 /** The CPU time of a process and its children that have ended. */
 function cpuOf(pid) {
@@ -69,8 +70,7 @@ async function measure(options, passes, chunkSize) {
   await jobserver.close();
   const mean = (field) =>
     last.reduce((sum, each) => sum + each[field], 0) / last.length;
-  const faults = median(last.map((each) => each.faults));
-  return { readyMs, wall, total, job: mean('cpu'), faults, memory };
+  return { readyMs, wall, total, job: mean('cpu'), memory };
 }
 
 /** For a file, of several passes: each pool makes one in turn. */
@@ -101,8 +101,7 @@ async function openChunks() {
   const jobserver = new Jobserver({
     slots,
     preload,
-    warmUp,
-    warmUpTimeout: 120_000,
+    ...steady,
     forkserverKeepAlive: 0,
   });
   await jobserver.ready();
@@ -118,7 +117,6 @@ async function openChunks() {
 async function measureTool() {
   const serial = await measure({ jobsPerProcess: Infinity }, 3);
   const cold = await measure({}, 1);
-  const steady = { warmUp, warmUpTimeout: 120_000 };
   const warm = await measure(steady, 1);
   const chunks = await measure(steady, 2, 'auto');
   const pools = [
