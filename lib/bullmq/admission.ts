@@ -1,7 +1,6 @@
 // What a host checks before it runs a job, and how the message of the job becomes a
 // call here. Everything in it was written by somebody else.
 import { randomUUID } from 'node:crypto';
-import { codedError } from '../errors.js';
 import type { Call } from '../job/encode-call.js';
 import { decode } from '../wire/value.js';
 import { refused } from './arrival.js';
@@ -13,6 +12,7 @@ import {
   unseal,
 } from './envelope.js';
 import { joiningOf } from './joined.js';
+import { unheardLoss } from './loss.js';
 import type { Job } from './packages.js';
 import { keptMs } from './parcels.js';
 import { localRefOf } from './portable-function.js';
@@ -76,7 +76,9 @@ export async function checkFresh(
   };
   const look = async (): Promise<void> => {
     if (isDetached || (await living.has(executor))) return;
-    throw codedError('ERR_JOBSERVER_CLUSTER', orphanText);
+    // A server that was away may have forgotten an executor that lives, and which can
+    // start the job again.
+    throw unheardLoss(orphanText);
   };
   await Promise.all([claim(), look()]);
 }
@@ -86,7 +88,7 @@ export function startedBefore(host: string): Error {
   return refused(`Host ${host} refuses a job that has been started before`);
 }
 
-export const orphanText = 'The process that has submitted the job is gone';
+export const orphanText = 'the process that has submitted the job is gone';
 
 /** Throws for a function that this host does not have. */
 export async function callOf(

@@ -5,6 +5,7 @@ import { decode } from '../wire/value.js';
 import type { Connection } from './connection.js';
 import { type Claimed, type OutcomeEnvelope, unseal } from './envelope.js';
 import type { Flight } from './flight.js';
+import { unheardLoss } from './loss.js';
 
 export type Arrival =
   | { readonly isError: false; readonly value: unknown }
@@ -35,8 +36,7 @@ export async function arrivalOf(
   try {
     const { content, lost, outcome: kind } = outcome;
     const value =
-      content === undefined ? undefined : decode(await parcels.open(content));
-    await parcels.drop(content);
+      content === undefined ? undefined : decode(await parcels.take(content));
     if (lost !== undefined) {
       const error = lossOf(flight, outcome, value);
       return { isError: true, error, isLost: true };
@@ -44,7 +44,14 @@ export async function arrivalOf(
     if (kind === 'value') return { isError: false, value };
     return { isError: true, error: value, isLost: false };
   } catch (error) {
-    return { isError: true, error, isLost: false };
+    if (!(error instanceof LostResult)) {
+      return { isError: true, error, isLost: false };
+    }
+    const { attempt } = flight;
+    const { host } = outcome;
+    const { reason, cause } = error;
+    const loss = unheardLoss(reason!, { attempts: attempt, host, cause });
+    return { isError: true, error: loss, isLost: true };
   }
 }
 
@@ -72,22 +79,6 @@ function lossOf(
     configurable: true,
     enumerable: true,
     writable: true,
-  });
-}
-
-/** Of a job whose host, or whose data, is gone. */
-export function silentLoss(
-  { attempt }: Flight,
-  host: string | undefined,
-  reason: string,
-): LostResult {
-  return new LostResult({
-    pid: 0,
-    exitCode: null,
-    signal: null,
-    attempts: attempt,
-    reason,
-    ...(host === undefined ? {} : { host }),
   });
 }
 

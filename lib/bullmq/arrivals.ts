@@ -3,17 +3,12 @@
 import { LostResult } from '../errors.js';
 import { now } from '../system/deadline.js';
 import { decode } from '../wire/value.js';
-import {
-  type Arrival,
-  arrivalOf,
-  outcomeOf,
-  refused,
-  silentLoss,
-} from './arrival.js';
+import { type Arrival, arrivalOf, outcomeOf, refused } from './arrival.js';
 import type { Connection } from './connection.js';
 import { type Claimed, type OutcomeEnvelope, unseal } from './envelope.js';
 import type { StreamEvent } from './event-reader.js';
 import type { Flight } from './flight.js';
+import { unheardLoss } from './loss.js';
 import type { Parcel } from './parcels.js';
 import type { Trace } from './reconciliation.js';
 
@@ -40,7 +35,8 @@ export class Arrivals {
       if (isStall(reason)) throw await this.#lossOf(flight, unheardText);
       // A host that refuses a job stores no error beside it. The job itself is there.
       const isThere = await redis.exists(this.#connection.keyOf(id));
-      if (isThere === 0) throw silentLoss(flight, undefined, lostDataText);
+      if (isThere === 0)
+        throw unheardLoss(lostDataText, { attempts: flight.attempt });
       throw refused(reason);
     }
     void redis.unlink(key).catch(() => undefined);
@@ -63,7 +59,7 @@ export class Arrivals {
         const claimed = await claim();
         const outcome = outcomeOf(this.#connection, flight, claimed);
         arrival = await arrivalOf(this.#connection, flight, outcome);
-        note(flight, outcome);
+        note(flight, outcome, arrival);
       } catch (error) {
         const isLost = error instanceof LostResult;
         arrival = { isError: true, error, isLost };
@@ -90,7 +86,10 @@ export class Arrivals {
     const [host, starts] = fields;
     // A host that takes a lost job out of the queue writes its name over the other.
     const isKnown = typeof host === 'string' && starts === '1';
-    return silentLoss(flight, isKnown ? host : undefined, why);
+    return unheardLoss(why, {
+      attempts: flight.attempt,
+      host: isKnown ? host : undefined,
+    });
   }
 
   /** The server was asked about the job. */
@@ -115,8 +114,7 @@ export class Arrivals {
       flight.nextMessage += 1;
       const { promise } = flight.call;
       const { onReport, listener } = flight.plan.controls;
-      const data = decode(await parcels.open(told.content));
-      await parcels.drop(told.content);
+      const data = decode(await parcels.take(told.content));
       try {
         if (kind === 'report') onReport?.(data, promise);
         else await listener?.(data as never, told.stream!, promise);
@@ -156,10 +154,13 @@ function parse(text: string | undefined): Claimed {
 function note(
   flight: Flight,
   { pid, run, usage, timedOut, outcome }: OutcomeEnvelope,
+  arrival: Arrival,
 ): void {
   const { record } = flight.plan;
   flight.process.pid = pid;
-  flight.outcome = outcome;
+  // The value can be lost on its way.
+  const isValueLost = arrival.isError && outcome === 'value';
+  flight.outcome = isValueLost ? 'lost' : outcome;
   record.usage = usage;
   record.timedOut = timedOut;
   record.startedAt = Math.max(record.submittedAt, now() - run);

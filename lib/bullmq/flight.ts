@@ -64,7 +64,7 @@ export class Flight {
 
   /** Of its arguments in the store. */
   get argsKey(): string {
-    return `${this.#base}.args`;
+    return `${this.id}.args`;
   }
 
   /** For a host. */

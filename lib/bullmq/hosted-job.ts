@@ -6,7 +6,7 @@ import type { Plan } from '../job/plan.js';
 import type { JobRecord } from '../job/record.js';
 import { throwIfAborted } from '../system/abort.js';
 import { bytesOf, encode, encodeThrown } from '../wire/value.js';
-import type { HostTerms } from './admission.js';
+import { type HostTerms, orphanText } from './admission.js';
 import {
   type CallEnvelope,
   type OutcomeEnvelope,
@@ -14,6 +14,7 @@ import {
   seal,
 } from './envelope.js';
 import type { Purpose } from './keyring.js';
+import { unheardLoss } from './loss.js';
 import type { Job } from './packages.js';
 import { keptMs } from './parcels.js';
 
@@ -154,12 +155,7 @@ export class RunningHostedJob implements HostedJob {
     throwIfAborted(this.#abort.signal);
     if (this.#isForfeit) throw new AbortError(this.reason);
     if (this.#endSignal === undefined) return;
-    throw new LostResult({
-      pid: 0,
-      exitCode: null,
-      signal: null,
-      reason: 'it was ended before it began',
-    });
+    throw unheardLoss('it was ended before it began');
   }
 
   /** Tells the submitter something while the job runs. */
@@ -190,8 +186,10 @@ export class RunningHostedJob implements HostedJob {
 
   /** Not started: the submitter gets the error. */
   async refuse(error: unknown): Promise<void> {
-    this.outcome = error instanceof LostResult ? 'lost' : 'refused';
-    this.reason = textOf(error);
+    this.reason = reasonOf(error);
+    // Nobody has lost a job whose submitter is gone.
+    const isLost = error instanceof LostResult && this.reason !== orphanText;
+    this.outcome = isLost ? 'lost' : 'refused';
     await this.#deliver({ isError: true, value: error }, undefined);
   }
 
@@ -221,7 +219,7 @@ export class RunningHostedJob implements HostedJob {
     const isOurs = record === undefined || record.outcome === 'lost';
     const isLost = isOurs && value instanceof LostResult;
     const lost = isLost ? lossOf(value) : undefined;
-    if (isError) this.reason ??= textOf(value);
+    if (isError) this.reason ??= reasonOf(value);
     const { isFailure, bytes } = contentOf(
       isError,
       isLost ? value.cause : value,
@@ -307,6 +305,12 @@ export function errorOf(thrown: unknown): Error {
   const { stack } = (thrown ?? {}) as { stack?: unknown };
   error.stack = typeof stack === 'string' ? stack.slice(0, 10_000) : '';
   return error;
+}
+
+function reasonOf(thrown: unknown): string {
+  return (
+    (thrown instanceof LostResult ? thrown.reason : undefined) ?? textOf(thrown)
+  );
 }
 
 function textOf(thrown: unknown): string {

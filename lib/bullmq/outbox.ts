@@ -71,11 +71,12 @@ export class Outbox {
     await Promise.all(
       batch.map(async (flight) => {
         const bytes = bytesOf(flight.plan.args);
-        flight.args ??= await parcels.pack(flight.argsKey, bytes);
+        flight.args = await parcels.pack(flight.argsKey, bytes);
       }),
     );
-    // Some may have been cancelled meanwhile.
     const left = batch.filter(({ isOver }) => !isOver);
+    // Those that were cancelled meanwhile had nothing to drop then.
+    for (const { isOver, args } of batch) if (isOver) void parcels.drop(args);
     if (left.length === 0) return;
     // A server that has lost its data does not know the executor any more.
     await Promise.all([

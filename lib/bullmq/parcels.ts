@@ -2,6 +2,7 @@
 // in the store, and the message has their key and what they hash to.
 import { createHash } from 'node:crypto';
 import { codedError } from '../errors.js';
+import { unheardLoss } from './loss.js';
 import type { ValueStore } from './value-store.js';
 
 /** Plain data; signed with the message that has it. */
@@ -41,10 +42,13 @@ export class Parcels {
     return bytes.length <= this.#inlineBytes;
   }
 
-  /** Rejects when the value is gone, or is not the one that was packed. */
+  /**
+   * Rejects with `LostResult` when the store does not have the value, and with another
+   * error when that is not the one that was packed.
+   */
   async open(parcel: Parcel): Promise<Uint8Array> {
     if ('bytes' in parcel) return parcel.bytes;
-    const bytes = await this.#store.get(parcel.key);
+    const bytes = await this.#get(parcel.key);
     const isSame = bytes.length === parcel.size;
     if (isSame && this.#hashOf(bytes) === parcel.hash) return bytes;
     throw codedError(
@@ -53,10 +57,28 @@ export class Parcels {
     );
   }
 
+  /** Opens what nobody else will open, and drops it in any case. */
+  async take(parcel: Parcel): Promise<Uint8Array> {
+    try {
+      return await this.open(parcel);
+    } finally {
+      await this.drop(parcel);
+    }
+  }
+
   /** Never rejects: what cannot be dropped now is forgotten in time. */
   async drop(parcel: Parcel | undefined): Promise<void> {
     if (parcel === undefined || 'bytes' in parcel) return;
     await this.#store.drop(parcel.key).catch(() => undefined);
+  }
+
+  async #get(key: string): Promise<Uint8Array> {
+    try {
+      return await this.#store.get(key);
+    } catch (cause) {
+      const reason = `the store does not have the value ${key}`;
+      throw unheardLoss(reason, { cause });
+    }
   }
 
   #hashOf(bytes: Uint8Array): string {

@@ -271,6 +271,8 @@ export class Submissions implements CallQueue<ClusterPlan> {
 
   #startAgain(flight: Flight): void {
     this.#flights.delete(flight.id);
+    // They are sent again, because they may be what was lost.
+    this.#dropArgs(flight);
     flight.beginAgain();
     this.#flights.set(flight.id, flight);
     this.#outbox.add(flight);

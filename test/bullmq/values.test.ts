@@ -1,5 +1,5 @@
-import { move } from '../../dist/index.js';
-import type { ValueStore } from '../../dist/bullmq.js';
+import { LostResult, move } from '../../dist/index.js';
+import { ClusterHost, type ValueStore } from '../../dist/bullmq.js';
 import { useCluster } from '../helpers/cluster.js';
 import { RedisServer, useRedis } from '../helpers/redis.js';
 import { rejection } from '../helpers/thrown.js';
@@ -98,34 +98,75 @@ describe('values in a cluster', () => {
     }
   });
 
-  test('a store keeps the large values instead of Redis', async () => {
+  describe('in a store', () => {
     const kept = new Map<string, Uint8Array>();
     const used: string[] = [];
+    /** Keys that end with this are lost, once. */
+    let lost: string | undefined;
     const store: ValueStore = {
       put: async (key, bytes) => {
         used.push(key);
         kept.set(key, Uint8Array.from(bytes));
       },
-      get: async (key) => kept.get(key)!,
+      get: async (key) => {
+        if (lost !== undefined && key.endsWith(lost)) {
+          lost = undefined;
+          throw new Error('it was lost');
+        }
+        return kept.get(key)!;
+      },
       drop: async (key) => void kept.delete(key),
     };
-    const connection = redis().url;
-    const { ClusterHost } =
-      require('../../dist/bullmq.js') as typeof import('../../dist/bullmq.js');
-    const { root } = checkout();
-    const there = new ClusterHost({
-      ...{ connection, queue: queue(), root, store },
-      inlineBytes: 100,
+    const options = { store, inlineBytes: 100 };
+    const value = 'x'.repeat(1000);
+    let there: ClusterHost | undefined;
+    beforeEach(() => {
+      used.length = 0;
+      lost = undefined;
+      const { root } = checkout();
+      const connection = redis().url;
+      there = new ClusterHost({
+        ...options,
+        ...{ connection, queue: queue(), root, name: 'there' },
+      });
     });
-    try {
-      const executed = executor({ connection, store, inlineBytes: 100 });
-      const value = 'x'.repeat(1000);
+    afterEach(async () => {
+      await there?.close();
+    });
+
+    test('large values are there instead of in Redis', async () => {
+      const executed = executor({ connection: redis().url, ...options });
       expect(await executed.submit(fn('identity'), value)).toBe(value);
       expect(used.length).toBe(2);
       expect(await keysOfValues()).toEqual([]);
       await until('all to be dropped', () => kept.size === 0);
-    } finally {
-      await there.close();
-    }
+    });
+
+    describe.each(['.args', '.result'])('a lost value of %p', (name) => {
+      test('loses its call', async () => {
+        lost = name;
+        const executed = executor({ connection: redis().url, ...options });
+        const error = await rejection(executed.submit(fn('identity'), value));
+        expect(error).toBeInstanceOf(LostResult);
+        expect(error).toMatchObject({
+          host: 'there',
+          attempts: 1,
+          reason: expect.stringMatching(
+            /^the store does not have the value .+/,
+          ),
+          cause: expect.objectContaining({ message: 'it was lost' }),
+        });
+        await until('all to be dropped', () => kept.size === 0);
+      });
+
+      test('is made again for `retries`', async () => {
+        lost = name;
+        const connection = redis().url;
+        const executed = executor({ connection, ...options, retries: 1 });
+        expect(await executed.submit(fn('identity'), value)).toBe(value);
+        expect(lost).toBe(undefined);
+        await until('all to be dropped', () => kept.size === 0);
+      });
+    });
   });
 });

@@ -17,6 +17,8 @@ import { root, slotsOfHost } from './settings.mjs';
 const submitter = fileURLToPath(new URL('submitter.mjs', import.meta.url));
 const hostCount = 3;
 const mostCalmMs = 1500;
+// All jobs would have met long before; see `meet`.
+const lateMs = 10_000;
 // What hangs fails after this time.
 const patienceMs = 60_000 * Number(process.env.TEST_TIMEOUT_FACTOR ?? 1);
 
@@ -206,8 +208,14 @@ export class Round {
     const met = Promise.all(
       ids.map((id) => this.#executor.submit(meet, folder, id, count)),
     );
+    // Jobs that do not meet give up one after the other, so the state afterwards would
+    // not show what has held a slot.
+    let state = '';
+    const timer = setTimeout(() => (state = this.#state()), lateMs);
     const all = await inTime('all slots', met, () => this.#state());
-    assert.deepEqual(all, Array(count).fill(true), 'slots are missing');
+    clearTimeout(timer);
+    const message = `slots are missing\n${state}`;
+    assert.deepEqual(all, Array(count).fill(true), message);
   }
 
   async #close() {
