@@ -26,6 +26,12 @@ function open(context, slots, spares) {
   return new Jobserver({ context, slots, preload: [here('jobs.mjs')] });
 }
 
+async function openSpawnedCommonJs(slots) {
+  const { default: jobs } = await import('./nothing.cjs');
+  const jobserver = new Jobserver({ context: 'spawn', slots });
+  return () => jobserver.run(jobs.nothing);
+}
+
 // The first job starts the forkserver, which keeps its number of spares.
 async function openWarm(context, slots, spares = '2') {
   const jobserver = open(context, slots, spares);
@@ -75,6 +81,7 @@ const actions = {
 for (const [name, openContext] of Object.entries(contexts)) {
   actions[name] = await openContext(1);
 }
+actions['spawn job of a CommonJS module'] = await openSpawnedCommonJs(1);
 
 const floor = 'posix_spawn of /bin/true';
 const floorRounds = 10;

@@ -13,37 +13,36 @@ import { basename, dirname, join, relative } from 'node:path';
 /** What programs and new processes load. */
 export const entries = ['index.js', 'child/spawned.js', 'child/zygote.js'];
 
-// Each file has the modules of lib/ that are loaded with an entry, without those of
-// the files before it, and the last one has those that are loaded later, if at all.
-// In a folder, as modules are, so that __dirname leads as far in it.
-const entryOf = {
-  'linked/lean.js': 'child/spawned.js',
-  'linked/forking.js': 'child/zygote.js',
-  'linked/rest.js': 'index.js',
-  'linked/late.js': undefined,
+// Each file has the modules of lib/ that every entry beside it loads, without those of
+// the files before it, and the last one has those that are loaded later, if at all. In a
+// folder, as modules are, so that __dirname leads as far in it.
+const entriesOf = {
+  'linked/lean.js': ['child/spawned.js'],
+  'linked/shared.js': ['child/zygote.js', 'index.js'],
+  'linked/zygote.js': ['child/zygote.js'],
+  'linked/program.js': ['index.js'],
+  'linked/late.js': [],
 };
-export const linkedFiles = Object.keys(entryOf);
+export const linkedFiles = Object.keys(entriesOf);
 
 /**
  * The subpaths of the package and its command. Their modules stay in files of their
  * own, because few programs load them.
  */
 export const subpaths = ['bullmq', 'cli', 'vitest'];
-const [lean, ...others] = linkedFiles;
+const [lean] = linkedFiles;
 
 const leanStart = `'use strict';
 // The modules of lib/ that a new node needs for a job; the other files are loaded
 // when one of their modules is. Each module is run when it is first loaded.
-const others = ${JSON.stringify(others.map((name) => `./${basename(name)}`))};
+const files = ${JSON.stringify(linkedFiles.map((name) => `./${basename(name)}`))};
 const loaded = new Map();
 
-function $load(name) {
+// \`file\`: the index of the one that has the module.
+function $load(name, file) {
   let exports = loaded.get(name);
   if (exports === undefined) {
-    while (!(name in modules)) {
-      Object.assign(modules, require(others[0]));
-      others.shift();
-    }
+    if (!(name in modules)) Object.assign(modules, require(files[file]));
     exports = {};
     loaded.set(name, exports);
     let isDone = false;
@@ -81,13 +80,12 @@ export function link(from, to) {
   const isAlone = (name) =>
     entries.includes(name) || subpaths.includes(name.split(/[./]/, 1)[0]);
   const modules = [...texts.keys()].filter((name) => !isAlone(name));
-  const loads = (name) => withLoads(texts.get(name), name, modules);
-  let left = modules;
-  for (const [file, entry] of Object.entries(entryOf)) {
-    const wanted = entry === undefined ? left : importedBy(entry, loads);
-    const names = left.filter((name) => [...wanted].includes(name));
-    left = left.filter((name) => !names.includes(name));
-    const methods = names.map((name) => method(name, loads(name)));
+  const fileOf = filesOf(modules, texts);
+  const loads = (name) => withLoads(texts.get(name), name, fileOf);
+  for (const [i, file] of linkedFiles.entries()) {
+    const areAllRun = entriesOf[file].length > 0;
+    const names = modules.filter((name) => fileOf.get(name) === i);
+    const methods = names.map((name) => method(name, loads(name), areAllRun));
     write(file, file === lean ? leanStart : otherStart, ...methods, '};\n');
   }
   for (const name of [...texts.keys()].filter(isAlone)) {
@@ -95,7 +93,7 @@ export function link(from, to) {
     write(name, loads(name).replace('"use strict";\n', start));
   }
   for (const name of modules) {
-    write(name, `module.exports = ${loadIn(name)}(${JSON.stringify(name)});\n`);
+    write(name, `module.exports = ${loadIn(name)}(${argsOf(name, fileOf)});\n`);
   }
   copyModules(from, to, (name) => name.endsWith('.mjs'));
 
@@ -104,27 +102,46 @@ export function link(from, to) {
   }
 }
 
+/** The index of the linked file of each module. */
+function filesOf(modules, texts) {
+  const fileOf = new Map();
+  for (const [i, entries] of Object.values(entriesOf).entries()) {
+    const loaded = entries.map((entry) => importedBy(entry, texts));
+    for (const name of modules) {
+      if (fileOf.has(name)) continue;
+      if (loaded.every((names) => names.has(name))) fileOf.set(name, i);
+    }
+  }
+  return fileOf;
+}
+
 /** All that is loaded with an entry, and not later by one of its functions. */
-function importedBy(entry, loads) {
+function importedBy(entry, texts) {
   const names = new Set([entry]);
   for (const name of names) {
-    for (const [, load] of loads(name).matchAll(
-      /^(?!\s).*\$load\("([^"]+)"\)/gm,
-    )) {
-      names.add(load);
+    for (const [, path] of texts
+      .get(name)
+      .matchAll(/^(?:(?:const|var) \w+ = )?require\("(\.[^"]+)"\)/gm)) {
+      names.add(join(dirname(name), path));
     }
   }
   return names;
 }
 
-function method(name, text) {
+/**
+ * V8 compiles a function in parentheses together with its file. Otherwise it reads the
+ * function twice: with the file, and when the function is called.
+ */
+function method(name, text, areAllRun) {
   const usesPath = /\b__(dir|file)name\b/.test(text);
   assert(!usesPath || /^[^/]+\/[^/]+$/.test(name), `${name} is elsewhere`);
   // V8 reads other characters more slowly, in all of the file.
   const ascii = text.replace(/[^\0-\x7f]/g, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
-  return `${JSON.stringify(name)}(exports) {\n${ascii}},\n\n`;
+  const start = `${JSON.stringify(name)}: `;
+  const fn = `function (exports) {\n${ascii}}`;
+  return areAllRun ? `${start}(${fn}),\n\n` : `${start}${fn},\n\n`;
 }
 
 /** Copies the modules as they are. */
@@ -135,11 +152,15 @@ export function copyModules(from, to, isWanted = () => true) {
   }
 }
 
-function withLoads(text, name, modules) {
+function withLoads(text, name, fileOf) {
   return text.replace(/\brequire\((['"])(\.[^'"]+)\1\)/g, (call, _, path) => {
     const target = join(dirname(name), path);
-    return modules.includes(target) ? `$load(${JSON.stringify(target)})` : call;
+    return fileOf.has(target) ? `$load(${argsOf(target, fileOf)})` : call;
   });
+}
+
+function argsOf(name, fileOf) {
+  return `${JSON.stringify(name)}, ${fileOf.get(name)}`;
 }
 
 function loadIn(name) {

@@ -11,6 +11,7 @@ import {
   resetInspectorSignal,
 } from './exit-report.js';
 import { noteOutput } from './output.js';
+import { preloadAlone } from './preload.js';
 import { run } from './run.js';
 
 process.title = 'jobserver-worker';
@@ -35,7 +36,8 @@ const order = {
   resultFd: spawnedFds.result,
   ...unpackInherited(body.head, enclosureCount, inherited),
   preload,
-  prepare: preload.urls.length > 0 ? prepare : undefined,
+  prepare:
+    preload.urls.length > 0 ? () => preloadAlone(preload.packed) : undefined,
   forkserverFd: -1,
   exit: exitAsNode,
 };
@@ -45,11 +47,4 @@ if (hasJob(body)) {
   // Here, because most processes have one job, and start sooner without it.
   const { serve } = require('./serve.js') as typeof import('./serve.js');
   serve({ ...order, body });
-}
-
-// Requires it here, because most jobs start sooner without it.
-function prepare(): Promise<void> {
-  const { preloadAlone } =
-    require('./preload.js') as typeof import('./preload.js');
-  return preloadAlone(preload.packed);
 }

@@ -41,9 +41,9 @@ function isSingleExecutable(): boolean {
 /** A job starts with a file of the package, which a bundle does not contain. */
 function checkFiles(): void {
   // In a bundle, it is the path of the bundle, or relative, or missing.
-  // scripts/link.mjs makes rest.js.
+  // scripts/link.mjs makes program.js.
   if (typeof __filename === 'string') {
-    if (/^\/.*\/(linked\/rest|system\/host)\.js$/.test(__filename)) return;
+    if (/^\/.*\/(linked\/program|system\/host)\.js$/.test(__filename)) return;
   }
   throw codedError(
     'ERR_JOBSERVER_BUNDLED',
