@@ -158,6 +158,58 @@ describe('the parent refuses', () => {
   });
 });
 
+describe('the parent names an exported function of an ES module', () => {
+  const text = 'export const f = (x) => x;';
+
+  test.each([
+    ['whose text has no such comment', ''],
+    ['whose text names another file', '//# sourceURL=other.mjs'],
+    ['whose text names the URL of another file', '//# sourceURL=OTHER_URL'],
+    ['whose text names no file', '//# sourceURL=webpack://x'],
+  ])('%s', (_, comment) => {
+    const other = write('other.mjs', 'export const g = (x) => x;');
+    const otherUrl = pathToFileURL(other).href;
+    const end = comment.replace('OTHER_URL', otherUrl);
+    const file = write('named.mjs', `\n${text}\n${end}\n`);
+    expect(nameOfExport(file)).toMatchObject({ line: 1 });
+  });
+
+  test('which a module hook has written anew', () => {
+    const file = write('hooked.mjs', 'export const f = (y) => y;');
+    const hooks = `export const load = (url, context, next) =>
+      url.endsWith('/hooked.mjs')
+        ? { format: 'module', shortCircuit: true, source: '\\n${text}' }
+        : next(url, context);`;
+    const url = `data:text/javascript,${encodeURIComponent(hooks)}`;
+    const hook = `process.noDeprecation = true;
+      require('node:module').register(${JSON.stringify(url)})`;
+    expect(nameOfExport(file, hook)).toMatchObject({ line: 1 });
+  });
+
+  test('after a function of a builtin module', () => {
+    const file = write('first.mjs', text);
+    const builtin = `require('node:path').join`;
+    const before = `require(${quotedLib}).nameFunction(${builtin}, 'fn')`;
+    expect(nameOfExport(file, before)).toMatchObject({ line: 0 });
+  });
+
+  /** In a process that has named no function before. */
+  function nameOfExport(file: string, before = ''): object {
+    const url = pathToFileURL(file).href;
+    const out = node([
+      '-e',
+      `${before};
+      const { nameFunction } = require(${quotedLib});
+      import(${JSON.stringify(url)}).then(({ f }) => {
+        console.log(JSON.stringify(nameFunction(f, 'fn')));
+      });`,
+    ]);
+    const ref = JSON.parse(out) as object;
+    expect(ref).toMatchObject({ kind: 'place', url, name: 'f' });
+    return ref;
+  }
+});
+
 // This file itself runs in a vm context, with the modules that jest has loaded.
 describe('within the sandbox of jest, the parent', () => {
   function submitted(label: string): unknown {
