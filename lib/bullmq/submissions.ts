@@ -125,9 +125,7 @@ export class Submissions implements CallQueue<ClusterPlan> {
     const flight = this.#byCall.get(call);
     if (flight === undefined) return true;
     this.#leave(flight);
-    if (flight.isAdded) {
-      this.#errand(() => this.orders.cancel(flight));
-    }
+    if (flight.isAdded) this.#errand(() => this.orders.cancel(flight));
     this.#dropArgs(flight);
     return true;
   }
