@@ -3,7 +3,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Call } from '../job/encode-call.js';
 import { decode } from '../wire/value.js';
-import { refused } from './arrival.js';
 import type { Connection } from './connection.js';
 import {
   type CallEnvelope,
@@ -12,7 +11,7 @@ import {
   unseal,
 } from './envelope.js';
 import { joiningOf } from './joined.js';
-import { unheardLoss } from './loss.js';
+import { refused, unheardLoss } from './errors.js';
 import type { Job } from './packages.js';
 import { keptMs } from './parcels.js';
 import { localRefOf } from './portable-function.js';

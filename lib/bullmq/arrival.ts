@@ -1,11 +1,11 @@
 // What the submitter gets for the end of a job.
-import { LostResult, codedError } from '../errors.js';
+import { LostResult } from '../errors.js';
 import type { JobRecord } from '../job/record.js';
 import { decode } from '../wire/value.js';
 import type { Connection } from './connection.js';
 import { type Claimed, type OutcomeEnvelope, unseal } from './envelope.js';
 import type { Flight } from './flight.js';
-import { unheardLoss } from './loss.js';
+import { refused, unheardLoss } from './errors.js';
 
 export type Arrival =
   | { readonly isError: false; readonly value: unknown }
@@ -80,11 +80,6 @@ function lossOf(
     enumerable: true,
     writable: true,
   });
-}
-
-/** A host has not started the job, or somebody without the key has written to Redis. */
-export function refused(message: string): Error {
-  return codedError('ERR_JOBSERVER_REFUSED', message);
 }
 
 /** For the record. */

@@ -3,12 +3,12 @@
 import { LostResult } from '../errors.js';
 import { now } from '../system/deadline.js';
 import { decode } from '../wire/value.js';
-import { type Arrival, arrivalOf, outcomeOf, refused } from './arrival.js';
+import { type Arrival, arrivalOf, outcomeOf } from './arrival.js';
 import type { Connection } from './connection.js';
 import { type Claimed, type OutcomeEnvelope, unseal } from './envelope.js';
 import type { StreamEvent } from './event-reader.js';
 import type { Flight } from './flight.js';
-import { unheardLoss } from './loss.js';
+import { refused, unheardLoss } from './errors.js';
 import type { Parcel } from './parcels.js';
 import type { Trace } from './reconciliation.js';
 

@@ -1,9 +1,12 @@
 // Which controls of a handle travel to another machine, and how.
 import { isAbsolute, join, relative, sep } from 'node:path';
+import { existsSync } from 'node:fs';
 import { codedError } from '../errors.js';
 import type { ExecutorFuture } from '../executor/queued-call.js';
 import { type Controls, initialControls } from '../job/controls.js';
 import { type JobControls, merge } from '../job/job-controls.js';
+import { refused } from './errors.js';
+import { pathInside } from './inside.js';
 
 /** Called with what a job has written, and with the promise of its call. */
 export type ClusterOutputListener<T> = (
@@ -155,16 +158,36 @@ function cwdOf({ cwd }: Controls, root: string): string | undefined {
   );
 }
 
-/** For `Jobserver.with` on a host. */
+/**
+ * For `Jobserver.with` on a host. Takes only what an executor sends: anybody may have
+ * written the parameter, where nothing is signed.
+ */
 export function hostControls(
   { given, env, cwd }: SentControls,
   root: string,
 ): JobControls {
+  const { output } = given;
+  const plain = plainNames
+    .filter((name) => given[name] !== undefined)
+    .map((name) => [name, given[name]] as const);
   // A job joins by what comes with its order. Its children need no key.
   const own = [['JOBSERVER_KEY', null] as const, ...env];
   return {
-    ...given,
+    ...(Object.fromEntries(plain) as JobControls),
+    ...(typeof output === 'string' && { output: output as 'capture' }),
     env: own,
-    cwd: cwd === undefined ? root : join(root, cwd),
+    cwd: folderOf(cwd, root),
   };
+}
+
+function folderOf(cwd: string | undefined, root: string): string {
+  if (cwd === undefined) return root;
+  const folder = join(root, cwd);
+  // The start of the job fails where there is none.
+  if (!existsSync(folder) || pathInside(root, folder) !== undefined) {
+    return folder;
+  }
+  throw refused(
+    `A job is to run in ${cwd}, which is outside of the \`root\` of its host`,
+  );
 }

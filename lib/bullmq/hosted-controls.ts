@@ -4,8 +4,10 @@ import type { Jobserver } from '../jobserver.js';
 import { bytesOf, encode } from '../wire/value.js';
 import type { JobControls } from '../job/job-controls.js';
 import { type SentControls, hostControls } from './controls.js';
+import { refused } from './errors.js';
 import type { CallEnvelope } from './envelope.js';
 import type { RunningHostedJob } from './hosted-job.js';
+import type { ClusterSettings } from './options.js';
 
 const mostHandles = 64;
 
@@ -13,15 +15,22 @@ const mostHandles = 64;
 export class HostedHandles {
   readonly #jobserver: Jobserver;
   readonly #root: string;
+  readonly #hasKey: boolean;
   /** Those without listeners, by what was sent: most jobs have the same controls. */
   readonly #shared = new Map<string, Jobserver>();
 
-  constructor(jobserver: Jobserver, root: string) {
+  constructor(
+    jobserver: Jobserver,
+    { root, key }: Pick<ClusterSettings, 'root' | 'key'>,
+  ) {
     this.#jobserver = jobserver;
     this.#root = root;
+    this.#hasKey = key !== undefined;
   }
 
+  /** Throws for what the host does not let the job have. */
   of(hosted: RunningHostedJob, { controls }: CallEnvelope): Jobserver {
+    if (!this.#hasKey) refuseCode(controls);
     if (controls.isHeard || controls.listens !== undefined) {
       return this.#jobserver.with(this.#withListeners(hosted, controls));
     }
@@ -51,4 +60,21 @@ export class HostedHandles {
       ...(listens === 'lines' && { output: { lines: listen } }),
     };
   }
+}
+
+// What makes a process run other code than its function: Node, the dynamic linker and
+// OpenSSL load files that these name.
+const codeNames = /^(NODE_(?!ENV$)|LD_|DYLD_|OPENSSL_)/;
+
+/** Without a `key`, anybody who can write to the server can send it. */
+function refuseCode({ given, env }: SentControls): void {
+  const name =
+    given['execArgv'] === undefined
+      ? env.find(([key]) => codeNames.test(key))?.[0]
+      : 'execArgv';
+  if (name === undefined) return;
+  throw refused(
+    `A host without a \`key\` takes no ${name} from a job, because it can name ` +
+      'other code than functions in `root`',
+  );
 }

@@ -14,7 +14,7 @@ import {
   seal,
 } from './envelope.js';
 import type { Purpose } from './keyring.js';
-import { unheardLoss } from './loss.js';
+import { unheardLoss } from './errors.js';
 import type { Job } from './packages.js';
 import { keptMs } from './parcels.js';
 

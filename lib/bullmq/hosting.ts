@@ -84,7 +84,7 @@ export class Hosting {
       this.#report(error);
     });
     this.#connection.hold(true);
-    this.#handles = new HostedHandles(jobserver, settings.root);
+    this.#handles = new HostedHandles(jobserver, settings);
     this.#terms = {
       connection: this.#connection,
       host: name,

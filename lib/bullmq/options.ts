@@ -75,7 +75,7 @@ export interface ClusterExecutorOptions extends ClusterOptions {
   retries?: number | undefined;
   /**
    * Whether jobs go on when the process that has submitted them dies. Default false:
-   * they are cancelled, at most two leases later.
+   * they are cancelled, at most three leases later.
    */
   detached?: boolean | undefined;
 }

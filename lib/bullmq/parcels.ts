@@ -1,8 +1,7 @@
 // Encoded values on their way: small ones are a part of the message, large ones are
 // in the store, and the message has their key and what they hash to.
 import { createHash } from 'node:crypto';
-import { codedError } from '../errors.js';
-import { unheardLoss } from './loss.js';
+import { refused, unheardLoss } from './errors.js';
 import type { ValueStore } from './value-store.js';
 
 /** Plain data; signed with the message that has it. */
@@ -20,6 +19,10 @@ export type Parcel =
  * that waits for longer fails if its arguments are in the store.
  */
 export const keptMs = 24 * 3_600_000;
+
+// As `ValueStore` promises it. A store may use it as the name of a file, and where
+// nothing is signed, anybody may have written it.
+const keyFormat = /^[\w-]+(\.[\w-]+)*$/;
 
 export class Parcels {
   readonly #store: ValueStore;
@@ -51,8 +54,7 @@ export class Parcels {
     const bytes = await this.#get(parcel.key);
     const isSame = bytes.length === parcel.size;
     if (isSame && this.#hashOf(bytes) === parcel.hash) return bytes;
-    throw codedError(
-      'ERR_JOBSERVER_REFUSED',
+    throw refused(
       `The value ${parcel.key} in the store is not the one that was put there`,
     );
   }
@@ -69,10 +71,14 @@ export class Parcels {
   /** Never rejects: what cannot be dropped now is forgotten in time. */
   async drop(parcel: Parcel | undefined): Promise<void> {
     if (parcel === undefined || 'bytes' in parcel) return;
+    if (!keyFormat.test(parcel.key)) return;
     await this.#store.drop(parcel.key).catch(() => undefined);
   }
 
   async #get(key: string): Promise<Uint8Array> {
+    if (!keyFormat.test(key)) {
+      throw refused(`A value has the key ${key}, which no executor makes`);
+    }
     try {
       return await this.#store.get(key);
     } catch (cause) {

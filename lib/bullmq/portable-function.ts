@@ -1,8 +1,8 @@
 // The name of a function on another machine: its file relative to `root`, and what
 // the text of that file hashes to.
 import { createHash } from 'node:crypto';
-import { readFileSync, realpathSync, statSync } from 'node:fs';
-import { isAbsolute, join, relative, sep } from 'node:path';
+import { readFileSync, statSync } from 'node:fs';
+import { join, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { codedTypeError } from '../errors.js';
 import {
@@ -11,6 +11,7 @@ import {
   nameFunction,
 } from '../functions/function-ref.js';
 import { type ModuleRef, fileOf } from '../functions/url.js';
+import { pathInside } from './inside.js';
 
 /** Plain data. */
 export interface PortableFunction {
@@ -41,7 +42,7 @@ export function portableOf(fn: unknown, root: string): PortableFunction {
   if (ref.kind === 'builtin') throw refuse('belongs to Node');
   const file = fileOf(ref.url.replace(/[?#].*$/s, ''));
   if (file === undefined) throw refuse('is in no file');
-  const inside = pathInside(root, file);
+  const inside = fileInside(root, file);
   if (inside === undefined) throw refuse('is outside of it');
   const query = new URL(ref.url).search;
   const hash = hashOfFile(join(root, inside));
@@ -60,13 +61,20 @@ export function describePortable({ file, ref }: PortableFunction): string {
   return `${name || 'module.exports'} (${file})`;
 }
 
-/** The name here. Throws an error that names `host`, this host. */
+/**
+ * The name here. Throws an error that names `host`, this host. Anybody may have written
+ * the parameter, where nothing is signed.
+ */
 export function localRefOf(
   { file, query, hash, ref }: PortableFunction,
   root: string,
   host: string,
 ): FunctionRef {
-  const inside = pathInside(root, join(root, file));
+  const isOfFile = ['export', 'place'].includes(ref.kind);
+  if (!isOfFile || !/^(\?|$)/.test(query)) {
+    throw refused(`Host ${host} runs only functions of files in its \`root\``);
+  }
+  const inside = fileInside(root, join(root, file));
   if (inside === undefined) {
     throw refused(`Host ${host} has no file ${file} in its \`root\``);
   }
@@ -83,17 +91,10 @@ export function localRefOf(
 }
 
 /** Relative to `root`, without symbolic links; undefined where it is no file in it. */
-function pathInside(root: string, file: string): string | undefined {
-  let real: string;
-  try {
-    real = realpathSync(file);
-    if (!statSync(real).isFile()) return undefined;
-  } catch {
-    return undefined;
-  }
-  const path = relative(root, real);
-  const isOutside = path === '' || path === '..' || path.startsWith(`..${sep}`);
-  return isOutside || isAbsolute(path) ? undefined : path;
+function fileInside(root: string, file: string): string | undefined {
+  const path = pathInside(root, file);
+  if (path === undefined) return undefined;
+  return statSync(join(root, path)).isFile() ? path : undefined;
 }
 
 interface KnownFile {

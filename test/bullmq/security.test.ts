@@ -1,7 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Job } from 'bullmq';
 import type { Redis } from 'ioredis';
+import { seal, unseal } from '../../dist/bullmq/envelope.js';
+import { Keyring } from '../../dist/bullmq/keyring.js';
 import { useFolder } from '../helpers/folder.js';
 import { linesIn, useCluster } from '../helpers/cluster.js';
 import { RedisServer, freePort, useRedis } from '../helpers/redis.js';
@@ -14,6 +17,17 @@ const { Redis: RedisClass } = require('ioredis') as typeof import('ioredis');
 const { Queue } = require('bullmq') as typeof import('bullmq');
 
 const key = 'a secret of the cluster';
+
+interface Forged {
+  readonly fn: Record<'file' | 'query' | 'ref', unknown>;
+  readonly controls: Record<'given' | 'env' | 'cwd', unknown>;
+  args: unknown;
+}
+
+interface Forgery {
+  /** Why the host has refused the job; undefined if it has run. */
+  readonly reason: string | undefined;
+}
 
 interface JobData {
   readonly message: string;
@@ -150,6 +164,142 @@ describe('security of a cluster', () => {
     await host({ connection, key });
     expect(await rejection(work)).toMatchObject({
       code: 'ERR_JOBSERVER_REFUSED',
+    });
+  });
+
+  describe('of a message that somebody else has written, a host without a key', () => {
+    /** Puts a job into the queue, as `change` has changed a real one of `fn`. */
+    async function forge(
+      change: (call: Forged) => void,
+      name = 'note',
+      ...args: unknown[]
+    ): Promise<Forgery> {
+      const connection = redis().url;
+      const executed = executor({ connection, detached: true });
+      void executed.submit(fn(name), ...args).catch(() => undefined);
+      const { id, data } = await waitingJob();
+      const jobs = new Queue(queue(), { connection: client() });
+      await jobs.remove(id);
+      const keyring = new Keyring(undefined, queue());
+      const call = unseal(keyring, 'call', id, data) as Forged;
+      change(call);
+      await add('forged', seal(keyring, 'call', 'forged', call));
+      await host({ connection, name: 'mill' });
+      let job: Job | undefined;
+      await until('the job to end', async () => {
+        job = await jobs.getJob('forged');
+        return job?.finishedOn !== undefined;
+      });
+      return { reason: job!.failedReason };
+    }
+    const text = (file: string): string =>
+      `() => process.getBuiltinModule('node:fs').appendFileSync('${file}', 'x')`;
+    const functions: [string, (call: Forged, file: string) => void][] = [
+      [
+        'the text of a function',
+        ({ fn }, file) => {
+          fn.ref = { kind: 'text', text: text(file), name: '', line: 0 };
+        },
+      ],
+      [
+        'a function of Node',
+        ({ fn }) => {
+          fn.ref = { kind: 'builtin', module: 'node:os', path: ['hostname'] };
+        },
+      ],
+      [
+        'a global',
+        ({ fn }) => {
+          fn.ref = { kind: 'global', path: ['escape'] };
+        },
+      ],
+      [
+        'a query that leads to another file',
+        ({ fn }) => {
+          fn.query = '/../../outside.mjs';
+        },
+      ],
+      [
+        'a file outside of root',
+        ({ fn }) => {
+          fn.file = '../outside.mjs';
+        },
+      ],
+    ];
+
+    test.each(functions)('does not run %s', async (_, change) => {
+      const log = makeGate().file;
+      const { reason } = await forge((call) => change(call, log), 'note', log);
+      expect(reason).toMatch(/Host mill .* in its `root`/);
+      expect(linesIn(log)).toEqual([]);
+    });
+
+    test('does not call a preexec', async () => {
+      const log = makeGate().file;
+      const { reason } = await forge(
+        ({ controls }) => {
+          const write = [log, 'preexec\n'];
+          controls.given = { preexec: ['node:fs#appendFileSync', ...write] };
+        },
+        'note',
+        log,
+        'job',
+      );
+      expect(reason).toBe(undefined);
+      expect(linesIn(log)).toEqual(['job']);
+    });
+
+    test.each<[string, (call: Forged) => void]>([
+      [
+        'execArgv',
+        ({ controls }) => {
+          controls.given = { execArgv: ['--require', '/tmp/other.cjs'] };
+        },
+      ],
+      [
+        'NODE_OPTIONS',
+        ({ controls }) => {
+          controls.env = [['NODE_OPTIONS', '--require=/tmp/other.cjs']];
+        },
+      ],
+      [
+        'LD_PRELOAD',
+        ({ controls }) => {
+          controls.env = [['LD_PRELOAD', '/tmp/other.so']];
+        },
+      ],
+    ])('takes no %s', async (name, change) => {
+      const log = makeGate().file;
+      const { reason } = await forge(change, 'note', log, 'job');
+      expect(reason).toContain(`takes no ${name} from a job`);
+      expect(linesIn(log)).toEqual([]);
+    });
+
+    test('enters no folder outside of root', async () => {
+      const { reason } = await forge(({ controls }) => {
+        controls.cwd = '..';
+      });
+      expect(reason).toContain('outside of the `root` of its host');
+    });
+
+    test('asks the store for no key that could be a path', async () => {
+      const { reason } = await forge((call) => {
+        call.args = { key: '../../etc/passwd', size: 1, hash: '' };
+      });
+      expect(reason).toContain('which no executor makes');
+    });
+  });
+
+  test('with a key, options of node and variables that it reads travel', async () => {
+    const connection = redis().url;
+    await host({ connection, key });
+    const handle = executor({ connection, key }).with({
+      execArgv: ['--title=own'],
+      env: { NODE_OPTIONS: '--no-warnings' },
+    });
+    expect(await handle.submit(fn('optionsOfNode'))).toEqual({
+      execArgv: expect.arrayContaining(['--title=own']),
+      options: '--no-warnings',
     });
   });
 

@@ -1,5 +1,5 @@
-// The loss of a job of which no process is known that has run it.
-import { LostResult } from '../errors.js';
+// The errors of jobs of which no process is known that has run them.
+import { LostResult, codedError } from '../errors.js';
 
 interface LossDetails {
   readonly attempts?: number;
@@ -24,4 +24,9 @@ export function unheardLoss(
     },
     cause === undefined ? {} : { cause },
   );
+}
+
+/** A host has not started the job, or somebody without the key has written to Redis. */
+export function refused(message: string): Error {
+  return codedError('ERR_JOBSERVER_REFUSED', message);
 }
