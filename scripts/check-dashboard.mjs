@@ -15,7 +15,8 @@ Usage: node scripts/check-dashboard.mjs [--screenshot=FILE]
 
 Installs Bull Board, which shows queues of BullMQ, in a temporary folder, and checks that
 it shows jobs of a cluster with their names, their times and why they have failed. Where
-there is a Chromium, it also looks at the page. Needs redis-server.
+there is a Chromium, which CI has to have, it also looks at the pages. Needs a build and
+redis-server.
 
   --screenshot=FILE  writes a picture of the failed jobs (PNG); needs Chromium
 `;
@@ -134,6 +135,7 @@ async function checkPage(base) {
     (name) => spawnSync(name, ['--version']).status === 0,
   );
   if (browser === undefined) {
+    if (process.env.CI) throw new Error(`there is no ${browsers[0]}`);
     console.log(`the page was not looked at: there is no ${browsers[0]}`);
     return;
   }
@@ -147,15 +149,26 @@ async function checkPage(base) {
     ...['--virtual-time-budget=20000', `--user-data-dir=${join(temp, 'user')}`],
     ...['--window-size=1200,1400'],
   ];
-  const url = `${base}/queue/jobserver?status=failed`;
-  const { stdout } = await command(browser, [...flags, '--dump-dom', url]);
-  const text = stdout.replace(/<[^>]*>/g, ' ');
-  for (const part of ['fail', 'too far', 'SIGKILL']) {
-    assertThat(text.includes(part), `no ${part} on the page`, text);
+  const urlOf = (status) => `${base}/queue/jobserver?status=${status}`;
+  const duration = '\\d+ (milli)?seconds?';
+  const times = `${duration} Process started at .{1,99} ${duration} `;
+  for (const [status, ...parts] of [
+    ['failed', 'fail \\(jobs', 'too far', 'SIGKILL', `${times}Failed at`],
+    ['completed', 'jobs\\.mjs', `${times}Finished at`],
+    ['active', 'wait \\(jobs', 'Process started at'],
+  ]) {
+    const dump = [...flags, '--dump-dom', urlOf(status)];
+    const { stdout } = await command(browser, dump);
+    const text = stdout.replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ');
+    for (const part of parts) {
+      const isThere = new RegExp(part, 'i').test(text);
+      assertThat(isThere, `no ${part} on the page of ${status} jobs`, text);
+    }
   }
-  console.log('ok the page of Bull Board');
+  console.log('ok the pages of Bull Board');
   if (screenshot === undefined) return;
-  await command(browser, [...flags, `--screenshot=${screenshot}`, url]);
+  const picture = [...flags, `--screenshot=${screenshot}`, urlOf('failed')];
+  await command(browser, picture);
 }
 
 async function waitFor(what, find) {
