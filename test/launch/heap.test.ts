@@ -9,6 +9,12 @@ const folder = useFolder();
 jest.setTimeout(60_000 * timeoutFactor);
 const onLinux = process.platform === 'linux' ? test : test.skip;
 
+interface Traced {
+  readonly isCollected: boolean;
+  readonly zygote: number;
+  readonly job: number;
+}
+
 onLinux('an empty young generation has no memory', async () => {
   const dist = pathToFileURL(resolve('dist')).href;
   const program = join(folder(), 'program.mjs');
@@ -58,4 +64,49 @@ onLinux('an empty young generation has no memory', async () => {
   // MiB. The young generation has two halves, of 16 MiB at most in Node 20.
   expect(gone).toBeGreaterThan(8);
   expect([count, then]).toEqual([2000, 4000]);
+});
+
+/** Runs jobs in forks of a zygote that has loaded a module, with --trace-gc. */
+async function tracedJobs(): Promise<{ lines: string[]; jobs: Traced[] }> {
+  const path = join(folder(), 'module.mjs');
+  // V8 keeps the object of a WeakRef in every collection but a full one.
+  writeFileSync(
+    path,
+    `const weak = new WeakRef({});
+     export const traced = () => ({
+       isCollected: weak.deref() === undefined, zygote: process.ppid, job: process.pid,
+     });`,
+  );
+  const program = join(folder(), 'program.mjs');
+  const library = pathToFileURL(resolve('dist', 'index.js')).href;
+  // So many that the first ones are forked before the scout, and the last ones after it.
+  writeFileSync(
+    program,
+    `import { Jobserver } from '${library}';
+     const path = ${JSON.stringify(path)};
+     const js = new Jobserver({ slots: 1, context: 'forkserver', preload: [path] });
+     const jobs = [];
+     for (let i = 0; i < 60; i++) jobs.push(await js.run(path + '#traced'));
+     console.log(JSON.stringify(jobs));
+     await js.close();`,
+  );
+  const { stdout, stderr } = await runNode(['--trace-gc', program]);
+  expect(stderr).toBe('');
+  const lines = stdout.split('\n');
+  const summary = lines.find((line) => line.startsWith('[{'))!;
+  return { lines, jobs: JSON.parse(summary) as Traced[] };
+}
+
+onLinux('what preload leaves is collected once, before any fork', async () => {
+  const { lines, jobs } = await tracedJobs();
+  const full = (pid: number): string[] =>
+    lines.filter(
+      (line) => line.startsWith(`[${pid}:`) && line.includes('Mark-Compact'),
+    );
+  expect(jobs.filter(({ isCollected }) => !isCollected)).toEqual([]);
+  // V8 says testing where a program, here the zygote, has asked for it.
+  expect(new Set(jobs.map(({ zygote }) => zygote)).size).toBe(1);
+  const ofZygote = full(jobs[0]!.zygote);
+  expect(ofZygote).toEqual([expect.stringContaining('testing')]);
+  expect(jobs.flatMap(({ job }) => full(job))).toEqual([]);
 });
