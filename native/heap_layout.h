@@ -5,7 +5,8 @@
 
 namespace sys {
 
-// From now on, chunks are placed side by side.
+// From now on, chunks are placed side by side. Where a limit of address space
+// (RLIMIT_AS) forbids that, this returns -ENOMEM, and V8 chooses as before.
 int PackHeap();
 
 // Frees the addresses that PackHeap has reserved. The zygote calls it before it

@@ -1,5 +1,6 @@
 #include "../heap_layout.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -26,21 +27,24 @@ constexpr size_t kMost = 1024;
 Range taken[kMost];
 size_t taken_count = 0;
 
-// Such a mapping has no memory, and needs none to be free.
-void Take(Range range) {
+// Such a mapping has no memory, and needs none to be free. Returns an -errno
+// where the process may not have that many addresses.
+int Take(Range range) {
   if (range.start < kHintsStart) range.start = kHintsStart;
   if (range.end > kHintsEnd) range.end = kHintsEnd;
-  if (range.start >= range.end || taken_count == kMost) return;
+  if (range.start >= range.end || taken_count == kMost) return 0;
   const size_t length = range.end - range.start;
   // Without MAP_FIXED, so that nothing is replaced.
   auto* hint = reinterpret_cast<void*>(range.start);
   void* memory = mmap(hint, length, PROT_NONE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) return -errno;
   if (memory == hint) {
     taken[taken_count++] = range;
-  } else if (memory != MAP_FAILED) {
+  } else {
     munmap(memory, length);
   }
+  return 0;
 }
 
 }  // namespace
@@ -51,7 +55,12 @@ int PackHeap() {
   Mapping mapping;
   uintptr_t end = 0;
   while (mappings.Next(&mapping)) {
-    Take({end, mapping.start});
+    const int result = Take({end, mapping.start});
+    if (result < 0) {
+      // What is taken already counts, and would leave V8 little to live on.
+      EndPackHeap();
+      return result;
+    }
     end = mapping.end;
   }
   return 0;
