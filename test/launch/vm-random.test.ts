@@ -97,3 +97,25 @@ test('what is wrong with the options of a context is reported by Node', async ()
     message: expect.stringContaining('options.contextName'),
   });
 });
+
+test('a context that has the process object sees the pid of the job', async () => {
+  const path = join(folder(), 'module.mjs');
+  writeFileSync(
+    path,
+    `import vm from 'node:vm';
+     const context = vm.createContext({ process });
+     const pid = () => vm.runInContext('process.pid', context);
+     const early = pid();
+     export const pids = () => [early, pid(), process.pid, process.ppid];`,
+  );
+  const preload = [path];
+  const js = openJobserver({ context: 'forkserver', slots: 1, preload });
+  const seen = new Set<number>();
+  for (let i = 0; i < 3; i++) {
+    const pids = await js.run<[], number[]>(`${path}#pids`);
+    const [early, inContext, own, zygote] = pids;
+    expect([early, inContext]).toEqual([zygote, own]);
+    seen.add(inContext!);
+  }
+  expect(seen.size).toBe(3);
+});
