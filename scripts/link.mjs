@@ -83,9 +83,8 @@ export function link(from, to) {
   const fileOf = filesOf(modules, texts);
   const loads = (name) => withLoads(texts.get(name), name, fileOf);
   for (const [i, file] of linkedFiles.entries()) {
-    const areAllRun = entriesOf[file].length > 0;
     const names = modules.filter((name) => fileOf.get(name) === i);
-    const methods = names.map((name) => method(name, loads(name), areAllRun));
+    const methods = names.map((name) => method(name, loads(name)));
     write(file, file === lean ? leanStart : otherStart, ...methods, '};\n');
   }
   for (const name of [...texts.keys()].filter(isAlone)) {
@@ -128,20 +127,16 @@ function importedBy(entry, texts) {
   return names;
 }
 
-/**
- * V8 compiles a function in parentheses together with its file. Otherwise it reads the
- * function twice: with the file, and when the function is called.
- */
-function method(name, text, areAllRun) {
+// Not a function in parentheses, which V8 would compile together with the file: the import
+// took 2 ms less, and each forked job 20 % more CPU.
+function method(name, text) {
   const usesPath = /\b__(dir|file)name\b/.test(text);
   assert(!usesPath || /^[^/]+\/[^/]+$/.test(name), `${name} is elsewhere`);
   // V8 reads other characters more slowly, in all of the file.
   const ascii = text.replace(/[^\0-\x7f]/g, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
-  const start = `${JSON.stringify(name)}: `;
-  const fn = `function (exports) {\n${ascii}}`;
-  return areAllRun ? `${start}(${fn}),\n\n` : `${start}${fn},\n\n`;
+  return `${JSON.stringify(name)}(exports) {\n${ascii}},\n\n`;
 }
 
 /** Copies the modules as they are. */
