@@ -184,7 +184,8 @@ function startWarmUp(order: ZygoteOrder, key: string): void {
   const zygote = open(order, key);
   zygote.whenKnown(() => {
     const { failure } = zygote;
-    if (failure === undefined || workerState.isWorker) return;
+    // In a job, too: no other process knows of the zygotes that it starts.
+    if (failure === undefined) return;
     const name = describeFunction(order.preparation.warmUp!.fn);
     process.emitWarning(
       `The warm-up by ${name} has failed: ${failure.message}. Jobs are forked ` +

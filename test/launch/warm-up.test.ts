@@ -157,6 +157,70 @@ test.each([
   },
 );
 
+test('a warm-up that fails in a job is reported by that job', async () => {
+  const path = moduleOf(`throw new RangeError('too far')`);
+  const nested = join(folder(), 'nested.mjs');
+  writeFileSync(
+    nested,
+    `import { Jobserver } from '${library}';
+     const path = ${JSON.stringify(path)};
+     export async function outer(preload) {
+       const js = new Jobserver({ preload, warmUp: path + '#warm' });
+       const seen = [];
+       for (let i = 0; i < 2; i++) seen.push(await js.ready(), await js.run(path + '#count'));
+       await js.close();
+       return JSON.stringify(seen);
+     }`,
+  );
+  const { code, stdout, stderr } = await runWith(
+    path,
+    `const outer = ${JSON.stringify(nested)} + '#outer';
+     console.log(await js.run(outer, []), await js.run(outer, [path]));`,
+    // Otherwise the program reports this warm-up itself.
+    { options: { warmUp: undefined } },
+  );
+  const seen = '["cold",0,"cold",0]';
+  expect({ code, stdout }).toEqual({ code: 0, stdout: `${seen} ${seen}\n` });
+  expect(stderr.match(/JOBSERVER_WARM_UP/g)).toHaveLength(2);
+  expect(stderr).toContain(`warm (${pathToFileURL(path).href})`);
+});
+
+test('a warm-up that the program has reported is not reported by its jobs', async () => {
+  const path = moduleOf(`throw new RangeError('too far')`);
+  const nested = join(folder(), 'nested.mjs');
+  writeFileSync(
+    nested,
+    `import { Jobserver } from '${library}';
+     export async function outer() {
+       const js = new Jobserver();
+       const readiness = await js.ready();
+       await js.close();
+       return readiness;
+     }`,
+  );
+  const { stdout, stderr } = await runWith(
+    path,
+    `const outer = ${JSON.stringify(nested)} + '#outer';
+     console.log(await js.ready(), await js.run(outer), await js.run(outer));`,
+  );
+  expect(stdout).toBe('cold cold cold\n');
+  expect(stderr.match(/JOBSERVER_WARM_UP/g)).toHaveLength(1);
+});
+
+test('each thread reports a warm-up that fails there once', async () => {
+  const path = moduleOf(`throw new RangeError('too far')`);
+  const { code, stdout, stderr } = await runWith(
+    path,
+    `const { Worker, isMainThread } = await import('node:worker_threads');
+     const worker = isMainThread && new Worker(new URL(import.meta.url));
+     for (let i = 0; i < 2; i++) await js.ready();
+     if (worker) await new Promise((resolve) => worker.on('exit', resolve));
+     console.log(await js.ready());`,
+  );
+  expect({ code, stdout }).toEqual({ code: 0, stdout: 'cold\n'.repeat(2) });
+  expect(stderr.match(/JOBSERVER_WARM_UP/g)).toHaveLength(2);
+});
+
 /** The text of a function that writes its pid, and of what it does then. */
 function writingPid(pid: string, then: string): string {
   return moduleOf(`
