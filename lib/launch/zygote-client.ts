@@ -161,7 +161,7 @@ function warmUpAfter(cold: Zygote, order: ZygoteOrder, keys: ZygoteKeys): void {
   });
 }
 
-// Each of them is a process with a heap of its own.
+// Of this thread. Each of them is a process with a heap of its own.
 const mostWarm = 4;
 const warmKeys = new Set<string>();
 
