@@ -7,8 +7,11 @@ import { now } from '../system/deadline.js';
 import { trace } from '../system/trace.js';
 import { present, unlessLoopEnds, whatIsLeft } from './fitness.js';
 
-// Less cannot be measured well.
+// Less cannot be measured well. A call that compiles takes longer than those before it, so
+// a few calls tell little, unless they are long.
 const roundMs = 100;
+const roundCalls = 10;
+const longRoundMs = 500;
 
 // After so many rounds that were no faster, V8 has compiled what matters.
 const mostVain = 3;
@@ -79,10 +82,12 @@ export class WarmingUp {
     const start = now();
     const before = process.cpuUsage();
     let calls = 0;
+    let least = longRoundMs;
     do {
       await this.#call(fn);
       calls += 1;
-    } while (now() - start < roundMs);
+      if (calls === roundCalls) least = roundMs;
+    } while (now() - start < least);
     const { user, system } = process.cpuUsage(before);
     return (user + system) / 1000 / calls;
   }
