@@ -104,6 +104,54 @@ test('what the warm-up has compiled is in each job', async () => {
   expect(stdout).toBe('warm\ntrue\ntrue\ntrue\nfalse\n');
 });
 
+test('a job takes no more CPU time than a process that has done it often', async () => {
+  const path = join(folder(), 'module.mjs');
+  const names = ['forkserver', 'process-job', 'zygote', 'zygote-client'];
+  const sources = names.map((name) => resolve('lib', 'launch', `${name}.ts`));
+  writeFileSync(
+    path,
+    `import { readFileSync } from 'node:fs';
+     import { createRequire } from 'node:module';
+     const ts = createRequire(${JSON.stringify(resolve('package.json'))})('typescript');
+     const text = ${JSON.stringify(sources)}.map((path) => readFileSync(path, 'utf8')).join('\\n');
+     const compilerOptions = { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022 };
+     export const warm = () => void ts.transpileModule(text, { compilerOptions });
+     export function job() { warm(); return process.cpuUsage().user; }
+     export function call() {
+       const before = process.cpuUsage();
+       warm();
+       return process.cpuUsage(before).user;
+     }`,
+  );
+  const { stdout } = await runWith(
+    path,
+    `const { call } = await import(path);
+     const cold = new Jobserver({ slots: 1, context: 'forkserver', preload: [path] });
+     const readiness = [await js.ready(), await cold.ready()];
+     for (let i = 0; i < 60; i++) call();
+     const all = { serial: [], warm: [], cold: [] };
+     // By turns, because other programs may take more of the machine at times.
+     for (let i = 0; i < 15; i++) {
+       all.serial.push(call());
+       all.warm.push(await js.run(path + '#job'));
+       if (i % 3 === 0) all.cold.push(await cold.run(path + '#job'));
+     }
+     const median = (times) => times.sort((a, b) => a - b)[times.length >> 1];
+     const ratio = (times) => median(times) / median(all.serial);
+     console.log(JSON.stringify({ readiness, warm: ratio(all.warm), cold: ratio(all.cold) }));
+     await cold.close();`,
+    { options: { preload: [path] } },
+  );
+  const { readiness, warm, cold } = JSON.parse(stdout) as {
+    readiness: string[];
+    warm: number;
+    cold: number;
+  };
+  expect(readiness).toEqual(['warm', 'cold']);
+  expect(warm).toBeLessThanOrEqual(1.5);
+  expect(cold).toBeGreaterThan(1.5);
+});
+
 test('no full collection falls between the warm-up and the end of a job', async () => {
   const path = moduleOf('waste(10);');
   const text = `
