@@ -115,11 +115,14 @@ test('a job takes no more CPU time than a process that has done it often', async
      const ts = createRequire(${JSON.stringify(resolve('package.json'))})('typescript');
      const text = ${JSON.stringify(sources)}.map((path) => readFileSync(path, 'utf8')).join('\\n');
      const compilerOptions = { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022 };
-     export const warm = () => void ts.transpileModule(text, { compilerOptions });
-     export function job() { warm(); return process.cpuUsage().user; }
+     const transpile = () => ts.transpileModule(text, { compilerOptions });
+     // How long the warm-up goes on by itself is not the question here.
+     let times = 80;
+     export function warm() { for (; times > 0; times--) transpile(); times = 1; }
+     export function job() { transpile(); return process.cpuUsage().user; }
      export function call() {
        const before = process.cpuUsage();
-       warm();
+       transpile();
        return process.cpuUsage(before).user;
      }`,
   );
@@ -128,16 +131,16 @@ test('a job takes no more CPU time than a process that has done it often', async
     `const { call } = await import(path);
      const cold = new Jobserver({ slots: 1, context: 'forkserver', preload: [path] });
      const readiness = [await js.ready(), await cold.ready()];
-     for (let i = 0; i < 60; i++) call();
+     for (let i = 0; i < 40; i++) call();
      const all = { serial: [], warm: [], cold: [] };
      // By turns, because other programs may take more of the machine at times.
-     for (let i = 0; i < 15; i++) {
+     for (let i = 0; i < 10; i++) {
        all.serial.push(call());
        all.warm.push(await js.run(path + '#job'));
        if (i % 3 === 0) all.cold.push(await cold.run(path + '#job'));
      }
-     const median = (times) => times.sort((a, b) => a - b)[times.length >> 1];
-     const ratio = (times) => median(times) / median(all.serial);
+     // Whatever disturbs a call adds to its time.
+     const ratio = (times) => Math.min(...times) / Math.min(...all.serial);
      console.log(JSON.stringify({ readiness, warm: ratio(all.warm), cold: ratio(all.cold) }));
      await cold.close();`,
     { options: { preload: [path] } },
@@ -150,6 +153,15 @@ test('a job takes no more CPU time than a process that has done it often', async
   expect(readiness).toEqual(['warm', 'cold']);
   expect(warm).toBeLessThanOrEqual(1.5);
   expect(cold).toBeGreaterThan(1.5);
+});
+
+test('a few slow calls do not end the warm-up', async () => {
+  const path = moduleOf(`
+    const end = performance.now() + (calls < 12 ? 60 : 20);
+    while (performance.now() < end);`);
+  const js = open(path);
+  expect(await js.ready()).toBe('warm');
+  expect(await call<number>(js, path, 'count')).toBeGreaterThan(30);
 });
 
 test('no full collection falls between the warm-up and the end of a job', async () => {
