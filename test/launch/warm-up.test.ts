@@ -133,14 +133,15 @@ test('a job takes no more CPU time than a process that has done it often', async
      const readiness = [await js.ready(), await cold.ready()];
      for (let i = 0; i < 40; i++) call();
      const all = { serial: [], warm: [], cold: [] };
-     // By turns, because other programs may take more of the machine at times.
-     for (let i = 0; i < 10; i++) {
+     // Whatever disturbs a call adds to its time.
+     const ratio = (times) => Math.min(...times) / Math.min(...all.serial);
+     // By turns, because other programs may take more of the machine at times. Longer
+     // where they do.
+     for (let i = 0; i < 10 || (i < 50 && ratio(all.warm) > 1.5); i++) {
        all.serial.push(call());
        all.warm.push(await js.run(path + '#job'));
        if (i % 3 === 0) all.cold.push(await cold.run(path + '#job'));
      }
-     // Whatever disturbs a call adds to its time.
-     const ratio = (times) => Math.min(...times) / Math.min(...all.serial);
      console.log(JSON.stringify({ readiness, warm: ratio(all.warm), cold: ratio(all.cold) }));
      await cold.close();`,
     { options: { preload: [path] } },
