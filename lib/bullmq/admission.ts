@@ -10,8 +10,8 @@ import {
   type Sealed,
   unseal,
 } from './envelope.js';
-import { joiningOf } from './joined.js';
 import { refused, unheardLoss } from './errors.js';
+import { joiningOf } from './joined.js';
 import type { Job } from './packages.js';
 import { keptMs } from './parcels.js';
 import { localRefOf } from './portable-function.js';

@@ -4,8 +4,8 @@ import type { JobRecord } from '../job/record.js';
 import { decode } from '../wire/value.js';
 import type { Connection } from './connection.js';
 import { type Claimed, type OutcomeEnvelope, unseal } from './envelope.js';
-import type { Flight } from './flight.js';
 import { refused, unheardLoss } from './errors.js';
+import type { Flight } from './flight.js';
 
 export type Arrival =
   | { readonly isError: false; readonly value: unknown }

@@ -6,9 +6,9 @@ import { decode } from '../wire/value.js';
 import { type Arrival, arrivalOf, outcomeOf } from './arrival.js';
 import type { Connection } from './connection.js';
 import { type Claimed, type OutcomeEnvelope, unseal } from './envelope.js';
+import { refused, unheardLoss } from './errors.js';
 import type { StreamEvent } from './event-reader.js';
 import type { Flight } from './flight.js';
-import { refused, unheardLoss } from './errors.js';
 import type { Parcel } from './parcels.js';
 import type { Trace } from './reconciliation.js';
 
@@ -158,9 +158,11 @@ function note(
 ): void {
   const { record } = flight.plan;
   flight.process.pid = pid;
-  // The value can be lost on its way.
-  const isValueLost = arrival.isError && outcome === 'value';
-  flight.outcome = isValueLost ? 'lost' : outcome;
+  flight.outcome = outcome;
+  // The value has not arrived.
+  if (arrival.isError && outcome === 'value') {
+    flight.outcome = arrival.isLost ? 'lost' : 'error';
+  }
   record.usage = usage;
   record.timedOut = timedOut;
   record.startedAt = Math.max(record.submittedAt, now() - run);

@@ -1,6 +1,6 @@
 // Which controls of a handle travel to another machine, and how.
-import { isAbsolute, join, relative, sep } from 'node:path';
 import { existsSync } from 'node:fs';
+import { isAbsolute, join, relative, sep } from 'node:path';
 import { codedError } from '../errors.js';
 import type { ExecutorFuture } from '../executor/queued-call.js';
 import { type Controls, initialControls } from '../job/controls.js';
@@ -183,10 +183,11 @@ export function hostControls(
 function folderOf(cwd: string | undefined, root: string): string {
   if (cwd === undefined) return root;
   const folder = join(root, cwd);
+  const isBelow = !/^\.\.(\/|$)/.test(relative(root, folder));
   // The start of the job fails where there is none.
-  if (!existsSync(folder) || pathInside(root, folder) !== undefined) {
-    return folder;
-  }
+  const isInside =
+    !existsSync(folder) || pathInside(root, folder) !== undefined;
+  if (isBelow && isInside) return folder;
   throw refused(
     `A job is to run in ${cwd}, which is outside of the \`root\` of its host`,
   );

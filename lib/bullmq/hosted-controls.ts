@@ -4,8 +4,8 @@ import type { Jobserver } from '../jobserver.js';
 import { bytesOf, encode } from '../wire/value.js';
 import type { JobControls } from '../job/job-controls.js';
 import { type SentControls, hostControls } from './controls.js';
-import { refused } from './errors.js';
 import type { CallEnvelope } from './envelope.js';
+import { refused } from './errors.js';
 import type { RunningHostedJob } from './hosted-job.js';
 import type { ClusterSettings } from './options.js';
 

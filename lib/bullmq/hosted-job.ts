@@ -13,8 +13,8 @@ import {
   type SentLoss,
   seal,
 } from './envelope.js';
-import type { Purpose } from './keyring.js';
 import { unheardLoss } from './errors.js';
+import type { Purpose } from './keyring.js';
 import type { Job } from './packages.js';
 import { keptMs } from './parcels.js';
 

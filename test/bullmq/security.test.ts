@@ -275,9 +275,9 @@ describe('security of a cluster', () => {
       expect(linesIn(log)).toEqual([]);
     });
 
-    test('enters no folder outside of root', async () => {
+    test.each(['..', '../not-there'])('does not enter %s', async (cwd) => {
       const { reason } = await forge(({ controls }) => {
-        controls.cwd = '..';
+        controls.cwd = cwd;
       });
       expect(reason).toContain('outside of the `root` of its host');
     });
