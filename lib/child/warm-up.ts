@@ -7,11 +7,8 @@ import { now } from '../system/deadline.js';
 import { trace } from '../system/trace.js';
 import { present, unlessLoopEnds, whatIsLeft } from './fitness.js';
 
-// Less cannot be measured well. A call that compiles takes longer than those before it, so
-// a few calls tell little, unless they are long.
+// Less cannot be measured well.
 const roundMs = 100;
-const roundCalls = 10;
-const longRoundMs = 500;
 
 // After so many rounds that were no faster, V8 has compiled what matters.
 const mostVain = 3;
@@ -82,12 +79,10 @@ export class WarmingUp {
     const start = now();
     const before = process.cpuUsage();
     let calls = 0;
-    let least = longRoundMs;
     do {
       await this.#call(fn);
       calls += 1;
-      if (calls === roundCalls) least = roundMs;
-    } while (now() - start < least);
+    } while (now() - start < roundMs);
     const { user, system } = process.cpuUsage(before);
     return (user + system) / 1000 / calls;
   }

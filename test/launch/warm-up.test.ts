@@ -156,15 +156,6 @@ test('a job takes no more CPU time than a process that has done it often', async
   expect(cold).toBeGreaterThan(1.5);
 });
 
-test('a few slow calls do not end the warm-up', async () => {
-  const path = moduleOf(`
-    const end = performance.now() + (calls < 12 ? 60 : 20);
-    while (performance.now() < end);`);
-  const js = open(path);
-  expect(await js.ready()).toBe('warm');
-  expect(await call<number>(js, path, 'count')).toBeGreaterThan(30);
-});
-
 test('no full collection falls between the warm-up and the end of a job', async () => {
   const path = moduleOf('waste(10);');
   const text = `
