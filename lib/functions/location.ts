@@ -105,13 +105,12 @@ function urlOf(
 /**
  * Takes a tenth of the time of a first `listScripts`, in which V8 hashes the text of
  * each script, also of Node's own. Knows no script of which nothing has run, or of which
- * V8 has collected what ran.
+ * V8 has collected what ran. Does without `Profiler.enable`, because `Profiler.disable`,
+ * and the end of a session that has enabled it, end the precise coverage of the program.
  */
 function coveredUrl(post: Post, scriptId: string): string | undefined {
   if (!coveredScripts.has(scriptId)) {
-    post('Profiler.enable');
     const { result } = post<Coverage>('Profiler.getBestEffortCoverage');
-    post('Profiler.disable');
     for (const { scriptId: id, url } of result) coveredScripts.set(id, url);
   }
   return coveredScripts.get(scriptId);

@@ -193,6 +193,35 @@ describe('the parent names an exported function of an ES module', () => {
     expect(nameOfExport(file, before)).toMatchObject({ line: 0 });
   });
 
+  test('and leaves the coverage of the program as it is', () => {
+    const file = write('covered.mjs', 'export const f = (x) => x + 1;');
+    // Of an ES module and of Node, because their files are found in different ways.
+    const out = node([
+      '-e',
+      `const { Session } = require('node:inspector');
+      const session = new Session();
+      session.connect();
+      const post = (method, params) => new Promise((resolve, reject) => {
+        session.post(method, params, (error, found) => error ? reject(error) : resolve(found));
+      });
+      const { nameFunction } = require(${quotedLib});
+      import(${JSON.stringify(pathToFileURL(file).href)}).then(async ({ f }) => {
+        await post('Profiler.enable');
+        await post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
+        f(1);
+        nameFunction(f, 'fn');
+        f(2);
+        nameFunction(require('node:path').join, 'fn');
+        f(3);
+        const { result } = await post('Profiler.takePreciseCoverage');
+        const { functions } = result.find(({ url }) => url.endsWith('/covered.mjs'));
+        const { ranges } = functions.find(({ functionName }) => functionName === 'f');
+        console.log(ranges[0].count);
+      });`,
+    ]);
+    expect(out).toBe('3\n');
+  });
+
   /** In a process that has named no function before. */
   function nameOfExport(file: string, before = ''): object {
     const url = pathToFileURL(file).href;
