@@ -1,12 +1,12 @@
 // Which controls of a handle travel to another machine, and how.
 import { existsSync } from 'node:fs';
-import { isAbsolute, join, relative, sep } from 'node:path';
+import { join, sep } from 'node:path';
 import { codedError } from '../errors.js';
 import type { ExecutorFuture } from '../executor/queued-call.js';
 import { type Controls, initialControls } from '../job/controls.js';
 import { type JobControls, merge } from '../job/job-controls.js';
 import { refused } from './errors.js';
-import { pathInside } from './inside.js';
+import { realWayInside, wayInside } from './inside.js';
 
 /** Called with what a job has written, and with the promise of its call. */
 export type ClusterOutputListener<T> = (
@@ -148,9 +148,8 @@ export function mergeOwn(
 
 function cwdOf({ cwd }: Controls, root: string): string | undefined {
   if (cwd === undefined) return undefined;
-  const path = relative(root, cwd);
-  const isInside = path !== '..' && !path.startsWith(`..${sep}`);
-  if (isInside && !isAbsolute(path)) return path.split(sep).join('/');
+  const way = wayInside(root, cwd);
+  if (way !== undefined) return way.split(sep).join('/');
   throw codedError(
     'ERR_JOBSERVER_CLUSTER',
     `Expected \`cwd\` to be a folder in \`root\` (${root}), because other ` +
@@ -183,11 +182,10 @@ export function hostControls(
 function folderOf(cwd: string | undefined, root: string): string {
   if (cwd === undefined) return root;
   const folder = join(root, cwd);
-  const isBelow = !/^\.\.(\/|$)/.test(relative(root, folder));
-  // The start of the job fails where there is none.
-  const isInside =
-    !existsSync(folder) || pathInside(root, folder) !== undefined;
-  if (isBelow && isInside) return folder;
+  const ways = [wayInside(root, folder)];
+  // The start of the job fails where nothing is there.
+  if (existsSync(folder)) ways.push(realWayInside(root, folder));
+  if (!ways.includes(undefined)) return folder;
   throw refused(
     `A job is to run in ${cwd}, which is outside of the \`root\` of its host`,
   );

@@ -3,17 +3,20 @@ import { realpathSync } from 'node:fs';
 import { isAbsolute, relative, sep } from 'node:path';
 
 /**
- * The way from `root` to a file or folder, without symbolic links; undefined where there
- * is none in it. '' is `root` itself.
+ * The way from `root` to a path; undefined where that is not in it. '' is `root` itself.
+ * Does not look at symbolic links.
  */
-export function pathInside(root: string, path: string): string | undefined {
-  let real: string;
+export function wayInside(root: string, path: string): string | undefined {
+  const way = relative(root, path);
+  const isOutside = way === '..' || way.startsWith(`..${sep}`);
+  return isOutside || isAbsolute(way) ? undefined : way;
+}
+
+/** The same without symbolic links. Undefined also where nothing is there. */
+export function realWayInside(root: string, path: string): string | undefined {
   try {
-    real = realpathSync(path);
+    return wayInside(root, realpathSync(path));
   } catch {
     return undefined;
   }
-  const inside = relative(root, real);
-  const isOutside = inside === '..' || inside.startsWith(`..${sep}`);
-  return isOutside || isAbsolute(inside) ? undefined : inside;
 }

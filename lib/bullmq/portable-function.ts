@@ -10,8 +10,8 @@ import {
   describeFunction,
   nameFunction,
 } from '../functions/function-ref.js';
-import { type ModuleRef, fileOf } from '../functions/url.js';
-import { pathInside } from './inside.js';
+import { type ModuleRef, fileOf, isFile } from '../functions/url.js';
+import { realWayInside } from './inside.js';
 
 /** Plain data. */
 export interface PortableFunction {
@@ -92,9 +92,8 @@ export function localRefOf(
 
 /** Relative to `root`, without symbolic links; undefined where it is no file in it. */
 function fileInside(root: string, file: string): string | undefined {
-  const path = pathInside(root, file);
-  if (path === undefined) return undefined;
-  return statSync(join(root, path)).isFile() ? path : undefined;
+  const way = realWayInside(root, file);
+  return way !== undefined && isFile(join(root, way)) ? way : undefined;
 }
 
 interface KnownFile {
