@@ -59,7 +59,10 @@ export class Parcels {
     );
   }
 
-  /** Opens what nobody else will open, and drops it in any case. */
+  /**
+   * Opens a value that nobody else needs, and deletes it from the store, also where it
+   * cannot be opened.
+   */
   async take(parcel: Parcel): Promise<Uint8Array> {
     try {
       return await this.open(parcel);
@@ -68,11 +71,15 @@ export class Parcels {
     }
   }
 
-  /** Never rejects: what cannot be dropped now is forgotten in time. */
+  /** Deletes a value from the store. Never rejects. */
   async drop(parcel: Parcel | undefined): Promise<void> {
     if (parcel === undefined || 'bytes' in parcel) return;
     if (!keyFormat.test(parcel.key)) return;
-    await this.#store.drop(parcel.key).catch(() => undefined);
+    try {
+      await this.#store.drop(parcel.key);
+    } catch {
+      // The store forgets it in time.
+    }
   }
 
   async #get(key: string): Promise<Uint8Array> {
