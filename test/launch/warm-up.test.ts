@@ -41,6 +41,13 @@ const call = <T>(js: Jobserver, path: string, name: string): Promise<T> =>
 
 const library = pathToFileURL(resolve('dist', 'index.js')).href;
 
+/** A module whose jobs have a Jobserver of their own. */
+function nestedOf(text: string): string {
+  const path = join(folder(), 'nested.mjs');
+  writeFileSync(path, `import { Jobserver } from '${library}';\n${text}`);
+  return path;
+}
+
 /** Runs a program that has a Jobserver `js` whose warm-up is in the module. */
 function runWith(
   path: string,
@@ -211,11 +218,8 @@ test.each([
 
 test('a warm-up that fails in a job is reported by that job', async () => {
   const path = moduleOf(`throw new RangeError('too far')`);
-  const nested = join(folder(), 'nested.mjs');
-  writeFileSync(
-    nested,
-    `import { Jobserver } from '${library}';
-     const path = ${JSON.stringify(path)};
+  const nested = nestedOf(
+    `const path = ${JSON.stringify(path)};
      export async function outer(preload) {
        const js = new Jobserver({ preload, warmUp: path + '#warm' });
        const seen = [];
@@ -239,11 +243,8 @@ test('a warm-up that fails in a job is reported by that job', async () => {
 
 test('a warm-up that the program has reported is not reported by its jobs', async () => {
   const path = moduleOf(`throw new RangeError('too far')`);
-  const nested = join(folder(), 'nested.mjs');
-  writeFileSync(
-    nested,
-    `import { Jobserver } from '${library}';
-     export async function outer() {
+  const nested = nestedOf(
+    `export async function outer() {
        const js = new Jobserver();
        const readiness = await js.ready();
        await js.close();
@@ -342,11 +343,8 @@ test('jobs have random numbers of their own, although the warm-up drew some', as
 
 test('a job of a job is forked from the warm process, too', async () => {
   const path = moduleOf('');
-  const nested = join(folder(), 'nested.mjs');
-  writeFileSync(
-    nested,
-    `import { Jobserver } from '${library}';
-     export async function outer() {
+  const nested = nestedOf(
+    `export async function outer() {
        const js = new Jobserver();
        const path = ${JSON.stringify(path)};
        const seen = [process.ppid, await js.ready(), await js.run(path + '#parent')];
