@@ -13,9 +13,10 @@ import { basename, dirname, join, relative } from 'node:path';
 /** What programs and new processes load. */
 export const entries = ['index.js', 'child/spawned.js', 'child/zygote.js'];
 
-// Each file has the modules of lib/ that every entry beside it loads, without those of
-// the files before it, and the last one has those that are loaded later, if at all. In a
-// folder, as modules are, so that __dirname leads as far in it.
+// For each linked file, the entries that load it. It has the modules of lib/ that all these
+// entries load when they start, and that are in no file before it. The last file has the
+// other modules, which functions load when they need them. The files are in a folder,
+// because modules that use __dirname are in one, too.
 const entriesOf = {
   'linked/lean.js': ['child/spawned.js'],
   'linked/shared.js': ['child/zygote.js', 'index.js'],

@@ -24,8 +24,9 @@ export interface HostTerms {
   readonly host: string;
   readonly living: LivingExecutors;
   /**
-   * Ends the host's renewals of the lease of this job. Called before the host tells the
-   * queue that the job has ended, because the queue refuses a renewal after that.
+   * From now on, the host does not renew the lease of this job. The host calls this, and
+   * then tells the queue that the job has ended, because the queue refuses to renew the
+   * lease of a job that has ended.
    */
   settle(id: string): void;
   /** Tells the queue that a job has completed, with this return value. */

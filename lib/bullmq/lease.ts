@@ -43,9 +43,9 @@ export class Leases {
   }
 
   /**
-   * Stops the renewals of the lease of this job. The host calls this before it tells the
-   * server that the job has ended: the server would refuse a later renewal, and the host
-   * would then count the job as lost.
+   * From now on, the lease of this job is not renewed. The host calls this, and then tells
+   * the server that the job has ended. In the other order, the server could refuse a
+   * renewal in between, and the host would count the job as lost.
    */
   settle(id: string): void {
     const lease = this.#leases.get(id);
