@@ -7,7 +7,10 @@ import { native } from '../system/binding.js';
 /** Of one job, from the moment when its modules are imported. */
 export class Leftovers {
   readonly #listeners = countListeners();
-  readonly #resources = process.getActiveResourcesInfo();
+  // An immediate of that moment is over when the job is.
+  readonly #resources = process
+    .getActiveResourcesInfo()
+    .filter((resource) => resource !== 'Immediate');
 
   /** What the job has left behind first; undefined if nothing. */
   find(): string | undefined {

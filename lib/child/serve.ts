@@ -28,6 +28,10 @@ import { type WorkerOrder, end } from './run.js';
 import { type ReceivedCall, ServerCalls } from './server-calls.js';
 import { enterWorker, followSubmitter } from './worker.js';
 
+// Node frees each collected buffer in an immediate, which counts as left. A thread
+// hands them over one by one, so that one turn of the event loop follows another.
+const mostTurns = 100;
+
 export interface ServerOrder extends WorkerOrder<WorkerBody> {
   readonly claimsFile: number;
 }
@@ -187,10 +191,8 @@ class Server {
   /** Waits for what the job has left behind. */
   async #settle(job: number): Promise<void> {
     await flushOutput();
-    // Node frees the memory of collected buffers in immediates, which count as left;
-    // meanwhile, it may collect others.
     let left: string | undefined;
-    for (let turn = 0; turn < 3; turn++) {
+    for (let turn = 0; turn < mostTurns; turn++) {
       await new Promise<void>((resume) => {
         setImmediate(resume);
       });

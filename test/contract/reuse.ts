@@ -328,6 +328,18 @@ export function reuseContract(context: Context): void {
       expect(await js.run(jobs.drop, move(buffer))).toBe(pid);
     });
 
+    test('whose immediates end leaves nothing behind', async () => {
+      const js = open(1);
+      const pid = await js.run(jobs.leaveImmediates, 20);
+      expect(await js.run(jobs.pid)).toBe(pid);
+    });
+
+    test('whose immediates go on is the last of its process', async () => {
+      const js = open(1);
+      const pid = await js.run(jobs.leaveImmediates, Infinity);
+      expect(await js.run(jobs.pid)).not.toBe(pid);
+    });
+
     test.each([
       ['a timer', jobs.leaveTimer],
       ['a listener', jobs.leaveListener],
