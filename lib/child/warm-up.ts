@@ -10,8 +10,10 @@ import { present, unlessLoopEnds, whatIsLeft } from './fitness.js';
 // Less cannot be measured well.
 const roundMs = 100;
 
-// After so many rounds that were no faster, V8 has compiled what matters.
-const mostVain = 3;
+// After so many rounds in so much time that were no faster, V8 has compiled what
+// matters. A few rounds of slow calls are no faster by chance.
+const vainRounds = 3;
+const vainMs = 1_000;
 const fasterBy = 0.95;
 
 // For what the function leaves to end, as for a preloaded module.
@@ -49,9 +51,17 @@ export class WarmingUp {
     await this.#run(async () => {
       const fn = this.#fn!;
       let best = Infinity;
-      for (let vain = 0; vain < mostVain && now() < end;) {
+      let rounds = 0;
+      let vainFrom = now();
+      const isSteady = (): boolean =>
+        rounds >= vainRounds && now() >= vainFrom + vainMs;
+      while (!isSteady() && now() < end) {
         const ms = await this.#round(fn);
-        vain = ms < best * fasterBy ? 0 : vain + 1;
+        rounds += 1;
+        if (ms < best * fasterBy) {
+          rounds = 0;
+          vainFrom = now();
+        }
         best = Math.min(best, ms);
         trace('warm-up: %d calls, the last ones took %d ms', this.#calls, ms);
       }
