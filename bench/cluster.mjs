@@ -128,8 +128,11 @@ async function openBare(redis, kind) {
   };
 }
 
-/** Milliseconds of CPU that this process and all below it have used. */
-function cpuOf() {
+/**
+ * Milliseconds of CPU that this process, the host of a party, Redis, and all others
+ * below this process have used.
+ */
+function cpuOf(host) {
   const all = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => statOf(name) ?? []);
@@ -139,8 +142,13 @@ function cpuOf() {
     size = wanted.size;
     for (const { pid, parent } of all) if (wanted.has(parent)) wanted.add(pid);
   }
-  const counted = all.filter(({ pid }) => wanted.has(pid));
-  return counted.reduce((sum, { ticks }) => sum + ticks, 0) / ticksPerMs;
+  const named = [process.pid, host, redis.pid];
+  const times = [0, 0, 0, 0];
+  for (const { pid, ticks } of all.filter((each) => wanted.has(each.pid))) {
+    const i = named.indexOf(pid);
+    times[i < 0 ? named.length : i] += ticks / ticksPerMs;
+  }
+  return times;
 }
 
 function statOf(pid) {
@@ -164,11 +172,12 @@ async function measure(parties) {
         () => run(party, name),
       ]),
     );
-  const many = async ({ call }, name) => {
-    const before = cpuOf();
+  const many = async ({ call, pid }, name) => {
+    const before = cpuOf(pid);
     const all = Array.from({ length: jobCount }, () => call('noop'));
     await Promise.all(all);
-    (cpu[name] ??= []).push((cpuOf() - before) / jobCount);
+    const used = cpuOf(pid).map((ms, i) => (ms - before[i]) / jobCount);
+    (cpu[name] ??= []).push(used);
   };
   const lone = await timesInTurn(
     20 * rounds,
@@ -193,6 +202,8 @@ async function measure(parties) {
   return { lone, noops, cpu, burnt, sent, received };
 }
 
+const sumOf = (numbers) => numbers.reduce((sum, n) => sum + n, 0);
+
 function report({ lone, noops, cpu, burnt, sent, received }) {
   const ms = (times) =>
     `${median(times).toFixed(median(times) < 10 ? 1 : 0)} ms`;
@@ -201,7 +212,7 @@ function report({ lone, noops, cpu, burnt, sent, received }) {
     name,
     ms(lone[name]),
     Math.round((1e3 * jobCount) / median(noops[name])).toString(),
-    `${median(cpu[name]).toFixed(2)} ms`,
+    `${median(cpu[name].map(sumOf)).toFixed(2)} ms`,
     `${((100 * ideal) / median(burnt[name])).toFixed(0)} %`,
     ms(sent[name]),
     ms(received[name]),
@@ -218,6 +229,17 @@ function report({ lone, noops, cpu, burnt, sent, received }) {
       '64 MiB back',
     ],
     rows,
+  );
+  table(
+    'CPU of a no-op',
+    ['who runs them', 'the program', 'the host', 'Redis', 'all others'],
+    Object.entries(cpu).map(([name, all]) => [
+      name,
+      ...all[0].map((_, i) => {
+        const times = all.map((each) => each[i]);
+        return `${median(times).toFixed(2)} ms`;
+      }),
+    ]),
   );
 }
 
