@@ -159,11 +159,16 @@ export class Activity implements CallOwner, JobOwner {
     call.onAdmission({ future });
   }
 
-  onTurn(call: WaitingCall, process: ReusedProcess): ProcessJob {
+  onTurn(
+    call: WaitingCall,
+    process: ReusedProcess,
+    begin: (job: ProcessJob) => void,
+  ): ProcessJob {
     this.#forget(call.submission);
     const { plan } = call;
     const started = this.#makeJob(plan);
     const job = new ReusedJob(plan, started, process);
+    begin(job);
     this.#follow(started, job);
     call.onAdmission({ future: started.future });
     return job;

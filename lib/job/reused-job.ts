@@ -103,8 +103,7 @@ export class ReusedJob implements Job, ProcessJob {
 
   kill(signal: number, runTimeout = 0): boolean {
     // First, so that the process begins no other job.
-    this.#process?.recallAllAhead();
-    this.#process?.advance();
+    this.#process?.catchUp();
     if (this.#isGone) return false;
     if (isFatal(signal)) this.#isEnding = true;
     if (this.#lost !== undefined) {

@@ -58,8 +58,12 @@ export interface CallOwner {
   onWait(call: WaitingCall): void;
   /** Takes over the token. */
   onSlot(call: WaitingCall, token: Token): void;
-  /** The process begins it. */
-  onTurn(call: WaitingCall, process: ReusedProcess): ProcessJob;
+  /** The process begins it. See `AheadJob.onTurn`. */
+  onTurn(
+    call: WaitingCall,
+    process: ReusedProcess,
+    begin: (job: ProcessJob) => void,
+  ): ProcessJob;
   onError(call: WaitingCall, error: unknown): void;
 }
 
@@ -161,12 +165,12 @@ export class WaitingCall implements SlotRequest, AheadJob {
     this.#owner.onError(this, error);
   }
 
-  onTurn(): ProcessJob {
+  onTurn(begin: (job: ProcessJob) => void): ProcessJob {
     const process = this.process!;
     this.process = undefined;
     this.#hasBegun = true;
     this.submission?.end();
-    return this.#owner.onTurn(this, process);
+    return this.#owner.onTurn(this, process, begin);
   }
 
   onReturn(): void {

@@ -12,8 +12,11 @@ export interface AheadJob {
   number: number;
   /** How many bytes had been sent ahead once the message of this job was complete. */
   end: number;
-  /** It begins in the slot of the job before. */
-  onTurn(): ProcessJob;
+  /**
+   * It begins in the slot of the job before. `begin` gets it before anybody is told,
+   * who may end it at once.
+   */
+  onTurn(begin: (job: ProcessJob) => void): ProcessJob;
   /** It was taken back. */
   onReturn(): void;
 }

@@ -8,7 +8,7 @@ import type { Frame } from '../protocol/frame.js';
 import type { Message } from '../protocol/messages.js';
 import type { Order } from '../protocol/order.js';
 import { unpackReport } from '../protocol/worker-messages.js';
-import { type Token, noSlot } from '../slots/slot-pipe.js';
+import type { Token } from '../slots/slot-pipe.js';
 import { SIGKILL, isFatal } from '../system/signals.js';
 import { type AheadJob, AheadQueue } from './ahead-queue.js';
 import { EndWatch, isHeld } from './end-watch.js';
@@ -43,7 +43,8 @@ export class ReusedProcess {
   readonly #answer = new JobAnswer();
   /** It gets no other job. */
   #isLeaving = false;
-  #isGone = false;
+  /** After it was reaped, what it has written is read, and then it is gone. */
+  #state: 'alive' | 'reaped' | 'gone' = 'alive';
   readonly #killTimer = new KillTimer(() => this.kill(SIGKILL));
 
   /** Starts the process as the order says. Throws when that fails. */
@@ -81,7 +82,7 @@ export class ReusedProcess {
     if (!this.checkInheritance()) return false;
     const { order, streams } = job;
     const stdio = streams?.tryOpen();
-    if (streams !== undefined && stdio === undefined) return this.#refuse();
+    if (streams !== undefined && stdio === undefined) return this.retire();
     const { fd } = this.#socket;
     const number = this.#socket.nextNumber();
     this.#claims.offer(number);
@@ -89,10 +90,8 @@ export class ReusedProcess {
     this.#begin(job, number);
     this.#ahead.start(number);
     const { byte } = this.#turn;
-    const isPlain = stdio === undefined;
-    if (isPlain && this.#socket.add(number, order, byte) > 0) return true;
     // It may have received a part of the message.
-    if (!this.#socket.send(number, order, byte, stdio)) this.kill(SIGKILL);
+    if (!this.#socket.give(number, order, byte, stdio)) this.kill(SIGKILL);
     streams?.closeEnds();
     return true;
   }
@@ -109,12 +108,7 @@ export class ReusedProcess {
    * started now would inherit something else.
    */
   checkInheritance(): boolean {
-    return this.#inheritance === presentInheritance() || this.#refuse();
-  }
-
-  #refuse(): false {
-    this.retire();
-    return false;
+    return this.#inheritance === presentInheritance() || this.retire();
   }
 
   /** How many more jobs it takes ahead, if it may have `window` of them. */
@@ -126,9 +120,7 @@ export class ReusedProcess {
   /** Whether it may have jobs besides the one that it runs. */
   get takesAhead(): boolean {
     if (!this.#hasAnswered || this.#isLeaving) return false;
-    // A job without a slot can pass on none.
-    if (this.#turn === undefined || this.#turn.byte === noSlot) return false;
-    return !this.#turn.isOver;
+    return this.#turn?.canPassOn === true;
   }
 
   /** Gives it jobs before they have a slot. False when it does not take it. */
@@ -141,9 +133,14 @@ export class ReusedProcess {
     if (!this.#socket.isOver && !this.#socket.flush()) this.kill(SIGKILL);
   }
 
-  /** Takes back the jobs that it was sent ahead and has not begun. */
-  recallAllAhead(): void {
+  /**
+   * Before a signal for its job: takes back the jobs that it has not begun. It has
+   * answered if it has begun another one; the answer is read, however large.
+   */
+  catchUp(): void {
     this.#ahead.recallAll();
+    if (this.#ahead.size > 0) this.#socket.readToEnd();
+    this.advance();
   }
 
   /** Takes back a job that was sent ahead. False when it has begun. */
@@ -177,7 +174,7 @@ export class ReusedProcess {
 
   /** Signals the process, which gets no other job if that may end it. */
   kill(signal: number, runTimeout = 0): void {
-    if (this.#isGone) return;
+    if (this.#state !== 'alive') return;
     this.#ahead.recallAll();
     this.#worker.kill(signal, runTimeout);
     if (!isFatal(signal)) return;
@@ -185,21 +182,24 @@ export class ReusedProcess {
     this.#endWatch.await(this.#worker.exitFd);
   }
 
-  /** Ends the process once it has no job. */
-  retire(): void {
+  /** Ends the process once it has no job. False, because it takes no other. */
+  retire(): false {
     this.#isLeaving = true;
     this.#ahead.recallAll();
     if (this.#job === undefined) this.#goOn();
+    return false;
   }
 
   /** Reads and reaps what is ready; never waits. */
   advance(): void {
-    if (this.#isGone) this.#awaitBorrowers();
-    else this.#readAndReap();
+    if (this.#state === 'alive') this.#readAndReap();
+    else if (this.#state === 'gone') this.#awaitBorrowers();
   }
 
   #readAndReap(): void {
     this.#socket.read();
+    // A job that begins may be ended at once, for which this method is called.
+    if (this.#state !== 'alive') return;
     if (this.#socket.isBroken) this.kill(SIGKILL);
     // A borrower keeps the socket open, so that it may show no end. So may a child
     // of a job that was ended.
@@ -211,7 +211,8 @@ export class ReusedProcess {
       if (this.#socket.isOver) this.#onSilence();
       return;
     }
-    // What it has written since; it can take no job.
+    this.#state = 'reaped';
+    // It can take no job.
     this.#isLeaving = true;
     this.#socket.readToEnd();
     this.#onReaped(ending);
@@ -256,7 +257,7 @@ export class ReusedProcess {
       job.onAnswer(frame, usage);
     } else {
       job.onAnswer(frame, usage);
-      this.#begin(next.onTurn(), next.number);
+      next.onTurn((started) => this.#begin(started, next.number));
     }
   }
 
@@ -279,14 +280,14 @@ export class ReusedProcess {
 
   /** It ends by itself at the end of its socket. */
   #leave(): void {
-    if (this.#killTimer.isRunning || this.#isGone) return;
+    if (this.#killTimer.isRunning || this.#state !== 'alive') return;
     this.#socket.close();
     this.#killTimer.start();
     this.#endWatch.await(this.#worker.exitFd);
   }
 
   #onReaped(ending: Ending): void {
-    this.#isGone = true;
+    this.#state = 'gone';
     this.#endWatch.stop();
     this.#killTimer.stop();
     this.#worker.close();
@@ -299,7 +300,7 @@ export class ReusedProcess {
     this.#awaitBorrowers();
     // It has claimed these out of turn.
     for (let next; (next = this.#ahead.shift()) !== undefined;) {
-      const job = next.onTurn();
+      const job = next.onTurn(() => undefined);
       job.onEnd(undefined, ending);
       job.onSlotFree(undefined);
     }

@@ -1,7 +1,7 @@
 // The time in which a process that runs several jobs holds a slot. After a few
 // milliseconds it begins no more jobs, so that others who wait for a slot get one.
 import type { Claims } from '../protocol/claims.js';
-import type { Token } from '../slots/slot-pipe.js';
+import { type Token, noSlot } from '../slots/slot-pipe.js';
 import { native } from '../system/binding.js';
 import { now } from '../system/deadline.js';
 
@@ -34,6 +34,11 @@ export class Turn {
   /** Whether others are to get the slot. */
   get isOver(): boolean {
     return now() >= this.#endsAt;
+  }
+
+  /** Whether another job may begin in the slot. A job without a slot has none. */
+  get canPassOn(): boolean {
+    return this.byte !== noSlot && !this.isOver;
   }
 
   /** Ends the turn: the caller gives the token back, and no longer the process. */

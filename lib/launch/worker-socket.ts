@@ -102,8 +102,13 @@ export class WorkerSocket {
     return length;
   }
 
-  /** Sends an order of any size; false as `flush`. */
-  send(job: number, order: Order, byte: number, stdio?: Stdio): boolean {
+  /** Keeps an order until `flush`, or sends it if it cannot; false as `flush`. */
+  give(job: number, order: Order, byte: number, stdio?: Stdio): boolean {
+    if (stdio === undefined && this.add(job, order, byte) > 0) return true;
+    return this.#send(job, order, byte, stdio);
+  }
+
+  #send(job: number, order: Order, byte: number, stdio?: Stdio): boolean {
     if (this.#isOver) return false;
     try {
       const surroundings = surroundingsOf(order);

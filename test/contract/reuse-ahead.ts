@@ -9,6 +9,7 @@ import {
   JobserverExecutor,
   LostResult,
 } from '../../dist/index.js';
+import { announceAndWait } from '../fixtures/gate-jobs.js';
 import { identity } from '../fixtures/jobs.js';
 import * as jobs from '../fixtures/reuse-jobs.js';
 import { useFolder } from '../helpers/folder.js';
@@ -118,6 +119,59 @@ export function aheadContract(context: Context): void {
     expect(await rejection(future.result())).toBeInstanceOf(LostResult);
     await Promise.all(others);
     expect(runs()).toBe(5);
+  });
+
+  // The turn of a process may be over before a call is sent ahead.
+  const retried = async (
+    attempt: (name: (file: string) => string) => Promise<boolean>,
+  ): Promise<void> => {
+    for (let i = 0; !(await attempt((file) => at(`${file}${i}`))); i++) {
+      expect(i).toBeLessThan(20);
+    }
+  };
+
+  /** Blocks the thread. */
+  const happensSoon = (isSo: () => boolean): boolean => {
+    const never = new Int32Array(new SharedArrayBuffer(4));
+    for (let i = 0; i < 100 && !isSo(); i++) Atomics.wait(never, 0, 0, 10);
+    return isSo();
+  };
+
+  test('a kill of a job that has returned spares those behind it', async () => {
+    const js = await openWarm(1);
+    await retried(async (name) => {
+      // Its answer is read in several turns of the event loop.
+      const future = await js.submit(jobs.longText, [name('gate')]);
+      const [started, end] = [name('started'), name('end')];
+      const other = js.run(announceAndWait<number>, started, end, 1);
+      await turn();
+      writeFileSync(name('gate'), '');
+      const isAhead = happensSoon(() => existsSync(started));
+      if (isAhead) expect(future.kill('SIGKILL')).toBe(false);
+      writeFileSync(end, '');
+      expect(await other).toBe(1);
+      return isAhead;
+    });
+  });
+
+  test('an abort of a job that has returned spares those behind it', async () => {
+    const js = await openWarm(1);
+    await retried(async (name) => {
+      const held = js.run(jobs.waitFor, name('gate'));
+      const abort = new AbortController();
+      const [first, second] = [abort.signal, undefined].map((signal, i) =>
+        js.submit(jobs.logRun, [name(`log${i}.`)], { signal }),
+      );
+      await turn();
+      writeFileSync(name('gate'), '');
+      const isAhead = happensSoon(() => existsSync(name('log1.')));
+      abort.abort();
+      const aborted = first!.then((future) => future.result());
+      expect(await rejection(aborted)).toMatchObject({ name: 'AbortError' });
+      expect(await held).toBe('seen');
+      expect(await (await second!).result()).toBeGreaterThan(0);
+      return isAhead;
+    });
   });
 
   test('a long job delays none of the short ones behind it', async () => {
