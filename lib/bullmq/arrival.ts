@@ -1,5 +1,6 @@
 // What the submitter gets for the end of a job.
-import { LostResult } from '../errors.js';
+import { AbortError, LostResult } from '../errors.js';
+import { addStderr } from '../job/future.js';
 import type { JobRecord } from '../job/record.js';
 import { decode } from '../wire/value.js';
 import type { Connection } from './connection.js';
@@ -73,13 +74,20 @@ function lossOf(
     },
     cause === undefined ? {} : { cause },
   );
-  if (stderr === undefined) return error;
-  return Object.defineProperty(error, 'stderr', {
-    value: stderr,
-    configurable: true,
-    enumerable: true,
-    writable: true,
-  });
+  if (stderr !== undefined) addStderr(error, stderr);
+  return error;
+}
+
+/** Of a call whose signal was aborted, however its job has ended. */
+export function abortedBy(
+  { reason }: AbortSignal,
+  arrival: Arrival,
+): AbortError {
+  const error = new AbortError(reason);
+  const { error: thrown } = arrival as { readonly error?: unknown };
+  const { stderr } = (thrown ?? {}) as { readonly stderr?: unknown };
+  if (typeof stderr === 'string') addStderr(error, stderr);
+  return error;
 }
 
 /** For the record. */

@@ -5,7 +5,7 @@ import { clearInterval, setInterval } from 'node:timers';
 import { AbortError } from '../errors.js';
 import type { CallQueue } from '../executor/queued-call.js';
 import { onAbort } from '../system/abort.js';
-import { type Arrival, outcomeFor } from './arrival.js';
+import { type Arrival, abortedBy, outcomeFor } from './arrival.js';
 import { Arrivals } from './arrivals.js';
 import { type Connection, checkMsOf, isRefusal } from './connection.js';
 import { EventReader, type StreamEvent } from './event-reader.js';
@@ -261,7 +261,7 @@ export class Submissions implements CallQueue<ClusterPlan> {
     if (isStarted)
       record.done(outcomeFor(flight, arrival), flight.process as never);
     if (isStarted) this.#events.onMeasure(flight);
-    if (signal?.aborted === true) call.fail(new AbortError(signal.reason));
+    if (signal?.aborted === true) call.fail(abortedBy(signal, arrival));
     else if (!arrival.isError) call.fulfil(arrival.value);
     else if (isStarted) call.fail(arrival.error);
     else call.refuse(arrival.error);

@@ -547,7 +547,7 @@ export class Future<T> {
 }
 
 /** As those of child_process have it; an error of the job may have one already. */
-function addStderr(error: unknown, stderr: string): void {
+export function addStderr(error: unknown, stderr: string): void {
   if (typeof error !== 'object' || error === null || 'stderr' in error) return;
   Reflect.defineProperty(error, 'stderr', {
     value: stderr,
