@@ -17,7 +17,7 @@ export type ClusterOutputListener<T> = (
 
 /**
  * What {@link ClusterExecutor.with} changes: the {@link JobControls} that have a
- * meaning on another machine. `sleep` and `preexec` have none.
+ * meaning on another machine. `sleep`, `preexec` and `preload` have none.
  *
  * @example
  * ```js
@@ -26,7 +26,7 @@ export type ClusterOutputListener<T> = (
  */
 export interface ClusterControls extends Omit<
   JobControls,
-  'sleep' | 'preexec' | 'onReport' | 'output'
+  'sleep' | 'preexec' | 'preload' | 'onReport' | 'output'
 > {
   /**
    * Called in this process with each value that a job gives to {@link report}, in
@@ -88,6 +88,13 @@ export function initialOwnControls(): OwnControls {
   };
 }
 
+/** Those that mean nothing there, and why. */
+const unsent = [
+  ['sleep', 'does not travel to another machine'],
+  ['preexec', 'does not travel to another machine'],
+  ['preload', 'is an option of hosts: `jobserver worker --preload`'],
+] as const;
+
 /** Those that mean the same on each machine. */
 const plainNames = [
   'runTimeout',
@@ -110,20 +117,21 @@ export function mergeOwn(
   given: ClusterControls,
   root: string,
 ): OwnControls {
-  for (const name of ['sleep', 'preexec'] as const) {
+  for (const [name, why] of unsent) {
     const { [name]: value } = given as JobControls;
     if (value === undefined || value === null) continue;
-    throw codedError(
-      'ERR_JOBSERVER_CLUSTER',
-      `\`${name}\` does not travel to another machine`,
-    );
+    throw codedError('ERR_JOBSERVER_CLUSTER', `\`${name}\` ${why}`);
   }
   const checked = merge(own.checked, given as JobControls);
+  const { output, input, limits, execArgv } = given;
   const plain = { ...own.sent.given };
   for (const name of plainNames) {
     if (given[name] !== undefined) plain[name] = given[name];
   }
-  const { output } = given;
+  // The user may change these later, and limits add up.
+  if (input !== undefined) plain['input'] = checked.streams.input ?? null;
+  if (limits !== undefined) plain['limits'] = checked.settings!.limits;
+  if (execArgv !== undefined) plain['execArgv'] = checked.execArgv;
   const isKind = typeof output === 'string';
   const { isByLine, output: kind } = checked.streams;
   if (isKind) plain['output'] = output;

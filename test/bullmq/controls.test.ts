@@ -81,6 +81,7 @@ describe.each([{}, { jobsPerProcess: 1000 }])(
       for (const [controls, code] of [
         [{ sleep: () => undefined }, 'ERR_JOBSERVER_CLUSTER'],
         [{ preexec: parseInt }, 'ERR_JOBSERVER_CLUSTER'],
+        [{ preload: ['node:os'] }, 'ERR_JOBSERVER_CLUSTER'],
         [{ cwd: '/' }, 'ERR_JOBSERVER_CLUSTER'],
         [{ runTimeout: -1 }, 'ERR_OUT_OF_RANGE'],
         [{ colour: 1 }, 'ERR_INVALID_ARG_VALUE'],
