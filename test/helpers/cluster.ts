@@ -52,6 +52,8 @@ export class Checkout {
 export interface HostSettings {
   readonly connection: string | object;
   readonly queue: string;
+  /** Default: its checkout. */
+  readonly root?: string;
   readonly name?: string;
   readonly slots?: number;
   readonly jobsPerProcess?: number;
