@@ -26,6 +26,20 @@ export function unheardLoss(
   );
 }
 
+/** The store or the server does not take something. `what`: as the message begins. */
+export function unstored(what: string, cause: unknown): Error {
+  const message = `${what}: ${textOf(cause)}`;
+  return codedError('ERR_JOBSERVER_CLUSTER', message, { cause });
+}
+
+/** The name and the message of what was thrown. */
+export function textOf(thrown: unknown): string {
+  const { message, name } = (thrown ?? {}) as Partial<Error>;
+  if (typeof message !== 'string') return String(thrown).slice(0, 2000);
+  const text = name === 'Error' ? message : `${String(name)}: ${message}`;
+  return text.slice(0, 2000);
+}
+
 /** A host has not started the job, or somebody without the key has written to Redis. */
 export function refused(message: string): Error {
   return codedError('ERR_JOBSERVER_REFUSED', message);

@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers';
 import { bytesOf } from '../wire/value.js';
 import type { Connection } from './connection.js';
 import { type CallEnvelope, seal } from './envelope.js';
+import { unstored } from './errors.js';
 import type { Flight } from './flight.js';
 import type { JobsOptions } from './packages.js';
 import { describePortable } from './portable-function.js';
@@ -68,22 +69,34 @@ export class Outbox {
 
   async #send(batch: readonly Flight[]): Promise<void> {
     const { queue, parcels } = this.#connection;
-    await Promise.all(
-      batch.map(async (flight) => {
-        const bytes = bytesOf(flight.plan.args);
-        flight.args = await parcels.pack(flight.argsKey, bytes);
-      }),
-    );
+    await Promise.all(batch.map((flight) => this.#pack(flight)));
     const left = batch.filter(({ isOver }) => !isOver);
     // Those that were cancelled meanwhile had nothing to drop then.
     for (const { isOver, args } of batch) if (isOver) void parcels.drop(args);
     if (left.length === 0) return;
-    // A server that has lost its data does not know the executor any more.
-    await Promise.all([
-      this.#owner.announce(),
-      queue.addBulk(left.map((flight) => this.#entryOf(flight))),
-    ]);
+    try {
+      // A server that has lost its data does not know the executor any more.
+      await Promise.all([
+        this.#owner.announce(),
+        queue.addBulk(left.map((flight) => this.#entryOf(flight))),
+      ]);
+    } catch (error) {
+      const refusal = unstored('The server does not take the call', error);
+      for (const flight of left) this.#owner.onRefused(flight, refusal);
+    }
+    // The server may have taken some of those that were refused.
     for (const flight of left) this.#owner.onAdded(flight);
+  }
+
+  async #pack(flight: Flight): Promise<void> {
+    const bytes = bytesOf(flight.plan.args);
+    try {
+      const { parcels } = this.#connection;
+      flight.args = await parcels.pack(flight.argsKey, bytes);
+    } catch (error) {
+      const refusal = unstored('The arguments could not be stored', error);
+      this.#owner.onRefused(flight, refusal);
+    }
   }
 
   #entryOf(flight: Flight): Entry {

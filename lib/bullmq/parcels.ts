@@ -35,10 +35,17 @@ export class Parcels {
     this.#isHashed = isHashed;
   }
 
+  /** Rejects with what the store says. Then the store keeps no part of the value. */
   async pack(key: string, bytes: Buffer): Promise<Parcel> {
     if (this.isInline(bytes)) return { bytes };
-    await this.#store.put(key, bytes, keptMs);
-    return { key, size: bytes.length, hash: this.#hashOf(bytes) };
+    const parcel = { key, size: bytes.length, hash: this.#hashOf(bytes) };
+    try {
+      await this.#store.put(key, bytes, keptMs);
+    } catch (error) {
+      await this.drop(parcel);
+      throw error;
+    }
+    return parcel;
   }
 
   isInline(bytes: Buffer): boolean {

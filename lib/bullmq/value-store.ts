@@ -21,7 +21,8 @@ import type { Redis } from './packages.js';
 export interface ValueStore {
   /**
    * Keeps the bytes under this key, for `ttlMs` milliseconds or longer. A key has
-   * letters, digits, '-' and '.', and is used once.
+   * letters, digits, '-' and '.', and is used once. When it rejects, the call fails with
+   * ERR_JOBSERVER_CLUSTER, and is not started again.
    */
   put(key: string, bytes: Uint8Array, ttlMs: number): Promise<void>;
   /** Resolves with the bytes; rejects when there are none. */
@@ -50,13 +51,21 @@ export class RedisValueStore implements ValueStore {
 
   async put(key: string, bytes: Uint8Array, ttlMs: number): Promise<void> {
     const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    await eachOf(chunksIn(all.length), (i) => {
+    const count = chunksIn(all.length);
+    const putChunk = (i: number): Promise<unknown> => {
       const chunk = all.subarray(i * chunkBytes, (i + 1) * chunkBytes);
       // The first one begins with the length of all, which `get` needs.
       const value =
         i === 0 ? Buffer.concat([Buffer.from(`${all.length}:`), chunk]) : chunk;
       return this.#redis.set(this.#keyOf(key, i), value, 'PX', ttlMs);
-    });
+    };
+    try {
+      await eachOf(count, putChunk);
+    } catch (error) {
+      // Those that were stored may be what has filled the memory.
+      await this.#unlink(key, count).catch(() => undefined);
+      throw error;
+    }
   }
 
   async get(key: string): Promise<Uint8Array> {
@@ -77,6 +86,10 @@ export class RedisValueStore implements ValueStore {
   async drop(key: string): Promise<void> {
     const first = await this.#redis.getrange(this.#keyOf(key, 0), 0, 15);
     const count = chunksIn(Number.parseInt(`0${first}`, 10));
+    await this.#unlink(key, count);
+  }
+
+  async #unlink(key: string, count: number): Promise<void> {
     const keys = Array.from({ length: count }, (_, i) => this.#keyOf(key, i));
     await this.#redis.unlink(...keys);
   }
@@ -99,14 +112,20 @@ function chunksIn(length: number): number {
   return Math.max(1, Math.ceil(length / chunkBytes));
 }
 
-/** Runs it for the indexes below `count`, several at once. */
+/** Runs it for the indexes below `count`, several at once. None runs once it rejects. */
 async function eachOf(
   count: number,
   run: (index: number) => Promise<unknown>,
 ): Promise<void> {
   let next = 0;
   const runInTurn = async (): Promise<void> => {
-    while (next < count) await run(next++);
+    try {
+      while (next < count) await run(next++);
+    } finally {
+      next = count;
+    }
   };
-  await Promise.all(Array.from({ length: mostAtOnce }, runInTurn));
+  const turns = Array.from({ length: mostAtOnce }, runInTurn);
+  await Promise.allSettled(turns);
+  await Promise.all(turns);
 }
