@@ -29,6 +29,8 @@ export interface HostTerms {
    * lease of a job that has ended.
    */
   settle(id: string): void;
+  /** Something has gone wrong with the server or the store; the host goes on. */
+  readonly report: (error: Error) => void;
   /** Tells the queue that a job has completed, with this return value. */
   complete(job: Job, value: Sealed): Promise<void>;
 }

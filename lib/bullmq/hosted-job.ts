@@ -5,15 +5,12 @@ import { type Future, futureControl } from '../job/future.js';
 import type { Plan } from '../job/plan.js';
 import type { JobRecord } from '../job/record.js';
 import { throwIfAborted } from '../system/abort.js';
-import { bytesOf, encode, encodeThrown } from '../wire/value.js';
+import { bytesOf, encode } from '../wire/value.js';
 import { type HostTerms, orphanText } from './admission.js';
-import {
-  type CallEnvelope,
-  type OutcomeEnvelope,
-  type SentLoss,
-  seal,
-} from './envelope.js';
-import { unheardLoss } from './errors.js';
+import type { Connection } from './connection.js';
+import { type Ending, errorOf, packEnding } from './ending.js';
+import { type CallEnvelope, type OutcomeEnvelope, seal } from './envelope.js';
+import { textOf, unheardLoss, unstored } from './errors.js';
 import type { Purpose } from './keyring.js';
 import type { Job } from './packages.js';
 import { keptMs } from './parcels.js';
@@ -84,8 +81,15 @@ export class RunningHostedJob implements HostedJob {
     this.#onForfeit = resolve;
   });
   #messages = 0;
-  /** What has been written to the stream of events. */
-  #told: Promise<unknown> = Promise.resolve();
+  /** Settles when what was told before is in the stream of events. Never rejects. */
+  #told: Promise<void> = Promise.resolve();
+  /** Why something could not be told. Nothing that follows is. */
+  #untold: Error | undefined;
+  readonly #onUntold = (error: unknown): void => {
+    const { host } = this.#terms;
+    const what = `Host ${host} could not send what the job said`;
+    this.#untold ??= unstored(what, error);
+  };
 
   constructor(terms: HostTerms, job: Job, call: CallEnvelope) {
     this.#terms = terms;
@@ -158,29 +162,37 @@ export class RunningHostedJob implements HostedJob {
     throw unheardLoss('it was ended before it began');
   }
 
-  /** Tells the submitter something while the job runs. */
+  /**
+   * Tells the submitter something while the job runs. Resolves when it was sent, also
+   * when it could not be: then the job fails.
+   */
   tell(
     kind: Purpose & ('report' | 'output'),
     value: unknown,
     stream?: 'stdout' | 'stderr',
-  ): Promise<unknown> {
+  ): Promise<void> {
+    const key = `${this.id}.${kind}.${this.#messages}`;
     const number = this.#messages++;
-    const { connection } = this.#terms;
-    const bytes = bytesOf(encode(value, kind));
-    this.#told = this.#told.then(async () => {
-      const key = `${this.id}.${kind}.${number}`;
+    const send = async (bytes: Buffer): Promise<void> => {
+      const { connection } = this.#terms;
       const content = await connection.parcels.pack(key, bytes);
-      const message = { number, content, stream };
-      const { message: text, mac } = seal(
-        connection.keyring,
-        kind,
-        this.id,
-        message,
-      );
-      const fields = ['event', kind, 'jobId', this.id, 'message', text];
+      const { message, mac } = seal(connection.keyring, kind, this.id, {
+        number,
+        content,
+        stream,
+      });
+      const fields = ['event', kind, 'jobId', this.id, 'message', message];
       const events = connection.queue.keys['events']!;
       await connection.redis.xadd(events, '*', ...fields, 'mac', mac);
-    });
+    };
+    try {
+      const bytes = bytesOf(encode(value, kind));
+      this.#told = this.#told
+        .then(() => (this.#untold === undefined ? send(bytes) : undefined))
+        .catch(this.#onUntold);
+    } catch (error) {
+      this.#onUntold(error);
+    }
     return this.#told;
   }
 
@@ -207,49 +219,61 @@ export class RunningHostedJob implements HostedJob {
     this.outcome = 'lost';
   }
 
-  async #send(
-    { isError, value }: Ending,
-    record: JobRecord | undefined,
-  ): Promise<void> {
+  async #send(given: Ending, record: JobRecord | undefined): Promise<void> {
     if (this.#isForfeit) return;
-    await this.#told.catch(() => undefined);
+    await this.#told;
     const { connection, host } = this.#terms;
-    const { parcels, keyring } = connection;
     // A job may also throw one.
     const isOurs = record === undefined || record.outcome === 'lost';
-    const isLost = isOurs && value instanceof LostResult;
-    const lost = isLost ? lossOf(value) : undefined;
+    const isLost = isOurs && given.value instanceof LostResult;
+    const isUntold = !given.isError && this.#untold !== undefined;
+    const all = isUntold ? { isError: true, value: this.#untold } : given;
+    const ending = await packEnding(this.#terms, this.id, all, isLost);
+    const { isError, value, content, lost } = ending;
     if (isError) this.reason ??= reasonOf(value);
-    const { isFailure, bytes } = contentOf(
-      isError,
-      isLost ? value.cause : value,
-    );
-    const hasContent = !isLost || value.cause !== undefined;
+    const isChanged = isError && !given.isError;
+    if (isChanged) this.outcome = 'error';
     const envelope: OutcomeEnvelope = {
       host,
-      outcome:
-        isFailure && !isError ? 'error' : (record?.outcome ?? 'unstarted'),
-      content: hasContent
-        ? await parcels.pack(`${this.id}.result`, bytes)
-        : undefined,
+      outcome: isChanged ? 'error' : (record?.outcome ?? 'unstarted'),
+      content,
       lost,
       pid: record?.pid ?? 0,
       run: this.run ?? 0,
       usage: record?.usage,
       timedOut: record?.timedOut ?? false,
     };
-    const sealed = seal(keyring, 'outcome', this.id, envelope);
-    if (!isFailure) {
+    const sealed = seal(connection.keyring, 'outcome', this.id, envelope);
+    if (!isError) {
       this.#terms.settle(this.id);
       await this.#terms.complete(this.#job, sealed);
       return;
     }
     // The error is stored before the job fails, because the submitter reads it as soon
     // as it learns of the failure.
-    const key = connection.keyOf(`failure.${this.id}`);
-    await connection.redis.set(key, JSON.stringify(sealed), 'PX', keptMs);
+    await storeFailure(connection, this.id, JSON.stringify(sealed));
     this.#terms.settle(this.id);
     await this.#job.moveToFailed(errorOf(value), this.lockToken, false);
+  }
+}
+
+// A full server refuses new keys, but not to a script that has begun to delete. So an
+// error gets through as the end of a job does, which is a script of BullMQ.
+const setScript = `
+redis.call('UNLINK', KEYS[1])
+return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])`;
+
+async function storeFailure(
+  connection: Connection,
+  id: string,
+  text: string,
+): Promise<void> {
+  const { redis } = connection;
+  const key = connection.keyOf(`failure.${id}`);
+  try {
+    await redis.set(key, text, 'PX', keptMs);
+  } catch {
+    await redis.eval(setScript, 1, key, text, keptMs);
   }
 }
 
@@ -270,52 +294,8 @@ function waitOf({ timestamp }: Job): number {
   return Math.max(0, Date.now() - timestamp);
 }
 
-interface Ending {
-  readonly isError: boolean;
-  readonly value: unknown;
-}
-
-function contentOf(
-  isError: boolean,
-  value: unknown,
-): { readonly isFailure: boolean; readonly bytes: Buffer } {
-  if (isError) return { isFailure: true, bytes: bytesOf(encodeThrown(value)) };
-  try {
-    return { isFailure: false, bytes: bytesOf(encode(value, 'result')) };
-  } catch (error) {
-    // What one machine can share with its jobs, others may not be able to get.
-    return { isFailure: true, bytes: bytesOf(encodeThrown(error)) };
-  }
-}
-
-function lossOf({
-  pid,
-  exitCode,
-  signal,
-  limit,
-  reason,
-  stderr,
-}: LostResult): SentLoss {
-  return { pid, exitCode, signal, limit, reason, stderr };
-}
-
-/** For BullMQ, which keeps the message and the stack. */
-export function errorOf(thrown: unknown): Error {
-  const error = new Error(textOf(thrown));
-  const { stack } = (thrown ?? {}) as { stack?: unknown };
-  error.stack = typeof stack === 'string' ? stack.slice(0, 10_000) : '';
-  return error;
-}
-
 function reasonOf(thrown: unknown): string {
   return (
     (thrown instanceof LostResult ? thrown.reason : undefined) ?? textOf(thrown)
   );
-}
-
-function textOf(thrown: unknown): string {
-  const { message, name } = (thrown ?? {}) as Partial<Error>;
-  if (typeof message !== 'string') return String(thrown).slice(0, 2000);
-  const text = name === 'Error' ? message : `${String(name)}: ${message}`;
-  return text.slice(0, 2000);
 }

@@ -16,12 +16,12 @@ import {
 } from './admission.js';
 import { Connection, checkMsOf, isRefusal } from './connection.js';
 import type { CallEnvelope } from './envelope.js';
+import { errorOf } from './ending.js';
 import { EventReader, type StreamEvent } from './event-reader.js';
 import {
   type HostObserver,
   type HostedJob,
   RunningHostedJob,
-  errorOf,
   refusedJob,
 } from './hosted-job.js';
 import { HostedHandles } from './hosted-controls.js';
@@ -92,6 +92,7 @@ export class Hosting {
       settle: (id) => {
         this.#leases.settle(id);
       },
+      report: this.#report,
       complete: (job, value) => this.#intake.complete(job, value),
     };
     this.#orphans = new Orphans(this.#terms.living);
@@ -280,8 +281,7 @@ export class Hosting {
     token: Token,
   ): Promise<void> {
     let isOurs = true;
-    let plan;
-    let future;
+    let plan, future;
     try {
       await checkFresh(this.#terms, hosted, envelope);
       const call = await callOf(this.#terms, envelope);

@@ -16,6 +16,7 @@ import {
   ClusterExecutor,
   type ClusterExecutorOptions,
 } from '../../dist/bullmq.js';
+import type { FileStoreSettings } from '../fixtures/file-store.js';
 import { useGates, type Gate } from './gate.js';
 import { until } from './until.js';
 
@@ -60,6 +61,8 @@ export interface HostSettings {
   readonly key?: string;
   readonly version?: string;
   readonly leaseMs?: number;
+  readonly inlineBytes?: number;
+  readonly store?: FileStoreSettings;
 }
 
 /** What a host has said about a job. */
