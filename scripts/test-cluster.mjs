@@ -2,14 +2,17 @@
 import { createRequire } from 'node:module';
 import { build } from './build.mjs';
 import { endWithCommands, jestCommandLine, root, run } from './command.mjs';
+import { runUnder } from './other-nodes.mjs';
 
 const usage = `
-Usage: node scripts/test-cluster.mjs [--no-build] [jest argument …]
+Usage: node scripts/test-cluster.mjs [--no-build] [--node=VERSIONS] [jest argument …]
 
 Builds what has changed, then runs the tests in test/bullmq/, or those whose file
 name matches a jest argument such as dist-test/bullmq/faults.
 
-  --no-build  Tests what has been built before.
+  --no-build       Tests what has been built before.
+  --node=VERSIONS  Runs the tests under these versions of Node, which are
+                   installed from npm: --node=20,22,24,26
 
 Each test file starts a redis-server of its own, at a free port, and ends it. On
 Debian: apt-get install --no-install-recommends redis-server. JOBSERVER_REDIS_SERVER
@@ -19,6 +22,7 @@ const timeoutMs = 20 * 60_000;
 
 const { values, rest } = jestCommandLine(usage, {
   'no-build': { type: 'boolean' },
+  node: { type: 'string' },
 });
 const server = process.env.JOBSERVER_REDIS_SERVER ?? 'redis-server';
 
@@ -32,7 +36,10 @@ try {
     );
   }
   if (!values['no-build']) await build({ tests: true });
-  await test();
+  const args = ['--no-build', ...rest];
+  const versions = values.node?.split(',');
+  if (versions === undefined) await test();
+  else await runUnder(versions, 'test-cluster.mjs', args, timeoutMs + 60_000);
 } catch (error) {
   console.error(error.message);
   process.exitCode = 1;

@@ -1,16 +1,9 @@
 // Runs the tests in a stock node, and those of the fork context in a node that can
 // fork itself, because it has a single thread.
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { build } from './build.mjs';
-import {
-  endWithCommands,
-  jestCommandLine,
-  root,
-  run,
-  seconds,
-} from './command.mjs';
-import { nodeBin } from './npm-package.mjs';
+import { endWithCommands, jestCommandLine, root, run } from './command.mjs';
+import { runUnder } from './other-nodes.mjs';
 
 const usage = `
 Usage: node scripts/test.mjs [--no-build] [--node=VERSIONS] [jest argument …]
@@ -32,8 +25,10 @@ const { values, rest } = jestCommandLine(usage, {
 endWithCommands();
 try {
   if (!values['no-build']) await build({ tests: true });
-  if (values.node === undefined) await testHere();
-  else await testUnder(values.node.split(','));
+  const args = ['--no-build', ...rest];
+  const versions = values.node?.split(',');
+  if (versions === undefined) await testHere();
+  else await runUnder(versions, 'test.mjs', args, 2 * timeoutMs);
 } catch (error) {
   console.error(error.message);
   process.exitCode = 1;
@@ -63,28 +58,4 @@ function runJest(flags, options, inherit) {
   const args = rest.length > 0 ? [...rest, '--passWithNoTests'] : [];
   const argv = [...flags, jest, ...options, ...args];
   return run(process.execPath, argv, { cwd: root, timeoutMs, inherit });
-}
-
-async function testUnder(versions) {
-  const failures = [];
-  for (const version of versions) {
-    const start = performance.now();
-    console.log(`\n=== Node ${version}`);
-    const failure = await testIn(version).catch((error) => error.message);
-    if (failure !== undefined) failures.push(version);
-    console.log(`=== Node ${version}: ${failure ?? 'ok'} (${seconds(start)})`);
-  }
-  if (failures.length === 0) return;
-  throw new Error(`failed under Node ${failures.join(', ')}`);
-}
-
-/** Runs this script in another Node; returns why that failed, if it did. */
-async function testIn(version) {
-  const bin = await nodeBin(version);
-  // First in the path, since tests and jobs start `node` as well.
-  const env = { ...process.env, PATH: `${bin}:${process.env.PATH}` };
-  const args = ['scripts/test.mjs', '--no-build', ...rest];
-  const options = { cwd: root, env, timeoutMs: 2 * timeoutMs, inherit: true };
-  const { failure } = await run(join(bin, 'node'), args, options);
-  return failure;
 }

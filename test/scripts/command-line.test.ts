@@ -11,6 +11,7 @@ const modules = [
   'darwin',
   'macho-signature',
   'npm-package',
+  'other-nodes',
   'link',
   'pack',
   'prebuilds',
