@@ -71,7 +71,8 @@ async function setUp() {
   mkdirSync(installed);
   copyFileSync(join(root, 'package.json'), join(installed, 'package.json'));
   cpSync(join(root, 'dist'), join(installed, 'dist'), { recursive: true });
-  for (const name of ['@types/node', 'undici-types']) {
+  const packages = ['@types/node', 'undici-types', 'bullmq', 'ioredis'];
+  for (const name of packages) {
     symlinkSync(join(root, 'node_modules', name), join(modules, name));
   }
   const consumer = join(root, 'test', 'types', 'consumer.mts');

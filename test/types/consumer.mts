@@ -1,6 +1,7 @@
 // Uses the types of the package. scripts/check-types.mjs compiles this program
 // with each supported TypeScript, as an ES module and as CommonJS.
 import {
+  type Executor,
   type ExecutorFuture,
   type Future,
   type JobPort,
@@ -18,6 +19,16 @@ import {
   report,
   slotNumber,
 } from 'jobserver';
+import {
+  ClusterExecutor,
+  type ClusterExecutorOptions,
+  ClusterHost,
+  type ClusterStatus,
+  type HostInfo,
+  type HostedJob,
+  type ValueStore,
+  clusterStatus,
+} from 'jobserver/bullmq';
 import { type JobserverPool, jobserverPool } from 'jobserver/vitest';
 
 type Equal<A, B> =
@@ -230,4 +241,44 @@ export function pools(): JobserverPool[] {
   const misspelt = jobserverPool({ slot: 2 });
   const preload = ['typescript', new URL('file:///a.mjs')];
   return [misspelt, jobserverPool(), jobserverPool({ preload, slots: 2 })];
+}
+
+export async function distribute(store: ValueStore): Promise<HostInfo[]> {
+  const options: ClusterExecutorOptions = {
+    connection: { host: '127.0.0.1', tls: {} },
+    root: new URL('file:///srv/app'),
+    store,
+  };
+  const executor = new ClusterExecutor(options);
+  const either: Executor[] = [executor, new JobserverExecutor()];
+  const future = executor.submit(repeat, 'a', 3);
+  isTrue<Equal<typeof future, ExecutorFuture<string>>>();
+  const onReport = (value: unknown, { state }: ExecutorFuture<unknown>): void =>
+    console.log(value, state);
+  const handle = executor.with({ onReport, runTimeout: 1000, nice: 3 });
+  isTrue<Equal<typeof handle, ClusterExecutor>>();
+  for await (const item of handle.map(lengthOf, ['a'], { priority: 1 })) {
+    isTrue<Equal<typeof item, number>>();
+  }
+  // @ts-expect-error An argument of the wrong type.
+  executor.submit(lengthOf, 4);
+  // @ts-expect-error It is an option of hosts.
+  executor.with({ preload: ['typescript'] });
+  // @ts-expect-error No such option.
+  const misspelt = new ClusterExecutor({ connect: 'redis://127.0.0.1' });
+  await misspelt.shutdown();
+  await Promise.all(either.map((each) => each.shutdown()));
+  return executor.hosts();
+}
+
+export async function serve(): Promise<ClusterStatus> {
+  const connection = 'rediss://127.0.0.1';
+  const host = new ClusterHost({ connection, max: 2 });
+  const stop = host.observe({
+    ended: ({ name, outcome, run }: HostedJob) =>
+      console.log(name, outcome, run),
+  });
+  stop();
+  await host.close({ drain: true });
+  return clusterStatus({ connection, queue: 'ci' });
 }
