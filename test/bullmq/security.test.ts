@@ -1,10 +1,10 @@
-import { execFileSync } from 'node:child_process';
-import { symlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { seal, unseal } from '../../dist/bullmq/envelope.js';
 import { Keyring } from '../../dist/bullmq/keyring.js';
+import { makeCertificate, tlsArgs } from '../helpers/certificate.js';
 import { useFolder } from '../helpers/folder.js';
 import { linesIn, useCluster } from '../helpers/cluster.js';
 import { RedisServer, freePort, useRedis } from '../helpers/redis.js';
@@ -397,15 +397,12 @@ describe('security of a cluster', () => {
   });
 
   test('a server with TLS and users of least rights serves', async () => {
-    const pem = selfSigned(folder());
     const port = await freePort();
-    const server = await RedisServer.start([
-      ...['--tls-port', String(port), '--tls-auth-clients', 'no'],
-      ...['--tls-cert-file', pem.cert, '--tls-key-file', pem.key],
-      ...['--tls-ca-cert-file', pem.cert],
-    ]);
+    const certificate = makeCertificate(folder());
+    const server = await RedisServer.start(tlsArgs(port, certificate));
     servers.push(server);
-    await client(server.url).call('ACL', 'SETUSER', ...aclOf(queue()));
+    const user = documentedUser(queue());
+    await client(server.url).call('ACL', 'SETUSER', ...user);
     const connection = {
       host: '127.0.0.1',
       port,
@@ -493,35 +490,10 @@ async function dump(redis: Redis): Promise<string> {
   return [text, ...decoded].join('\n');
 }
 
-function selfSigned(folder: string): { cert: string; key: string } {
-  const cert = join(folder, 'cert.pem');
-  const pem = join(folder, 'key.pem');
-  execFileSync(
-    'openssl',
-    [
-      ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2'],
-      ...['-subj', '/CN=127.0.0.1', '-keyout', pem, '-out', cert],
-    ],
-    { stdio: 'ignore' },
-  );
-  return { cert, key: pem };
-}
-
-/** The user of docs/security.md. */
-function aclOf(queue: string): string[] {
-  return [
-    ...['cluster', 'on', '>of-the-cluster', 'resetkeys', 'resetchannels'],
-    `~bull:${queue}:*`,
-    ...'-@all +@connection +info +eval +evalsha +multi +exec'.split(' '),
-    ...'+get +set +mget +getrange +unlink +del +exists +type'.split(' '),
-    ...'+incr +incrby +pexpire +expire +pttl'.split(' '),
-    ...'+hget +hset +hmset +hmget +hgetall +hdel +hincrby +hexists'.split(' '),
-    ...'+lpush +rpush +lrange +llen +lrem +ltrim +lpop +rpop'.split(' '),
-    ...'+rpoplpush +lindex +lpos'.split(' '),
-    ...'+sadd +srem +smembers +scard +sismember'.split(' '),
-    ...'+zadd +zrem +zcard +zcount +zscore +zrange +zrangebyscore'.split(' '),
-    ...'+zrevrange +zpopmin +bzpopmin +zremrangebyrank'.split(' '),
-    ...'+zrevrangebyscore +zremrangebyscore'.split(' '),
-    ...'+xadd +xread +xrevrange +xtrim +xlen'.split(' '),
-  ];
+/** The user that docs/security.md shows for the queue `ci`, for another queue. */
+function documentedUser(queue: string): string[] {
+  const text = readFileSync('docs/security.md', 'utf8');
+  const [, block] = /```text\nACL SETUSER ([^`]+)```/.exec(text)!;
+  const args = block!.trim().replaceAll('bull:ci', `bull:${queue}`);
+  return args.replace('PASSWORD', 'of-the-cluster').split(/\s+/);
 }
