@@ -264,12 +264,14 @@ describe('faults of a cluster', () => {
       await until('its job to run', () => said.includes('running'));
       await until('the start to be noted', () => linesIn(log).length === 1);
       child.kill('SIGKILL');
-      return { there, gate, log };
+      return { there, gate, log, killedAt: performance.now() };
     }
 
-    test('its jobs are ended', async () => {
-      const { there } = await orphan(false);
+    test('its jobs are ended within three leases', async () => {
+      const { there, killedAt } = await orphan(false);
       await until('the job to be ended', () => there.has('ended'));
+      const ms = performance.now() - killedAt;
+      expect(ms).toBeLessThan((3 + timeoutFactor) * leaseMs);
       expect(there.lines.at(-1)).toMatchObject({ outcome: 'aborted' });
       const next = executor({ connection: redis().url });
       expect(await next.submit(fn('square'), 3)).toBe(9);

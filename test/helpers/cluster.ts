@@ -23,7 +23,11 @@ import { until } from './until.js';
 const fixtures = resolve('test', 'fixtures');
 const hostProgram = resolve('test', 'fixtures', 'cluster-host.mjs');
 
-/** Of the tests of faults. Others have the default, which no slow machine exceeds. */
+/**
+ * Of the tests of faults, which wait for its end. Hosts renew it each third of it, so it
+ * is not shorter: a process of a busy machine may have to wait for a second until it runs.
+ * Other tests have a lease that no slow machine exceeds.
+ */
 export const leaseMs = 1500;
 
 /** A folder with the jobs, as a machine has it. */
