@@ -1,46 +1,5 @@
-import { resolve } from 'node:path';
-import { defaultContext } from '../../dist/context.js';
-import { ClusterExecutor, ClusterHost } from '../../dist/bullmq.js';
-import { executorContract } from '../contract/executor.js';
-import { executorEndContract } from '../contract/executor-end.js';
-import { executorMapContract } from '../contract/executor-map.js';
-import { executorObservationContract } from '../contract/executor-observation.js';
-import { queueBy } from '../contract/executor-setup.js';
-import { checkSlots, warmUp } from '../helpers/jobserver.js';
-import { checkLeaks } from '../helpers/leaks.js';
-import { useRedis } from '../helpers/redis.js';
-import { timeoutFactor } from '../helpers/until.js';
+import { clusterContract } from './contract.js';
 
-jest.setTimeout(30_000 * timeoutFactor);
-
-// What each executor promises, for one whose jobs run on a host.
 describe('the contract of executors, in a cluster', () => {
-  const redis = useRedis();
-  checkSlots();
-  checkLeaks(warmUp(defaultContext));
-  let count = 0;
-
-  queueBy((jobserver) => {
-    const options = {
-      connection: redis().url,
-      queue: `contract-${++count}`,
-      root: resolve('dist-test'),
-      leaseMs: 60_000,
-    };
-    const host = new ClusterHost({ ...options, jobserver });
-    const executor = new ClusterExecutor(options);
-    const close = async (): Promise<void> => {
-      await executor.shutdown({ cancelFutures: true, killSignal: 'SIGKILL' });
-      await host.close();
-    };
-    return { executor, close };
-  });
-
-  // Their executors are closed before the leak check.
-  describe('executor', () => {
-    executorContract(defaultContext);
-    executorEndContract(defaultContext);
-    executorMapContract(defaultContext);
-    executorObservationContract(defaultContext);
-  });
+  clusterContract();
 });

@@ -18,7 +18,7 @@ const programs = resolve('dist-test', 'fixtures', 'executor-programs.js');
 
 /** JobserverExecutor: shutdown, and what keeps the process alive. */
 export function executorEndContract(context: Context): void {
-  const { makeGate, open, queue } = useExecutors(context);
+  const { makeGate, open, queue, programArgs } = useExecutors(context);
 
   describe('shutdown', () => {
     test('runs pending calls and refuses new ones', async () => {
@@ -167,12 +167,10 @@ export function executorEndContract(context: Context): void {
     },
   );
 
-  // The programs are about the Jobserver of the executor, too.
-  if (!isOfJobserver()) return;
   describe('process', () => {
     const run = async (name: string, ...flags: string[]): Promise<unknown> => {
-      const node = [...process.execArgv, ...flags, programs, name, context];
-      const ended = await runNode(node);
+      const node = [...process.execArgv, ...flags, programs, name];
+      const ended = await runNode([...node, ...programArgs()]);
       expect(ended).toMatchObject({ code: 0, stderr: '' });
       return JSON.parse(ended.stdout);
     };
@@ -186,7 +184,9 @@ export function executorEndContract(context: Context): void {
     });
 
     test('unref lets the process end, and ref keeps it alive', async () => {
-      expect(await run('unref')).toEqual({ states: ['running', 'pending'] });
+      // The process ends before another machine can have heard of its calls.
+      const first = isOfJobserver() ? 'running' : 'pending';
+      expect(await run('unref')).toEqual({ states: [first, 'pending'] });
       expect(await run('ref')).toEqual({ state: 'finished' });
     });
 
@@ -195,7 +195,7 @@ export function executorEndContract(context: Context): void {
         ...process.execArgv,
         programs,
         'unobserved',
-        context,
+        ...programArgs(),
       ]);
       expect(ended.code).toBe(1);
       expect(ended.stderr).toContain('not observed');
@@ -207,18 +207,24 @@ export function executorEndContract(context: Context): void {
       });
     });
 
-    test('a promise that is kept does not keep its executor in memory', async () => {
-      expect(await run('retained', '--expose-gc')).toEqual({
-        isGone: true,
-        value: 1,
-      });
-    });
+    ofJobserver(
+      'a promise that is kept does not keep its executor in memory',
+      async () => {
+        expect(await run('retained', '--expose-gc')).toEqual({
+          isGone: true,
+          value: 1,
+        });
+      },
+    );
 
-    test('an executor closes the Jobserver that it created after its last call', async () => {
-      expect(await run('own')).toEqual({
-        values: [1, 2, 3],
-        leakedFds: 0,
-      });
-    });
+    ofJobserver(
+      'an executor closes the Jobserver that it created after its last call',
+      async () => {
+        expect(await run('own')).toEqual({
+          values: [1, 2, 3],
+          leakedFds: 0,
+        });
+      },
+    );
   });
 }

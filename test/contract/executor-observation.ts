@@ -43,19 +43,41 @@ export function executorObservationContract(context: Context): void {
       expect(executor.cpuTime.max).toBeGreaterThan(10_000);
     });
 
+    test('diagnostics_channel reports submission, start and end of every call', async () => {
+      const { events, unsubscribe } = subscribed();
+      try {
+        const executor = queue(1);
+        await executor.submit(identity<number>, 1);
+        await rejection(executor.submit(ends.fail, 'x'));
+        await rejection(executor.submit(ends.die));
+        const gate = makeGate();
+        const holder = executor.submit(waitAt, gate.file);
+        executor.submit(identity<number>, 2).cancel();
+        gate.open();
+        await holder;
+      } finally {
+        unsubscribe();
+      }
+      // A host in this process reports its jobs, too.
+      const submits = events.filter(([what]) => what === 'submit');
+      const found = submits.map(([, { id, name, pid, outcome }]) => {
+        const own = events.filter(([, record]) => record.id === id);
+        return [name, own.map(([what]) => what), outcome, pid! > 1];
+      });
+      const whole = ['submit', 'start', 'done'];
+      expect(found).toEqual([
+        ['identity', whole, 'value', true],
+        ['fail', whole, 'error', true],
+        ['die', whole, 'lost', true],
+        ['waitAt', whole, 'value', true],
+        ['identity', ['submit', 'done'], 'unstarted', false],
+      ]);
+    });
+
     ofJobserver(
       'diagnostics_channel reports submission, start and end of every job',
       async () => {
-        const events: [string, JobRecord, unknown][] = [];
-        const subscriptions = ['submit', 'start', 'done'].map((what) => {
-          const name = `jobserver:${what}`;
-          const listener = (message: unknown): void => {
-            const record = message as JobRecord;
-            events.push([what, record, [record.pid, record.outcome]]);
-          };
-          diagnosticsChannel.subscribe(name, listener);
-          return () => diagnosticsChannel.unsubscribe(name, listener);
-        });
+        const { events, unsubscribe } = subscribed();
         try {
           const js = open(1);
           const executor = new JobserverExecutor(js);
@@ -70,7 +92,7 @@ export function executorObservationContract(context: Context): void {
           gate.open();
           await holder.wait();
         } finally {
-          for (const unsubscribe of subscriptions) unsubscribe();
+          unsubscribe();
         }
         const ids = [...new Set(events.map(([, { id }]) => id))];
         const found = ids.map((id) => {
@@ -125,4 +147,25 @@ export function executorObservationContract(context: Context): void {
       },
     );
   });
+}
+
+/** What the channels report from now on, with the pid and the outcome at that time. */
+function subscribed(): {
+  readonly events: [string, JobRecord, unknown][];
+  unsubscribe(): void;
+} {
+  const events: [string, JobRecord, unknown][] = [];
+  const subscriptions = ['submit', 'start', 'done'].map((what) => {
+    const name = `jobserver:${what}`;
+    const listener = (message: unknown): void => {
+      const record = message as JobRecord;
+      events.push([what, record, [record.pid, record.outcome]]);
+    };
+    diagnosticsChannel.subscribe(name, listener);
+    return () => diagnosticsChannel.unsubscribe(name, listener);
+  });
+  const unsubscribe = (): void => {
+    for (const each of subscriptions) each();
+  };
+  return { events, unsubscribe };
 }

@@ -16,11 +16,15 @@ interface ExecutorTools {
   readonly newLog: () => string;
   readonly open: (slots?: number) => Jobserver;
   readonly queue: (slots?: number) => Executor;
+  /** What a program needs for an executor with one slot. */
+  readonly programArgs: () => string[];
 }
 
 /** An executor whose jobs run in the slots of a Jobserver, and what ends both. */
 export interface Queue {
   readonly executor: Executor;
+  /** Of an executor of another process whose jobs run there. */
+  readonly options: object;
   readonly close: () => Promise<void>;
 }
 
@@ -49,16 +53,23 @@ export function useExecutors(context: Context): ExecutorTools {
   afterEach(async () => {
     await Promise.all(queues.splice(0).map(({ close }) => close()));
   });
+  const makeOther = (make: typeof makeQueue, slots?: number): Queue => {
+    const made = make!(open(slots));
+    queues.push(made);
+    return made;
+  };
   return {
     makeGate,
     newLog: () => makeGate().file,
     open,
-    queue: (slots) => {
-      if (makeQueue === undefined) return new JobserverExecutor(open(slots));
-      const made = makeQueue(open(slots));
-      queues.push(made);
-      return made.executor;
-    },
+    queue: (slots) =>
+      makeQueue === undefined
+        ? new JobserverExecutor(open(slots))
+        : makeOther(makeQueue, slots).executor,
+    programArgs: () =>
+      makeQueue === undefined
+        ? [context]
+        : [context, JSON.stringify(makeOther(makeQueue, 1).options)],
   };
 }
 
