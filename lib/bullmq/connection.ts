@@ -124,9 +124,19 @@ export class Connection {
     for (const redis of this.#all) this.#applyHold(redis);
   }
 
-  /** Rejects when the server may lose keys that nobody has deleted. */
+  /**
+   * Rejects when the server may lose keys that nobody has deleted, and when it has only
+   * some of them.
+   */
   async checkPolicy(): Promise<void> {
-    const info = await this.redis.info('memory');
+    const info = await this.redis.info();
+    if (/^cluster_enabled:1/m.test(info)) {
+      throw codedError(
+        'ERR_JOBSERVER_CLUSTER',
+        'The server is one of a Redis Cluster, which does not keep a queue on one ' +
+          'server: use a Redis without cluster mode',
+      );
+    }
     const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'noeviction';
     if (policy === 'noeviction') return;
     throw codedError(

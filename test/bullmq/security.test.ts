@@ -452,6 +452,15 @@ describe('security of a cluster', () => {
     await executed.shutdown({ timeout: 20_000 * timeoutFactor });
   });
 
+  test('a server of a Redis Cluster is an error', async () => {
+    const server = await RedisServer.start(['--cluster-enabled', 'yes']);
+    servers.push(server);
+    const executed = executor({ connection: server.url });
+    const error = await rejection(executed.submit(fn('square'), 7));
+    expect(error).toMatchObject({ code: 'ERR_JOBSERVER_CLUSTER' });
+    expect((error as Error).message).toContain('Redis Cluster');
+  });
+
   test('a server that may evict keys is an error', async () => {
     const server = await RedisServer.start([
       ...['--maxmemory-policy', 'allkeys-lru'],
