@@ -19,7 +19,7 @@ const isLinux = process.platform === 'linux';
 const root = resolve('dist-test');
 
 // The processes of jobs have what the controls of an executor say.
-describe.each([{}, { jobsPerProcess: 1000 }])(
+describe.each<{ jobsPerProcess?: number }>([{}, { jobsPerProcess: 1000 }])(
   'controls of processes in a cluster, %p',
   (given) => {
     const redis = useRedis();
@@ -27,6 +27,8 @@ describe.each([{}, { jobsPerProcess: 1000 }])(
     const folder = useFolder();
     const executor = (): ReturnType<typeof tools.executor> =>
       tools.executor({ connection: redis().url, root });
+    // What the host does is the same for both.
+    const isOwn = given.jobsPerProcess === undefined;
     let host: HostProcess;
     beforeEach(async () => {
       host = await tools.host({ connection: redis().url, root, ...given });
@@ -106,23 +108,26 @@ describe.each([{}, { jobsPerProcess: 1000 }])(
       expect(existsSync(`${file}.signaled`)).toBe(true);
     });
 
-    test('with processGroup, an abort ends the children of the job, too', async () => {
-      const file = join(folder(), 'child');
-      const leader = executor().with({ processGroup: true });
-      const abort = new AbortController();
-      const work = leader.submitWith(
-        { signal: abort.signal },
-        groups.leaveChild,
-        file,
-        'stay',
-        false,
-      );
-      await until('the child to start', () => existsSync(file));
-      abort.abort();
-      expect(await rejection(work)).toMatchObject({ name: 'AbortError' });
-      const child = Number(readFileSync(file, 'utf8'));
-      await until('the child to end', () => !isAlive(child));
-    });
+    testIf(isOwn)(
+      'with processGroup, an abort ends the children of the job, too',
+      async () => {
+        const file = join(folder(), 'child');
+        const leader = executor().with({ processGroup: true });
+        const abort = new AbortController();
+        const work = leader.submitWith(
+          { signal: abort.signal },
+          groups.leaveChild,
+          file,
+          'stay',
+          false,
+        );
+        await until('the child to start', () => existsSync(file));
+        abort.abort();
+        expect(await rejection(work)).toMatchObject({ name: 'AbortError' });
+        const child = Number(readFileSync(file, 'utf8'));
+        await until('the child to end', () => !isAlive(child));
+      },
+    );
 
     test('input is what a job reads, and no other job', async () => {
       const executed = executor();
@@ -155,7 +160,7 @@ describe.each([{}, { jobsPerProcess: 1000 }])(
       expect(host.stderr).toBe('');
     });
 
-    test('an AbortError has it, too', async () => {
+    testIf(isOwn)('an AbortError has it, too', async () => {
       const started = join(folder(), 'started');
       const abort = new AbortController();
       const work = executor()
@@ -167,20 +172,28 @@ describe.each([{}, { jobsPerProcess: 1000 }])(
       expect(error).toMatchObject({ name: 'AbortError', stderr: '4\n' });
     });
 
-    test("with output 'group', the host writes it when the job has ended", async () => {
-      const started = join(folder(), 'started');
-      const abort = new AbortController();
-      const work = executor()
-        .with({ output: 'group' })
-        .submitWith({ signal: abort.signal }, output.talkAndStay, 'x', started);
-      work.catch(() => undefined);
-      await until('the job to write', () => existsSync(started));
-      expect(host.stderr).toBe('');
-      abort.abort();
-      await until('the host to write it', () => host.stderr === 'x\n');
-    });
+    testIf(isOwn)(
+      "with output 'group', the host writes it when the job has ended",
+      async () => {
+        const started = join(folder(), 'started');
+        const abort = new AbortController();
+        const work = executor()
+          .with({ output: 'group' })
+          .submitWith(
+            { signal: abort.signal },
+            output.talkAndStay,
+            'x',
+            started,
+          );
+        work.catch(() => undefined);
+        await until('the job to write', () => existsSync(started));
+        expect(host.stderr).toBe('');
+        abort.abort();
+        await until('the host to write it', () => host.stderr === 'x\n');
+      },
+    );
 
-    test("with output 'ignore', nothing is written", async () => {
+    testIf(isOwn)("with output 'ignore', nothing is written", async () => {
       const silent = executor().with({ output: 'ignore' });
       await rejection(silent.submit(output.talkAndThrow, 'x'));
       expect(host.stderr).toBe('');
