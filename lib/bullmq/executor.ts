@@ -150,7 +150,8 @@ export class ClusterExecutor implements Executor {
    * ERR_JOBSERVER_FUNCTION when the function is in no file of `root`, or the host has
    * another version of that file; with ERR_JOBSERVER_NOT_SERIALIZABLE for arguments
    * that cannot travel; with ERR_JOBSERVER_REFUSED when the host has another `key`; and
-   * with ERR_JOBSERVER_CLUSTER when the server does not do.
+   * with ERR_JOBSERVER_CLUSTER when the server does not do, or when it or the store does
+   * not take the call or its result.
    *
    * `cancel()` of the promise takes a pending call back. It also returns true where a
    * host begins the call in this moment: the job is ended then.
@@ -237,7 +238,8 @@ export class ClusterExecutor implements Executor {
    * ```
    *
    * @throws TypeError or RangeError for an invalid control; ERR_JOBSERVER_CLUSTER for
-   * one that does not travel: `sleep`, `preexec`, and a `cwd` outside of `root`.
+   * one that does not travel: `sleep`, `preexec`, `preload`, and a `cwd` outside of
+   * `root`.
    */
   with(controls: ClusterControls): ClusterExecutor {
     const merged = mergeOwn(this.#controls, controls, this.#root);
