@@ -74,6 +74,8 @@ export class RunningHostedJob implements HostedJob {
   #record: JobRecord | undefined;
   #endSignal: number | undefined;
   #isAborted = false;
+  /** What its submitter has lost if that was only silent; see `orphan`. */
+  #orphanLoss: LostResult | undefined;
   /** The queue does not want its outcome any more. */
   #isForfeit = false;
   #onForfeit!: () => void;
@@ -124,7 +126,7 @@ export class RunningHostedJob implements HostedJob {
           resolve({ isError: false, value });
         },
         (error) => {
-          resolve({ isError: true, value: error });
+          resolve({ isError: true, value: this.#lossOr(error) });
         },
       );
     });
@@ -138,6 +140,13 @@ export class RunningHostedJob implements HostedJob {
   abort(): void {
     this.#isAborted = true;
     this.#abort.abort();
+  }
+
+  /** Its submitter is taken for dead. */
+  orphan(): void {
+    this.reason ??= orphanText;
+    this.#orphanLoss ??= unheardLoss(orphanText);
+    this.abort();
   }
 
   terminate(signal: number): void {
@@ -197,12 +206,18 @@ export class RunningHostedJob implements HostedJob {
   }
 
   /** Not started: the submitter gets the error. */
-  async refuse(error: unknown): Promise<void> {
+  async refuse(thrown: unknown): Promise<void> {
+    const error = this.#lossOr(thrown);
     this.reason = reasonOf(error);
     // Nobody has lost a job whose submitter is gone.
     const isLost = error instanceof LostResult && this.reason !== orphanText;
     this.outcome = isLost ? 'lost' : 'refused';
     await this.#deliver({ isError: true, value: error }, undefined);
+  }
+
+  /** A submitter that lives has not aborted the job, and can start it again. */
+  #lossOr(error: unknown): unknown {
+    return error instanceof AbortError ? (this.#orphanLoss ?? error) : error;
   }
 
   #outcomeOf(outcome: JobRecord['outcome']): HostedJob['outcome'] {
@@ -224,7 +239,10 @@ export class RunningHostedJob implements HostedJob {
     await this.#told;
     const { connection, host } = this.#terms;
     // A job may also throw one.
-    const isOurs = record === undefined || record.outcome === 'lost';
+    const isOurs =
+      record === undefined ||
+      record.outcome === 'lost' ||
+      given.value === this.#orphanLoss;
     const isLost = isOurs && given.value instanceof LostResult;
     const isUntold = !given.isError && this.#untold !== undefined;
     const all = isUntold ? { isError: true, value: this.#untold } : given;

@@ -1,5 +1,4 @@
 // Ends the jobs of a host whose submitters are dead.
-import { orphanText } from './admission.js';
 import type { RunningHostedJob } from './hosted-job.js';
 import type { LivingExecutors } from './presence.js';
 
@@ -23,9 +22,7 @@ export class Orphans {
     const dead = new Set(silent.filter((id) => this.#silent.has(id)));
     this.#silent = new Set(silent);
     for (const job of jobs) {
-      if (!dead.has(job.executor)) continue;
-      job.reason ??= orphanText;
-      job.abort();
+      if (dead.has(job.executor)) job.orphan();
     }
   }
 }

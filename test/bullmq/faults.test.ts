@@ -191,6 +191,49 @@ describe('faults of a cluster', () => {
     expect(await executed.submit(fn('square'), 3)).toBe(9);
   });
 
+  describe('a submitter that is cut off for so long that it is taken for dead', () => {
+    async function forgotten(retries: number) {
+      const proxy = await proxyOf(redis().port);
+      const there = await host({ connection: redis().url, slots: 1 });
+      const connection = `redis://127.0.0.1:${proxy.port}`;
+      const options = { connection, retries };
+      const { work, executed, log, gate } = await held(options, there);
+      const pending = executed.submit(fn('note'), log, 'y');
+      await until('it to be in the queue', async () => {
+        const { counts } = await clusterStatus({
+          connection: redis().url,
+          queue: queue(),
+        });
+        return counts.pending === 1;
+      });
+      proxy.cut();
+      await until('the host to end both', () => {
+        return there.lines.filter(({ what }) => what === 'ended').length === 2;
+      });
+      proxy.heal();
+      return { work, pending, log, gate };
+    }
+
+    test('has lost its calls, and has not aborted them', async () => {
+      const { work, pending, log } = await forgotten(0);
+      for (const each of [work, pending]) {
+        const error = await rejection(each);
+        expect(error).toBeInstanceOf(LostResult);
+        expect(error).toMatchObject({
+          reason: 'the process that has submitted the job is gone',
+        });
+      }
+      expect(linesIn(log)).toEqual(['x']);
+    });
+
+    test('with retries, begins them again', async () => {
+      const { work, pending, log, gate } = await forgotten(1);
+      gate.open();
+      expect(await Promise.all([work, pending])).toEqual(['x', 'y']);
+      expect(linesIn(log).toSorted()).toEqual(['x', 'x', 'y']);
+    });
+  });
+
   describe('a call whose loss its submitter is not told', () => {
     const stall = 'job stalled more than allowable limit';
 
