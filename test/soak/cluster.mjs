@@ -1,5 +1,6 @@
 // Kills, freezes and cuts off hosts, jobs, submitters and Redis at random, while calls
-// of many kinds run on three hosts.
+// of many kinds run on three hosts. A round draws by its seed whether it has a key,
+// processes of several jobs, and a store.
 //
 //   node test/soak/cluster.mjs [--seconds=60] [--seed=N]
 //
@@ -39,20 +40,25 @@ if (!hasRedis()) {
   process.exit(1);
 }
 
+// What is done to whom: see `Round`.
 const kinds = {
   // A busy machine must not make a host late, because it checks who has lost calls.
-  hosts: { troubles: ['killHost'], leaseMs: 4000 },
-  'hosts, with retries': { troubles: ['killHost', 'freezeHost'], retries: 2 },
-  jobs: { troubles: ['killJob', 'killJob', 'killJob', 'killZygote'] },
-  frozen: { troubles: ['freezeHost'] },
-  partitions: { troubles: ['cutHost'] },
-  submitters: { troubles: ['killSubmitter'] },
-  redis: { troubles: ['freezeRedis', 'restartRedis'] },
-  'lost data': { troubles: ['restartRedis'], losesData: true },
+  hosts: { troubles: ['kill host'], leaseMs: 4000 },
+  'hosts, with retries': { troubles: ['kill host', 'freeze host'], retries: 2 },
+  jobs: { troubles: ['kill job', 'kill job', 'freeze job', 'kill zygote'] },
+  frozen: { troubles: ['freeze host', 'freeze job', 'freeze zygote'] },
+  partitions: { troubles: ['cut host', 'cut submitter'] },
+  submitters: {
+    troubles: ['kill submitter', 'freeze submitter', 'cut submitter'],
+  },
+  redis: { troubles: ['freeze redis', 'kill redis'] },
+  'lost data': { troubles: ['kill redis'], losesData: true },
   all: {
     troubles: [
-      ...['killHost', 'freezeHost', 'cutHost', 'killJob', 'killZygote'],
-      ...['killSubmitter', 'freezeRedis', 'restartRedis'],
+      ...['kill host', 'freeze host', 'cut host'],
+      ...['kill submitter', 'freeze submitter', 'cut submitter'],
+      ...['kill job', 'freeze job', 'kill zygote', 'freeze zygote'],
+      ...['freeze redis', 'kill redis'],
     ],
     retries: 1,
   },
@@ -62,22 +68,23 @@ const kinds = {
 const [name, value] = mark.split('=');
 process.env[name] = value;
 const { Round } = await import('./cluster/round.mjs');
+const { describeTerms, drawTerms } = await import('./cluster/settings.mjs');
 
 async function runRound(seed) {
   const names = Object.keys(kinds);
   const kindName = names[seed % names.length];
   const kind = { ms: 5000, retries: 0, leaseMs: 1000, ...kinds[kindName] };
   const folder = mkdtempSync(join(tmpdir(), 'cluster-chaos-'));
+  const random = new Random(seed);
+  const terms = drawTerms(random, kind, folder);
+  const title = `seed ${seed}, ${kindName}${describeTerms(terms)}`;
   const start = performance.now();
   try {
-    const random = new Random(seed);
-    const told = await new Round({ random, folder, kind }).run();
+    const told = await new Round({ random, kind, terms, folder }).run();
     const seconds = ((performance.now() - start) / 1e3).toFixed(1);
-    const numbers = JSON.stringify(told);
-    console.log(`seed ${seed}, ${kindName}: ${seconds} s, ${numbers}`);
+    console.log(`${title}: ${seconds} s, ${JSON.stringify(told)}`);
   } catch (error) {
-    const message = `seed ${seed}, ${kindName}: ${error.message}`;
-    throw new Error(message, { cause: error });
+    throw new Error(`${title}: ${error.message}`, { cause: error });
   } finally {
     killAll();
     rmSync(folder, { recursive: true, force: true });

@@ -4,13 +4,15 @@ import { appendFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClusterExecutor } from 'jobserver/bullmq';
+import { store } from './store.mjs';
 
 const bigBytes = 300_000;
 
 /** What `work` returns for a call; undefined if it never returns. */
-export function valueOf({ kind, id, parts = [] }) {
-  if (kind === 'value') return `${id}!`;
-  if (kind === 'big') return String(bigBytes);
+export function valueOf(call) {
+  const { kind, id, parts } = call;
+  if (kind === 'value' || kind === 'slow') return `${id}!`;
+  if (kind === 'big') return bigOf(call);
   if (kind === 'nested') return parts.map(valueOf).join();
   return undefined;
 }
@@ -25,13 +27,13 @@ export async function work(call, starts, big) {
   if (kind === 'throw') throw new RangeError(id);
   if (kind === 'exit') process.exit(3);
   if (kind === 'kill') process.kill(process.pid, 'SIGKILL');
-  if (kind === 'big') return String(big.length);
+  if (kind === 'big') return big;
   if (kind === 'nested') return nested(call, starts);
   return valueOf(call);
 }
 
 async function nested({ parts }, starts) {
-  const executor = new ClusterExecutor();
+  const executor = new ClusterExecutor({ store });
   const values = parts.map((part) => executor.submit(work, part, starts));
   try {
     return (await Promise.all(values)).join();

@@ -4,10 +4,12 @@ import { LostResult } from 'jobserver';
 import { bigOf, valueOf, work } from './jobs.mjs';
 
 const kinds = [
-  ...['value', 'value', 'value', 'value', 'big'],
+  ...['value', 'value', 'value', 'slow', 'big'],
   ...['throw', 'exit', 'kill', 'nested'],
 ];
 const mostMs = 400;
+// Longer than a submitter can be silent.
+const mostSlowMs = 5000;
 
 export class Load {
   /** How often each outcome was seen. */
@@ -30,22 +32,29 @@ export class Load {
     this.#name = name;
   }
 
-  get open() {
-    return [...this.#open];
+  /** The calls that have not ended, for a message. */
+  state() {
+    return [...this.#open]
+      .map(({ call, promise }) => `${call.kind} ${call.id} ${promise.state}`)
+      .join('\n');
   }
 
   /** Keeps `width` calls outstanding until `isOver`. */
   async run(width, isOver) {
     while (!isOver()) {
       while (this.#open.size < width) this.#submit();
-      await Promise.race(this.open.map(({ end }) => end));
+      await Promise.race(this.#ends);
     }
   }
 
   /** Resolves when all calls have ended. Throws what was wrong with one. */
   async end() {
-    await Promise.all(this.open.map(({ end }) => end));
+    await Promise.all(this.#ends);
     if (this.#failures.length > 0) throw this.#failures[0];
+  }
+
+  get #ends() {
+    return [...this.#open].map(({ end }) => end);
   }
 
   #submit() {
@@ -70,7 +79,7 @@ export class Load {
 
   #call(kind) {
     const id = `${this.#name}.${++this.#ids}`;
-    const ms = this.#random.below(mostMs);
+    const ms = this.#random.below(kind === 'slow' ? mostSlowMs : mostMs);
     if (kind !== 'nested') return { id, kind, ms };
     const parts = ['a', 'b', 'c'].map((part) => {
       return { id: `${id}.${part}`, kind: 'value', ms: ms / 4 };
@@ -83,7 +92,7 @@ export class Load {
     let settled = 0;
     try {
       const value = await promise.finally(() => (settled += 1));
-      assert.equal(value, valueOf(call));
+      assert.deepEqual(value, valueOf(call));
       this.#count(call.kind);
     } catch (error) {
       this.#judge(error, call, isAborted);

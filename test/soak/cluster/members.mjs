@@ -1,40 +1,36 @@
-// A host: `jobserver worker`, behind a proxy of its own.
+// The processes that share a queue, each behind a proxy of its own: hosts, which are
+// `jobserver worker`, and submitters.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import { root as packageRoot } from '../../../scripts/command.mjs';
 import { kill } from '../chaos/processes.mjs';
 import { Proxy } from './proxy.mjs';
-import { root, slotsOfHost } from './settings.mjs';
+import { environmentOf, root, slotsOfHost } from './settings.mjs';
 
 const main = join(packageRoot, 'dist', 'cli', 'main.js');
+const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 
-export class Host {
+class Member {
   name;
   #child;
   #proxy;
+  #stdout;
   #stderr;
 
-  static async start(port, name, leaseMs) {
-    const host = new Host();
-    host.name = name;
-    host.#proxy = await Proxy.open(port);
-    host.#child = spawn(
-      process.execPath,
-      [
-        ...[main, 'worker', '--root', root, '--lease', String(leaseMs)],
-        ...['-j', String(slotsOfHost), '--log-interval', '0', '--name', name],
-        host.#proxy.url,
-      ],
-      { stdio: ['ignore', 'ignore', 'pipe'] },
-    );
-    host.#stderr = text(host.#child.stderr);
-    return host;
-  }
-
-  get pid() {
-    return this.#child.pid;
+  /** @param args of node. */
+  constructor({ name, proxy, args, terms }) {
+    this.name = name;
+    this.#proxy = proxy;
+    this.#child = spawn(process.execPath, args, {
+      env: { ...process.env, ...environmentOf(terms) },
+    });
+    this.#stdout = text(this.#child.stdout);
+    this.#stderr = text(this.#child.stderr);
+    // That of one that has died.
+    this.#child.stdin.on('error', () => undefined);
   }
 
   get isAlive() {
@@ -43,7 +39,7 @@ export class Host {
   }
 
   signal(signal) {
-    if (this.isAlive) kill(this.pid, signal);
+    if (this.isAlive) kill(this.#child.pid, signal);
   }
 
   silence() {
@@ -59,17 +55,54 @@ export class Host {
     await this.#exit();
   }
 
-  /** Lets it end its jobs. Resolves with what is wrong, if anything. */
-  async drain() {
-    this.signal('SIGTERM');
+  /** Lets it end what it does. Resolves with what it has printed. */
+  async end() {
+    this.#child.stdin.end();
     const code = await this.#exit();
-    if (code === 0) return undefined;
-    return `host ${this.pid} exited with ${code}: ${await this.#stderr}`;
+    if (code === 0) return this.#stdout;
+    throw new Error(`${this.name} exited with ${code}: ${await this.#stderr}`);
   }
 
   async #exit() {
     if (this.isAlive) await once(this.#child, 'exit');
     this.#proxy.close();
     return this.#child.exitCode ?? this.#child.signalCode;
+  }
+}
+
+export class Host extends Member {
+  /** @param terms those of the round. */
+  static async start(port, name, terms) {
+    const proxy = await Proxy.open(port);
+    const { leaseMs, jobsPerProcess, store } = terms;
+    const args = [
+      ...[main, 'worker', '--root', root, '--lease', String(leaseMs)],
+      ...['-j', String(slotsOfHost), '--log-interval', '0', '--name', name],
+      ...['--jobs-per-process', String(jobsPerProcess)],
+      ...(store === undefined ? [] : ['--store', here('store.mjs')]),
+      proxy.url,
+    ];
+    return new Host({ name, proxy, args, terms });
+  }
+
+  end() {
+    this.signal('SIGTERM');
+    return super.end();
+  }
+}
+
+export class Submitter extends Member {
+  /** @param options `starts`, a file, and `seed`. */
+  static async start(port, name, terms, { starts, seed }) {
+    const proxy = await Proxy.open(port);
+    const { leaseMs, retries } = terms;
+    const own = { url: proxy.url, starts, name, seed, leaseMs, retries };
+    const args = [here('submitter.mjs'), JSON.stringify(own)];
+    return new Submitter({ name, proxy, args, terms });
+  }
+
+  /** Resolves with how often its calls had each outcome. */
+  async end() {
+    return JSON.parse(await super.end());
   }
 }

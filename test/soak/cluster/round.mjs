@@ -1,46 +1,49 @@
 // One round of the chaos: Redis, hosts and submitters, what disturbs them, then the
 // invariants.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { ClusterExecutor } from 'jobserver/bullmq';
 import { Redis } from '../../../scripts/redis.mjs';
 import { kill, processes } from '../chaos/processes.mjs';
-import { Host } from './host.mjs';
 import { meet } from './jobs.mjs';
+import { describeKeysLeft, keysLeft } from './keys.mjs';
 import { Load } from './load.mjs';
+import { Host, Submitter } from './members.mjs';
 import { root, slotsOfHost } from './settings.mjs';
+import { storeIn } from './store.mjs';
+import { inTime, until } from './waiting.mjs';
 
-const submitter = fileURLToPath(new URL('submitter.mjs', import.meta.url));
 const hostCount = 3;
 const mostCalmMs = 1500;
+// A submitter is taken for dead after three leases at most.
+const mostPauseLeases = 4;
 // All jobs would have met long before; see `meet`.
 const lateMs = 10_000;
-// What hangs fails after this time.
-const patienceMs = 60_000 * Number(process.env.TEST_TIMEOUT_FACTOR ?? 1);
 
 export class Round {
   /** How often each trouble was made. */
   troubles = {};
   #random;
   #kind;
+  #terms;
   #folder;
   #starts;
   #redis;
   #hosts = [];
+  #submitters = [];
   #names = 0;
   #killed = new Set();
-  #submitters = new Set();
   #executor;
   #load;
   #isOver = false;
 
-  constructor({ random, kind, folder }) {
+  /** @param terms see `drawTerms`. */
+  constructor({ random, kind, terms, folder }) {
     this.#random = random;
     this.#kind = kind;
+    this.#terms = terms;
     this.#folder = folder;
     this.#starts = join(folder, 'starts');
     writeFileSync(this.#starts, '');
@@ -51,38 +54,35 @@ export class Round {
     this.#redis = await Redis.start({ isDurable: !this.#kind.losesData });
     try {
       for (let i = 0; i < hostCount; i++) await this.#addHost();
+      if (this.#kind.troubles.some(isOfSubmitters)) await this.#addSubmitter();
       this.#open();
-      await until(
-        'hosts',
-        () => this.#areReady(),
-        () => this.#state(),
-      );
+      await this.#until('hosts', () => this.#areReady());
       const load = this.#load.run(10, () => this.#isOver);
       load.catch(() => undefined);
-      await inTime(
+      await this.#inTime(
         'the load',
         this.#disturb().then(() => load),
-        () => this.#state(),
       );
-      await inTime('all calls to end', this.#load.end(), () => this.#state());
+      await this.#inTime('all calls to end', this.#load.end());
+      const others = await this.#endSubmitters();
       this.#checkStarts();
       this.#checkLosses();
       await this.#checkSlots();
       await this.#close();
       await this.#checkLeft();
+      return { ...this.troubles, ...this.#load.outcomes, ...others };
     } finally {
       await this.#redis.stop();
     }
-    return { ...this.troubles, ...this.#load.outcomes };
   }
 
   #open() {
-    const { retries, leaseMs } = this.#kind;
+    const { store, jobsPerProcess: _, ...terms } = this.#terms;
     this.#executor = new ClusterExecutor({
+      ...terms,
       connection: this.#redis.url,
       root,
-      leaseMs,
-      retries,
+      store: storeIn(store),
     });
     this.#load = new Load({
       executor: this.#executor,
@@ -94,8 +94,15 @@ export class Round {
 
   async #addHost() {
     const name = `host${++this.#names}`;
-    this.#hosts.push(
-      await Host.start(this.#redis.port, name, this.#kind.leaseMs),
+    const host = await Host.start(this.#redis.port, name, this.#terms);
+    this.#hosts.push(host);
+  }
+
+  async #addSubmitter() {
+    const name = `submitter${++this.#names}`;
+    const own = { starts: this.#starts, seed: this.#random.below(1e6) };
+    this.#submitters.push(
+      await Submitter.start(this.#redis.port, name, this.#terms, own),
     );
   }
 
@@ -111,69 +118,79 @@ export class Round {
       this.troubles[name] = (this.troubles[name] ?? 0) + 1;
       await this.#trouble(name);
     }
-    for (const { pid } of this.#submitters) kill(pid);
     this.#isOver = true;
   }
 
+  /** @param name a verb and its victim. */
   async #trouble(name) {
-    const host = this.#random.pick(this.#hosts);
+    const [verb, what] = name.split(' ');
+    const victim = this.#victim(what);
     // Below and above the lease.
-    const pauseMs = this.#random.below(3 * this.#kind.leaseMs);
-    if (name === 'killHost') {
-      await host.kill();
-      this.#killed.add(host.name);
-      this.#hosts.splice(this.#hosts.indexOf(host), 1);
-      await this.#addHost();
-    } else if (name === 'freezeHost') {
-      host.signal('SIGSTOP');
+    const pauseMs = this.#random.below(mostPauseLeases * this.#terms.leaseMs);
+    if (verb === 'freeze') {
+      victim?.signal('SIGSTOP');
       await sleep(pauseMs);
-      host.signal('SIGCONT');
-    } else if (name === 'cutHost') {
-      host.silence();
+      victim?.signal('SIGCONT');
+    } else if (verb === 'cut') {
+      victim.silence();
       await sleep(pauseMs);
-      host.heal();
-    } else if (name === 'killJob') {
-      this.#killOne(/^jobserver-worker/);
-    } else if (name === 'killZygote') {
-      this.#killOne(/^jobserver-zygote/);
-    } else if (name === 'killSubmitter') {
-      this.#startSubmitter();
-      await sleep(pauseMs);
-      this.#killOne(/^chaos-submitter/);
-    } else if (name === 'freezeRedis') {
-      this.#redis.signal('SIGSTOP');
-      await sleep(pauseMs);
-      this.#redis.signal('SIGCONT');
-    } else if (name === 'restartRedis') {
-      await this.#redis.kill();
-      await sleep(pauseMs / 3);
-      await this.#redis.restart();
+      victim.heal();
+    } else if (verb === 'kill') {
+      await victim?.kill();
+      await this.#replace(what, victim, pauseMs);
     } else {
       throw new Error(`unknown trouble ${name}`);
     }
   }
 
-  #killOne(title) {
-    const victims = processes().filter((each) => title.test(each.title));
-    if (victims.length > 0) kill(this.#random.pick(victims).pid);
+  /** Undefined where there is none in this moment. */
+  #victim(what) {
+    if (what === 'redis') return this.#redis;
+    if (what === 'host') return this.#random.pick(this.#hosts);
+    if (what === 'submitter') return this.#random.pick(this.#submitters);
+    const title = { job: 'jobserver-worker', zygote: 'jobserver-zygote' }[what];
+    const found = processes().filter((each) => each.title.startsWith(title));
+    if (found.length === 0) return undefined;
+    const { pid } = this.#random.pick(found);
+    return { kill: () => kill(pid), signal: (signal) => kill(pid, signal) };
   }
 
-  #startSubmitter() {
-    const name = `submitter${this.troubles.killSubmitter}`;
-    const seed = String(this.#random.below(1e6));
-    const lease = String(this.#kind.leaseMs);
-    const args = [submitter, this.#redis.url, this.#starts, name, seed, lease];
-    const child = spawn(process.execPath, args, { stdio: 'ignore' });
-    this.#submitters.add(child);
-    child.once('exit', () => this.#submitters.delete(child));
+  /** After it was killed. */
+  async #replace(what, victim, pauseMs) {
+    if (what === 'host') {
+      this.#killed.add(victim.name);
+      this.#hosts.splice(this.#hosts.indexOf(victim), 1);
+      await this.#addHost();
+    } else if (what === 'submitter') {
+      this.#submitters.splice(this.#submitters.indexOf(victim), 1);
+      await this.#addSubmitter();
+    } else if (what === 'redis') {
+      await sleep(pauseMs / 4);
+      await this.#redis.restart();
+    }
+  }
+
+  /** Resolves with what became of the calls of those that live, in numbers. */
+  async #endSubmitters() {
+    const ends = Promise.all(this.#submitters.map((each) => each.end()));
+    const all = await this.#inTime('submitters', ends);
+    const counts = all.flatMap((outcomes) => Object.entries(outcomes));
+    return Object.fromEntries(
+      counts.map(([outcome, count]) => [`${outcome} of others`, count]),
+    );
   }
 
   #state() {
-    const calls = this.#load.open.map(
-      ({ call, promise }) => `${call.kind} ${call.id} ${promise.state}`,
-    );
     const titles = processes().map(({ pid, title }) => `${pid} ${title}`);
-    return [...calls, ...titles].join('\n');
+    return [this.#load.state(), ...titles].join('\n');
+  }
+
+  #until(what, isSo) {
+    return until(what, isSo, () => this.#state());
+  }
+
+  #inTime(what, promise) {
+    return inTime(what, promise, () => this.#state());
   }
 
   #checkStarts() {
@@ -182,19 +199,19 @@ export class Round {
       if (id !== '') counts.set(id, (counts.get(id) ?? 0) + 1);
     }
     for (const [id, count] of counts) {
-      // A nested call is made once for each start of the job around it.
+      // A nested call is made once for each start of the job around it, and has no
+      // retries of its own.
       const isNested = /\.[a-c]$/.test(id);
-      const around = isNested ? counts.get(id.slice(0, -2)) : 1;
-      const retries =
-        id.startsWith('main') && !isNested ? this.#kind.retries : 0;
-      const most = around * (1 + retries);
+      const most = isNested
+        ? counts.get(id.slice(0, -2))
+        : 1 + this.#terms.retries;
       assert.ok(count <= most, `${id} was started ${count} times`);
     }
   }
 
   /** Where nothing else is done, exactly those who were killed have lost calls. */
   #checkLosses() {
-    if (this.#kind.troubles.some((name) => name !== 'killHost')) return;
+    if (this.#kind.troubles.some((name) => name !== 'kill host')) return;
     const others = this.#load.lostBy.filter((name) => !this.#killed.has(name));
     assert.deepEqual(others, [], 'calls were lost by hosts that live');
   }
@@ -212,89 +229,40 @@ export class Round {
     // not show what has held a slot.
     let state = '';
     const timer = setTimeout(() => (state = this.#state()), lateMs);
-    const all = await inTime('all slots', met, () => this.#state());
+    const all = await this.#inTime('all slots', met);
     clearTimeout(timer);
     const message = `slots are missing\n${state}`;
     assert.deepEqual(all, Array(count).fill(true), message);
   }
 
   async #close() {
-    const ends = this.#hosts.map((host) => host.drain());
-    const faults = await inTime('hosts', Promise.all(ends), () =>
-      this.#state(),
-    );
-    assert.deepEqual(faults.filter(Boolean), []);
-    const end = this.#executor.shutdown();
-    await inTime('the executor', end, () => this.#state());
+    const ends = this.#hosts.map((host) => host.end());
+    await this.#inTime('hosts', Promise.all(ends));
+    await this.#inTime('the executor', this.#executor.shutdown());
   }
 
   async #checkLeft() {
-    await until(
-      'processes to end',
-      () => processes().length === 0,
-      () => this.#state(),
+    await this.#until('processes to end', () => processes().length === 0);
+    const isDisturbed = this.#kind.troubles.some((name) =>
+      name.endsWith(' redis'),
     );
-    const isDisturbed =
-      this.troubles.restartRedis > 0 || this.troubles.freezeRedis > 0;
-    const count = (await this.#keysLeft()).length;
+    const count = (await keysLeft(this.#redis)).length;
     const isLooking = isDisturbed && count > 0;
     if (isLooking) {
       // The server has given a job to a host that has not heard of it, and nobody looks
       // for such jobs now. The next host does.
-      this.troubles.keysLeft = count;
+      this.troubles['keys left'] = count;
       await this.#addHost();
     }
     await until(
       'keys to be removed',
-      async () => (await this.#keysLeft()).length === 0,
-      () => this.#describeLeft(),
+      async () => (await keysLeft(this.#redis)).length === 0,
+      () => describeKeysLeft(this.#redis),
     );
-    if (isLooking) assert.equal(await this.#hosts.at(-1).drain(), undefined);
-  }
-
-  /** Keys that a queue has neither always nor for the jobs that it keeps. */
-  async #keysLeft() {
-    const script = "return redis.call('ZRANGE', ARGV[1], 0, -1)";
-    const idsOf = (state) =>
-      this.#redis.list(script, `bull:jobserver:${state}`);
-    const ids = [await idsOf('completed'), await idsOf('failed')].flat();
-    const ended = ids.map((id) => `bull:jobserver:${id}`);
-    const keys = await this.#redis.lastingKeys();
-    return keys.filter((key) => !isLasting(key) && !ended.includes(key));
-  }
-
-  async #describeLeft() {
-    const keys = await this.#keysLeft();
-    const texts = keys.map(async (key) => {
-      const type = (await this.#redis.command('TYPE', key)).trim();
-      if (type !== '+hash') return `${key} ${type}`;
-      const script = "return redis.call('HGETALL', ARGV[1])";
-      return `${key} ${(await this.#redis.list(script, key)).join(' ')}`;
-    });
-    return (await Promise.all(texts)).join('\n');
+    if (isLooking) await this.#hosts.at(-1).end();
   }
 }
 
-/** What a queue has whether there are jobs or not. */
-function isLasting(key) {
-  return /:(meta|events|control|id|pc|marker|stalled-check|completed|failed|hosts|metrics:.*)$/.test(
-    key,
-  );
-}
-
-async function until(what, isSo, state) {
-  const end = performance.now() + patienceMs;
-  while (!(await isSo())) {
-    if (performance.now() > end) {
-      throw new Error(`Waited for ${what}\n${await state()}`);
-    }
-    await sleep(20);
-  }
-}
-
-async function inTime(what, promise, state) {
-  let isSettled = false;
-  const settled = promise.finally(() => (isSettled = true));
-  await Promise.race([settled, until(what, () => isSettled, state)]);
-  return settled;
+function isOfSubmitters(trouble) {
+  return trouble.endsWith(' submitter');
 }
