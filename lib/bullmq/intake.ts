@@ -177,10 +177,11 @@ export class Intake {
     const since = now();
     const fetched = this.#next();
     try {
-      // A job that comes later is not started: its lock may be too old.
+      // A job that comes later is not started, because its lock may be old: the host would
+      // have to end it at once. It is given back while the lock lasts.
       const late = (): Error =>
         codedError('ERR_JOBSERVER_CLUSTER', 'The server does not answer');
-      const job = await inTime(fetched, deadlineAfter(leaseMs), late);
+      const job = await inTime(fetched, deadlineAfter(leaseMs / 2), late);
       this.#isBusy = job !== undefined;
       if (job?.deferredFailure) {
         // Its host has lost it. The submitter knows these words of BullMQ.

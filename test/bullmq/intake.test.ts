@@ -16,7 +16,7 @@ interface Asked {
   refuse(error: Error): void;
 }
 
-const leaseMs = 300;
+const shortLeaseMs = 300;
 
 /** An Intake whose server and slots are the test's. */
 class Setup {
@@ -31,7 +31,7 @@ class Setup {
   #waiting: ((isThere: boolean) => void)[] = [];
   #line: (() => void)[] = [];
 
-  constructor({ slots = 1, max = Infinity } = {}) {
+  constructor({ slots = 1, max = Infinity, leaseMs = shortLeaseMs } = {}) {
     this.slots = slots;
     const backend = {
       waitForJob: () =>
@@ -309,6 +309,20 @@ describe('the intake of a host', () => {
     await until('it to wait', () => setup.isIdle);
     expect([setup.started.length, setup.slots]).toEqual([1, 1]);
     expect(setup.errors).toHaveLength(1);
+  });
+
+  test('a job that comes late is given back while its lock lasts', async () => {
+    const leaseMs = 4000;
+    const setup = open({ leaseMs });
+    const start = performance.now();
+    const ask = await setup.nth(1);
+    await until('the intake to give up', () => setup.errors.length === 1);
+    expect(performance.now() - start).toBeLessThan(leaseMs - 1000);
+    const back = jest.fn(() => Promise.resolve());
+    ask.reply({ ...setup.job('a'), token: ask.lock, moveToWait: back });
+    await until('it to be given back', () => back.mock.calls.length === 1);
+    expect(back).toHaveBeenCalledWith(ask.lock);
+    expect([setup.started, setup.slots]).toEqual([[], 1]);
   });
 
   test('a server that goes away costs no slot and no outcome unnoticed', async () => {
