@@ -1,6 +1,6 @@
 // Kills, freezes and cuts off hosts, jobs, submitters and Redis at random, while calls
 // of many kinds run on three hosts. A round draws by its seed whether it has a key,
-// processes of several jobs, and a store.
+// processes of several jobs, a store, and jobs of jobs.
 //
 //   node test/soak/cluster.mjs [--seconds=60] [--seed=N]
 //

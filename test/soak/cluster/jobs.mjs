@@ -1,5 +1,6 @@
 // What the jobs of the chaos do. Each start adds one line to a file, which several
-// processes may write at once because one write of few bytes to its end is whole.
+// processes may write at once because one write of few bytes to its end is whole. A job
+// with jobs of its own adds two more lines: before the first, and when all have ended.
 import { appendFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -32,23 +33,25 @@ export async function work(call, starts, big) {
   return valueOf(call);
 }
 
-async function nested({ parts }, starts) {
+async function nested({ id, parts }, starts) {
+  appendFileSync(starts, `${id} nests\n`);
   const executor = new ClusterExecutor({ store });
   const values = parts.map((part) => executor.submit(work, part, starts));
   try {
     return (await Promise.all(values)).join();
   } finally {
     await executor.shutdown({ cancelFutures: true });
+    appendFileSync(starts, `${id} rests\n`);
   }
 }
 
-/** Resolves with whether `count` of these run at once. */
+/** Resolves with how many of these run at once, of `count`. */
 export async function meet(folder, id, count) {
   writeFileSync(join(folder, id), '');
   const end = performance.now() + 20_000;
-  while (performance.now() < end) {
-    if (readdirSync(folder).length >= count) return true;
+  for (;;) {
+    const { length } = readdirSync(folder);
+    if (length >= count || performance.now() > end) return length;
     await sleep(20);
   }
-  return false;
 }

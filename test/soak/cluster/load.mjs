@@ -5,7 +5,7 @@ import { bigOf, valueOf, work } from './jobs.mjs';
 
 const kinds = [
   ...['value', 'value', 'value', 'slow', 'big'],
-  ...['throw', 'exit', 'kill', 'nested'],
+  ...['throw', 'exit', 'kill'],
 ];
 const mostMs = 400;
 // Longer than a submitter can be silent.
@@ -20,16 +20,21 @@ export class Load {
   #random;
   #starts;
   #name;
+  #kinds;
   #ids = 0;
   #open = new Set();
   #failures = [];
 
-  /** @param starts the file to which each start of a job adds a line. */
-  constructor({ executor, random, starts, name }) {
+  /**
+   * @param starts the file to which each start of a job adds a line.
+   * @param nests whether some jobs have jobs of their own.
+   */
+  constructor({ executor, random, starts, name, nests }) {
     this.#executor = executor;
     this.#random = random;
     this.#starts = starts;
     this.#name = name;
+    this.#kinds = nests ? [...kinds, 'nested', 'nested'] : kinds;
   }
 
   /** The calls that have not ended, for a message. */
@@ -58,7 +63,7 @@ export class Load {
   }
 
   #submit() {
-    const call = this.#call(this.#random.pick(kinds));
+    const call = this.#call(this.#random.pick(this.#kinds));
     const isAborted = this.#random.chance(0.1);
     const controller = new AbortController();
     const args = call.kind === 'big' ? [bigOf(call)] : [];

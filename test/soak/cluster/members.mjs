@@ -95,8 +95,9 @@ export class Submitter extends Member {
   /** @param options `starts`, a file, and `seed`. */
   static async start(port, name, terms, { starts, seed }) {
     const proxy = await Proxy.open(port);
-    const { leaseMs, retries } = terms;
-    const own = { url: proxy.url, starts, name, seed, leaseMs, retries };
+    const { leaseMs, retries, nests } = terms;
+    const own = { url: proxy.url, leaseMs, retries };
+    Object.assign(own, { starts, name, seed, nests });
     const args = [here('submitter.mjs'), JSON.stringify(own)];
     return new Submitter({ name, proxy, args, terms });
   }

@@ -65,9 +65,9 @@ export class Round {
       );
       await this.#inTime('all calls to end', this.#load.end());
       const others = await this.#endSubmitters();
-      this.#checkStarts();
+      const torn = this.#checkStarts();
       this.#checkLosses();
-      await this.#checkSlots();
+      await this.#checkSlots(torn);
       await this.#close();
       await this.#checkLeft();
       return { ...this.troubles, ...this.#load.outcomes, ...others };
@@ -77,18 +77,18 @@ export class Round {
   }
 
   #open() {
-    const { store, jobsPerProcess: _, ...terms } = this.#terms;
+    const { leaseMs, retries, key, store, nests } = this.#terms;
     this.#executor = new ClusterExecutor({
-      ...terms,
       connection: this.#redis.url,
       root,
-      store: storeIn(store),
+      ...{ leaseMs, retries, key, store: storeIn(store) },
     });
     this.#load = new Load({
       executor: this.#executor,
       random: this.#random,
       starts: this.#starts,
       name: 'main',
+      nests,
     });
   }
 
@@ -193,10 +193,15 @@ export class Round {
     return inTime(what, promise, () => this.#state());
   }
 
+  /** Returns how many jobs were ended while jobs of their own ran. */
   #checkStarts() {
     const counts = new Map();
-    for (const id of readFileSync(this.#starts, 'utf8').split('\n')) {
-      if (id !== '') counts.set(id, (counts.get(id) ?? 0) + 1);
+    let torn = 0;
+    for (const line of readFileSync(this.#starts, 'utf8').split('\n')) {
+      const [id, what] = line.split(' ');
+      if (what === 'nests') torn += 1;
+      else if (what === 'rests') torn -= 1;
+      else if (id !== '') counts.set(id, (counts.get(id) ?? 0) + 1);
     }
     for (const [id, count] of counts) {
       // A nested call is made once for each start of the job around it, and has no
@@ -207,6 +212,7 @@ export class Round {
         : 1 + this.#terms.retries;
       assert.ok(count <= most, `${id} was started ${count} times`);
     }
+    return torn;
   }
 
   /** Where nothing else is done, exactly those who were killed have lost calls. */
@@ -216,23 +222,29 @@ export class Round {
     assert.deepEqual(others, [], 'calls were lost by hosts that live');
   }
 
-  /** As many jobs as there are slots run at once. */
-  async #checkSlots() {
+  /**
+   * As many jobs as there are slots run at once. A job that is ended may leave one slot
+   * of a job of its own behind: see docs/design.md.
+   */
+  async #checkSlots(torn) {
     const folder = join(this.#folder, 'meeting');
     mkdirSync(folder);
     const count = hostCount * slotsOfHost;
-    const ids = Array.from({ length: count }, (_, i) => String(i));
-    const met = Promise.all(
-      ids.map((id) => this.#executor.submit(meet, folder, id, count)),
+    // A host that has no time for its lease loses a job, and no slot.
+    const executor = this.#executor.with({ retries: 3 });
+    const met = Array.from({ length: count }, (_, i) =>
+      executor.submit(meet, folder, String(i), count),
     );
     // Jobs that do not meet give up one after the other, so the state afterwards would
     // not show what has held a slot.
     let state = '';
     const timer = setTimeout(() => (state = this.#state()), lateMs);
-    const all = await this.#inTime('all slots', met);
+    const all = await this.#inTime('all slots', Promise.all(met));
     clearTimeout(timer);
-    const message = `slots are missing\n${state}`;
-    assert.deepEqual(all, Array(count).fill(true), message);
+    const missing = count - Math.min(...all);
+    if (missing > 0) this.troubles['missing slots'] = missing;
+    const message = `${missing} slots are missing, ${torn} may be\n${state}`;
+    assert.ok(missing <= torn, message);
   }
 
   async #close() {

@@ -8,17 +8,16 @@ import { store } from './store.mjs';
 import { inTime, patienceMs } from './waiting.mjs';
 
 process.title = 'chaos-submitter';
-const { url, starts, name, seed, ...terms } = JSON.parse(process.argv[2]);
+const { url, leaseMs, retries, seed, ...own } = JSON.parse(process.argv[2]);
 const executor = new ClusterExecutor({
-  ...terms,
   connection: url,
   root,
-  store,
+  ...{ leaseMs, retries, store },
 });
-const load = new Load({ executor, random: new Random(seed), starts, name });
+const load = new Load({ ...own, executor, random: new Random(seed) });
 let isOver = false;
 process.stdin.on('end', () => (isOver = true)).resume();
 await load.run(3, () => isOver);
 const ended = load.end().then(() => executor.shutdown());
-await inTime(`calls of ${name}`, ended, () => load.state(), patienceMs / 2);
+await inTime(`calls of ${own.name}`, ended, () => load.state(), patienceMs / 2);
 console.log(JSON.stringify(load.outcomes));
