@@ -92,8 +92,18 @@ export function startedBefore(host: string): Error {
 
 export const orphanText = 'the process that has submitted the job is gone';
 
+/** The call that the host is to run. Rejects when it does not run it. */
+export async function admit(
+  terms: HostTerms,
+  job: { readonly id: string },
+  envelope: CallEnvelope,
+): Promise<Call> {
+  await checkFresh(terms, job, envelope);
+  return callOf(terms, envelope);
+}
+
 /** Throws for a function that this host does not have. */
-export async function callOf(
+async function callOf(
   { connection: { parcels, settings }, host }: HostTerms,
   envelope: CallEnvelope,
 ): Promise<Call> {

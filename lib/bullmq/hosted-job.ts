@@ -163,6 +163,14 @@ export class RunningHostedJob implements HostedJob {
     this.#onForfeit();
   }
 
+  /** Before its start. Rejects when the lease ends first: the server may be silent. */
+  async unlessForfeit<T>(preparation: Promise<T>): Promise<T> {
+    const forfeited = this.#forfeited.then(() => {
+      throw new AbortError(this.reason);
+    });
+    return Promise.race([preparation, forfeited]);
+  }
+
   /** Before its start. */
   throwIfOver(): void {
     throwIfAborted(this.#abort.signal);

@@ -8,8 +8,7 @@ import { type Jobserver, jobserverControl } from '../jobserver.js';
 import type { Token } from '../slots/slot-pipe.js';
 import {
   type HostTerms,
-  callOf,
-  checkFresh,
+  admit,
   envelopeOf,
   orphanText,
   startedBefore,
@@ -283,8 +282,9 @@ export class Hosting {
     let isOurs = true;
     let plan, future;
     try {
-      await checkFresh(this.#terms, hosted, envelope);
-      const call = await callOf(this.#terms, envelope);
+      const call = await hosted.unlessForfeit(
+        admit(this.#terms, hosted, envelope),
+      );
       const handle = this.#handles.of(hosted, envelope);
       plan = jobserverControl.plan(handle, call, hosted.signal);
       hosted.throwIfOver();

@@ -1,7 +1,8 @@
-import { LostResult, move } from '../../dist/index.js';
+import { Jobserver, LostResult, move } from '../../dist/index.js';
 import { ClusterHost, type ValueStore } from '../../dist/bullmq.js';
 import { useCluster } from '../helpers/cluster.js';
 import { RedisServer, useRedis } from '../helpers/redis.js';
+import { silentProxy } from '../helpers/silent-proxy.js';
 import { rejection } from '../helpers/thrown.js';
 import { timeoutFactor, until } from '../helpers/until.js';
 
@@ -140,6 +141,37 @@ describe('values in a cluster', () => {
       expect(used.length).toBe(2);
       expect(await keysOfValues()).toEqual([]);
       await until('all to be dropped', () => kept.size === 0);
+    });
+
+    test('a host that is cut off while it waits for one has its slot back', async () => {
+      const proxy = await silentProxy(redis().port);
+      const jobserver = new Jobserver({ slots: 1 });
+      const silent = { ...store, get: () => new Promise<never>(() => {}) };
+      const { root } = checkout();
+      const own = new ClusterHost({
+        ...{ jobserver, root, queue: `${queue()}-own`, leaseMs: 1000 },
+        ...{ connection: `redis://127.0.0.1:${proxy.port}`, store: silent },
+      });
+      try {
+        await own.ready();
+        const connection = redis().url;
+        const executed = executor({
+          ...options,
+          ...{ connection, queue: `${queue()}-own`, leaseMs: 1000 },
+        });
+        const work = executed.submit(fn('identity'), value);
+        work.catch(() => undefined);
+        await until('the host to have it', () => own.running === 1);
+        proxy.cut();
+        // It has no other slot.
+        expect(await jobserver.run(fn('identity'), 2)).toBe(2);
+        await rejection(work);
+      } finally {
+        proxy.heal();
+        await own.close();
+        await jobserver.close();
+        await proxy.close();
+      }
     });
 
     describe.each(['.args', '.result'])('a lost value of %p', (name) => {
