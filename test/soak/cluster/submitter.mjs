@@ -1,5 +1,6 @@
 // A submitter that the chaos kills, freezes and cuts off: node submitter.mjs OPTIONS.
 // Submits calls until its standard input ends, and then prints what became of them.
+import { once } from 'node:events';
 import { ClusterExecutor } from 'jobserver/bullmq';
 import { Random } from '../chaos/random.mjs';
 import { Load } from './load.mjs';
@@ -16,8 +17,13 @@ const executor = new ClusterExecutor({
 });
 const load = new Load({ ...own, executor, random: new Random(seed) });
 let isOver = false;
-process.stdin.on('end', () => (isOver = true)).resume();
-await load.run(3, () => isOver);
-const ended = load.end().then(() => executor.shutdown());
-await inTime(`calls of ${own.name}`, ended, () => load.state(), patienceMs / 2);
+const over = once(process.stdin.resume(), 'end').then(() => (isOver = true));
+const ended = load
+  .run(3, () => isOver)
+  .then(async () => {
+    await load.end();
+    await executor.shutdown();
+  });
+await Promise.race([over, ended]);
+await inTime(own.name, ended, () => load.state(), patienceMs / 2);
 console.log(JSON.stringify(load.outcomes));
