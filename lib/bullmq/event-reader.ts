@@ -39,16 +39,13 @@ export class EventReader {
   async start(): Promise<void> {
     while (this.#last === '' && !this.#isStopped) {
       try {
-        const [newest] = await this.#redis.xrevrange(
-          this.#key,
-          '+',
-          '-',
-          'COUNT',
-          1,
+        const [newest] = await this.#untilClosed(
+          this.#redis.xrevrange(this.#key, '+', '-', 'COUNT', 1),
         );
         this.#last = newest?.[0] ?? '0-0';
       } catch (error) {
         if (!isConnectionError(error)) throw error;
+        await this.#untilReady();
       }
     }
     this.#end = this.#run();
@@ -97,8 +94,28 @@ export class EventReader {
       this.#redis.disconnect(true);
     }, blockMs + patienceMs);
     timer.unref();
+    try {
+      const replies = await this.#untilClosed(
+        this.#redis.xread(
+          'COUNT',
+          mostAtOnce,
+          'BLOCK',
+          blockMs,
+          'STREAMS',
+          this.#key,
+          this.#last,
+        ),
+      );
+      return replies?.[0]?.[1] ?? [];
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** ioredis forgets a request that it is not to send again. */
+  async #untilClosed<T>(request: Promise<T>): Promise<T> {
+    request.catch(() => undefined);
     let onClose: () => void;
-    // ioredis forgets a read that it is not to send again.
     const closed = new Promise<never>((_, reject) => {
       onClose = () => {
         reject(new Error('The connection is closed'));
@@ -106,21 +123,9 @@ export class EventReader {
       this.#redis.once('close', onClose);
     });
     try {
-      const read = this.#redis.xread(
-        'COUNT',
-        mostAtOnce,
-        'BLOCK',
-        blockMs,
-        'STREAMS',
-        this.#key,
-        this.#last,
-      );
-      read.catch(() => undefined);
-      const replies = await Promise.race([read, closed]);
-      return replies?.[0]?.[1] ?? [];
+      return await Promise.race([request, closed]);
     } finally {
       this.#redis.off('close', onClose!);
-      clearTimeout(timer);
     }
   }
 }

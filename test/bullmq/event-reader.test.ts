@@ -59,6 +59,20 @@ describe('the reader of a stream', () => {
     expect(seen).toEqual(['1', '2', '3', '4', '5']);
   });
 
+  test('starts also when its connection is lost before the first reply', async () => {
+    await until('its connection', async () => {
+      return (await clients()).trim().split('\n').length === 3;
+    });
+    await sleep(50);
+    proxy.cutReplies();
+    const started = reader.start();
+    await sleep(50);
+    proxy.drop();
+    await started;
+    await write(1);
+    await until('the first', () => seen.length === 1);
+  });
+
   test('misses nothing that comes while its connection is cut, and gives nothing twice', async () => {
     await reader.start();
     await write(1);
