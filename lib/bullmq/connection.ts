@@ -21,6 +21,14 @@ export function checkMsOf({ leaseMs }: ClusterSettings): number {
   return Math.max(20, Math.round(leaseMs / 2));
 }
 
+/**
+ * After so many milliseconds without a reply, the network may have forgotten the
+ * connection. Longer than what can be saved: the leases have ended.
+ */
+export function mostSilenceMs({ leaseMs }: ClusterSettings): number {
+  return Math.max(7000, presenceLeases * leaseMs);
+}
+
 // Ended jobs are kept for dashboards, and for executors that have missed their end.
 const keptJobs = { age: 3600, count: 5000 };
 

@@ -40,6 +40,13 @@ export function textOf(thrown: unknown): string {
   return text.slice(0, 2000);
 }
 
+/** The same, of a loss only why it was lost. */
+export function reasonOf(thrown: unknown): string {
+  return (
+    (thrown instanceof LostResult ? thrown.reason : undefined) ?? textOf(thrown)
+  );
+}
+
 /** A host has not started the job, or somebody without the key has written to Redis. */
 export function refused(message: string): Error {
   return codedError('ERR_JOBSERVER_REFUSED', message);

@@ -10,7 +10,7 @@ import { type HostTerms, orphanText } from './admission.js';
 import type { Connection } from './connection.js';
 import { type Ending, errorOf, packEnding } from './ending.js';
 import { type CallEnvelope, type OutcomeEnvelope, seal } from './envelope.js';
-import { textOf, unheardLoss, unstored } from './errors.js';
+import { reasonOf, textOf, unheardLoss, unstored } from './errors.js';
 import type { Purpose } from './keyring.js';
 import type { Job } from './packages.js';
 import { keptMs } from './parcels.js';
@@ -318,10 +318,4 @@ export function refusedJob(job: Job, error: unknown): HostedJob {
 
 function waitOf({ timestamp }: Job): number {
   return Math.max(0, Date.now() - timestamp);
-}
-
-function reasonOf(thrown: unknown): string {
-  return (
-    (thrown instanceof LostResult ? thrown.reason : undefined) ?? textOf(thrown)
-  );
 }

@@ -1,7 +1,12 @@
 // Who is alive: a key of each executor and each host, which ends unless it is renewed.
 import { clearInterval, setInterval } from 'node:timers';
 import { now } from '../system/deadline.js';
-import { type Connection, checkMsOf, presenceLeases } from './connection.js';
+import {
+  type Connection,
+  checkMsOf,
+  mostSilenceMs,
+  presenceLeases,
+} from './connection.js';
 
 type Party = 'executor' | 'host';
 
@@ -13,6 +18,8 @@ export class Presence {
   #timer: NodeJS.Timeout | undefined;
   #confirmedAt = -Infinity;
   #isRenewing = false;
+  /** Since when this connection owes a reply. */
+  #askedAt = 0;
 
   /** `describe`: what others can read. */
   constructor(
@@ -45,13 +52,26 @@ export class Presence {
   }
 
   async renew(): Promise<void> {
-    if (this.#isRenewing) return;
+    if (this.#isRenewing) {
+      this.#endSilence();
+      return;
+    }
     this.#isRenewing = true;
+    this.#askedAt = now();
     try {
       await this.announce();
     } finally {
       this.#isRenewing = false;
     }
+  }
+
+  /** The requests that have no reply go through another connection. */
+  #endSilence(): void {
+    const { redis, settings } = this.#connection;
+    const silenceMs = now() - this.#askedAt;
+    if (redis.status !== 'ready' || silenceMs < mostSilenceMs(settings)) return;
+    this.#askedAt = now();
+    redis.disconnect(true);
   }
 
   /** Sends the command at once, before any other that follows. */

@@ -191,6 +191,20 @@ describe('faults of a cluster', () => {
     expect(await executed.submit(fn('square'), 3)).toBe(9);
   });
 
+  test.each(['host', 'submitter'])(
+    'a %s whose connections the network has forgotten opens others',
+    async (who) => {
+      const proxy = await proxyOf(redis().port);
+      const far = `redis://127.0.0.1:${proxy.port}`;
+      const near = redis().url;
+      await host({ connection: who === 'host' ? far : near });
+      const executed = executor({ connection: who === 'host' ? near : far });
+      expect(await executed.submit(fn('square'), 2)).toBe(4);
+      proxy.cut({ newOnes: false });
+      expect(await executed.submit(fn('square'), 3)).toBe(9);
+    },
+  );
+
   describe('a submitter that is cut off for so long that it is taken for dead', () => {
     async function forgotten(retries: number) {
       const proxy = await proxyOf(redis().port);
