@@ -16,8 +16,8 @@ const graceMs = 500;
 interface Request {
   readonly type?: string;
   readonly context?: { readonly files?: readonly { filepath: string }[] };
-  /** Of the answer to a call of the worker. */
-  readonly r?: { readonly externalize?: unknown } | null;
+  /** The answer to a call of the worker: a module, or modules by their URLs. */
+  readonly r?: unknown;
 }
 
 export class FileWorker implements JobserverPoolWorker {
@@ -69,9 +69,11 @@ export class FileWorker implements JobserverPoolWorker {
     if (context?.files !== undefined && type !== 'start') {
       this.#files = context.files.map(({ filepath }) => filepath);
     }
-    const external = r?.externalize;
-    if (typeof external === 'string') this.#imported?.add(external);
-    this.#job?.port.postMessage(serialize(message));
+    const sent =
+      this.#imported === undefined || r === undefined
+        ? message
+        : { ...(message as object), r: this.#learn(r) };
+    this.#job?.port.postMessage(serialize(sent));
   }
 
   deserialize(data: unknown): unknown {
@@ -93,6 +95,20 @@ export class FileWorker implements JobserverPoolWorker {
     this.#hub.release();
   }
 
+  /**
+   * Notes a module that the worker has asked for and that Node loads. vitest 5 also tells
+   * it of all those that other workers have asked for, which are left out: the worker
+   * would not ask for the ones that it imports.
+   */
+  #learn(answer: unknown): unknown {
+    const external = externalOf(answer);
+    if (external !== undefined) this.#imported!.add(external);
+    if (!isRecord(answer)) return answer;
+    const all = Object.entries(answer);
+    const others = all.filter(([, each]) => externalOf(each) === undefined);
+    return others.length === all.length ? answer : Object.fromEntries(others);
+  }
+
   #onEnd(error: unknown): void {
     if (this.#isStopping) return;
     const ended = whyEnded(error, this.#files);
@@ -104,6 +120,17 @@ export class FileWorker implements JobserverPoolWorker {
       error: ended,
     });
   }
+}
+
+/** Where Node finds a module that vitest leaves to it. */
+function externalOf(answer: unknown): string | undefined {
+  if (!isRecord(answer)) return undefined;
+  const { externalize } = answer;
+  return typeof externalize === 'string' ? externalize : undefined;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** vitest's own pool says no more than the first three words. */
