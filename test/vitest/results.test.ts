@@ -38,7 +38,7 @@ describe('files that fail in all ways', () => {
 function withoutReasons(run: Run): string[] {
   return comparable(run).map((line) =>
     line
-      .replace(/(unexpectedly) in .*/, '$1')
+      .replace(/(Worker exited unexpectedly) .*/, '$1')
       .replace('Worker jobserver', 'Worker forks'),
   );
 }

@@ -8,13 +8,18 @@ import {
   readdirSync,
   symlinkSync,
 } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { useFolder } from '../helpers/folder.js';
 import { timeoutFactor, until } from '../helpers/until.js';
 
-// vitest is not loaded here: it needs a process of its own.
+// vitest is not loaded here: it needs a process of its own. scripts/test-vitest.mjs names
+// the packages of another version.
+const ofVitest = process.env['TEST_VITEST_PACKAGES'] ?? resolve('node_modules');
 const packages = [
-  ...['vitest', 'vite', '@vitest', 'typescript', 'jsdom', 'happy-dom'],
+  ...['vitest', 'vite', '@vitest'].map((name) => join(ofVitest, name)),
+  ...['typescript', 'jsdom', 'happy-dom'].map((name) =>
+    resolve('node_modules', name),
+  ),
 ];
 
 /** A copy of a project of test/fixtures/vitest for each test. */
@@ -30,7 +35,7 @@ export function useProject(name?: string): () => string {
     mkdirSync(modules);
     symlinkSync(resolve('.'), join(modules, 'jobserver'));
     for (const each of packages) {
-      symlinkSync(resolve('node_modules', each), join(modules, each));
+      symlinkSync(each, join(modules, basename(each)));
     }
   });
   // A process that is left behind fails the test that has started it.
@@ -187,6 +192,7 @@ export function comparable({ output }: Run): string[] {
     output
       .replace(/\d+(\.\d+)?m?s\b/g, 'TIME')
       .replace(/^( +Start at +)[\d:]+$/m, '$1TIME')
+      .replace(/^( +Duration +TIME) \(.*\)$/m, '$1')
       .replace(/\[\d+\/\d+\]⎯/g, '⎯')
       .replace(/(\/[\w.+-]+)+\/jobserver-\w{6}\b/g, 'FOLDER')
       // Where files are spawned, vitest's own pool has no such warning.
