@@ -109,17 +109,16 @@ let guard: typeof process.exit | undefined;
 /** Starts vitest's worker on the link. */
 export function serve(vitest: VitestWorker, { post, listeners }: Link): void {
   let isFirst = true;
+  // Not an async function, which would be in the stacks of errors that vitest prints.
   const runTests =
     (method: string) =>
-    async (state: unknown, traces: unknown): Promise<void> => {
+    (state: unknown, traces: unknown): Promise<void> => {
       if (isFirst) resume();
       isFirst = false;
-      try {
-        await vitest.runBaseTests(method, state, traces);
-      } finally {
+      return vitest.runBaseTests(method, state, traces).finally(() => {
         guard ??= host.exit;
         host.exit = exit;
-      }
+      });
     };
   vitest.init({
     post,

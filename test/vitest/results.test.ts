@@ -29,6 +29,9 @@ describe('files that fail in all ways', () => {
       'Caused by: Error: Worker exited unexpectedly in FOLDER/real-exit.test.js: exit code 4',
     ]);
     expect(withoutReasons(ours)).toEqual(withoutReasons(theirs));
+    // What runs in the process of a file is in no stack.
+    expect(ours.output).toContain('No test suite found in file');
+    expect(ours.output).not.toContain('runtime.js');
     const all = metas(ours).flatMap(({ random }) => random ?? []);
     expect(all).toHaveLength(6);
     expect(new Set(all).size).toBe(6);
