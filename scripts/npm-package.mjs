@@ -15,9 +15,14 @@ const cache = join(root, 'node_modules', '.cache', 'jobserver');
 // binaries that are built against it are always the same.
 const oldest = '20.20.2';
 
-/** Returns the folder of the package, which is installed if it is missing. */
-export async function npmPackage(name, version) {
-  const prefix = join(cache, `${name.replace('/', '+')}@${version}`);
+/**
+ * Returns the folder of the package, which is installed if it is missing. `beside`: other
+ * packages in the same folder, of the same version unless they name theirs.
+ */
+export async function npmPackage(name, version, beside = []) {
+  const names = [name, ...beside];
+  const all = names.map((each) => each.replaceAll('/', '+')).join(',');
+  const prefix = join(cache, `${all}@${version}`);
   const folder = join(prefix, 'node_modules', name);
   if (existsSync(folder)) return folder;
   // An interrupted installation, or another script that installs the same
@@ -25,11 +30,15 @@ export async function npmPackage(name, version) {
   mkdirSync(cache, { recursive: true });
   const temp = mkdtempSync(join(cache, 'install-'));
   try {
-    // With --force, because some packages are for another platform.
+    // With --force, because some packages are for another platform. That npm installs
+    // peers as well does not work for packages that are peers of each other.
     const options = ['--no-save', '--no-audit', '--no-fund'];
+    if (beside.length > 0) options.push('--legacy-peer-deps');
     options.push('--ignore-scripts', '--force', '--prefix', temp);
-    const spec = `${name}@${version}`;
-    await command('npm', ['install', ...options, spec], { minutes: 10 });
+    const specs = names.map((each) =>
+      each.includes('@', 1) ? each : `${each}@${version}`,
+    );
+    await command('npm', ['install', ...options, ...specs], { minutes: 10 });
     renameSync(temp, prefix);
   } catch (error) {
     rmSync(temp, { recursive: true, force: true });

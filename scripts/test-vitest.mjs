@@ -1,5 +1,5 @@
-// Runs generated projects in versions of vitest and of Node, with vitest's own pool and
-// with that of this package, and compares what becomes of each test.
+// Runs projects in versions of vitest and of Node, with vitest's own pool and with that of
+// this package, and compares what vitest says of them.
 import {
   cpSync,
   mkdirSync,
@@ -16,6 +16,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { build } from './build.mjs';
 import {
+  command,
   commandLine,
   endWithCommands,
   root,
@@ -23,6 +24,7 @@ import {
   runSteps,
 } from './command.mjs';
 import { nodeBin, npmPackage } from './npm-package.mjs';
+import { plainLines, resultLines } from './vitest-report.mjs';
 import { suites } from './vitest-suites.mjs';
 
 const usage = `
@@ -30,15 +32,17 @@ Usage: node scripts/test-vitest.mjs [--no-build] [--vitest=VERSIONS]
          [--node=VERSIONS] [--suites=NAMES] [--files=N] [--runs=N]
 
 Runs three generated projects, and one whose files fail in all ways, with vitest's pool
-'forks' and with that of this package. Fails unless each test has the same result, also
-when it is run again and again, and unless no process and no file is left.
+'forks' and with that of this package. Fails unless each test has the same result with the
+same text of failures, the output and the exit code are the same, also when it is run again
+and again, and unless no process and no file is left. Then runs the tests of the pool with
+that vitest, among which are those that compare what reporters are told.
 
   --no-build         Tests what has been built before.
   --vitest=VERSIONS  Installed from npm; by default 4.1,5.
   --node=VERSIONS    Installed from npm; by default 20,22,24,26. A vitest runs only in
                      those that it supports.
-  --suites=NAMES     Of functions, compilers and components; by default all, and the
-                     files that fail, too.
+  --suites=NAMES     Of functions, compilers, components, failures and tests; by default
+                     all.
   --files=N          How many files a generated project has, by default 100.
   --runs=N           How often the pool of this package runs each, by default 3.
 `;
@@ -58,31 +62,49 @@ const runs = Number(values.runs);
 // The oldest Node in which a major version of vitest runs.
 const oldestNode = { 4: 20, 5: 22 };
 
-const hostile = 'files that fail';
+const hostile = 'failures';
+const ownTests = 'tests';
+// The tests measure coverage.
+const besideVitest = [
+  ...['vite@8', '@vitest/coverage-istanbul', '@vitest/coverage-v8'],
+];
 // A variable by which the processes of a run are found.
 const mark = 'JOBSERVER_TEST_VITEST';
-const chosen = values.suites?.split(',') ?? [hostile, ...Object.keys(suites)];
+const all = [hostile, ...Object.keys(suites), ownTests];
+const chosen = values.suites?.split(',') ?? all;
 const steps = {};
 for (const version of values.vitest.split(',')) {
   for (const node of values.node.split(',')) {
     if (Number(node) < oldestNode[version.split('.', 1)[0]]) continue;
     for (const style of chosen) {
-      steps[`vitest ${version}, Node ${node}, ${style}`] = () =>
-        compare({ version, node, style });
+      const work = style === ownTests ? runTests : compare;
+      steps[`vitest ${version}, Node ${node}, ${style}`] = async () => {
+        const vitest = await npmPackage('vitest', version, besideVitest);
+        const bin = await nodeBin(node);
+        return work({ packages: dirname(vitest), bin, style });
+      };
     }
   }
 }
 
 endWithCommands();
-if (!values['no-build']) await build();
+if (!values['no-build']) await build({ tests: chosen.includes(ownTests) });
 await runSteps(steps);
 
-async function compare({ version, node, style }) {
-  const vitest = await npmPackage('vitest', version);
-  const bin = await nodeBin(node);
+async function runTests({ packages, bin }) {
+  const jest = join(root, 'node_modules', 'jest', 'bin', 'jest.js');
+  const args = [jest, join('dist-test', 'vitest')];
+  const PATH = `${bin}${delimiter}${process.env.PATH}`;
+  const env = { ...process.env, PATH, TEST_VITEST_PACKAGES: packages };
+  const node = join(bin, 'node');
+  const { all } = await command(node, args, { env, minutes: 10 });
+  return /^Tests: +(.*)$/m.exec(all)?.[1];
+}
+
+async function compare({ packages, bin, style }) {
   const folder = mkdtempSync(join(tmpdir(), 'test-vitest-'));
   try {
-    makeProject(folder, style, dirname(vitest));
+    makeProject(folder, style, packages);
     const theirs = await resultsOf(folder, bin, { POOL: 'forks' });
     for (let i = 1; i <= runs; i++) {
       const ours = await resultsOf(folder, bin, {});
@@ -130,14 +152,17 @@ function makeProject(folder, style, packages) {
   }
 }
 
-/** The exit code, what has become of each test, and what Node warns of. */
+/** The exit code, what has become of each test, and all that vitest has written. */
 async function resultsOf(folder, bin, env) {
   const report = join(folder, 'report.json');
   const temporary = join(folder, 'node_modules', 'temporary');
   mkdirSync(temporary, { recursive: true });
   const before = filesIn(folder);
   const program = join(folder, 'node_modules', 'vitest', 'vitest.mjs');
-  const args = [program, 'run', '--reporter=json', `--outputFile=${report}`];
+  const args = [program, 'run', `--outputFile=${report}`];
+  args.push('--reporter=json', '--reporter=default', '--no-color');
+  // The names of slow tests would be printed, and the machine may be slow.
+  args.push('--slowTestThreshold=1000000');
   const { failure, output } = await run(join(bin, 'node'), args, {
     cwd: folder,
     env: {
@@ -150,28 +175,20 @@ async function resultsOf(folder, bin, env) {
     },
     timeoutMs: 300_000,
   });
-  let results;
+  let tests;
   try {
-    ({ testResults: results } = JSON.parse(readFileSync(report, 'utf8')));
+    tests = resultLines(JSON.parse(readFileSync(report, 'utf8')));
   } catch {
     throw new Error(`${failure ?? 'no report'}\n${output.all}`);
   }
   rmSync(report);
-  const tests = results.flatMap(({ name, status, assertionResults }) => [
-    `${name}: ${status}`,
-    ...assertionResults.map(
-      ({ fullName, status, failureMessages }) =>
-        `${name}: ${fullName}: ${status} ${failureMessages.map((text) => firstLine(text))}`,
-    ),
-  ]);
   const left = [
     ...(await processesOf(folder)),
     ...readdirSync(temporary),
     ...filesIn(folder).filter((file) => !before.includes(file)),
   ];
   if (left.length > 0) throw new Error(`left: ${left.join(', ')}`);
-  const warnings = new Set(output.all.match(/\b\w*Warning: .*/g));
-  return { end: failure, tests: [...tests, ...warnings].sort() };
+  return { end: failure, tests, output: plainLines(output.all).sort() };
 }
 
 /** Without those of node_modules, where vitest has its cache. */
@@ -202,13 +219,11 @@ async function processesOf(folder) {
   return found;
 }
 
-function firstLine(text) {
-  return String(text).split('\n', 1)[0];
-}
-
 function differences(ours, theirs) {
   const only = (one, other) =>
-    one.tests.filter((line) => !other.tests.includes(line));
+    ['tests', 'output'].flatMap((kind) =>
+      one[kind].filter((line) => !other[kind].includes(line)),
+    );
   return [
     `forks: ${theirs.end ?? 'exit code 0'}; jobserver: ${ours.end ?? 'exit code 0'}`,
     ...only(theirs, ours).map((line) => `  only with forks: ${line}`),

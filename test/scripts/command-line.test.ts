@@ -17,6 +17,7 @@ const modules = [
   'prebuilds',
   'redis',
   'stage',
+  'vitest-report',
   'vitest-suites',
 ];
 const programs = [
