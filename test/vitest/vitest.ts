@@ -71,6 +71,10 @@ export interface RunOptions {
   /** Of the pool of this package. */
   readonly pool?: object | undefined;
   readonly env?: Readonly<Record<string, string>>;
+  /** Options of the node that runs vitest. */
+  readonly execArgv?: readonly string[];
+  /** What runs vitest, in the folder; by default its command. */
+  readonly program?: string;
 }
 
 /** Runs vitest to its end, which is to have this exit code. */
@@ -113,10 +117,13 @@ const limitMs = 40_000 * timeoutFactor;
 export function startVitest(
   folder: string,
   args: readonly string[],
-  { pool, env }: RunOptions = {},
+  options: RunOptions = {},
 ): Running {
-  const program = join(folder, 'node_modules', 'vitest', 'vitest.mjs');
-  const child = spawn(process.execPath, [program, ...args, '--no-color'], {
+  const { pool, env, execArgv = [] } = options;
+  const { program = join(folder, 'node_modules', 'vitest', 'vitest.mjs') } =
+    options;
+  const argv = [...execArgv, program, ...args, '--no-color'];
+  const child = spawn(process.execPath, argv, {
     cwd: folder,
     // So that Ctrl-C can be sent to it and its children.
     detached: true,
@@ -194,6 +201,7 @@ export function comparable({ output }: Run): string[] {
       .replace(/^( +Start at +)[\d:]+$/m, '$1TIME')
       .replace(/^( +Duration +TIME) \(.*\)$/m, '$1')
       .replace(/\[\d+\/\d+\]⎯/g, '⎯')
+      .replace(/\(node:\d+\)/g, '(node:PID)')
       .replace(/(\/[\w.+-]+)+\/jobserver-\w{6}\b/g, 'FOLDER')
       // Where files are spawned, vitest's own pool has no such warning.
       .replace(/^.*JOBSERVER_VITEST_SPAWN.*\n.*--trace-warnings.*$/m, '')
