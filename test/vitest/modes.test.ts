@@ -1,8 +1,16 @@
-import { readdirSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFiles } from '../helpers/folder.js';
 import { freePort } from '../helpers/redis.js';
-import { metas, runVitest, summary, useProject } from './vitest.js';
+import {
+  type RunOptions,
+  metas,
+  runVitest,
+  summary,
+  useProject,
+} from './vitest.js';
+
+type Found = readonly [[options: unknown, pid: number], pid: number];
 
 interface Times {
   readonly pool: string;
@@ -54,6 +62,111 @@ describe('a project', () => {
         expect(begun).toBeGreaterThanOrEqual(same[i]!.ended);
       }
     }
+  });
+
+  test('has an environment of its own', async () => {
+    const body = `
+      // @vitest-environment-options { "value": 5 }
+      import { test } from 'vitest';
+      test('finds it', ({ task }) => {
+        task.meta.found = [globalThis.found, process.pid];
+        globalThis.found = 'changed';
+      });`;
+    writeFiles(project(), {
+      'environment.mjs': `
+        import { appendFileSync } from 'node:fs';
+        export default {
+          name: 'own',
+          viteEnvironment: 'ssr',
+          setup(global, options) {
+            global.found = [options, process.pid];
+            return { teardown: () => appendFileSync('notes', 'down ') };
+          },
+        };`,
+      'own-1.test.js': body,
+      'own-2.test.js': body,
+    });
+    const args = ['own', '--environment=./environment.mjs'];
+    const run = await runVitest(project(), args);
+    const found = metas(run).map((meta) => meta['found'] as Found);
+    expect(found).toHaveLength(2);
+    // Set up in the process of the file.
+    for (const [[, setUpBy], pid] of found) expect(setUpBy).toBe(pid);
+    const theirs = await runVitest(project(), args, {
+      env: { POOL: 'forks' },
+    });
+    expect(found.map(([[options]]) => options)).toEqual(
+      metas(theirs).map((meta) => (meta['found'] as Found)[0][0]),
+    );
+    const notes = readFileSync(join(project(), 'notes'), 'utf8');
+    expect(notes).toBe('down '.repeat(4));
+  });
+
+  test.each(['jsdom', 'happy-dom'])(
+    'has a window of %s for each file that is like no other',
+    async (environment) => {
+      const body = `
+        import { randomUUID } from 'node:crypto';
+        import { test } from 'vitest';
+        import { runInNewContext } from 'node:vm';
+        test('notes', ({ task }) => {
+          task.meta.ids = [
+            process.pid, Math.random(), window.Math.random(),
+            window.eval('Math.random()'), runInNewContext('Math.random()'),
+            randomUUID(), crypto.randomUUID(), window.crypto.randomUUID(),
+            String(crypto.getRandomValues(new Uint32Array(2))),
+          ];
+          task.meta.pids = [window.process?.pid, globalThis.process.pid];
+        });`;
+      const names = [1, 2, 3].map((n) => `window-${n}.test.js`);
+      writeFiles(
+        project(),
+        Object.fromEntries(names.map((name) => [name, body])),
+      );
+      const args = ['window', `--environment=${environment}`];
+      const all = metas(await runVitest(project(), args));
+      const ids = all.flatMap((meta) => meta['ids'] as unknown[]);
+      expect(ids).toHaveLength(3 * 9);
+      expect(new Set(ids).size).toBe(3 * 9);
+      for (const { ids, pids } of all) {
+        const [pid] = ids as unknown[];
+        for (const each of pids as unknown[]) {
+          if (each !== null && each !== undefined) expect(each).toBe(pid);
+        }
+      }
+    },
+  );
+
+  test('has the options of node that are for files, and those of vitest', async () => {
+    writeFiles(project(), {
+      'hook.cjs': 'globalThis.hooks = (globalThis.hooks ?? 0) + 1;',
+      'hook.mjs': 'globalThis.imports = (globalThis.imports ?? 0) + 1;',
+      'hooked.test.js': `
+        import { test } from 'vitest';
+        test('notes', ({ task }) => {
+          const { hooks, imports, gc } = globalThis;
+          task.meta.found = [hooks, imports, typeof gc];
+        });`,
+    });
+    const found = async (
+      args: readonly string[],
+      options: RunOptions,
+    ): Promise<unknown> => {
+      const run = await runVitest(project(), ['hooked', ...args], options);
+      return metas(run)[0]?.['found'];
+    };
+    const forFiles = ['--require=./hook.cjs', '--import=./hook.mjs'];
+    const all = [...forFiles, '--expose-gc'];
+    const args = all.map((option) => `--execArgv=${option}`);
+    const forks = { env: { POOL: 'forks' } };
+    const ours = await found(args, {});
+    expect(ours).toEqual([1, 1, 'function']);
+    expect(await found(args, forks)).toEqual(ours);
+    const env = { NODE_OPTIONS: '--require=./hook.cjs' };
+    expect(await found([], { env })).toEqual([1, null, 'undefined']);
+    // The pools of vitest have those of the configuration only.
+    expect(await found([], { execArgv: all })).toEqual(ours);
+    expect(await found([], { ...forks, execArgv: all })).not.toEqual(ours);
   });
 
   test('is divided by --shard, and filtered', async () => {
