@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { writeFiles } from '../helpers/folder.js';
@@ -16,35 +16,77 @@ import {
 } from './vitest.js';
 
 const project = useProject('plain');
+const forks = { env: { POOL: 'forks' } };
 
-test('reporters write what they write with the pool of vitest', async () => {
-  writeFiles(project(), {
-    'fails.test.js': `
-      import { expect, test } from 'vitest';
-      let count = 0;
-      test('passes at last', { retry: 2 }, () => expect(++count).toBe(3));
-      test('fails', () => { console.log('said'); expect(1).toBe(2); });
-      test.skip('is skipped', () => {});
-      test.todo('is to do');`,
+describe('reporters', () => {
+  beforeEach(() => {
+    writeFiles(project(), {
+      'fails.test.js': `
+        import { expect, test } from 'vitest';
+        let count = 0;
+        test('passes at last', { retry: 2 }, () => expect(++count).toBe(3));
+        test('fails', () => { console.log('said'); expect(1).toBe(2); });
+        test.skip('is skipped', () => {});
+        test.todo('is to do');`,
+    });
   });
-  const kinds = ['json', 'junit'];
-  const reports = async (options: RunOptions): Promise<unknown> => {
+
+  /** The exit code, the output and the files that a command writes. */
+  async function reports(
+    args: readonly string[],
+    files: readonly string[],
+    options: RunOptions,
+  ): Promise<unknown[]> {
+    const quick = '--slowTestThreshold=1000000';
+    const running = startVitest(project(), [...args, quick], options);
+    await running.ended;
+    const lines = comparable({ output: running.output(), files: [] });
+    const written = files.map((file) =>
+      withoutTimes(readFileSync(join(project(), file), 'utf8')),
+    );
+    return [running.process.exitCode, lines, ...written];
+  }
+
+  test('write what they write with the pool of vitest', async () => {
+    const kinds = ['json', 'junit'];
     const args = [
-      ...['run', 'fails', '--slowTestThreshold=1000000'],
+      ...['run', 'fails'],
       ...[...kinds, 'tap', 'verbose'].map((kind) => `--reporter=${kind}`),
       ...kinds.map((kind) => `--outputFile.${kind}=${kind}`),
     ];
-    const running = startVitest(project(), args, options);
-    await running.ended;
-    const files = kinds.map((kind) =>
-      withoutTimes(readFileSync(join(project(), kind), 'utf8')),
-    );
-    const lines = comparable({ output: running.output(), files: [] });
-    return [running.process.exitCode, lines, ...files];
-  };
-  const ours = await reports({});
-  expect(ours).toEqual(await reports({ env: { POOL: 'forks' } }));
-  expect(ours).toContainEqual(expect.stringContaining('<testsuites'));
+    const ours = await reports(args, kinds, {});
+    expect(ours).toEqual(await reports(args, kinds, forks));
+    expect(ours).toContainEqual(expect.stringContaining('<testsuites'));
+  });
+
+  test.each([
+    ['dot', 'expected 1 to be 2'],
+    ['github-actions', '::error file='],
+  ])(
+    'write what they write with the pool of vitest: %s',
+    async (kind, text) => {
+      const args = ['run', 'fails', `--reporter=${kind}`];
+      const ours = await reports(args, [], {});
+      expect(ours).toEqual(await reports(args, [], forks));
+      expect(String(ours[1])).toContain(text);
+    },
+  );
+
+  test('merge reports of shards', async () => {
+    const merged: unknown[] = [];
+    for (const options of [{}, forks]) {
+      for (const shard of [1, 2]) {
+        const args = ['run', '--reporter=blob', `--shard=${shard}/2`];
+        await reports([...args, '--outputFile=blobs/' + shard], [], options);
+      }
+      const args = ['--merge-reports=blobs', '--reporter=verbose'];
+      merged.push(await reports(args, [], options));
+      rmSync(join(project(), 'blobs'), { recursive: true });
+    }
+    expect(merged[0]).toEqual(merged[1]);
+    expect(String(merged[0])).toContain('fails.test.js > passes at last');
+    expect(String(merged[0])).toContain('sum-4.test.js > sum 4');
+  });
 });
 
 function withoutTimes(report: string): string {
