@@ -49,21 +49,44 @@ function withoutReasons(run: Run): string[] {
 describe('files that pass', () => {
   const project = useProject('plain');
 
-  test.each(['v8', 'istanbul'])(
-    'are covered as by vitest itself: %s',
-    async (provider) => {
-      const args = [
-        ...['--coverage', `--coverage.provider=${provider}`],
-        `--coverage.reportsDirectory=${join(project(), 'coverage')}`,
-      ];
-      const covered: unknown[] = [];
-      for (const options of [{}, forks]) {
-        await runVitest(project(), args, options);
-        const file = join(project(), 'coverage', 'coverage-final.json');
-        covered.push(JSON.parse(readFileSync(file, 'utf8')));
-      }
-      expect(covered[0]).toEqual(covered[1]);
-      expect(Object.keys(covered[0]!)).toHaveLength(1);
-    },
-  );
+  test.each<[name: string, args: readonly string[], pool: object]>([
+    ['v8', ['--coverage.provider=v8'], {}],
+    ['istanbul', ['--coverage.provider=istanbul'], {}],
+    ['v8, in jsdom', ['--coverage.provider=v8', '--environment=jsdom'], {}],
+    [
+      'v8, with preloaded modules',
+      ['--coverage.provider=v8'],
+      { preload: ['typescript'] },
+    ],
+    [
+      'v8, of projects',
+      ['--coverage.provider=v8', '--config=projects.config.js'],
+      {},
+    ],
+  ])('are covered as by vitest itself: %s', async (_, args, pool) => {
+    writeFiles(project(), {
+      'projects.config.js': `
+        import config from './vitest.config.js';
+        const { pool } = config.test;
+        const of = (name, environment, files) =>
+          ({ test: { pool, name, environment, include: files } });
+        config.test.projects = [
+          of('one', 'node', ['sum-1.test.js', 'sum-2.test.js']),
+          of('two', 'jsdom', ['sum-3.test.js']),
+        ];
+        export default config;`,
+    });
+    const all = [
+      ...['--coverage', ...args],
+      `--coverage.reportsDirectory=${join(project(), 'coverage')}`,
+    ];
+    const covered: unknown[] = [];
+    for (const options of [{ pool }, forks]) {
+      await runVitest(project(), all, options);
+      const file = join(project(), 'coverage', 'coverage-final.json');
+      covered.push(JSON.parse(readFileSync(file, 'utf8')));
+    }
+    expect(covered[0]).toEqual(covered[1]);
+    expect(Object.keys(covered[0]!)).toHaveLength(1);
+  });
 });
