@@ -76,6 +76,18 @@ import { expect, test } from 'vitest';
 ${jestTest
   .replace(/const (.+) = require\((.+)\);/g, 'import $1 from $2;')
   .replace('.cjs', '.mjs')}`;
+// Each file with the pool of this package is a job.
+const poolConfig = `
+import { jobserverPool } from 'jobserver/vitest';
+
+export default { test: { pool: jobserverPool(), include: ['*.test.mjs'] } };
+`;
+const poolTest = `
+import { jobInfo } from 'jobserver';
+import { expect, test } from 'vitest';
+
+test('a job', () => expect(jobInfo()).toBeDefined());
+`;
 const threadProgram = `
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -198,10 +210,16 @@ const steps = {
     for (const name of ['one', 'two']) {
       project.write(`${name}.test.mjs`, vitestTest);
     }
+    const program = 'node_modules/vitest/vitest.mjs';
+    const vitest = (...options) =>
+      project.run(program, 'run', '--dir=.', ...options);
     for (const pool of ['forks', 'threads', 'vmThreads']) {
-      const options = ['run', '--dir=.', `--pool=${pool}`];
-      await project.run('node_modules/vitest/vitest.mjs', ...options);
+      await vitest(`--pool=${pool}`);
     }
+    project.write('pool.config.mjs', poolConfig);
+    project.write('pool.test.mjs', poolTest);
+    const { stdout } = await vitest('--config=pool.config.mjs');
+    assert.match(stdout, /3 passed/);
   },
   worker_threads: async (project) => {
     await project.installOnce();
