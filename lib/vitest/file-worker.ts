@@ -31,6 +31,8 @@ export class FileWorker implements JobserverPoolWorker {
   /** Settled when the process has ended. */
   #ended: Promise<unknown> = Promise.resolve();
   #isStopping = false;
+  /** It has been asked to tear down what it has set up. */
+  #isLeaving = false;
   /** What it runs at present. */
   #files: readonly string[] = [];
   /** What its files have imported that Node loads, if anybody wants to know. */
@@ -66,6 +68,7 @@ export class FileWorker implements JobserverPoolWorker {
 
   send(message: unknown): void {
     const { type, context, r } = message as Request;
+    this.#isLeaving ||= type === 'stop';
     if (context?.files !== undefined && type !== 'start') {
       this.#files = context.files.map(({ filepath }) => filepath);
     }
@@ -112,13 +115,19 @@ export class FileWorker implements JobserverPoolWorker {
   #onEnd(error: unknown): void {
     if (this.#isStopping) return;
     const ended = whyEnded(error, this.#files);
+    // vitest waits for an answer, and nobody listens to errors any more.
+    if (this.#isLeaving) {
+      this.#respond('stopped', ended);
+      return;
+    }
     this.#events.emit('error', ended);
     // Or vitest would wait for the start.
-    this.#events.emit('message', {
-      __vitest_worker_response__: true,
-      type: 'started',
-      error: ended,
-    });
+    this.#respond('started', ended);
+  }
+
+  #respond(type: string, error: Error): void {
+    const response = { __vitest_worker_response__: true, type, error };
+    this.#events.emit('message', response);
   }
 }
 

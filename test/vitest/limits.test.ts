@@ -43,6 +43,22 @@ describe('a file that ends early', () => {
     expect(output).toMatch(/hostile\.test\.js: killed by SIGSEGV/);
   });
 
+  test('fails with the signal that ends it after its tests', async () => {
+    writeFiles(project(), {
+      'environment.mjs': `export default {
+        name: 'own',
+        viteEnvironment: 'ssr',
+        setup: () => ({ teardown: () => process.kill(process.pid, 'SIGKILL') }),
+      };`,
+    });
+    const args = ['--environment=./environment.mjs', '--maxWorkers=1'];
+    const { output } = await runVitest(project(), args, { code: 1 });
+    expect(output).toContain('8 passed');
+    // vitest does not wait for the end of the last ones before it reports.
+    expect(output).toContain('Teardown Error');
+    expect(output).toMatch(/sum-\d\.test\.js: killed by SIGKILL/);
+  });
+
   test('fails with the time that it has used up, although it computes', async () => {
     const { output } = await runWith('for (;;);', { runTimeout: 3000 });
     expect(output).toMatch(/unexpectedly in .*hostile\.test\.js: .*3000 ms/);
