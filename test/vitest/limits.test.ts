@@ -94,10 +94,11 @@ describe('the process of each file', () => {
     const limited = await found({ maxHeapMb: 96, nice: 7, limits });
     expect(limited).toMatchObject({ nice: 7, openFiles: '321', coreDump: '0' });
     const { heapMb } = limited as { heapMb: number };
+    const usual = (await found({})) as { heapMb: number; openFiles: string };
     // V8 adds the young generation.
     expect(heapMb).toBeGreaterThanOrEqual(96);
-    expect(heapMb).toBeLessThan(200);
-    expect(await found({})).not.toMatchObject({ openFiles: '321' });
+    expect(heapMb).toBeLessThan(usual.heapMb);
+    expect(usual.openFiles).not.toBe('321');
   });
 });
 

@@ -1,5 +1,20 @@
 // What vitest's own tests expect of its pools, as far as tests and reporters can see
 // it. Each run is to be as with the pool 'forks' of vitest.
+//
+// Those tests are not in the package of vitest, and need the workspace of its repository.
+// They are in test/cli and test/config there; what they expect is promised here:
+//
+// - pool, pool-isolation, workers-option, setup-file-no-isolate, global-setup, print-error,
+//   fails, failures, unhandled-rejections, stacktraces, console, annotations, expect-soft,
+//   retry, repeats, bail, sequence-*, shuffle-options, testname-pattern, benchmarking,
+//   no-module-runner, reported-tasks, chai-config: in this file, and in results.test.ts;
+// - exec-args, shard, projects, group-order, mixed-environments: in modes.test.ts;
+// - reporters/*, merge-reports, list, git-changed, inspect: in commands.test.ts;
+// - cancel-run, console-shortcut, watch/*: in life.test.ts;
+// - forks-shutdown-race: in limits.test.ts;
+// - custom-pool: in options.test.ts; open-telemetry: in script.test.ts.
+//
+// forks-channel has no counterpart: there is no `process.send`, which docs/vitest.md says.
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { startVitest, useProject } from './vitest.js';
@@ -39,7 +54,7 @@ describe('a run is like one in processes that vitest has started', () => {
       'in a random order',
       ['--sequence.shuffle', '--sequence.seed=5', 'errors'],
     ],
-    ['at once', ['--sequence.concurrent', 'logs', 'unhandled']],
+    ['at once', ['--sequence.concurrent', 'logs', 'process']],
     ['in silence', ['--silent=passed-only', 'logs', 'errors']],
     ['without its console', ['--disableConsoleIntercept', 'logs', 'window']],
     ['with traces of logs', ['--printConsoleTrace', 'logs']],
