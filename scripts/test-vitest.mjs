@@ -173,13 +173,14 @@ async function resultsOf(folder, bin, env) {
       [mark]: folder,
       ...env,
     },
-    timeoutMs: 300_000,
+    timeoutMs: 300_000 * Number(process.env.TEST_TIMEOUT_FACTOR ?? 1),
   });
   let tests;
   try {
     tests = resultLines(JSON.parse(readFileSync(report, 'utf8')));
   } catch {
-    throw new Error(`${failure ?? 'no report'}\n${output.all}`);
+    const pool = env.POOL ?? 'jobserver';
+    throw new Error(`${pool}: ${failure ?? 'no report'}\n${output.all}`);
   }
   rmSync(report);
   const left = [
