@@ -64,14 +64,13 @@ const oldestNode = { 4: 20, 5: 22 };
 
 const hostile = 'failures';
 const ownTests = 'tests';
-// The tests measure coverage.
-const besideVitest = [
-  ...['vite@8', '@vitest/coverage-istanbul', '@vitest/coverage-v8'],
-];
+// What the tests need, which measure coverage.
+const forTests = ['vite@8', '@vitest/coverage-istanbul', '@vitest/coverage-v8'];
 // A variable by which the processes of a run are found.
 const mark = 'JOBSERVER_TEST_VITEST';
 const all = [hostile, ...Object.keys(suites), ownTests];
 const chosen = values.suites?.split(',') ?? all;
+const beside = chosen.includes(ownTests) ? forTests : [];
 const steps = {};
 for (const version of values.vitest.split(',')) {
   for (const node of values.node.split(',')) {
@@ -79,7 +78,7 @@ for (const version of values.vitest.split(',')) {
     for (const style of chosen) {
       const work = style === ownTests ? runTests : compare;
       steps[`vitest ${version}, Node ${node}, ${style}`] = async () => {
-        const vitest = await npmPackage('vitest', version, besideVitest);
+        const vitest = await npmPackage('vitest', version, beside);
         const bin = await nodeBin(node);
         return work({ packages: dirname(vitest), bin, style });
       };
