@@ -9,8 +9,9 @@ const words = [
 const numbers = [
   [/\b\d+(\.\d+)?m?s\b/g, 'TIME'],
   [/^( +Start at +)[\d:]+$/gm, '$1TIME'],
-  // vitest 5 says how the time is divided.
+  // vitest 5 says how the time is divided, and what would take less.
   [/^( +Duration +TIME) \(.*\)$/gm, '$1'],
+  [/^( +Duration .*\n)(\n| .*\n)+/gm, '$1'],
   [/\(node:\d+\)/g, '(node:PID)'],
   // How many of the failures have been told.
   [/\[\d+\/\d+\]⎯/g, '⎯'],

@@ -199,7 +199,9 @@ export function comparable({ output }: Run): string[] {
     output
       .replace(/\d+(\.\d+)?m?s\b/g, 'TIME')
       .replace(/^( +Start at +)[\d:]+$/m, '$1TIME')
+      // vitest 5 says how the time is divided, and what would take less.
       .replace(/^( +Duration +TIME) \(.*\)$/m, '$1')
+      .replace(/^( +Duration .*\n)(\n| .*\n)+/m, '$1')
       .replace(/\[\d+\/\d+\]⎯/g, '⎯')
       .replace(/\(node:\d+\)/g, '(node:PID)')
       .replace(/(\/[\w.+-]+)+\/jobserver-\w{6}\b/g, 'FOLDER')
