@@ -96,6 +96,9 @@ export class Connection {
     const { Redis: RedisClass } = ioredis();
     const { connection } = this.settings;
     const options = {
+      // ioredis waits for so long for a server to close a connection, too, and BullMQ
+      // closes one that is closed already, which would keep the process alive.
+      disconnectTimeout: 0,
       ...(typeof connection === 'string' ? {} : connection),
       // Calls wait for the server, however long it is away.
       maxRetriesPerRequest: null,

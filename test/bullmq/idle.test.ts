@@ -1,13 +1,29 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { useCluster } from '../helpers/cluster.js';
-import { RedisServer } from '../helpers/redis.js';
+import { RedisServer, useRedis } from '../helpers/redis.js';
 import { timeoutFactor, until } from '../helpers/until.js';
 
 jest.setTimeout(60_000 * timeoutFactor);
 
+const run = promisify(execFile);
 const program = resolve('test', 'fixtures', 'cluster-idle.mjs');
+
+describe('the process of a host that is closed', () => {
+  const redis = useRedis();
+  const { checkout, queue } = useCluster();
+
+  test('is not kept alive by a timer', async () => {
+    const { root } = checkout();
+    const options = { connection: redis().url, queue: queue(), root };
+    const closed = resolve('test', 'fixtures', 'cluster-closed.mjs');
+    const args = [closed, JSON.stringify(options)];
+    const { stdout } = await run(process.execPath, args);
+    expect(stdout).toBe('0\n');
+  });
+});
 
 describe('the process of an executor whose server went away', () => {
   const { host, checkout, queue } = useCluster();
