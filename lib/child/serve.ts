@@ -28,8 +28,9 @@ import { type WorkerOrder, end } from './run.js';
 import { type ReceivedCall, ServerCalls } from './server-calls.js';
 import { enterWorker, followSubmitter } from './worker.js';
 
-// Node frees each collected buffer in an immediate, which counts as left. A thread
-// hands them over one by one, so that one turn of the event loop follows another.
+// So many turns of the event loop may pass until what a job has left is gone, such as
+// a request of Node to a file. Node also frees each collected buffer in an immediate,
+// and a thread hands these buffers over one by one.
 const mostTurns = 100;
 
 export interface ServerOrder extends WorkerOrder<WorkerBody> {
@@ -197,7 +198,7 @@ class Server {
         setImmediate(resume);
       });
       left = this.#calls.leftovers.find();
-      if (left !== 'Immediate') break;
+      if (left === undefined) break;
     }
     if (left === undefined && !this.#isUsedUp()) {
       leavePipes();
