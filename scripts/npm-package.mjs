@@ -15,6 +15,13 @@ const cache = join(root, 'node_modules', '.cache', 'jobserver');
 // binaries that are built against it are always the same.
 const oldest = '20.20.2';
 
+/** A second time, because npm sometimes waits for a reply that never comes. */
+async function install(args) {
+  const attempt = (minutes) =>
+    command('npm', ['install', ...args], { minutes });
+  await attempt(3).catch(() => attempt(5));
+}
+
 /**
  * Returns the folder of the package, which is installed if it is missing. `beside`: other
  * packages in the same folder, of the same version unless they name theirs.
@@ -38,7 +45,7 @@ export async function npmPackage(name, version, beside = []) {
     const specs = names.map((each) =>
       each.includes('@', 1) ? each : `${each}@${version}`,
     );
-    await command('npm', ['install', ...options, ...specs], { minutes: 10 });
+    await install([...options, ...specs]);
     renameSync(temp, prefix);
   } catch (error) {
     rmSync(temp, { recursive: true, force: true });
