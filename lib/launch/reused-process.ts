@@ -139,7 +139,8 @@ export class ReusedProcess {
    */
   catchUp(): void {
     this.#ahead.recallAll();
-    if (this.#ahead.size > 0) this.#socket.readToEnd();
+    const job = this.#job;
+    if (this.#ahead.size > 0) this.#socket.readSent(() => this.#job !== job);
     this.advance();
   }
 

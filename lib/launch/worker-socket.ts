@@ -21,6 +21,9 @@ import { trace } from '../system/trace.js';
 // Numbers of jobs stay within this, and are re-used.
 const mostNumber = 2 ** 30;
 
+// Each fills the buffer of the reader: together, more than a socket holds.
+const mostReads = 64;
+
 export class WorkerSocket {
   /** The end of the worker. */
   readonly peer: Fd;
@@ -137,6 +140,16 @@ export class WorkerSocket {
   /** Reads what the buffer has room for, and of a large message a part. */
   read(): void {
     this.#readOnce(false);
+  }
+
+  /**
+   * Reads what was sent before this call, until `isEnough`. A process that goes on
+   * sending cannot keep this thread here.
+   */
+  readSent(isEnough: () => boolean): void {
+    for (let i = 0; i < mostReads && !isEnough(); i++) {
+      if (!this.#readOnce(true)) return;
+    }
   }
 
   /** Reads all that is there. */
