@@ -13,7 +13,7 @@ const numbers = [
   [/^( +Duration +TIME) \(.*\)$/gm, '$1'],
   [/^( +Duration .*\n)(\n| .*\n)+/gm, '$1'],
   [/\(node:\d+\)/g, '(node:PID)'],
-  // How many of the failures have been told.
+  // vitest numbers the failures that it prints.
   [/\[\d+\/\d+\]⎯/g, '⎯'],
   [/\?vitest=\d+/g, ''],
 ];

@@ -136,8 +136,8 @@ export class Connection {
   }
 
   /**
-   * Rejects when the server may lose keys that nobody has deleted, and when it has only
-   * some of them.
+   * Rejects when the server may evict keys, and when it is a server of a Redis Cluster,
+   * which has only some of the keys.
    */
   async checkPolicy(): Promise<void> {
     const info = await this.redis.info();

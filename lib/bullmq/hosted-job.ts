@@ -85,7 +85,7 @@ export class RunningHostedJob implements HostedJob {
   #messages = 0;
   /** Settles when what was told before is in the stream of events. Never rejects. */
   #told: Promise<void> = Promise.resolve();
-  /** Why something could not be told. Nothing that follows is. */
+  /** Of the first message that could not be sent. The host sends none after it. */
   #untold: Error | undefined;
   readonly #onUntold = (error: unknown): void => {
     const { host } = this.#terms;

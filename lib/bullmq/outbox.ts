@@ -84,7 +84,7 @@ export class Outbox {
       const refusal = unstored('The server does not take the call', error);
       for (const flight of left) this.#owner.onRefused(flight, refusal);
     }
-    // The server may have taken some of those that were refused.
+    // Also for calls that have failed here, because the server may have taken some.
     for (const flight of left) this.#owner.onAdded(flight);
   }
 

@@ -99,9 +99,9 @@ export class FileWorker implements JobserverPoolWorker {
   }
 
   /**
-   * Notes a module that the worker has asked for and that Node loads. vitest 5 also tells
-   * it of all those that other workers have asked for, which are left out: the worker
-   * would not ask for the ones that it imports.
+   * Notes a module that the worker has asked for and that Node loads. vitest 5 also sends
+   * the worker the modules that other workers have asked for. The pool leaves them out,
+   * because the worker does not ask for a module that it has been sent.
    */
   #learn(answer: unknown): unknown {
     const external = externalOf(answer);
@@ -115,7 +115,7 @@ export class FileWorker implements JobserverPoolWorker {
   #onEnd(error: unknown): void {
     if (this.#isStopping) return;
     const ended = whyEnded(error, this.#files);
-    // vitest waits for an answer, and nobody listens to errors any more.
+    // vitest waits for the answer to 'stop', and no longer listens to errors.
     if (this.#isLeaving) {
       this.#respond('stopped', ended);
       return;
