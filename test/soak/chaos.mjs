@@ -46,7 +46,11 @@ const kinds = {
     victims: ['worker', 'worker', 'worker', 'zygote'],
     submitters: 0,
   },
-  nesting: { victims: [], submitters: 1, canNest: true },
+  nesting: {
+    victims: ['worker', 'worker', 'worker', 'zygote'],
+    submitters: 1,
+    canNest: true,
+  },
   // No worker ends with its submitter, so no slot is lost in a worker.
   submitters: {
     victims: ['submitter'],

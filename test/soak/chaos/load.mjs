@@ -93,7 +93,7 @@ function bigArgs(random) {
 }
 
 function randomCall({ random, canNest, isGentle }) {
-  const isHarmless = isGentle || random.chance(0.97);
+  const isHarmless = isGentle || random.chance(canNest ? 0.8 : 0.97);
   const name = random.pick(isHarmless ? harmless : harmful(canNest));
   const jobsPerProcess = random.pick([1, 2, Infinity]);
   const args = {
@@ -140,7 +140,7 @@ export class Load {
 
   /**
    * `random`, and `log`, the path of the log. `name` begins the ids of the jobs.
-   * `canNest`: some of the jobs submit jobs; none of these is killed. `isGentle`: no
+   * `canNest`: some of the jobs submit jobs. `isGentle`: no
    * job ends its process or is killed. `onEnds` gets the number of calls that may
    * end their processes, before they do so and after they have settled.
    */
@@ -213,7 +213,7 @@ export class Load {
     const { random, isGentle } = this.#options;
     const options = {};
     if (random.chance(0.1)) options.timeout = random.below(50);
-    const mayEnd = !isGentle && call.name !== 'nest';
+    const mayEnd = !isGentle;
     if (mayEnd && random.chance(0.05)) {
       options.signal = AbortSignal.timeout(random.below(40));
       this.#noteEnd(call);

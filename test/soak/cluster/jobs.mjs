@@ -33,15 +33,13 @@ export async function work(call, starts, big) {
   return valueOf(call);
 }
 
-async function nested({ id, parts }, starts) {
-  appendFileSync(starts, `${id} nests\n`);
+async function nested({ parts }, starts) {
   const executor = new ClusterExecutor({ store });
   const values = parts.map((part) => executor.submit(work, part, starts));
   try {
     return (await Promise.all(values)).join();
   } finally {
     await executor.shutdown({ cancelFutures: true });
-    appendFileSync(starts, `${id} rests\n`);
   }
 }
 

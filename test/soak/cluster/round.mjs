@@ -65,9 +65,9 @@ export class Round {
       );
       await this.#inTime('all calls to end', this.#load.end());
       const others = await this.#endSubmitters();
-      const torn = this.#checkStarts();
+      this.#checkStarts();
       this.#checkLosses();
-      await this.#checkSlots(torn);
+      await this.#checkSlots();
       await this.#close();
       await this.#checkLeft();
       return { ...this.troubles, ...this.#load.outcomes, ...others };
@@ -193,15 +193,10 @@ export class Round {
     return inTime(what, promise, () => this.#state());
   }
 
-  /** Returns how many jobs were ended while jobs of their own ran. */
   #checkStarts() {
     const counts = new Map();
-    let torn = 0;
-    for (const line of readFileSync(this.#starts, 'utf8').split('\n')) {
-      const [id, what] = line.split(' ');
-      if (what === 'nests') torn += 1;
-      else if (what === 'rests') torn -= 1;
-      else if (id !== '') counts.set(id, (counts.get(id) ?? 0) + 1);
+    for (const id of readFileSync(this.#starts, 'utf8').split('\n')) {
+      if (id !== '') counts.set(id, (counts.get(id) ?? 0) + 1);
     }
     for (const [id, count] of counts) {
       // A nested call is made once for each start of the job around it, and has no
@@ -212,7 +207,6 @@ export class Round {
         : 1 + this.#terms.retries;
       assert.ok(count <= most, `${id} was started ${count} times`);
     }
-    return torn;
   }
 
   /** Where nothing else is done, exactly those who were killed have lost calls. */
@@ -222,11 +216,8 @@ export class Round {
     assert.deepEqual(others, [], 'calls were lost by hosts that live');
   }
 
-  /**
-   * As many jobs as there are slots run at once. A job that is ended may leave one slot
-   * of a job of its own behind: see docs/design.md.
-   */
-  async #checkSlots(torn) {
+  /** As many jobs as there are slots run at once. */
+  async #checkSlots() {
     const folder = join(this.#folder, 'meeting');
     mkdirSync(folder);
     const count = hostCount * slotsOfHost;
@@ -242,9 +233,7 @@ export class Round {
     const all = await this.#inTime('all slots', Promise.all(met));
     clearTimeout(timer);
     const missing = count - Math.min(...all);
-    if (missing > 0) this.troubles['missing slots'] = missing;
-    const message = `${missing} slots are missing, ${torn} may be\n${state}`;
-    assert.ok(missing <= torn, message);
+    assert.equal(missing, 0, `${missing} slots are missing\n${state}`);
   }
 
   async #close() {
