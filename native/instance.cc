@@ -71,6 +71,10 @@ int TakeToken(const Args& args) {
   uint8_t byte = 0;
   const int count = sys::Read(args.Int(0), &byte, 1);
   if (count <= 0) return count == 0 ? -EPIPE : count;
+  const int escrow = args.Int(2);
+  // Jobs have an escrow, and no worker thread has a job: this thread is the
+  // main thread, which never returns the token at its end.
+  if (escrow >= 0) sys::Write(escrow, &byte, 1);
   HoldingsOf(args)->AddToken({args.Int(1), byte});
   return byte;
 }
@@ -79,7 +83,12 @@ int TakeToken(const Args& args) {
 int ReturnToken(const Args& args) {
   const sys::Token token = {args.Int(0), args.Byte(1)};
   HoldingsOf(args)->RemoveToken(token);
-  const auto byte = static_cast<uint8_t>(token.byte);
+  auto byte = static_cast<uint8_t>(token.byte);
+  const int escrow = args.Int(2);
+  if (escrow >= 0) {
+    const int count = sys::Read(escrow, &byte, 1);
+    if (count <= 0) return count == 0 ? -EPIPE : count;
+  }
   return sys::Write(token.slot_fd, &byte, 1);
 }
 

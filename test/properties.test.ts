@@ -16,7 +16,8 @@ import {
 import { parseExportName } from '../dist/functions/url.js';
 import { workerExecArgv } from '../dist/launch/exec-argv.js';
 import { parseMakeflags } from '../dist/slots/make-flags.js';
-import { SlotPipe, type Token } from '../dist/slots/slot-pipe.js';
+import { SlotPipe } from '../dist/slots/slot-pipe.js';
+import type { Token } from '../dist/slots/token.js';
 import { PriorityQueue } from '../dist/executor/priority-queue.js';
 import { Queue } from '../dist/system/queue.js';
 import { decode, encode } from '../dist/wire/value.js';

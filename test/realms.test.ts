@@ -63,7 +63,7 @@ testIf(isLinux)(
   'a vm context that is dropped with an open Jobserver keeps no descriptor',
   async () => {
     expect(await run(['--expose-gc'], ['spawn', 'forget'])).toEqual({
-      opened: 6,
+      opened: 12,
     });
   },
 );

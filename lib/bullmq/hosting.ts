@@ -5,7 +5,7 @@ import { hostname } from 'node:os';
 import { clearInterval, setInterval } from 'node:timers';
 import { AbortError } from '../errors.js';
 import { type Jobserver, jobserverControl } from '../jobserver.js';
-import type { Token } from '../slots/slot-pipe.js';
+import type { Token } from '../slots/token.js';
 import {
   type HostTerms,
   admit,

@@ -7,7 +7,7 @@ import { inTime } from '../executor/in-time.js';
 import type { Pool } from '../job/pool.js';
 import type { SleepGate, Submission } from '../job/submission.js';
 import { Condition } from '../map/condition.js';
-import type { Token } from '../slots/slot-pipe.js';
+import type { Token } from '../slots/token.js';
 import { deadlineAfter, never, now } from '../system/deadline.js';
 import type { Connection } from './connection.js';
 import type { Sealed } from './envelope.js';

@@ -8,7 +8,7 @@ import { environmentOfJob, workingDirectory } from '../protocol/environment.js';
 import { packHead } from '../protocol/order.js';
 import { writeOrder } from '../protocol/order-file.js';
 import { packSurroundings } from '../protocol/surroundings.js';
-import { Token } from '../slots/slot-pipe.js';
+import { Token } from '../slots/token.js';
 import { encode } from '../wire/value.js';
 
 /** Returns its file. It names the function as a submitter does. */

@@ -14,7 +14,7 @@ import {
   packReport,
 } from '../protocol/worker-messages.js';
 import { workerState } from '../protocol/worker-state.js';
-import { noSlot } from '../slots/slot-pipe.js';
+import { noSlot } from '../slots/token.js';
 import { type Watch, check, native, systemError } from '../system/binding.js';
 import { now } from '../system/deadline.js';
 import { trace } from '../system/trace.js';

@@ -44,6 +44,7 @@ export function enterWorker(
     writer: slots.writer,
     slots: slots.count,
     identity: slots.identity,
+    trustee: slots.trustee,
     locks: slots.locks ?? -1,
     token,
     resultSockets: [...lenders, resultFd],

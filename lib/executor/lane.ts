@@ -8,7 +8,7 @@ import type { Pool } from '../job/pool.js';
 import type { Plan } from '../job/plan.js';
 import { type Consume, borrowingOf } from '../job/waiting-call.js';
 import type { SleepGate, SlotRequest, Submission } from '../job/submission.js';
-import type { Token } from '../slots/slot-pipe.js';
+import type { Token } from '../slots/token.js';
 import { never } from '../system/deadline.js';
 import { Offers } from './offers.js';
 import { PriorityQueue } from './priority-queue.js';

@@ -4,7 +4,7 @@ import { launchers } from '../launch/launchers.js';
 import type { JobStreams } from '../output/job-streams.js';
 import { prepareReader } from '../protocol/frame-reader.js';
 import type { Order } from '../protocol/order.js';
-import type { Token } from '../slots/slot-pipe.js';
+import type { Token } from '../slots/token.js';
 import { type Fd, openSocketPair } from '../system/fd.js';
 import { selector } from '../system/selector.js';
 

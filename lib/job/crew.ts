@@ -4,7 +4,7 @@ import type { ProcessJob } from '../launch/process-job.js';
 import { ReusedProcess } from '../launch/reused-process.js';
 import { keysOf } from '../launch/zygote-client.js';
 import type { Order } from '../protocol/order.js';
-import type { Token } from '../slots/slot-pipe.js';
+import type { Token } from '../slots/token.js';
 import { now } from '../system/deadline.js';
 import { trace } from '../system/trace.js';
 import type { ProcessUsage } from '../usage.js';

@@ -10,7 +10,8 @@ import {
   type JobSlot,
   workerState,
 } from '../protocol/worker-state.js';
-import { type SlotPipe, Token, noSlot } from '../slots/slot-pipe.js';
+import type { SlotPipe } from '../slots/slot-pipe.js';
+import { Token, noSlot } from '../slots/token.js';
 import { native } from '../system/binding.js';
 import { Queue } from '../system/queue.js';
 

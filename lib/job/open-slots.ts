@@ -12,8 +12,7 @@ export function openSlots(slots: unknown): SlotPipe {
   if (slots !== undefined) return SlotPipe.open(checkSlots(slots));
   const { ambient } = workerState;
   if (ambient !== undefined) {
-    const { reader, writer, slots: count, identity, locks } = ambient;
-    return shareSlots({ reader, writer, count, identity, locks });
+    return shareSlots({ ...ambient, count: ambient.slots });
   }
   const make = ofMake(process.env['MAKEFLAGS']);
   if (make === undefined) return SlotPipe.open(defaultSlots());
@@ -39,12 +38,14 @@ export function shareSlots({
   writer,
   count,
   identity,
+  trustee,
   locks = -1,
 }: InheritedSlots): SlotPipe {
   const ownReader = duplicate(reader);
   try {
     const pipe = new SlotPipe(ownReader, duplicate(writer), count, {
       identity,
+      trustee,
     });
     shareLocks(pipe, locks);
     return pipe;

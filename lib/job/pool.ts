@@ -4,7 +4,8 @@
 import { codedError } from '../errors.js';
 import { checkExportedNow } from '../functions/function-ref.js';
 import { type Busy, workerState } from '../protocol/worker-state.js';
-import type { SlotPipe, Token } from '../slots/slot-pipe.js';
+import type { SlotPipe } from '../slots/slot-pipe.js';
+import type { Token } from '../slots/token.js';
 import { selector } from '../system/selector.js';
 import { never } from '../system/deadline.js';
 import { type ProcessUsage, noUsage } from '../usage.js';

@@ -8,7 +8,7 @@ import type { JobStreams } from '../output/job-streams.js';
 import { isPiped } from '../output/plan.js';
 import type { Frame, ReportFrame } from '../protocol/frame.js';
 import type { Order } from '../protocol/order.js';
-import type { Token } from '../slots/slot-pipe.js';
+import type { Token } from '../slots/token.js';
 import { isFatal, signalName } from '../system/signals.js';
 import type { ProcessUsage } from '../usage.js';
 import type { Crew } from './crew.js';
@@ -30,7 +30,7 @@ export function startJob(
   crew: () => Crew,
 ): Job {
   // A process of several jobs has no result sockets of lenders.
-  if (token.lenders.length > 0 || !isReusable(plan)) {
+  if (token.isLent || !isReusable(plan)) {
     return new RunningJob(plan, token, events);
   }
   const job = new ReusedJob(plan, events);

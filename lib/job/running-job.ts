@@ -6,12 +6,12 @@
 // the resources for a process, the job keeps its token and waits for the end of
 // another job. Driven by the selector, or by a caller of `advance`.
 import type { Ending } from '../errors.js';
-import { EndWatch, isHeld } from '../launch/end-watch.js';
+import { EndWatch } from '../launch/end-watch.js';
 import type { Worker } from '../launch/launcher.js';
 import type { Frame } from '../protocol/frame.js';
 import { FrameReader } from '../protocol/frame-reader.js';
 import { orderOfAttempt } from '../protocol/order.js';
-import type { Token } from '../slots/slot-pipe.js';
+import type { Token } from '../slots/token.js';
 import { Fd } from '../system/fd.js';
 import { selector } from '../system/selector.js';
 import { isFatal, signalName } from '../system/signals.js';
@@ -238,10 +238,7 @@ export class RunningJob implements Job {
   /** In the same slot, once no job of the last attempt runs in it. */
   #startAgain(): void {
     const fd = this.#reader.number;
-    if (this.#isLender && isHeld(fd)) {
-      this.#endWatch.await(fd);
-      return;
-    }
+    if (this.#isLender && this.#endWatch.awaitPeer(fd)) return;
     this.#endWatch.stop();
     this.#lost = undefined;
     this.#isLender = false;
@@ -290,13 +287,7 @@ export class RunningJob implements Job {
   /** Frees the slot once no process runs in it: then the socket ends. */
   #awaitBorrowers(): void {
     const fd = this.#reader.number;
-    if (fd < 0) return;
-    if (isHeld(fd)) {
-      this.#endWatch.await(fd);
-    } else {
-      this.#endWatch.stop();
-      this.#free();
-    }
+    if (fd >= 0 && !this.#endWatch.awaitPeer(fd)) this.#free();
   }
 
   #free(): void {

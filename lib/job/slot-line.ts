@@ -2,7 +2,8 @@
 // pipe is in the selector only while there are any, or while it has surplus bytes. In a
 // job that holds a slot of the pipe, a call whose patience is over may use that slot.
 import { type JobSlot, workerState } from '../protocol/worker-state.js';
-import type { SlotPipe, Token } from '../slots/slot-pipe.js';
+import type { SlotPipe } from '../slots/slot-pipe.js';
+import type { Token } from '../slots/token.js';
 import { type Link, List } from '../system/list.js';
 import { selector } from '../system/selector.js';
 import { isJobOf, jobSlotOf } from './job-slot.js';
@@ -55,7 +56,8 @@ export class SlotLine {
     const { first } = this.#waiters;
     if (first !== undefined && first !== waiter) return undefined;
     const token = this.#slots.tryTake();
-    if (token !== undefined || !this.#hasJobs()) return token;
+    const mayComeBack = this.#hasJobs() || this.#slots.isTrusted;
+    if (token !== undefined || !mayComeBack) return token;
     // A job that ended but is not yet handled may hold the slot.
     if (first === undefined) selector.turn(0);
     return this.#waiters.size === 0 ? this.#slots.tryTake() : undefined;
@@ -77,9 +79,12 @@ export class SlotLine {
   /** Changes the number of slots of the pipe. */
   resize(count: number): void {
     this.#slots.resize(count);
-    if (this.#slots.surplus === 0 || this.#isWatching) return;
-    // Without it, surplus bytes are taken when a job of this process ends.
-    this.#isWatching = selector.tryAdd(this.#slots.ready, this.#onReady);
+    if (this.#slots.surplus === 0) return;
+    try {
+      this.#watch();
+    } catch {
+      // Surplus bytes are taken when a job of this process ends.
+    }
   }
 
   /** Called when no call can come any more. */
@@ -90,14 +95,14 @@ export class SlotLine {
 
   #watch(): void {
     if (this.#isWatching) return;
-    selector.add(this.#slots.ready, this.#onReady);
+    this.#slots.watch(this.#onReady);
     this.#isWatching = true;
   }
 
   #unwatchWhenIdle(): void {
     const isIdle = this.#waiters.size === 0;
     if (!isIdle || (this.#slots.surplus > 0 && !this.#isClosed)) return;
-    if (this.#isWatching) selector.remove(this.#slots.ready);
+    if (this.#isWatching) this.#slots.unwatch();
     this.#isWatching = false;
   }
 

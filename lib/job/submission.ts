@@ -8,7 +8,7 @@ import {
   checkExported,
   mayBeRefused,
 } from '../functions/function-ref.js';
-import { Token } from '../slots/slot-pipe.js';
+import { Token } from '../slots/token.js';
 import { onAbort } from '../system/abort.js';
 import {
   type Deadline,

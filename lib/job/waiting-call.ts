@@ -9,7 +9,7 @@ import type { AheadJob } from '../launch/ahead-queue.js';
 import type { ProcessJob } from '../launch/process-job.js';
 import type { ReusedProcess } from '../launch/reused-process.js';
 import type { Order } from '../protocol/order.js';
-import type { Token } from '../slots/slot-pipe.js';
+import type { Token } from '../slots/token.js';
 import type { Deadline } from '../system/deadline.js';
 import { Link } from '../system/list.js';
 import { selector } from '../system/selector.js';

@@ -1,8 +1,8 @@
 // The forkserver context: each job is a fork of a zygote, a warm node. This is
 // the submitter's side: it sends a request to the zygote, and receives reports
 // about each job on a separate socket.
-import { check, native } from '../system/binding.js';
-import { Fd, duplicate } from '../system/fd.js';
+import { native } from '../system/binding.js';
+import { type Fd, duplicate, openSocketPair } from '../system/fd.js';
 import { inheritedStdio } from '../output/plan.js';
 import {
   type RequestedFds,
@@ -69,10 +69,10 @@ function request(
   order: Pick<Order, 'orphanSignal' | 'processGroup' | 'killGrace'>,
   jobFds: Omit<RequestedFds, 'zygote'>,
 ): Worker {
-  const ends = new Int32Array(2);
-  check(native.socketpair(ends, true), 'open a report socket');
-  const report = new Fd(ends[0]!);
-  const reporter = new Fd(ends[1]!);
+  const { reader: report, writer: reporter } = openSocketPair(
+    'a report socket',
+    true,
+  );
   let placeholder: Fd | undefined;
   try {
     native.endForkWithThread(report.number, order.orphanSignal);

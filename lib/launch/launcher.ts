@@ -2,7 +2,7 @@
 import type { Ending } from '../errors.js';
 import type { Stdio } from '../output/plan.js';
 import type { Order } from '../protocol/order.js';
-import type { Token } from '../slots/slot-pipe.js';
+import type { Token } from '../slots/token.js';
 
 /** The process of one job; reaped once, and never signaled afterwards. */
 export interface Worker {

@@ -4,7 +4,7 @@ import type { Ending } from '../errors.js';
 import type { JobStreams } from '../output/job-streams.js';
 import type { Frame, ReportFrame } from '../protocol/frame.js';
 import type { Order } from '../protocol/order.js';
-import type { Token } from '../slots/slot-pipe.js';
+import type { Token } from '../slots/token.js';
 import type { ProcessUsage } from '../usage.js';
 
 /** A job for a process that runs several. Each method but `onReport` is called at most once. */

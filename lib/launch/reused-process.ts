@@ -8,10 +8,10 @@ import type { Frame } from '../protocol/frame.js';
 import type { Message } from '../protocol/messages.js';
 import type { Order } from '../protocol/order.js';
 import { unpackReport } from '../protocol/worker-messages.js';
-import type { Token } from '../slots/slot-pipe.js';
+import type { Token } from '../slots/token.js';
 import { SIGKILL, isFatal } from '../system/signals.js';
 import { type AheadJob, AheadQueue } from './ahead-queue.js';
-import { EndWatch, isHeld } from './end-watch.js';
+import { EndWatch } from './end-watch.js';
 import { presentInheritance } from './inheritance.js';
 import { JobAnswer } from './job-answer.js';
 import { KillTimer } from './kill-timer.js';
@@ -310,10 +310,8 @@ export class ReusedProcess {
   /** Frees the slot once no process runs in it: then the socket ends. */
   #awaitBorrowers(): void {
     const job = this.#job;
-    if (this.#answer.isLender && isHeld(this.#socket.fd)) {
-      this.#endWatch.await(this.#socket.fd);
-      return;
-    }
+    const { fd } = this.#socket;
+    if (this.#answer.isLender && this.#endWatch.awaitPeer(fd)) return;
     this.#endWatch.stop();
     const token = job && this.#endTurn();
     this.#socket.close();

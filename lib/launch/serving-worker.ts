@@ -4,7 +4,7 @@ import { devNull } from 'node:os';
 import type { Stdio } from '../output/plan.js';
 import { Claims } from '../protocol/claims.js';
 import { type Order, orderOfWorker } from '../protocol/order.js';
-import { Token } from '../slots/slot-pipe.js';
+import { Token } from '../slots/token.js';
 import { type Fd, openFile } from '../system/fd.js';
 import type { Worker } from './launcher.js';
 import { launchers } from './launchers.js';
@@ -32,8 +32,9 @@ export function startServing(order: Order, socket: number): ServingWorker {
     const stdio = sink && stdioOf(sink.number);
     const workerOrder = orderOfWorker(order, file.number);
     const launcher = launchers[order.context];
+    const token = Token.none(order.slotPipes[0]!.lifelines);
     return {
-      worker: launcher.launch(workerOrder, socket, Token.none(), stdio),
+      worker: launcher.launch(workerOrder, socket, token, stdio),
       claims,
     };
   } finally {

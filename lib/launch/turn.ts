@@ -1,7 +1,7 @@
 // The time in which a process that runs several jobs holds a slot. After a few
 // milliseconds it begins no more jobs, so that others who wait for a slot get one.
 import type { Claims } from '../protocol/claims.js';
-import { type Token, noSlot } from '../slots/slot-pipe.js';
+import { type Token, noSlot } from '../slots/token.js';
 import { native } from '../system/binding.js';
 import { now } from '../system/deadline.js';
 

@@ -18,7 +18,7 @@ import {
 import { zygoteFlags } from '../protocol/zygote-flags.js';
 import { workerState } from '../protocol/worker-state.js';
 import { check, errno, native } from '../system/binding.js';
-import { Fd, duplicate } from '../system/fd.js';
+import { type Fd, duplicate, openSocketPair } from '../system/fd.js';
 import { checkReadable } from '../system/readable.js';
 import { trace } from '../system/trace.js';
 import { workerExecArgv } from './exec-argv.js';
@@ -269,10 +269,10 @@ function start(
 ): [socket: Fd, pid: number] {
   checkSpares();
   checkReadable(entry);
-  const ends = new Int32Array(2);
-  check(native.socketpair(ends, true), 'open the forkserver socket');
-  const client = new Fd(ends[0]!);
-  const server = new Fd(ends[1]!);
+  const { reader: client, writer: server } = openSocketPair(
+    'the forkserver socket',
+    true,
+  );
   let file: Fd | undefined;
   try {
     // Before the first request, because each one needs its sender.

@@ -133,9 +133,9 @@ export function unpackJobFds(fds: readonly number[]): JobFds {
 }
 
 /**
- * The fds that a job inherits besides its own: reader and writer of each slot
+ * The fds that a job inherits besides its own: reader, writer and trustee of each slot
  * pipe, and its file of locks if it has one; the file of the claims, if there is one;
- * its ends of channels; the result sockets of the jobs that lend it their slot; then the
+ * its ends of channels; the lenders of its token; then the
  * files of its large buffers. Borrowed.
  */
 export function inheritedFds(
@@ -149,8 +149,9 @@ export function inheritedFds(
 ): number[] {
   return [
     ...slotPipes.flatMap((pipe) => {
-      const { reader, writer } = pipe;
-      return needsLocks ? [reader, writer, locksOf(pipe)] : [reader, writer];
+      const { reader, writer, trustee } = pipe;
+      const fds = [reader, writer, trustee];
+      return needsLocks ? [...fds, locksOf(pipe)] : fds;
     }),
     ...(claimsFile === undefined ? [] : [claimsFile]),
     ...ports.map(({ fd }) => fd),
@@ -160,7 +161,7 @@ export function inheritedFds(
 }
 
 /** How many of them belong to a slot pipe. */
-export const pipeFds = needsLocks ? 3 : 2;
+export const pipeFds = needsLocks ? 4 : 3;
 
 /** A slot pipe that a worker has inherited. */
 export interface InheritedSlots {
@@ -169,6 +170,8 @@ export interface InheritedSlots {
   readonly count: number | undefined;
   /** See `SlotPipe`. */
   readonly identity: symbol;
+  /** See `SlotPipe`. */
+  readonly trustee: number;
   /** See `locksOf`; default: -1. */
   readonly locks?: number;
 }
@@ -194,9 +197,10 @@ export function unpackInherited(
   const slotPipes = slots.map((count, i) => ({
     reader: fds[pipeFds * i]!,
     writer: fds[pipeFds * i + 1]!,
+    trustee: fds[pipeFds * i + 2]!,
     count,
     identity: Symbol('slot pipe'),
-    locks: needsLocks ? fds[pipeFds * i + 2]! : -1,
+    locks: needsLocks ? fds[pipeFds * i + 3]! : -1,
   }));
   const others = fds.slice(pipeFds * slots.length);
   const claimsFile = hasClaims ? others.shift()! : -1;

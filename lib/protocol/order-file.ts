@@ -3,7 +3,7 @@
 // other process.
 import { check, native } from '../system/binding.js';
 import { Fd, readAllAt, writeAll } from '../system/fd.js';
-import type { Token } from '../slots/slot-pipe.js';
+import type { Token } from '../slots/token.js';
 import { type Encoded, bytesOf } from '../wire/value.js';
 import {
   type Attached,

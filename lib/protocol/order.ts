@@ -4,7 +4,8 @@
 import type { Context } from '../context.js';
 import type { FunctionRef } from '../functions/function-ref.js';
 import type { Enclosures } from '../memory/enclosures.js';
-import type { SlotPipe, Token } from '../slots/slot-pipe.js';
+import type { SlotPipe } from '../slots/slot-pipe.js';
+import type { Token } from '../slots/token.js';
 import type { Encoded } from '../wire/value.js';
 import type { SentPort } from './job-port.js';
 import type { Preparation, WarmUp } from './preparation.js';

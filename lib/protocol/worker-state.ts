@@ -3,7 +3,7 @@
 // those in vm contexts.
 import type { Context } from '../context.js';
 import { codedError } from '../errors.js';
-import type { Token } from '../slots/slot-pipe.js';
+import type { Token } from '../slots/token.js';
 import { mainValue } from '../system/main-global.js';
 import type { Queue } from '../system/queue.js';
 import type { Preparation } from './preparation.js';
@@ -15,6 +15,8 @@ export interface Ambient {
   readonly slots: number | undefined;
   /** That of the SlotPipes which share the pipe. */
   readonly identity: symbol;
+  /** See `SlotPipe`. */
+  readonly trustee: number;
   /** See `locksOf`. */
   readonly locks: number;
   /** See `Token.byte`. Each job of the worker may have another one. */

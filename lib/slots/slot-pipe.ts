@@ -4,7 +4,11 @@
 import { codedError } from '../errors.js';
 import { check, errno, native, systemError } from '../system/binding.js';
 import { type Fd, openPipe } from '../system/fd.js';
-import { mainValue } from '../system/main-global.js';
+import { selector } from '../system/selector.js';
+import { type Escrow, escrowFor } from './escrow.js';
+import { type Closeable, closeAll, finalizer, noteOpen } from './finalizer.js';
+import { Token } from './token.js';
+import { Trustee } from './trustee.js';
 
 /** The pipe must have room for all tokens at once; PIPE_BUF on Linux. */
 export const maxSlots = 4096;
@@ -12,83 +16,8 @@ export const maxSlots = 4096;
 // What GNU Make writes for a slot. Any byte is a token, whatever its value.
 const tokenByte = '+'.charCodeAt(0);
 
-/** The `byte` of a job that takes no slot. */
-export const noSlot = -1;
-
 // That of a job whose slot is none of the pipe's: there is no byte to give back.
 const noByte = -2;
-
-const noWord: Int32Array = new Int32Array(0);
-
-/**
- * One slot, held. It has one owner at a time, who gives it back once or moves
- * it to the next owner. A function with a parameter of this type takes the
- * token over; a function that borrows it takes the byte.
- */
-export class Token {
-  readonly byte: number;
-  /**
-   * The result sockets of the jobs that lend the slot. The worker keeps them open,
-   * because the submitter of a lender gives the token back at their end.
-   */
-  readonly lenders: readonly number[];
-  /** Undefined once the token was given back or moved. */
-  #give: (() => void) | undefined;
-  /** The pipe that the byte came from; -1: none. */
-  readonly #slotFd: number;
-
-  constructor(
-    byte: number,
-    give: () => void,
-    lenders: readonly number[] = [],
-    slotFd = -1,
-  ) {
-    this.byte = byte;
-    this.#give = give;
-    this.lenders = lenders;
-    this.#slotFd = slotFd;
-  }
-
-  /** For a job that takes no slot. */
-  static none(): Token {
-    return new Token(noSlot, () => undefined);
-  }
-
-  /** The token of a new owner; this object is void from now on. */
-  move(): Token {
-    const give = this.#release();
-    return new Token(this.byte, give, this.lenders, this.#slotFd);
-  }
-
-  /**
-   * If this thread ends before the reader of the job's result socket is closed, the
-   * processes at the other end give the token back. `word`: that of their claims.
-   */
-  bindTo(
-    resultReader: number,
-    orphanSignal: number,
-    word: Int32Array = noWord,
-  ): void {
-    const { byte } = this;
-    if (this.#slotFd < 0) return;
-    native.bindToken(this.#slotFd, byte, resultReader, orphanSignal, word);
-  }
-
-  give(): void {
-    this.#release()();
-  }
-
-  #release(): () => void {
-    const give = this.#give;
-    if (give === undefined) throw new Error('Assertion: a token has one owner');
-    this.#give = undefined;
-    return give;
-  }
-}
-
-interface Closeable {
-  close(): void;
-}
 
 /** A slot in addition to those of the pipe, which only this process may use. */
 export interface OwnSlot extends Closeable {
@@ -105,6 +34,8 @@ interface SlotPipeOptions {
   readonly identity?: symbol | undefined;
   /** Whether this process has made the pipe. */
   readonly isMaker?: boolean | undefined;
+  /** In a job: where its escrow is sent; see `Trustee.socket`. */
+  readonly trustee?: number | undefined;
 }
 
 export class SlotPipe {
@@ -116,6 +47,10 @@ export class SlotPipe {
   #surplus = 0;
   /** The process that has made the pipe; 0: another one. */
   readonly #maker: number;
+  /** The process that has made this object; a fork has a copy. */
+  readonly #owner = process.pid;
+  /** Of the process where the pool begins: this one, or another one whose job this is. */
+  readonly #trustee: Trustee | number;
   /** The same for all duplicates of one pipe in this process. */
   readonly identity: symbol;
   /** Closed together with the pipe. */
@@ -145,6 +80,7 @@ export class SlotPipe {
       ownSlot,
       identity = Symbol('slot pipe'),
       isMaker = false,
+      trustee,
     }: SlotPipeOptions = {},
   ) {
     this.#reader = reader.keepInForks();
@@ -157,6 +93,7 @@ export class SlotPipe {
     if (ownSlot !== undefined) this.#parts.unshift(ownSlot);
     const fds = [reader.number, writer.number, ownSlot?.ready ?? -1];
     this.#parts.push(noteOpen(fds));
+    this.#trustee = trustee ?? this.#openTrustee();
     finalizer.registry.register(this, this.#parts, this);
   }
 
@@ -203,7 +140,7 @@ export class SlotPipe {
   }
 
   /** Borrowed: readable while a slot is free for this process. */
-  get ready(): number {
+  get #ready(): number {
     const ready = this.#ownSlot?.ready ?? -1;
     return ready < 0 ? this.reader : ready;
   }
@@ -218,6 +155,33 @@ export class SlotPipe {
     return this.#writer.number;
   }
 
+  /** Borrowed: where jobs send their escrow. */
+  get trustee(): number {
+    const trustee = this.#trustee;
+    return typeof trustee === 'number' ? trustee : trustee.socket;
+  }
+
+  /** Until `unwatch`, calls `onReady` while a slot is free for this process. */
+  watch(onReady: () => void): void {
+    selector.add(this.#ready, onReady);
+    this.#ownTrustee?.hold();
+  }
+
+  unwatch(): void {
+    selector.remove(this.#ready);
+    this.#ownTrustee?.release();
+  }
+
+  /** Whether a turn of the selector may give tokens of killed jobs back. */
+  get isTrusted(): boolean {
+    return this.#ownTrustee?.isWatching === true;
+  }
+
+  /** Borrowed: what all processes hold that get tokens from here. */
+  get lifelines(): readonly number[] {
+    return this.#escrow?.lifelines ?? [];
+  }
+
   /** Whether `close` was called. */
   get isClosed(): boolean {
     return this.#isClosed;
@@ -226,17 +190,19 @@ export class SlotPipe {
   /** A free slot, or undefined while there is none. */
   tryTake(): Token | undefined {
     if (this.#ownSlot?.tryTake() === true) {
-      this.#taken += 1;
+      this.#noteTaken();
       return new Token(noByte, () => this.#giveOwn());
     }
     if (this.surplus > 0) this.takeSurplus();
     if (this.surplus > 0) return undefined;
-    const byte = native.takeToken(this.reader, this.writer);
+    const escrow = this.#escrow;
+    const { writer } = this;
+    const byte = native.takeToken(this.reader, writer, escrow?.writer ?? -1);
     if (byte === -errno.EAGAIN) return undefined;
     check(byte, 'read slot pipe');
-    this.#taken += 1;
-    const give = (): void => this.#give(byte);
-    return new Token(byte, give, [], this.writer);
+    this.#noteTaken();
+    const give = (): void => this.#give(byte, escrow);
+    return new Token(byte, give, escrow?.lifelines, writer);
   }
 
   /** Takes effect once all tokens that were taken here are back. */
@@ -254,21 +220,58 @@ export class SlotPipe {
     else this.#parts.push(part);
   }
 
-  #give(byte: number): void {
-    check(native.returnToken(this.writer, byte), 'write slot pipe');
+  #give(byte: number, escrow: Escrow | undefined): void {
+    const from = escrow?.reader ?? -1;
+    check(native.returnToken(this.writer, byte, from), 'write slot pipe');
     this.takeSurplus();
-    this.#taken -= 1;
-    this.#closeWhenIdle();
+    this.#noteGiven();
+  }
+
+  get #escrow(): Escrow | undefined {
+    const isTrustee = this.#ownTrustee !== undefined;
+    return isTrustee ? undefined : escrowFor(this.trustee);
+  }
+
+  #openTrustee(): Trustee {
+    try {
+      const trustee = new Trustee(this.writer);
+      this.#parts.push(trustee, noteOpen(trustee.fds));
+      return trustee;
+    } catch (error) {
+      closeAll(this.#parts);
+      throw error;
+    }
+  }
+
+  /** Undefined in a job, which may be a fork of the process with the trustee. */
+  get #ownTrustee(): Trustee | undefined {
+    const trustee = this.#trustee;
+    const isOwn = typeof trustee === 'object' && this.#owner === process.pid;
+    return isOwn ? trustee : undefined;
   }
 
   #giveOwn(): void {
     this.#ownSlot?.give();
+    this.#noteGiven();
+  }
+
+  #noteTaken(): void {
+    this.#taken += 1;
+    if (this.#taken === 1) this.#ownTrustee?.hold();
+  }
+
+  #noteGiven(): void {
     this.#taken -= 1;
+    if (this.#taken > 0) return;
+    this.#ownTrustee?.release();
     this.#closeWhenIdle();
   }
 
   #closeWhenIdle(): void {
     if (!this.#isClosed || this.#taken > 0) return;
+    // The pipe may be that of a make, which needs all tokens.
+    const close = (): void => this.#closeWhenIdle();
+    if (this.#ownTrustee?.isEmpty(close) === false) return;
     finalizer.registry.unregister(this);
     closeAll(this.#parts);
   }
@@ -280,50 +283,4 @@ function fill(writer: Fd, count: number): void {
   const written = native.write(writer.number, tokens, 0, count);
   if (written === count) return;
   throw systemError(Math.min(written, -1), 'fill slot pipe');
-}
-
-interface Finalizer {
-  /** Closes the pipe of a Jobserver that is collected without being closed. */
-  readonly registry: FinalizationRegistry<Closeable[]>;
-  /** Those of all open pipes. */
-  readonly fds: Set<number>;
-}
-
-// It lies on the global object, because a registry that is collected together
-// with its copy of this module calls nothing. Nor does one that is collected
-// together with its vm context: then the main realm closes the fds.
-const key = Symbol.for('jobserver.finalizer');
-const globals = globalThis as typeof globalThis & { [key]?: Finalizer };
-const finalizer = (globals[key] ??= openFinalizer());
-
-function openFinalizer(): Finalizer {
-  const registry = new FinalizationRegistry(closeAll);
-  const closeWith = mainValue<(owner: object, native: object) => Set<number>>(
-    'jobserver.closeWith',
-    `(() => {
-      const registry = new FinalizationRegistry(({ fds, native }) => {
-        for (const fd of fds) native.close(fd);
-      });
-      return (owner, native) => {
-        const fds = new Set();
-        registry.register(owner, { fds, native });
-        return fds;
-      };
-    })()`,
-  );
-  return { registry, fds: closeWith(registry, native) };
-}
-
-/** Its `close` comes in the same turn as that of the fds. */
-function noteOpen(fds: readonly number[]): Closeable {
-  for (const fd of fds) if (fd >= 0) finalizer.fds.add(fd);
-  return {
-    close: () => {
-      for (const fd of fds) finalizer.fds.delete(fd);
-    },
-  };
-}
-
-function closeAll(parts: Closeable[]): void {
-  for (const part of parts.splice(0)) part.close();
 }

@@ -136,11 +136,15 @@ export interface Native extends SegmentVerbs, GuardVerbs {
   /**
    * Takes a byte from a slot pipe: the token, -EAGAIN when there is none, -EPIPE
    * at the end of the pipe. When this worker thread ends before `returnToken` or
-   * `bindToken`, the token is written to slotFd.
+   * `bindToken`, the token is written to slotFd. `escrow`: the pipe to which the
+   * token is written too, or -1.
    */
-  takeToken(reader: number, slotFd: number): number;
-  /** Writes the token to slotFd. */
-  returnToken(slotFd: number, token: number): number;
+  takeToken(reader: number, slotFd: number, escrow: number): number;
+  /**
+   * Writes the token to slotFd. `escrow`: the pipe out of which a token is taken
+   * instead, or -1. Then -EAGAIN where it has none.
+   */
+  returnToken(slotFd: number, token: number, escrow: number): number;
   /**
    * For the token of a job, until resultReader is closed. When this worker
    * thread ends, the token is written to slotFd if no process holds the other

@@ -71,11 +71,18 @@ export function openPipe(role: string): Pipe {
   return { reader: new Fd(ends[0]!), writer: new Fd(ends[1]!) };
 }
 
-/** A connected pair of stream sockets. `role` as in `openPipe`. */
-export function openSocketPair(role: string): Pipe {
+/** A connected pair of sockets, of a stream or of messages. `role` as in `openPipe`. */
+export function openSocketPair(role: string, ofMessages = false): Pipe {
   const ends = new Int32Array(2);
-  check(native.socketpair(ends, false), `open ${role}`);
+  check(native.socketpair(ends, ofMessages), `open ${role}`);
   return { reader: new Fd(ends[0]!), writer: new Fd(ends[1]!) };
+}
+
+/** Whether another process has the other end of the fd; reads from it. */
+export function isHeld(fd: number): boolean {
+  if (fd < 0) return false;
+  const count = native.read(fd, new Uint8Array(1), 0, 1);
+  return count > 0 || count === -errno.EAGAIN;
 }
 
 /**

@@ -11,6 +11,7 @@ import { controlFaultContract } from './control-faults.js';
 import { constructionContract } from './construction.js';
 import { deathContract } from './death.js';
 import { environmentContract } from './environment.js';
+import { escrowContract } from './escrows.js';
 import { executorContract } from './executor.js';
 import { executorAheadContract } from './executor-ahead.js';
 import { executorEndContract } from './executor-end.js';
@@ -80,7 +81,7 @@ const ofProcesses: Contracts = {
   results: [resultContract],
   death: [deathContract],
   slots: [slotContract],
-  'release of slots': [recoveryContract, orphanContract],
+  'release of slots': [recoveryContract, orphanContract, escrowContract],
   waiting: [waitingContract],
   'limits of time': [timeLimitContract],
   'signal of a job': [jobSignalContract],

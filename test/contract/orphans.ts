@@ -33,7 +33,7 @@ export function orphanContract(context: Context): void {
 
   const expectEnd = async (js: Jobserver, pid: number): Promise<void> => {
     await until('the job to be over', () => isOver(context, pid));
-    expect(freeSlots(js)).toBe(2);
+    await until('its slot to be free', () => freeSlots(js) === 2);
   };
 
   // A job of the fork context inherits Jest's own process.on.
@@ -68,4 +68,14 @@ export function orphanContract(context: Context): void {
       await expectEnd(js, pid);
     },
   );
+
+  test('a job that is killed after its submitter loses no slot', async () => {
+    const js = openJobserver({ context, slots: 2 });
+    const { pid, killSubmitter } = await start(js, 'block');
+    process.kill(pid, 'SIGSTOP');
+    await until('the job to stop', () => stateOf(pid) === 'T');
+    await killSubmitter();
+    process.kill(pid, 'SIGKILL');
+    await expectEnd(js, pid);
+  });
 }

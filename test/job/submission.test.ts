@@ -1,6 +1,6 @@
 import type { SlotLine } from '../../dist/job/slot-line.js';
 import { type SlotRequest, Submission } from '../../dist/job/submission.js';
-import { Token } from '../../dist/slots/slot-pipe.js';
+import { Token } from '../../dist/slots/token.js';
 import { never } from '../../dist/system/deadline.js';
 
 /** A line that gives the tokens of `tryTake`, and calls `add` for a waiter. */

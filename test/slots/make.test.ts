@@ -105,6 +105,13 @@ function spans(): Span[] {
     });
   });
 
+  test('a job that is killed with jobs of its own gives all tokens back', async () => {
+    const kill = recipe('killNested', contexts[0]!, directory);
+    const ended = await make('-j4', [`+${kill}`]);
+    expect(found(ended)).toEqual([{ found: { ended: 2 }, warnings: [] }]);
+    expect(ended.stderr).toBe('');
+  });
+
   // Only for a make that passes a pipe.
   (hasFifo ? test.skip : test)(
     'the pipe of make stays in its blocking mode',
