@@ -29,8 +29,8 @@ export const forkLauncher: Launcher = {
     forgetMappings();
     closePieces();
     check(native.makeSegmentsPrivate(), 'fork');
-    const { local, slotPipes } = order;
     const pid = check(native.fork(), 'fork');
+    const { local, slotPipes } = order;
     if (pid > 0) {
       detach(local!.moved);
       // Here and in the child, because either may be the first to need it.

@@ -135,8 +135,8 @@ export function unpackJobFds(fds: readonly number[]): JobFds {
 /**
  * The fds that a job inherits besides its own: reader, writer and trustee of each slot
  * pipe, and its file of locks if it has one; the file of the claims, if there is one;
- * its ends of channels; the lenders of its token; then the
- * files of its large buffers. Borrowed.
+ * its ends of channels; the lenders of its token; then the files of its large buffers.
+ * Borrowed.
  */
 export function inheritedFds(
   {

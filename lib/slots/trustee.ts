@@ -58,7 +58,7 @@ export class Trustee {
     });
   }
 
-  /** Whether it has no token to give back, or will have. If not, `onEmpty` is called. */
+  /** Whether no job has an escrow. Otherwise, `onEmpty` is called when none has. */
   isEmpty(onEmpty: () => void): boolean {
     this.#receive();
     for (const lifeline of this.#escrows.keys()) this.#look(lifeline);
