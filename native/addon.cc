@@ -53,6 +53,10 @@ int SelectorAdd(const Args& args) {
   return sys::SelectorAdd(args.Int(0), args.Int(1));
 }
 
+int SelectorAddEnd(const Args& args) {
+  return sys::SelectorAddEnd(args.Int(0), args.Int(1));
+}
+
 int SelectorRemove(const Args& args) {
   return sys::SelectorRemove(args.Int(0), args.Int(1));
 }
@@ -186,6 +190,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<Poll>(exports, "poll");
   Export<SelectorOpen>(exports, "selectorOpen");
   Export<SelectorAdd>(exports, "selectorAdd");
+  Export<SelectorAddEnd>(exports, "selectorAddEnd");
   Export<SelectorRemove>(exports, "selectorRemove");
   Export<SelectorWait>(exports, "selectorWait");
   ExportWatch(env, exports);

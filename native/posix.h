@@ -92,6 +92,9 @@ int SelectorOpen();
 int SelectorAdd(int selector, int fd);
 // For an fd that is not in the set: until it has room for output.
 int SelectorAddOutput(int selector, int fd);
+// For the reader of a pipe that is not in the set: ready once no process has
+// the writer. On macOS it is also reported once for each write.
+int SelectorAddEnd(int selector, int fd);
 int SelectorRemove(int selector, int fd);
 // Fills ready with at most kMostReady ready fds and returns their number. The
 // next call returns the other ones.

@@ -1,7 +1,14 @@
 // Waits until a descriptor shows that a process has ended. Where the kernel has
 // no such descriptor, or none is free, it asks every few milliseconds.
-import { isHeld } from '../system/fd.js';
+import { errno, native } from '../system/binding.js';
 import { selector } from '../system/selector.js';
+
+/** Whether another process has the other end of the fd; reads from it. */
+function isHeld(fd: number): boolean {
+  if (fd < 0) return false;
+  const count = native.read(fd, new Uint8Array(1), 0, 1);
+  return count > 0 || count === -errno.EAGAIN;
+}
 
 export class EndWatch {
   readonly #onChange: () => void;

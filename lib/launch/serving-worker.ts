@@ -32,7 +32,7 @@ export function startServing(order: Order, socket: number): ServingWorker {
     const stdio = sink && stdioOf(sink.number);
     const workerOrder = orderOfWorker(order, file.number);
     const launcher = launchers[order.context];
-    const token = Token.none(order.slotPipes[0]!.lifelines);
+    const token = Token.none(order.slotPipes[0]!.lenders);
     return {
       worker: launcher.launch(workerOrder, socket, token, stdio),
       claims,

@@ -1,18 +1,16 @@
 // The tokens that a job has taken for jobs of its own. As long as it holds a token, a
 // byte lies in its escrow, a pipe, and whoever takes the byte out gives the token back.
 // The job does so when a job of its own has ended. When the job and all its own jobs have
-// ended, the trustee does so: the process where the pool begins. To it, the job sends
-// the reader of the escrow, and one end of a socket pair, the lifeline. The other end is
-// held by the job and its own jobs, so the kernel tells when the last of them has ended.
+// ended, the trustee does so: the process where the pool begins. The job has sent it the
+// reader. The job and its own jobs hold the writer, so that the kernel tells when the
+// last of them has ended.
 import { check, native } from '../system/binding.js';
-import { type Fd, openPipe, openSocketPair } from '../system/fd.js';
+import { openPipe } from '../system/fd.js';
 
-/** Open until the process ends; borrowed. */
+/** Its ends, which are open until this process ends; borrowed. */
 export interface Escrow {
   readonly reader: number;
   readonly writer: number;
-  /** What each job holds that runs in a slot of the escrow. */
-  readonly lifelines: readonly [number];
 }
 
 // Those of this process, by their trustees; a fork has a copy.
@@ -33,24 +31,24 @@ export function escrowFor(trustee: number): Escrow | undefined {
 }
 
 function tryOpen(trustee: number): Escrow | undefined {
-  const parts: Fd[] = [];
   try {
-    const { reader, writer } = openPipe('an escrow');
-    parts.push(reader, writer);
-    const lifeline = openSocketPair('a lifeline');
-    parts.push(lifeline.reader, lifeline.writer);
-    const fds = Int32Array.of(reader.number, lifeline.reader.number);
-    // The trustee gets them as they are.
-    for (const fd of fds) check(native.setNonBlocking(fd, true), 'prepare');
-    check(native.sendFds(trustee, new Uint8Array(1), fds), 'send an escrow');
-    lifeline.reader.close();
-    return {
-      reader: reader.number,
-      writer: writer.number,
-      lifelines: [lifeline.writer.number],
-    };
+    return open(trustee);
   } catch {
-    for (const part of parts) part.close();
     return undefined;
+  }
+}
+
+function open(trustee: number): Escrow {
+  const { reader, writer } = openPipe('an escrow');
+  try {
+    // The trustee gets it as it is.
+    check(native.setNonBlocking(reader.number, true), 'prepare an escrow');
+    const fds = Int32Array.of(reader.number);
+    check(native.sendFds(trustee, new Uint8Array(1), fds), 'send an escrow');
+    return { reader: reader.number, writer: writer.number };
+  } catch (error) {
+    reader.close();
+    writer.close();
+    throw error;
   }
 }

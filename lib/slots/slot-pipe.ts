@@ -177,9 +177,10 @@ export class SlotPipe {
     return this.#ownTrustee?.isWatching === true;
   }
 
-  /** Borrowed: what all processes hold that get tokens from here. */
-  get lifelines(): readonly number[] {
-    return this.#escrow?.lifelines ?? [];
+  /** Borrowed: the lenders of all tokens from here; see `Token`. */
+  get lenders(): readonly number[] {
+    const escrow = this.#escrow;
+    return escrow === undefined ? [] : [escrow.writer];
   }
 
   /** Whether `close` was called. */
@@ -202,7 +203,7 @@ export class SlotPipe {
     check(byte, 'read slot pipe');
     this.#noteTaken();
     const give = (): void => this.#give(byte, escrow);
-    return new Token(byte, give, escrow?.lifelines, writer);
+    return new Token(byte, give, escrow && [escrow.writer], writer);
   }
 
   /** Takes effect once all tokens that were taken here are back. */

@@ -14,9 +14,9 @@ const noWord: Int32Array = new Int32Array(0);
 export class Token {
   readonly byte: number;
   /**
-   * The result sockets of the jobs that lend the slot, after the lifeline of the escrow
-   * of the first token. The worker keeps them open, because the submitter of a lender,
-   * or the trustee, gives the token back at their end.
+   * The writer of the escrow that the token is in, if there is one, and the result
+   * sockets of the jobs that lend the slot. The worker keeps them open, because the
+   * trustee, or the submitter of a lender, gives the token back at their end.
    */
   readonly lenders: readonly number[];
   /** Undefined once the token was given back or moved. */

@@ -1,7 +1,7 @@
 // Gives the tokens of jobs back that were killed while they had jobs of their own; see
 // escrow.ts. It is in the selector while it is held, and for a moment after that.
-import { native } from '../system/binding.js';
-import { type Pipe, Fd, isHeld, openSocketPair } from '../system/fd.js';
+import { native, pollEvents } from '../system/binding.js';
+import { type Pipe, Fd, openSocketPair } from '../system/fd.js';
 import { selector } from '../system/selector.js';
 
 // A Jobserver that runs one job after the other would hold it anew for each.
@@ -11,8 +11,8 @@ export class Trustee {
   readonly #slotWriter: number;
   /** Jobs send by the writer. */
   readonly #socket: Pipe;
-  /** The escrow of each lifeline that has not ended. */
-  readonly #escrows = new Map<Fd, Fd>();
+  /** The readers of those that a process holds. */
+  readonly #escrows = new Set<Fd>();
   #holds = 0;
   #isWatching = false;
   #isAlarmSet = false;
@@ -29,7 +29,7 @@ export class Trustee {
     return [this.#socket.reader.number, this.#socket.writer.number];
   }
 
-  /** Borrowed: where a job sends its escrow and its lifeline. */
+  /** Borrowed: where a job sends the reader of its escrow. */
   get socket(): number {
     return this.#socket.writer.number;
   }
@@ -61,7 +61,7 @@ export class Trustee {
   /** Whether no job has an escrow. Otherwise, `onEmpty` is called when none has. */
   isEmpty(onEmpty: () => void): boolean {
     this.#receive();
-    for (const lifeline of this.#escrows.keys()) this.#look(lifeline);
+    for (const escrow of this.#escrows) this.#look(escrow);
     this.#onEmpty = this.#escrows.size > 0 ? onEmpty : undefined;
     return this.#escrows.size === 0;
   }
@@ -70,7 +70,7 @@ export class Trustee {
     this.#unwatch();
     this.#socket.reader.close();
     this.#socket.writer.close();
-    for (const lifeline of this.#escrows.keys()) this.#drop(lifeline);
+    for (const escrow of this.#escrows) this.#drop(escrow);
   }
 
   #unwatch(): void {
@@ -79,36 +79,38 @@ export class Trustee {
   }
 
   #receive(): void {
-    const fds = new Int32Array(2);
+    const fds = new Int32Array(1);
     const byte = new Uint8Array(1);
     const { number } = this.#socket.reader;
     while (number >= 0 && native.receiveFds(number, byte, fds) > 0) {
       // Below 0 when this process has no fds left: then the job has no trustee.
-      if (fds[1]! >= 0) this.#keep(new Fd(fds[0]!), new Fd(fds[1]!));
+      if (fds[0]! >= 0) this.#keep(new Fd(fds[0]!));
     }
   }
 
-  #keep(escrow: Fd, lifeline: Fd): void {
-    this.#escrows.set(lifeline, escrow);
-    const look = (): void => this.#look(lifeline);
-    // Otherwise the job has no trustee.
-    if (selector.tryAdd(lifeline.number, look)) look();
-    else this.#drop(lifeline);
+  #keep(escrow: Fd): void {
+    const look = (): void => this.#look(escrow);
+    try {
+      selector.addEnd(escrow.number, look);
+      this.#escrows.add(escrow);
+      look();
+    } catch {
+      // The job has no trustee.
+      escrow.close();
+    }
   }
 
-  #look(lifeline: Fd): void {
-    const escrow = this.#escrows.get(lifeline);
-    if (escrow === undefined || isHeld(lifeline.number)) return;
+  #look(escrow: Fd): void {
+    if (!hasEnded(escrow.number)) return;
     this.#empty(escrow.number);
-    this.#drop(lifeline);
+    this.#drop(escrow);
     if (this.#escrows.size === 0) this.#onEmpty?.();
   }
 
-  #drop(lifeline: Fd): void {
-    selector.remove(lifeline.number);
-    lifeline.close();
-    this.#escrows.get(lifeline)?.close();
-    this.#escrows.delete(lifeline);
+  #drop(escrow: Fd): void {
+    selector.remove(escrow.number);
+    escrow.close();
+    this.#escrows.delete(escrow);
   }
 
   #empty(escrow: number): void {
@@ -119,4 +121,12 @@ export class Trustee {
       native.write(this.#slotWriter, tokens, 0, count);
     }
   }
+}
+
+/** Whether no process has the writer; the pipe may have bytes. */
+function hasEnded(reader: number): boolean {
+  // macOS reports only what it is asked for.
+  const fds = Int32Array.of(reader, pollEvents.hangUp);
+  const isReady = native.poll(fds, 1, 0) > 0;
+  return isReady && ((fds[1]! >> 16) & pollEvents.hangUp) !== 0;
 }

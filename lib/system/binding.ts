@@ -103,6 +103,11 @@ export interface Native extends SegmentVerbs, GuardVerbs {
   selectorAdd(selector: number, fd: number): number;
   /** Watches an fd that is not in the set for room for output. */
   selectorAddOutput(selector: number, fd: number): number;
+  /**
+   * Watches the reader of a pipe, which is not in the set, until no process has the
+   * writer. On macOS, it is also ready once for each write.
+   */
+  selectorAddEnd(selector: number, fd: number): number;
   selectorRemove(selector: number, fd: number): number;
   /**
    * Waits for at least one ready fd, then fills `ready` with as many as fit.

@@ -78,13 +78,6 @@ export function openSocketPair(role: string, ofMessages = false): Pipe {
   return { reader: new Fd(ends[0]!), writer: new Fd(ends[1]!) };
 }
 
-/** Whether another process has the other end of the fd; reads from it. */
-export function isHeld(fd: number): boolean {
-  if (fd < 0) return false;
-  const count = native.read(fd, new Uint8Array(1), 0, 1);
-  return count > 0 || count === -errno.EAGAIN;
-}
-
 /**
  * Sends all bytes over a socket, the fds with the first one. Waits for room if
  * `waits`. False when the other side is gone, or there is no room; nothing may be

@@ -62,6 +62,17 @@ class Selector {
     this.#handlers.set(fd, onReady);
   }
 
+  /**
+   * Calls `onEnd` once no process has the writer of the pipe whose reader is `fd`, which
+   * is not in the set; on macOS also at times before that.
+   */
+  addEnd(fd: number, onEnd: () => void): void {
+    this.#open();
+    const result = native.selectorAddEnd(this.#fd.number, fd);
+    check(result, 'watch an fd');
+    this.#handlers.set(fd, onEnd);
+  }
+
   /** Like `add`; false when the kernel refuses. */
   tryAdd(fd: number, onReady: () => void): boolean {
     try {

@@ -33,6 +33,10 @@ int SelectorAddOutput(int selector, int fd) {
   return Change(selector, fd, EVFILT_WRITE, EV_ADD);
 }
 
+int SelectorAddEnd(int selector, int fd) {
+  return Change(selector, fd, EVFILT_READ, EV_ADD | EV_CLEAR);
+}
+
 int SelectorRemove(int selector, int fd) {
   const int result = Change(selector, fd, EVFILT_READ, EV_DELETE);
   if (result != -ENOENT) return result;

@@ -16,8 +16,8 @@ int ReadyNow(int selector, int32_t* ready, size_t room) {
   return count;
 }
 
+// epoll reports hang-up and error in any case.
 int Add(int selector, int fd, uint32_t events) {
-  // epoll reports hang-up and error in any case.
   struct epoll_event event = {};
   event.events = events;
   event.data.fd = fd;
@@ -40,6 +40,8 @@ int SelectorAdd(int selector, int fd) { return Add(selector, fd, EPOLLIN); }
 int SelectorAddOutput(int selector, int fd) {
   return Add(selector, fd, EPOLLOUT);
 }
+
+int SelectorAddEnd(int selector, int fd) { return Add(selector, fd, 0); }
 
 int SelectorRemove(int selector, int fd) {
   return epoll_ctl(selector, EPOLL_CTL_DEL, fd, nullptr) == 0 ? 0 : -errno;

@@ -42,9 +42,9 @@ void CloseProcesses(int queue) {
   processes.pidfds.erase(begin, end);
 }
 
-int AddFd(int queue, int fd, bool is_output) {
+int AddFd(int queue, int fd, uint32_t events) {
   struct epoll_event event = {};
-  event.events = is_output ? EPOLLOUT : EPOLLIN;
+  event.events = events;
   event.data.u64 = static_cast<uint64_t>(fd);
   if (epoll_ctl(queue, EPOLL_CTL_ADD, fd, &event) == 0) return 0;
   // kqueue accepts an event that it has already.
@@ -80,7 +80,11 @@ int Apply(int queue, const struct kevent& change) {
   // An fd is in a queue of this library with one of the two filters at most.
   const bool is_output = change.filter == EVFILT_WRITE;
   if ((change.filter == EVFILT_READ || is_output) && change.fflags == 0) {
-    if (change.flags == EV_ADD) return AddFd(queue, ident, is_output);
+    const uint32_t events = is_output ? EPOLLOUT : EPOLLIN;
+    if (change.flags == EV_ADD) return AddFd(queue, ident, events);
+    if (change.flags == (EV_ADD | EV_CLEAR)) {
+      return AddFd(queue, ident, events | EPOLLET);
+    }
     if (change.flags == EV_DELETE) {
       return epoll_ctl(queue, EPOLL_CTL_DEL, ident, nullptr);
     }
