@@ -25,6 +25,8 @@ export interface Controls extends Bounds, StreamControls {
   readonly execArgv: readonly string[];
   /** Options of node, in addition to those of this process. */
   readonly nodeOptions: readonly string[];
+  /** False: they are all, but for permissions. */
+  readonly inheritsExecArgv: boolean;
   readonly context: Context;
   readonly preparation: Preparation;
   /** Milliseconds. */
@@ -87,6 +89,7 @@ export function initialControls(options: ControlOptions): Controls {
     cwd: undefined,
     execArgv: [],
     nodeOptions: [],
+    inheritsExecArgv: true,
     settings: undefined,
     maxHeapMb: undefined,
     ...initialStreams,

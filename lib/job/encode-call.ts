@@ -8,7 +8,7 @@ import {
   importFunction,
   nameFunction,
 } from '../functions/function-ref.js';
-import { workerExecArgv } from '../launch/exec-argv.js';
+import { ownExecArgv, workerExecArgv } from '../launch/exec-argv.js';
 import type { JobStart } from '../launch/launchers.js';
 import { Enclosures } from '../memory/enclosures.js';
 import { move, takeMarked } from '../memory/move.js';
@@ -126,11 +126,14 @@ export function startOf({
   env,
   jobsPerProcess,
   nodeOptions,
+  inheritsExecArgv,
 }: Controls): JobStart {
   return {
     context,
     env: jobsPerProcess > 1 ? environmentOfNextJob(env) : environmentOfJob(env),
-    execArgv: workerExecArgv(process.execArgv, nodeOptions),
+    execArgv: inheritsExecArgv
+      ? workerExecArgv(process.execArgv, nodeOptions)
+      : ownExecArgv(process.execArgv, nodeOptions),
     preparation,
   };
 }

@@ -18,6 +18,7 @@ import {
   checkExecArgv,
   checkGroup,
   checkHeap,
+  checkInheritance,
   checkNice,
   checkOomScore,
   mergeLimits,
@@ -126,6 +127,20 @@ export interface JobControls {
    */
   execArgv?: readonly string[] | undefined;
   /**
+   * Whether the process of the job has the options of node that this process has been
+   * started with (`process.execArgv`). Default true. false: it has only those of
+   * `execArgv` and `maxHeapMb`, as in `child_process.fork` with `execArgv`, and those
+   * of the permission model unless `execArgv` has `--permission`. NODE_OPTIONS applies
+   * in any case. The fork context refuses it.
+   *
+   * @example
+   * ```js
+   * // Also under `node --import ./hooks.mjs`, the jobs start without the hooks.
+   * const plain = jobserver.with({ inheritExecArgv: false });
+   * ```
+   */
+  inheritExecArgv?: boolean | undefined;
+  /**
    * What becomes of what the process writes to its standard output and its standard
    * error, and what its child processes write there. Default 'inherit'.
    *
@@ -198,6 +213,9 @@ const changes: {
     const execArgv = checkExecArgv(given, context);
     return { execArgv, nodeOptions: nodeOptionsOf(execArgv, maxHeapMb) };
   },
+  inheritExecArgv: (given, { context }) => ({
+    inheritsExecArgv: checkInheritance(given, context),
+  }),
   output: (given, controls) => {
     const changed = changeOutput(given, controls);
     const hasOwnOutput = changed.streams.output !== 'inherit';

@@ -5,7 +5,11 @@ import type { Context } from '../context.js';
 import { invalidArgument, invalidValue, outOfRange } from '../errors.js';
 import { isUrl } from '../functions/url.js';
 import type { ResourceLimits } from '../protocol/settings.js';
-import { type OptionNames, checkOptions } from '../system/options.js';
+import {
+  type OptionNames,
+  checkBoolean,
+  checkOptions,
+} from '../system/options.js';
 import { whyKilled } from './memory-kills.js';
 import type { Bounds } from './plan.js';
 
@@ -84,6 +88,11 @@ export function checkExecArgv(given: unknown, context: Context): string[] {
     return [...given];
   }
   throw invalidArgument('execArgv', 'an array of strings', given);
+}
+
+export function checkInheritance(given: unknown, context: Context): boolean {
+  refuseFork(given, 'inheritExecArgv', context);
+  return checkBoolean(given, 'inheritExecArgv');
 }
 
 /** The options of node that controls add to those of this process. */

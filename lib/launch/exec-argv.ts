@@ -8,31 +8,47 @@ const once =
 const takesValue =
   /^(-[ep]|-pe|--(eval|print|run|inspect-port|debug-port|test-(name-pattern|skip-pattern|reporter|reporter-destination|shard|concurrency|timeout)|watch-path|input-type|env-file|env-file-if-exists|title))$/;
 
+// Since 22, Node passes these on to all of its child processes, whatever options they have.
+const permission =
+  /^--((experimental-)?permission(-audit)?|allow-(addons|child-process|ffi|fs-.*|inspector|net|openssl-store|wasi|worker))(=.*)?$/;
+
+const switchesOn = /^--(experimental-)?permission$/;
+
+const takesPath = /^--allow-fs-[a-z]+$/;
+
+type Keep = (execArgv: readonly string[], added: readonly string[]) => string[];
+
 interface Known {
   readonly all: string;
   readonly kept: readonly string[];
 }
 
+type WorkerExecArgv = (
+  execArgv: readonly string[],
+  added?: readonly string[],
+) => readonly string[];
+
 const none: readonly string[] = [];
 
-/** By the added options. */
-const latest = new WeakMap<readonly string[], Known>();
-
-/**
- * The options of this node that workers keep, then the added ones. Equal calls in a row
- * return the same array.
- */
-export function workerExecArgv(
-  execArgv: readonly string[],
-  added = none,
-): readonly string[] {
-  const all = execArgv.join('\0');
-  const known = latest.get(added);
-  if (known?.all === all) return known.kept;
-  const kept = [...keptOf(execArgv), ...added];
-  latest.set(added, { all, kept });
-  return kept;
+/** What is kept, then the added ones. Equal calls in a row return the same array. */
+function keeping(keep: Keep): WorkerExecArgv {
+  /** By the added options. */
+  const latest = new WeakMap<readonly string[], Known>();
+  return (execArgv, added = none) => {
+    const all = execArgv.join('\0');
+    const known = latest.get(added);
+    if (known?.all === all) return known.kept;
+    const kept = [...keep(execArgv, added), ...added];
+    latest.set(added, { all, kept });
+    return kept;
+  };
 }
+
+/** The options of this node that workers keep, then the added ones. */
+export const workerExecArgv = keeping(keptOf);
+
+/** The same for workers that inherit none but the permissions of this node. */
+export const ownExecArgv = keeping(permissionsOf);
 
 function keptOf(execArgv: readonly string[]): string[] {
   const kept: string[] = [];
@@ -42,4 +58,15 @@ function keptOf(execArgv: readonly string[]): string[] {
     else if (takesValue.test(option)) i += 1;
   }
   return kept;
+}
+
+function permissionsOf(
+  execArgv: readonly string[],
+  added: readonly string[],
+): string[] {
+  if (added.some((option) => switchesOn.test(option))) return [];
+  return execArgv.filter(
+    (option, i) =>
+      permission.test(option) || (i > 0 && takesPath.test(execArgv[i - 1]!)),
+  );
 }

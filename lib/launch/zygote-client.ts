@@ -21,7 +21,6 @@ import { check, errno, native } from '../system/binding.js';
 import { type Fd, duplicate, openSocketPair } from '../system/fd.js';
 import { checkReadable } from '../system/readable.js';
 import { trace } from '../system/trace.js';
-import { workerExecArgv } from './exec-argv.js';
 import { startNode } from './spawn.js';
 import { Zygote, notMyChild } from './zygote.js';
 
@@ -34,7 +33,7 @@ const ownVariables = JSON.stringify(
   startupVariablesOf(environmentOfJob(new Map())),
 );
 
-const ownOptions = JSON.stringify(workerExecArgv(process.execArgv));
+const ownOptions = JSON.stringify(process.execArgv);
 
 /** What decides which zygote a job needs. */
 export type ZygoteStart = Pick<Order, 'execArgv' | 'preparation' | 'env'>;

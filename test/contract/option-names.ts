@@ -46,6 +46,7 @@ const rows: Row[] = [
       ...['env', 'preexec', 'sleep', 'preload', 'jobsPerProcess'],
       ...['runTimeout', 'killGrace', 'processGroup', 'retries', 'cwd', 'nice'],
       ...['limits', 'oomScoreAdj', 'maxHeapMb', 'execArgv'],
+      'inheritExecArgv',
     ],
     'jobPerProcess',
     'jobsPerProcess',

@@ -3,7 +3,11 @@ import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Context } from '../../dist/context.js';
-import { type Jobserver, LostResult } from '../../dist/index.js';
+import {
+  type JobControls,
+  type Jobserver,
+  LostResult,
+} from '../../dist/index.js';
 import { identity } from '../fixtures/jobs.js';
 import * as jobs from '../fixtures/settings-jobs.js';
 import { testIf } from '../helpers/context.js';
@@ -156,11 +160,59 @@ export function settingsContract(context: Context): void {
     },
   );
 
+  testIf(context !== 'fork')(
+    'without inheritance, a job has the options of its controls only',
+    async () => {
+      const js = open();
+      const of = (given: JobControls): Jobserver => js.with(given);
+      const outer = of({ execArgv: ['--stack-trace-limit=20'] });
+      const alone = of({ inheritExecArgv: false });
+      const own = alone.with({ execArgv: ['--trace-uncaught'] });
+      // The options of the outer job are those that its jobs inherit.
+      const found = await outer.run(jobs.nestedOptions, [js, alone, own]);
+      expect(found).toEqual([
+        expect.arrayContaining(['--stack-trace-limit=20']),
+        [],
+        ['--trace-uncaught'],
+      ]);
+      const sized = own.with({ maxHeapMb: 300 });
+      expect(await sized.run(jobs.nodeOptions)).toEqual([
+        '--trace-uncaught',
+        '--max-old-space-size=300',
+      ]);
+      // The jobs of such a job inherit what it has, and no more.
+      const again = sized.with({ inheritExecArgv: true, execArgv: [] });
+      expect(await sized.run(jobs.nestedOptions, [js, alone, again])).toEqual([
+        ['--trace-uncaught', '--max-old-space-size=300'],
+        [],
+        expect.arrayContaining(['--trace-uncaught']),
+      ]);
+    },
+  );
+
+  testIf(context !== 'fork')(
+    'an option for one process does not reach a job without inheritance',
+    async () => {
+      const js = open();
+      const titled = js.with({ execArgv: ['--title=own'] });
+      const handles = [js, js.with({ inheritExecArgv: false })];
+      expect(await titled.run(jobs.nodeOptions)).toContain('--title=own');
+      for (const found of await titled.run(jobs.nestedOptions, handles)) {
+        expect(found).not.toContain('--title=own');
+      }
+    },
+  );
+
   testIf(context === 'fork')('options of node are refused', () => {
-    for (const controls of [{ maxHeapMb: 100 }, { execArgv: [] }]) {
+    const all = [
+      { maxHeapMb: 100 },
+      { execArgv: [] },
+      { inheritExecArgv: true },
+    ];
+    for (const controls of all) {
       const error = thrown(() => open().with(controls));
       expect(error).toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' });
-      expect((error as Error).message).toMatch(/maxHeapMb|execArgv/);
+      expect((error as Error).message).toContain(Object.keys(controls)[0]);
     }
   });
 

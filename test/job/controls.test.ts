@@ -111,6 +111,29 @@ test('jobs of different settings do not share a process', async () => {
   expect(pids.slice(6)).toEqual(pids.slice(0, 6));
 });
 
+test('jobs that inherit no options share no process with those that do', async () => {
+  const { execArgv } = process;
+  const idle = { idleTimeout: 60_000, jobsPerProcess: Infinity };
+  const js = openJobserver({ context: 'forkserver', slots: 1, ...idle });
+  const alone = js.with({ inheritExecArgv: false });
+  const pids: number[] = [];
+  try {
+    for (const options of [['--trace-uncaught'], []]) {
+      process.execArgv = options;
+      for (const handle of [js, alone, js, alone]) {
+        pids.push((await handle.run(directoryAndPid))[1]);
+      }
+    }
+  } finally {
+    process.execArgv = execArgv;
+  }
+  const [traced, plain] = pids;
+  expect(traced).not.toBe(plain);
+  // Where there is nothing to inherit, all start in the same way.
+  const same = [plain, plain, plain, plain];
+  expect(pids).toEqual([traced, plain, traced, plain, ...same]);
+});
+
 test('what ends a job first decides about its error', async () => {
   const js = open(2).with({ runTimeout: 300, killGrace: 600 });
   const controller = new AbortController();
@@ -196,6 +219,8 @@ const invalid: [keyof JobControls, unknown, code: string][] = [
   ['maxHeapMb', '64', 'ERR_INVALID_ARG_TYPE'],
   ['execArgv', '--jitless', 'ERR_INVALID_ARG_TYPE'],
   ['execArgv', [5], 'ERR_INVALID_ARG_TYPE'],
+  ['inheritExecArgv', 'no', 'ERR_INVALID_ARG_TYPE'],
+  ['inheritExecArgv', null, 'ERR_INVALID_ARG_TYPE'],
 ];
 
 test.each(invalid)('with refuses %s of %p', (name, value, code) => {

@@ -1,4 +1,4 @@
-import { workerExecArgv } from '../../dist/launch/exec-argv.js';
+import { ownExecArgv, workerExecArgv } from '../../dist/launch/exec-argv.js';
 
 const kept: string[][] = [
   [],
@@ -69,4 +69,41 @@ test.each(dropped.map((options) => [options.join(' '), options] as const))(
 test('the array of options is not changed', () => {
   const options = Object.freeze(['--inspect', '--no-warnings']);
   expect(workerExecArgv(options)).toEqual(['--no-warnings']);
+});
+
+const permissions = [
+  '--permission',
+  '--allow-fs-read=/a',
+  '--allow-fs-write',
+  '/b',
+  '--allow-worker',
+];
+
+test('workers that inherit none get the added options and the permissions', () => {
+  const options = ['--import', 'tsx', ...permissions, '--allow-natives-syntax'];
+  expect(ownExecArgv(options)).toEqual(permissions);
+  const added = ['--no-warnings'];
+  expect(ownExecArgv(options, added)).toEqual([...permissions, ...added]);
+  expect(ownExecArgv(['--import', 'tsx'], added)).toEqual(added);
+});
+
+test('an added permission is one more', () => {
+  const added = ['--allow-wasi'];
+  expect(ownExecArgv(permissions, added)).toEqual([...permissions, ...added]);
+});
+
+test.each(['--permission', '--experimental-permission'])(
+  'an added %s takes the place of the permissions',
+  (option) => {
+    expect(ownExecArgv(permissions, [option])).toEqual([option]);
+  },
+);
+
+test('equal calls in a row return the same array, for each kind of worker', () => {
+  const added = ['--no-warnings'];
+  const all = (): unknown[] =>
+    [ownExecArgv, workerExecArgv].map((of) => of(['--jitless'], added));
+  const [own, inherited] = all();
+  expect([own, inherited]).toEqual([added, ['--jitless', ...added]]);
+  all().forEach((each, i) => expect(each).toBe([own, inherited][i]));
 });

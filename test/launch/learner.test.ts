@@ -84,6 +84,25 @@ test.each(['module.mjs', 'module.cjs', 'query.mjs?a=1'])(
   },
 );
 
+test('jobs that inherit no options have a zygote of their own, which learns', async () => {
+  const { execArgv } = process;
+  const path = write('module.mjs', 'export const of = () => process.execArgv;');
+  const js = open({ preload: 'auto' });
+  const own = ['--stack-trace-limit=20'];
+  const alone = js.with({ inheritExecArgv: false, execArgv: own });
+  try {
+    process.execArgv = ['--trace-uncaught'];
+    const first = await whenLoaded(js, path);
+    const { parent } = await whenLoaded(alone, path);
+    expect(parent).not.toBe(first.parent);
+    expect((await seen(alone, path)).parent).toBe(parent);
+    expect(await alone.run(`${path}#of`)).toEqual(own);
+    expect(await js.run(`${path}#of`)).toEqual(['--trace-uncaught']);
+  } finally {
+    process.execArgv = execArgv;
+  }
+});
+
 test('without it, each job imports its module', async () => {
   const path = write('module.mjs');
   const js = openJobserver({ slots: 1, context: 'forkserver' });

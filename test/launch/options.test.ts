@@ -83,6 +83,49 @@ testIf(isLinux)(
 );
 
 testIf(isLinux)(
+  'jobs are forked without the options of a program that cannot be forked',
+  async () => {
+    const alone = resolve('test', 'fixtures', 'alone-program.mjs');
+    const { code, stdout, stderr } = await runNode([
+      '--frozen-intrinsics',
+      alone,
+    ]);
+    expect(stdout.split('\n')).toEqual([
+      'alone forkserver none',
+      'reused forkserver none',
+      'own spawn --frozen-intrinsics',
+      'own/alone forkserver none',
+      'alone/own forkserver none',
+      '',
+    ]);
+    // About the third job.
+    expect(stderr.match(/JOBSERVER_NO_FORKSERVER/g)).toHaveLength(1);
+    expect(code).toBe(0);
+  },
+);
+
+testIf(isLinux)(
+  'jobs without the options of the program keep its permissions',
+  async () => {
+    const alone = resolve('test', 'fixtures', 'alone-program.mjs');
+    const model = ['--permission', '--experimental-permission'].find((option) =>
+      hasOptions([option, '--allow-fs-read=*']),
+    )!;
+    const permissions = ['--allow-addons', '--allow-child-process'];
+    const kept = [model, ...permissions, '--allow-fs-read', '*'];
+    const { stdout } = await runNode([...kept, '--trace-uncaught', alone]);
+    expect(stdout.split('\n')).toEqual([
+      `alone forkserver ${kept.join()}`,
+      `reused forkserver ${kept.join()}`,
+      `own forkserver ${kept.join()},--trace-uncaught`,
+      `own/alone forkserver ${kept.join()}`,
+      `alone/own forkserver ${kept.join()}`,
+      '',
+    ]);
+  },
+);
+
+testIf(isLinux)(
   'under --cpu-prof, the program and spawned jobs write a profile',
   async () => {
     const options = inFolder(['--cpu-prof', '--cpu-prof-dir=FOLDER/profiles']);

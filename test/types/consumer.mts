@@ -78,6 +78,7 @@ export async function submit(jobserver: Jobserver): Promise<void> {
     oomScoreAdj: 500,
     maxHeapMb: 256,
     execArgv: ['--enable-source-maps'],
+    inheritExecArgv: false,
     processGroup: true,
   });
   isTrue<Equal<typeof limited, Jobserver>>();
