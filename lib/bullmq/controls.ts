@@ -105,6 +105,7 @@ const plainNames = [
   'oomScoreAdj',
   'maxHeapMb',
   'execArgv',
+  'inheritExecArgv',
   'maxOutput',
   'input',
   'usage',

@@ -68,6 +68,13 @@ const codeNames = /^(NODE_(?!ENV$)|LD_|DYLD_|OPENSSL_)/;
 
 /** Without a `key`, anybody who can write to the server can send it. */
 function refuseCode({ given, env }: SentControls): void {
+  // Its options may restrict its jobs, such as --disable-proto.
+  if (given['inheritExecArgv'] === false) {
+    throw refused(
+      'A host without a `key` takes no inheritExecArgv from a job, because jobs ' +
+        'could leave restrictions of their host behind',
+    );
+  }
   const name =
     given['execArgv'] === undefined
       ? env.find(([key]) => codeNames.test(key))?.[0]

@@ -257,6 +257,12 @@ describe('security of a cluster', () => {
         },
       ],
       [
+        'inheritExecArgv',
+        ({ controls }) => {
+          controls.given = { inheritExecArgv: false };
+        },
+      ],
+      [
         'NODE_OPTIONS',
         ({ controls }) => {
           controls.env = [['NODE_OPTIONS', '--require=/tmp/other.cjs']];
@@ -292,14 +298,19 @@ describe('security of a cluster', () => {
 
   test('with a key, options of node and variables that it reads travel', async () => {
     const connection = redis().url;
-    await host({ connection, key });
+    const traced = ['/bin/sh', '-c', 'exec "$0" --trace-uncaught "$@"'];
+    await host({ connection, key, command: traced });
     const handle = executor({ connection, key }).with({
       execArgv: ['--title=own'],
       env: { NODE_OPTIONS: '--no-warnings' },
     });
     expect(await handle.submit(fn('optionsOfNode'))).toEqual({
-      execArgv: expect.arrayContaining(['--title=own']),
+      execArgv: ['--trace-uncaught', '--title=own'],
       options: '--no-warnings',
+    });
+    const alone = handle.with({ inheritExecArgv: false });
+    expect(await alone.submit(fn('optionsOfNode'))).toMatchObject({
+      execArgv: ['--title=own'],
     });
   });
 
