@@ -104,6 +104,7 @@ export class Hub {
     const common = base.with({
       ...controls,
       execArgv: request.execArgv,
+      inheritExecArgv: false,
       output: (chunk, stream) => {
         (stream === 'stdout' ? outputStream : errorStream).write(chunk);
       },

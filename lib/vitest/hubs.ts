@@ -31,7 +31,8 @@ export class Hosts {
   }
 }
 
-// Node sets up these when it starts. They profile a process, or debug it.
+// Node sets up these when it starts. They profile a process, or debug it. Files have the
+// options that vitest gives them, and no others of the node that runs vitest.
 const setUpByNode = /^--(cpu-prof|heap-prof|prof|inspect)/;
 
 // Whether Node calls the hooks of modules in the thread that imports them, as it does

@@ -137,7 +137,7 @@ describe('a project', () => {
     },
   );
 
-  test('has the options of node that are for files, and those of vitest', async () => {
+  test('has the options of node that are for files, and not those of vitest', async () => {
     writeFiles(project(), {
       'hook.cjs': 'globalThis.hooks = (globalThis.hooks ?? 0) + 1;',
       'hook.mjs': 'globalThis.imports = (globalThis.imports ?? 0) + 1;',
@@ -145,28 +145,48 @@ describe('a project', () => {
         import { test } from 'vitest';
         test('notes', ({ task }) => {
           const { hooks, imports, gc } = globalThis;
+          const { execArgv, env } = process;
           task.meta.found = [hooks, imports, typeof gc];
+          task.meta.all = [execArgv, env.NODE_OPTIONS];
         });`,
     });
     const found = async (
-      args: readonly string[],
-      options: RunOptions,
+      given: readonly string[],
+      options: RunOptions = {},
     ): Promise<unknown> => {
-      const run = await runVitest(project(), ['hooked', ...args], options);
-      return metas(run)[0]?.['found'];
+      const args = ['hooked', ...given];
+      const env = { ...options.env, POOL: 'forks' };
+      const ours = metas(await runVitest(project(), args, options))[0]!;
+      const theirs = metas(
+        await runVitest(project(), args, { ...options, env }),
+      )[0]!;
+      expect(ours).toEqual(theirs);
+      return ours['found'];
     };
-    const forFiles = ['--require=./hook.cjs', '--import=./hook.mjs'];
-    const all = [...forFiles, '--expose-gc'];
+    const all = ['--require=./hook.cjs', '--import=./hook.mjs', '--expose-gc'];
     const args = all.map((option) => `--execArgv=${option}`);
-    const forks = { env: { POOL: 'forks' } };
-    const ours = await found(args, {});
-    expect(ours).toEqual([1, 1, 'function']);
-    expect(await found(args, forks)).toEqual(ours);
+    expect(await found(args)).toEqual([1, 1, 'function']);
     const env = { NODE_OPTIONS: '--require=./hook.cjs' };
     expect(await found([], { env })).toEqual([1, null, 'undefined']);
-    // The pools of vitest have those of the configuration only.
-    expect(await found([], { execArgv: all })).toEqual(ours);
-    expect(await found([], { ...forks, execArgv: all })).not.toEqual(ours);
+    const ofVitest = [...all, '--stack-trace-limit=20', '--conditions=special'];
+    expect(await found([], { execArgv: ofVitest })).toEqual([
+      ...[null, null, 'undefined'],
+    ]);
+    expect(await found(['--execArgv=--expose-gc'], { execArgv: all })).toEqual([
+      ...[null, null, 'function'],
+    ]);
+  });
+
+  test('is forked, whatever the options of the node that runs vitest', async () => {
+    writeFiles(project(), {
+      // The thread of the hooks would keep a zygote from forking.
+      'register.mjs': `import { register } from 'node:module';
+        register('data:text/javascript,');`,
+    });
+    const execArgv = ['--import=./register.mjs'];
+    const run = await runVitest(project(), ['sum-1', 'sum-2'], { execArgv });
+    expect(summary(run)).toHaveLength(6);
+    expect(run.output).not.toContain('JOBSERVER_NO_FORKSERVER');
   });
 
   test('is divided by --shard, and filtered', async () => {
