@@ -169,12 +169,11 @@ describe('a project', () => {
     const env = { NODE_OPTIONS: '--require=./hook.cjs' };
     expect(await found([], { env })).toEqual([1, null, 'undefined']);
     const ofVitest = [...all, '--stack-trace-limit=20', '--conditions=special'];
-    expect(await found([], { execArgv: ofVitest })).toEqual([
-      ...[null, null, 'undefined'],
-    ]);
-    expect(await found(['--execArgv=--expose-gc'], { execArgv: all })).toEqual([
-      ...[null, null, 'function'],
-    ]);
+    const none = [null, null, 'undefined'];
+    expect(await found([], { execArgv: ofVitest })).toEqual(none);
+    const one = ['--execArgv=--expose-gc'];
+    const exposed = [null, null, 'function'];
+    expect(await found(one, { execArgv: all })).toEqual(exposed);
   });
 
   test('is forked, whatever the options of the node that runs vitest', async () => {
