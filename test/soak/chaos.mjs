@@ -46,9 +46,10 @@ const kinds = {
     victims: ['worker', 'worker', 'worker', 'zygote'],
     submitters: 0,
   },
+  // This process is the trustee, and does not end before the slots are counted.
   nesting: {
     victims: ['worker', 'worker', 'worker', 'zygote'],
-    submitters: 1,
+    submitters: 0,
     canNest: true,
   },
   // No worker ends with its submitter, so no slot is lost in a worker.
