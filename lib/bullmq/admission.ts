@@ -24,8 +24,9 @@ export interface HostTerms {
   readonly host: string;
   readonly living: LivingExecutors;
   /**
-   * From now on, the host does not renew the lease of this job. It calls this before it
-   * tells the queue that the job has ended: after that, the queue refuses a renewal.
+   * Stops the renewal of the lease of this job. The host calls this before it tells the
+   * queue that the job has ended, because the queue refuses to renew the lease of a job
+   * that has ended.
    */
   settle(id: string): void;
   /** Something has gone wrong with the server or the store; the host goes on. */

@@ -13,8 +13,8 @@ export interface AheadJob {
   /** How many bytes had been sent ahead once the message of this job was complete. */
   end: number;
   /**
-   * The job begins in the slot of the job before it. Calls `begin` before it tells
-   * anybody that the job has begun, because who is told may end the job at once.
+   * Starts the job in the slot of the job before it. This method calls `begin` first
+   * and then publishes that the job has begun, because a listener may end the job at once.
    */
   onTurn(begin: (job: ProcessJob) => void): ProcessJob;
   /** It was taken back. */

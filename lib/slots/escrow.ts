@@ -1,9 +1,10 @@
-// The tokens that a job has taken for jobs of its own. As long as it holds a token, a
-// byte lies in its escrow, a pipe, and whoever takes the byte out gives the token back.
-// The job does so when a job of its own has ended. When the job and all its own jobs have
-// ended, the trustee does so: the process where the pool begins. The job has sent it the
-// reader. The job and its own jobs hold the writer, so that the kernel tells when the
-// last of them has ended.
+// The escrow of a job is a pipe with one byte for each token that the job has taken for
+// jobs of its own. A process that gives such a token back first reads the byte from the
+// escrow, so that no other process gives the same token back. While the job lives, it does
+// this itself. The trustee is the process where the pool begins. The job has sent it the
+// reader of the escrow. The job and its own jobs hold the writer, so the trustee sees the
+// end of the pipe when the last of these processes has ended, and then gives back the
+// tokens that are left.
 import { check, native } from '../system/binding.js';
 import { openPipe } from '../system/fd.js';
 

@@ -1,5 +1,6 @@
-// Gives the tokens of jobs back that were killed while they had jobs of their own; see
-// escrow.ts. It is in the selector while it is held, and for a moment after that.
+// When a job is killed that has taken tokens for jobs of its own, the trustee gives these
+// tokens back; see escrow.ts. The selector watches the socket of the trustee while somebody
+// holds the trustee, and for a second after that.
 import { native, pollEvents } from '../system/binding.js';
 import { type Pipe, Fd, openSocketPair } from '../system/fd.js';
 import { selector } from '../system/selector.js';
@@ -11,7 +12,7 @@ export class Trustee {
   readonly #slotWriter: number;
   /** Jobs send by the writer. */
   readonly #socket: Pipe;
-  /** The readers of those that a process holds. */
+  /** The readers of the escrows whose writer a process still holds. */
   readonly #escrows = new Set<Fd>();
   #holds = 0;
   #isWatching = false;

@@ -68,8 +68,8 @@ export class Round {
 
   /**
    * `kind`: victims, submitters, ms, width, canNest, isGentle for the load of the
-   * submitters, and isUnderMake: a real make starts the submitters. `losesAny`: jobs
-   * that have submitted jobs are killed, and nobody knows how many slots are lost.
+   * submitters, and isUnderMake: a real make starts the submitters. `losesAny`: submitters
+   * are killed whose jobs have submitted jobs, and nobody knows how many slots are lost.
    */
   constructor({ random, folder, seed, kind }) {
     this.#random = random;
