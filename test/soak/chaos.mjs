@@ -46,10 +46,10 @@ const kinds = {
     victims: ['worker', 'worker', 'worker', 'zygote'],
     submitters: 0,
   },
-  // This process is the trustee, and does not end before the slots are counted.
+  // The trustees are not killed.
   nesting: {
     victims: ['worker', 'worker', 'worker', 'zygote'],
-    submitters: 0,
+    submitters: 1,
     canNest: true,
   },
   // No worker ends with its submitter, so no slot is lost in a worker.
