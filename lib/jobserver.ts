@@ -617,7 +617,8 @@ export class Jobserver implements Disposable, AsyncDisposable {
   /**
    * Rejects new calls and calls that wait for a slot, waits for the running
    * jobs, and closes the pool in this process, for all handles that share it.
-   * See {@link Jobserver} for an example.
+   * See {@link Jobserver} for an example. In a pool of GNU Make, it also waits for the jobs
+   * of jobs that were killed, because make needs their slots.
    *
    * @param options - Whether the running jobs are to end first.
    * @throws TypeError or RangeError for an invalid option; CallbackRaised for the first callback that threw and whose error no

@@ -35,6 +35,7 @@ export class Activity implements CallOwner, JobOwner {
   readonly #silent = new List<Submission>();
   readonly errors = new CallbackErrors(() => this.#recipients.first);
   readonly hold = new LoopHold();
+  readonly #slots: SlotPipe;
   readonly #line: SlotLine;
   readonly #pool: Busy;
   readonly advice: Advice | undefined;
@@ -45,10 +46,13 @@ export class Activity implements CallOwner, JobOwner {
   #isClosed = false;
   /** Submissions that start in the next turn of the event loop. */
   #held = 0;
+  /** See `SlotPipe.settled`. */
+  #settled: Promise<void> | undefined;
   #onDrained: (() => void)[] = [];
 
   constructor(slots: SlotPipe, pool: Busy) {
     this.#pool = pool;
+    this.#slots = slots;
     this.#line = new SlotLine(slots, () => this.running > 0);
     this.advice = trace.enabled ? new Advice(slots.count) : undefined;
   }
@@ -248,9 +252,22 @@ export class Activity implements CallOwner, JobOwner {
     return this.running === 0 && this.#ending === 0;
   }
 
-  /** Processes that have to end before the pool is closed. */
+  /** What has to end besides jobs and calls before the pool is closed. */
   get #ending(): number {
-    return this.#isClosed ? (this.#madeCrew?.size ?? 0) : 0;
+    const processes = this.#isClosed ? (this.#madeCrew?.size ?? 0) : 0;
+    return processes + Number(this.#settled !== undefined);
+  }
+
+  /** Waits for the jobs of jobs that were killed, if make needs their slots. */
+  #settle(): void {
+    const settled = this.#slots.settled();
+    if (settled === this.#settled) return;
+    this.#settled = settled;
+    void settled?.then(() => {
+      this.#settled = undefined;
+      this.#update();
+      this.#notifyDrained();
+    });
   }
 
   #notifyDrained(): void {
@@ -275,6 +292,7 @@ export class Activity implements CallOwner, JobOwner {
     const work = this.running + pending;
     if (work > 0) workerState.busy.add(this.#pool);
     else workerState.busy.delete(this.#pool);
+    if (work === 0) this.#settle();
     this.hold.setWork(work + this.#ending);
   }
 }

@@ -8,10 +8,12 @@
 import { check, native } from '../system/binding.js';
 import { openPipe } from '../system/fd.js';
 
-/** Its ends, which are open until this process ends; borrowed. */
+/** Its ends are open until this process ends, and borrowed. */
 export interface Escrow {
   readonly reader: number;
   readonly writer: number;
+  /** Those of its tokens: the writer; see `Token`. */
+  readonly lenders: readonly number[];
 }
 
 // Those of this process, by their trustees; a fork has a copy.
@@ -46,7 +48,11 @@ function open(trustee: number): Escrow {
     check(native.setNonBlocking(reader.number, true), 'prepare an escrow');
     const fds = Int32Array.of(reader.number);
     check(native.sendFds(trustee, new Uint8Array(1), fds), 'send an escrow');
-    return { reader: reader.number, writer: writer.number };
+    return {
+      reader: reader.number,
+      writer: writer.number,
+      lenders: [writer.number],
+    };
   } catch (error) {
     reader.close();
     writer.close();

@@ -179,8 +179,15 @@ export class SlotPipe {
 
   /** Borrowed: the lenders of all tokens from here; see `Token`. */
   get lenders(): readonly number[] {
-    const escrow = this.#escrow;
-    return escrow === undefined ? [] : [escrow.writer];
+    return this.#escrow?.lenders ?? [];
+  }
+
+  /**
+   * In a pool of make, which counts its tokens: undefined when none is in escrow; otherwise
+   * resolves when that is so.
+   */
+  settled(): Promise<void> | undefined {
+    return this.#maker === 0 ? this.#ownTrustee?.settled() : undefined;
   }
 
   /** Whether `close` was called. */
@@ -203,10 +210,10 @@ export class SlotPipe {
     check(byte, 'read slot pipe');
     this.#noteTaken();
     const give = (): void => this.#give(byte, escrow);
-    return new Token(byte, give, escrow && [escrow.writer], writer);
+    return new Token(byte, give, escrow?.lenders, writer);
   }
 
-  /** Takes effect once all tokens that were taken here are back. */
+  /** Takes effect once the tokens of this process and those in escrow are back. */
   close(): void {
     this.#isClosed = true;
     this.#closeWhenIdle();
@@ -270,9 +277,11 @@ export class SlotPipe {
 
   #closeWhenIdle(): void {
     if (!this.#isClosed || this.#taken > 0) return;
-    // The pipe may be that of a make, which needs all tokens.
-    const close = (): void => this.#closeWhenIdle();
-    if (this.#ownTrustee?.isEmpty(close) === false) return;
+    const settled = this.#ownTrustee?.settled();
+    if (settled !== undefined) {
+      void settled.then(() => this.#closeWhenIdle());
+      return;
+    }
     finalizer.registry.unregister(this);
     closeAll(this.#parts);
   }

@@ -8,6 +8,9 @@ import { selector } from '../system/selector.js';
 // A Jobserver that runs one job after the other would hold it anew for each.
 const idleMs = 1000;
 
+/** Of an escrow; `ended`: no process has its writer. */
+type State = 'ended' | 'empty' | 'tokens';
+
 export class Trustee {
   readonly #slotWriter: number;
   /** Jobs send by the writer. */
@@ -17,7 +20,8 @@ export class Trustee {
   #holds = 0;
   #isWatching = false;
   #isAlarmSet = false;
-  #onEmpty: (() => void) | undefined;
+  #settled: Promise<void> | undefined;
+  #onSettled: (() => void) | undefined;
 
   /** `slotWriter`: borrowed. */
   constructor(slotWriter: number) {
@@ -59,12 +63,25 @@ export class Trustee {
     });
   }
 
-  /** Whether no job has an escrow. Otherwise, `onEmpty` is called when none has. */
-  isEmpty(onEmpty: () => void): boolean {
+  /**
+   * Undefined when no token is in escrow. Otherwise resolves when an escrow has ended and
+   * none has a token any more; does not keep the event loop alive.
+   */
+  settled(): Promise<void> | undefined {
     this.#receive();
-    for (const escrow of this.#escrows) this.#look(escrow);
-    this.#onEmpty = this.#escrows.size > 0 ? onEmpty : undefined;
-    return this.#escrows.size === 0;
+    let hasTokens = false;
+    for (const escrow of this.#escrows) {
+      if (this.#look(escrow) === 'tokens') hasTokens = true;
+    }
+    if (hasTokens) {
+      return (this.#settled ??= new Promise((resolve) => {
+        this.#onSettled = resolve;
+      }));
+    }
+    this.#onSettled?.();
+    this.#settled = undefined;
+    this.#onSettled = undefined;
+    return undefined;
   }
 
   close(): void {
@@ -90,22 +107,27 @@ export class Trustee {
   }
 
   #keep(escrow: Fd): void {
-    const look = (): void => this.#look(escrow);
     try {
-      selector.addEnd(escrow.number, look);
+      selector.addEnd(escrow.number, () => {
+        this.#look(escrow);
+        if (this.#onSettled !== undefined) void this.settled();
+      });
       this.#escrows.add(escrow);
-      look();
+      this.#look(escrow);
     } catch {
       // The job has no trustee.
       escrow.close();
     }
   }
 
-  #look(escrow: Fd): void {
-    if (!hasEnded(escrow.number)) return;
-    this.#empty(escrow.number);
-    this.#drop(escrow);
-    if (this.#escrows.size === 0) this.#onEmpty?.();
+  /** Gives the tokens back if the escrow has ended. */
+  #look(escrow: Fd): State {
+    const state = stateOf(escrow.number);
+    if (state === 'ended') {
+      this.#empty(escrow.number);
+      this.#drop(escrow);
+    }
+    return state;
   }
 
   #drop(escrow: Fd): void {
@@ -124,10 +146,12 @@ export class Trustee {
   }
 }
 
-/** Whether no process has the writer; the pipe may have bytes. */
-function hasEnded(reader: number): boolean {
+function stateOf(reader: number): State {
+  const { in: input, hangUp } = pollEvents;
   // macOS reports only what it is asked for.
-  const fds = Int32Array.of(reader, pollEvents.hangUp);
-  const isReady = native.poll(fds, 1, 0) > 0;
-  return isReady && ((fds[1]! >> 16) & pollEvents.hangUp) !== 0;
+  const fds = Int32Array.of(reader, input | hangUp);
+  const events = native.poll(fds, 1, 0) > 0 ? fds[1]! >> 16 : 0;
+  // The pipe may have tokens then.
+  if ((events & hangUp) !== 0) return 'ended';
+  return (events & input) === 0 ? 'empty' : 'tokens';
 }

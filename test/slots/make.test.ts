@@ -112,6 +112,17 @@ function spans(): Span[] {
     expect(ended.stderr).toBe('');
   });
 
+  test.each([
+    ['close waits for', 'close', true],
+    ['a program does not end after closeSync before', 'closeSync', false],
+    ['a program does not end before', 'none', false],
+  ])('%s the jobs of a job that was killed', async (_, how, isOpen) => {
+    const outlive = recipe('outlive', contexts[0]!, directory, how);
+    const ended = await make('-j4', [`+${outlive}`]);
+    expect(found(ended)).toEqual([{ found: { isOpen }, warnings: [] }]);
+    expect(ended.stderr).toBe('');
+  });
+
   // Only for a make that passes a pipe.
   (hasFifo ? test.skip : test)(
     'the pipe of make stays in its blocking mode',
