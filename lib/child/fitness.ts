@@ -6,6 +6,7 @@ import { stat } from 'node:fs/promises';
 import { clearInterval, setImmediate, setInterval } from 'node:timers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasHooksThread } from '../system/builtins.js';
+import { selector } from '../system/selector.js';
 import { noteWork } from './exit-report.js';
 
 // Time is counted in turns of the event loop, so that code that computes, or a
@@ -38,6 +39,8 @@ export async function whatIsLeft(
   const rest = await unlessLoopEnds(new Promise(() => undefined), limitMs);
   for (const listener of others) process.on('beforeExit', listener);
   if (rest === 'late') return whyHandles(openHandles());
+  // The code may have used channels.
+  selector.closeUnused();
   let ms = 0;
   while (hasMoreThan(before) && ms < limitMs) {
     await sleep(tickMs);

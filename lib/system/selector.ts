@@ -3,7 +3,7 @@
 // steps that these handlers have passed to `later`, so that user code runs
 // after all handlers. A turn costs as much as there are ready fds, however many
 // fds are in the set.
-import { setTimeout } from 'node:timers';
+import { clearTimeout, setTimeout } from 'node:timers';
 import { Alarms } from './alarms.js';
 import { type Watch, check, native, systemError } from './binding.js';
 import {
@@ -212,13 +212,19 @@ class Selector {
   #closeWhenIdle(): void {
     if (this.#isUsed || !this.#hasLoop) return;
     this.#idleTimer ??= setTimeout(() => {
-      this.#idleTimer = undefined;
-      if (this.#isUsed) return;
-      if (this.#watch !== undefined) native.unwatch(this.#watch);
-      this.#watch = undefined;
-      this.#fd.close();
+      this.closeUnused();
     }, idleMs).unref();
     this.#idleTimer.refresh();
+  }
+
+  /** Closes the set if nothing is in it. Called before forks, which would share it. */
+  closeUnused(): void {
+    clearTimeout(this.#idleTimer);
+    this.#idleTimer = undefined;
+    if (this.#isUsed) return;
+    if (this.#watch !== undefined) native.unwatch(this.#watch);
+    this.#watch = undefined;
+    this.#fd.close();
   }
 
   get #isUsed(): boolean {

@@ -283,6 +283,24 @@ test('a setUp that leaves a handle or a thread is refused by name', async () => 
   await Promise.all(refusals);
 });
 
+test('jobs share no set of descriptors that a preloaded module has waited for', async () => {
+  const library = pathToFileURL(resolve('dist', 'index.js')).href;
+  const converse = `
+    const { channel } = await import('${library}');
+    const [port, theirs] = channel();
+    port.postMessage(1);
+    await new Promise((resolve) => theirs.once('message', resolve));
+    port.close();
+    theirs.close();`;
+  const setsAfter = async (name: string, body: string): Promise<number> => {
+    const preload = [withSetUp(name, body)];
+    const js = openJobserver({ context: 'forkserver', slots: 1, preload });
+    return js.run(jobs.countEventSets);
+  };
+  const sets = await setsAfter('silent', '');
+  expect(await setsAfter('talkative', converse)).toBe(sets);
+});
+
 test('handles with equal data share a zygote, and others have their own', async () => {
   const { module } = withSetUp('module', 'globalThis.given = data;');
   const report = async (data: unknown): Promise<unknown[]> => {
