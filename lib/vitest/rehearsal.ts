@@ -1,11 +1,15 @@
 // The warm-up: in the zygote, vitest's worker runs a test file that is made up, from the
-// set-up of the environment to its end. V8 compiles what it runs, and forks inherit the
-// machine code. There is no vitest to talk to, so its few questions are answered here.
+// set-up of the environment to its end, and talks over a port as in a job. V8 compiles what
+// it runs, and forks inherit the machine code. There is no vitest, so its few questions are
+// answered here.
 import { clearTimeout, setTimeout } from 'node:timers';
+import { deserialize, serialize } from 'node:v8';
 import { jobInfo } from '../job/info.js';
+import { channel } from '../protocol/channel.js';
+import type { JobPort } from '../protocol/job-port.js';
 import { trace } from '../system/trace.js';
 import type { Config } from './project.js';
-import { type Habits, type Link, keep, load, serve } from './runtime.js';
+import { type Habits, keep, run } from './runtime.js';
 
 export interface RehearsalData {
   /** The URL of `vitest/worker`. */
@@ -36,16 +40,17 @@ export async function setUp(data: RehearsalData): Promise<void> {
   const before = once.map((event) => process.listeners(event as 'exit'));
   const env = new Map(Object.entries(process.env));
   const globals = Object.getOwnPropertyDescriptors(globalThis);
-  let timer: NodeJS.Timeout | undefined;
+  const timers = noteTimers();
   try {
     const late = new Promise((_, reject) => {
-      timer = setTimeout(reject, patienceMs, new Error('it takes too long'));
+      const error = new Error('it takes too long');
+      timers.push(setTimeout(reject, patienceMs, error));
     });
     await Promise.race([rehearse(data), late]);
   } catch (error) {
     trace('no rehearsal of vitest: %o', error);
   } finally {
-    clearTimeout(timer);
+    for (const timer of timers) clearTimeout(timer);
     // Jobs of tests are forked from this process, too, and have nothing to do with
     // vitest.
     keep({
@@ -56,6 +61,22 @@ export async function setUp(data: RehearsalData): Promise<void> {
     // The console, and what the environment has put back as properties of another kind.
     Object.defineProperties(globalThis, globals);
   }
+}
+
+/**
+ * The timers that are set from now on by the global function. vitest delays what it tells
+ * of tests by 100 ms, and does not clear that timer, for which the zygote would wait.
+ */
+function noteTimers(): NodeJS.Timeout[] {
+  const timers: NodeJS.Timeout[] = [];
+  const noting = (...args: Parameters<typeof setTimeout>): NodeJS.Timeout => {
+    const timer = setTimeout(...args);
+    timers.push(timer);
+    return timer;
+  };
+  const { setTimeout: original } = globalThis;
+  globalThis.setTimeout = Object.assign(noting, original);
+  return timers;
 }
 
 function takeListeners(
@@ -84,11 +105,15 @@ function takeVariables(before: ReadonlyMap<string, unknown>): Habits['env'] {
 }
 
 async function rehearse(data: RehearsalData): Promise<void> {
-  const vitest = await load(data.worker);
   for (let i = 0; i < rehearsals; i++) {
-    const stage = new Stage(data);
-    serve(vitest, stage.link);
-    await stage.play();
+    const [port, theirs] = channel();
+    const served = run(theirs, data.worker);
+    try {
+      await new Stage(data, port).play();
+    } finally {
+      port.close();
+    }
+    await served;
   }
 }
 
@@ -107,18 +132,17 @@ interface Message {
 /** Stands for vitest, to one worker. */
 class Stage {
   readonly #data: RehearsalData;
+  readonly #port: JobPort;
   readonly #file: string;
   #onResponse: ((response: Message) => void) | undefined;
-  readonly link: Link = {
-    listeners: new Set(),
-    post: (message) => {
-      this.#receive(message as Message);
-    },
-  };
 
-  constructor(data: RehearsalData) {
+  constructor(data: RehearsalData, port: JobPort) {
     this.#data = data;
+    this.#port = port;
     this.#file = `${String(data.config['root'])}/jobserver-rehearsal.test.js`;
+    port.on('message', (message) => {
+      this.#receive(deserialize(message as Uint8Array) as Message);
+    });
   }
 
   async play(): Promise<void> {
@@ -157,7 +181,7 @@ class Stage {
   }
 
   #tell(message: unknown): void {
-    for (const listener of [...this.link.listeners]) listener(message);
+    this.#port.postMessage(serialize(message));
   }
 
   #receive(message: Message): void {
@@ -167,10 +191,7 @@ class Stage {
     }
     const { t, i, m, a = [] } = message;
     if (t !== 'q' || i === undefined) return;
-    // vitest answers later as well.
-    setImmediate(() => {
-      this.#tell({ t: 's', i, ...this.#answer(m, a) });
-    });
+    this.#tell({ t: 's', i, ...this.#answer(m, a) });
   }
 
   #answer(

@@ -22,11 +22,7 @@ export interface RuntimeData {
   readonly env: Readonly<Record<string, string | null>>;
 }
 
-/** One end of the channel between vitest and its worker. */
-export interface Link {
-  readonly post: (message: unknown) => void;
-  readonly listeners: Set<(message: unknown) => void>;
-}
+type Listener = (message: unknown) => void;
 
 /** What a rehearsal has left, which vitest does once in each process. */
 export interface Habits {
@@ -69,24 +65,18 @@ export function keep(kept: Habits): void {
   habits = kept;
 }
 
-/** The job: serves vitest until that closes the port. */
+/** The job: serves vitest, or a rehearsal, until that closes the port. */
 export async function run(port: JobPort, worker: string): Promise<void> {
   const vitest = await load(worker);
   // Node writes a profile when the process exits, and vitest ends it by a signal.
   if (process.execArgv.some((option) => profiles.test(option))) {
     process.on('SIGTERM', () => exit());
   }
-  const listeners: Link['listeners'] = new Set();
+  const listeners = new Set<Listener>();
   const closed = new Promise<void>((resolve) => {
     port.once('close', () => resolve());
   });
-  serve(vitest, {
-    listeners,
-    // As vitest's own pool encodes it, so that errors of values are the same.
-    post: (message) => {
-      port.postMessage(serialize(message));
-    },
-  });
+  serve(vitest, port, listeners);
   port.on('message', (message) => {
     const decoded: unknown = deserialize(message as Uint8Array);
     for (const listener of [...listeners]) listener(decoded);
@@ -106,8 +96,12 @@ function resume(): void {
 /** What vitest has put in the place of `process.exit` while tests run, once. */
 let guard: typeof process.exit | undefined;
 
-/** Starts vitest's worker on the link. */
-export function serve(vitest: VitestWorker, { post, listeners }: Link): void {
+/** Starts vitest's worker. `listeners` is filled with what it has messages sent to. */
+function serve(
+  vitest: VitestWorker,
+  port: JobPort,
+  listeners: Set<Listener>,
+): void {
   let isFirst = true;
   // Not an async function, which would be in the stacks of errors that vitest prints.
   const runTests =
@@ -121,9 +115,12 @@ export function serve(vitest: VitestWorker, { post, listeners }: Link): void {
       });
     };
   vitest.init({
-    post,
-    on: (listener: (message: unknown) => void) => listeners.add(listener),
-    off: (listener: (message: unknown) => void) => listeners.delete(listener),
+    // As vitest's own pool encodes it, so that errors of values are the same.
+    post: (message: unknown) => {
+      port.postMessage(serialize(message));
+    },
+    on: (listener: Listener) => listeners.add(listener),
+    off: (listener: Listener) => listeners.delete(listener),
     teardown: () => {
       listeners.clear();
     },
