@@ -47,20 +47,26 @@ export function enterOutput(stdout: number, stderr: number): void {
 }
 
 /**
- * Replaces the streams that a zygote has made before its fork: for other files than
- * this process has now.
+ * Replaces the streams that a zygote has made before its fork, for other files than this
+ * process has now. Each is made when it is used.
  */
 export function renewStreams(): void {
-  for (const name of used) {
+  const names = [...used];
+  used.clear();
+  for (const name of names) {
     const fd = name === 'stdout' ? 1 : 2;
-    const stream = Object.assign(new Writable({ write: writeTo(fd) }), { fd });
+    let stream: Writable | undefined;
     Object.defineProperty(process, name, {
-      get: () => stream,
+      get: () => {
+        used.add(name);
+        stream ??= Object.assign(new Writable({ write: writeTo(fd) }), { fd });
+        return stream;
+      },
       configurable: true,
       enumerable: true,
     });
-    // The console keeps the stream that it has found first.
-    ownConsole[`_${name}`] = stream;
+    // The console keeps the stream that it has found. Without one, it looks again.
+    ownConsole[`_${name}`] = undefined;
   }
 }
 
