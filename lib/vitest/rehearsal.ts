@@ -31,9 +31,12 @@ const once = ['uncaughtException', 'unhandledRejection'];
 
 /**
  * In the zygote, after all other modules. Never rejects: without it, files only start
- * more slowly.
+ * more slowly. `patience`: in milliseconds.
  */
-export async function setUp(data: RehearsalData): Promise<void> {
+export async function setUp(
+  data: RehearsalData,
+  patience = patienceMs,
+): Promise<void> {
   if (jobInfo() !== undefined) return;
   // The library listens as well, once this has begun.
   await Promise.resolve();
@@ -41,15 +44,19 @@ export async function setUp(data: RehearsalData): Promise<void> {
   const env = new Map(Object.entries(process.env));
   const globals = Object.getOwnPropertyDescriptors(globalThis);
   const timers = noteTimers();
+  let fail: (error: Error) => void;
+  const failure = new Promise<never>((_, reject) => {
+    fail = reject;
+    const error = new Error('it takes too long');
+    timers.push(setTimeout(reject, patience, error));
+  });
+  process.on('uncaughtException', fail!);
   try {
-    const late = new Promise((_, reject) => {
-      const error = new Error('it takes too long');
-      timers.push(setTimeout(reject, patienceMs, error));
-    });
-    await Promise.race([rehearse(data), late]);
+    await rehearse(data, failure);
   } catch (error) {
     trace('no rehearsal of vitest: %o', error);
   } finally {
+    process.off('uncaughtException', fail!);
     for (const timer of timers) clearTimeout(timer);
     // Jobs of tests are forked from this process, too, and have nothing to do with
     // vitest.
@@ -104,16 +111,19 @@ function takeVariables(before: ReadonlyMap<string, unknown>): Habits['env'] {
   return added;
 }
 
-async function rehearse(data: RehearsalData): Promise<void> {
+async function rehearse(
+  data: RehearsalData,
+  failure: Promise<never>,
+): Promise<void> {
   for (let i = 0; i < rehearsals; i++) {
     const [port, theirs] = channel();
     const served = run(theirs, data.worker);
     try {
-      await new Stage(data, port).play();
+      await Promise.race([new Stage(data, port).play(), served, failure]);
     } finally {
       port.close();
+      await served;
     }
-    await served;
   }
 }
 
