@@ -77,7 +77,8 @@ export function constructionContract(context: Context): void {
           },
         });
       }
-      expect(readdirSync('/dev/fd').length).toBe(fds);
+      // Those of earlier test files may disappear at any time.
+      expect(readdirSync('/dev/fd').length).toBeLessThanOrEqual(fds);
     },
   );
 

@@ -180,7 +180,8 @@ export function lifeContract(context: Context): void {
       code: 'ERR_JOBSERVER_LOST_RESULT',
     });
     expect(js.running).toBe(0);
-    await until('all descriptors to be closed', () => fds() === before);
+    // Those of earlier test files may disappear at any time.
+    await until('all descriptors to be closed', () => fds() <= before);
   });
 
   // With forkserver, the zygote reports the end of a job a moment later.

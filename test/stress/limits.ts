@@ -164,13 +164,14 @@ export function limitStress(context: Context): void {
       futures.push(await js.submit(waitAt, [gate.file]));
     }
     for (const { pid } of futures) expect(pid).toBeGreaterThan(0);
-    expect(openFds() - before).toBe(4 * (context === 'spawn' ? 2 : 3));
+    const most = before + 4 * (context === 'spawn' ? 2 : 3);
+    expect(openFds()).toBeLessThanOrEqual(most);
     const waiting = Array.from({ length: 20 }, (_, i) => js.run(identity, i));
-    expect(openFds() - before).toBe(4 * (context === 'spawn' ? 2 : 3));
+    expect(openFds()).toBeLessThanOrEqual(most);
     gate.open();
     await Promise.all(waiting);
     for (const future of futures) await future.wait();
-    expect(openFds()).toBe(before);
+    expect(openFds()).toBeLessThanOrEqual(before);
   });
 
   test(
