@@ -164,6 +164,10 @@ function hasMoreThan(before: Present): boolean {
   );
 }
 
+// Threads of the kernel that work for io_uring, by which libuv waits for descriptors.
+// A fork has its own.
+const kernelThread = /^iou-(wrk|sqp)-/;
+
 function threads(): string[] {
   return readdirSync('/proc/self/task');
 }
@@ -175,6 +179,7 @@ function newThreads(before: readonly string[]): string[] {
   return threads()
     .filter((thread) => !known.has(thread))
     .map(nameOfThread)
+    .filter((name) => !kernelThread.test(name))
     .map((name) => (name === inherited ? '' : name));
 }
 

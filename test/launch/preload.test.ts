@@ -207,6 +207,25 @@ test('the refusal names the module and the thread that it left', async () => {
   expect(message).not.toContain('innocent');
 });
 
+test('threads of the kernel are none that a preloaded module has left', async () => {
+  const fitness = JSON.stringify(resolve('dist', 'child', 'fitness.js'));
+  const program = `
+    const { present, whatIsLeft } = require(${fitness});
+    const before = present();
+    require('node:fs/promises').stat(__filename)
+      .then(() => whatIsLeft(before, 100))
+      .then((left) => console.log(left ?? 'nothing'));`;
+  // For Node 20, in which libuv then uses io_uring for files. In later ones, it may
+  // use it to wait for descriptors.
+  const env = { ...process.env, UV_USE_IO_URING: '1' };
+  const flags = ['--single-threaded', '--v8-pool-size=1'];
+  const path = write('program.cjs', program);
+  expect(await runNode([...flags, path], { env })).toMatchObject({
+    code: 0,
+    stdout: 'nothing\n',
+  });
+});
+
 test('a preload of module hooks that run in a thread is refused', async () => {
   const hooks = resolve('test', 'fixtures', 'hooks', 'register.mjs');
   expect(await refusal(hooks)).toContain('module hooks that run in a thread');
