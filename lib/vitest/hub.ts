@@ -139,8 +139,23 @@ export class Hub {
     const data = this.#settings.warmUp
       ? await rehearsalOf(request, worker)
       : undefined;
-    if (data !== undefined) preload.push({ module: rehearsal, data });
-    const handle = common.with({ preload });
+    if (data !== undefined) {
+      try {
+        const all = [...preload, { module: rehearsal, data }];
+        return await this.#startZygote(common.with({ preload: all }), env);
+      } catch (error) {
+        // Files only start more slowly without it.
+        if (!String(error).includes(rehearsal)) throw error;
+        trace('no rehearsal of vitest: %o', error);
+      }
+    }
+    return this.#startZygote(common.with({ preload }), env);
+  }
+
+  async #startZygote(
+    handle: Jobserver,
+    env: Record<string, string | null>,
+  ): Promise<Jobserver> {
     // Some variables decide which zygote it is.
     await handle.with({ env }).ready();
     return handle;

@@ -49,6 +49,35 @@ describe('preload', () => {
     expect(await isLoadedHere({ preload: ['heavy'] })).toEqual([false]);
   });
 
+  forked(
+    'gives files a zygote without a rehearsal that leaves a handle',
+    async () => {
+      writeFiles(project(), {
+        'preload.js': `
+        import { setInterval } from 'node:timers';
+        const { set } = Map.prototype;
+        // vitest has maps of files, also of the file of the rehearsal.
+        Map.prototype.set = function (key, value) {
+          if (typeof key === 'string' && key.includes('jobserver-rehearsal')) {
+            setInterval(() => undefined, 1000);
+          }
+          return Reflect.apply(set, this, [key, value]);
+        };`,
+      });
+      const run = await runVitest(project(), ['sum-1', 'sum-2'], {
+        pool: { preload: ['./preload.js'] },
+        env: { NODE_DEBUG: 'jobserver' },
+      });
+      expect(run.files.map(({ status }) => status)).toEqual([
+        'passed',
+        'passed',
+      ]);
+      expect(run.output).toMatch(
+        /no rehearsal of vitest: .*rehearsal\.js has left open handles/,
+      );
+    },
+  );
+
   forked('fails each file with what a module throws', async () => {
     writeFiles(project(), {
       ...heavy,
