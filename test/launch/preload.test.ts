@@ -211,10 +211,13 @@ test('threads of the kernel are none that a preloaded module has left', async ()
   const fitness = JSON.stringify(resolve('dist', 'child', 'fitness.js'));
   const program = `
     const { present, whatIsLeft } = require(${fitness});
-    const before = present();
-    require('node:fs/promises').stat(__filename)
-      .then(() => whatIsLeft(before, 100))
-      .then((left) => console.log(left ?? 'nothing'));`;
+    // Starts the threads of libuv.
+    require('node:zlib').deflate('', () => {
+      const before = present();
+      require('node:fs/promises').stat(__filename)
+        .then(() => whatIsLeft(before, 100))
+        .then((left) => console.log(left ?? 'nothing'));
+    });`;
   // For Node 20, in which libuv then uses io_uring for files. In later ones, it may
   // use it to wait for descriptors.
   const env = { ...process.env, UV_USE_IO_URING: '1' };
