@@ -71,8 +71,9 @@ export async function setUp(
 }
 
 /**
- * The timers that are set from now on by the global function. vitest delays what it tells
- * of tests by 100 ms, and does not clear that timer, for which the zygote would wait.
+ * Returns an array that gets each timer which somebody sets by the global `setTimeout` from
+ * now on. The caller clears them, because vitest does not: it reports tests by a timer of
+ * 100 ms, and the zygote would wait until that has fired.
  */
 function noteTimers(): NodeJS.Timeout[] {
   const timers: NodeJS.Timeout[] = [];
