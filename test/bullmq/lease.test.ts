@@ -4,11 +4,13 @@ import { now } from '../../dist/system/deadline.js';
 import { until } from '../helpers/until.js';
 
 const ms = 300;
+/** Longer than a slow machine keeps a renewal waiting. */
+const longMs = 3000;
 
 describe('the leases of a host', () => {
   const all: Leases[] = [];
-  const open = (renew: LeaseServer['renew']): Leases => {
-    const leases = new Leases({ renew }, ms);
+  const open = (renew: LeaseServer['renew'], leaseMs = ms): Leases => {
+    const leases = new Leases({ renew }, leaseMs);
     all.push(leases);
     return leases;
   };
@@ -21,14 +23,14 @@ describe('the leases of a host', () => {
     const leases = open((ids, tokens) => {
       renewed.push([...ids, ...tokens]);
       return Promise.resolve([]);
-    });
+    }, longMs);
     const ended: string[] = [];
     leases.add('a', 'lock', now(), () => ended.push('a'));
-    await until('four times', () => renewed.length >= 4);
+    await until('the second time', () => renewed.length >= 2);
     expect(renewed[0]).toEqual(['a', 'lock']);
     leases.delete('a');
     const count = renewed.length;
-    await sleep(ms);
+    await sleep(longMs / 2);
     expect(renewed.length - count).toBeLessThanOrEqual(1);
     expect(ended).toEqual([]);
   });

@@ -34,19 +34,24 @@ test('process.uptime of a vm context counts from the start of the job, too', asy
 });
 
 test('process.uptime that a preloaded module has wrapped stays so', async () => {
-  const [value, calls] = await seen(`
+  const [before, calls] = await seen(`
     const { uptime } = process;
+    const start = performance.now();
     let calls = 0;
     process.uptime = () => { calls += 1; return uptime(); };
-    export const seen = () => [process.uptime(), calls];`);
+    export const seen = () => {
+      const sinceLoaded = performance.now() - start;
+      return [sinceLoaded - 1000 * process.uptime(), calls];
+    };`);
   expect(calls).toBe(1);
-  expect(value).toBeLessThan(0.19);
+  // The job began at least 200 ms after its module was loaded.
+  expect(before).toBeGreaterThan(100);
 });
 
 test('performance.timeOrigin and performance.now keep their sum in a job', async () => {
-  const [difference] = await seen(`
-    export const seen = () => [
-      performance.timeOrigin + performance.now() - Date.now(),
-    ];`);
-  expect(Math.abs(difference!)).toBeLessThan(100);
+  // The process may be interrupted between the readings of two clocks.
+  const differences = await seen(`
+    export const seen = () => Array.from({ length: 20 }, () =>
+      Math.abs(performance.timeOrigin + performance.now() - Date.now()));`);
+  expect(Math.min(...differences)).toBeLessThan(100);
 });
