@@ -8,12 +8,21 @@
 namespace sys {
 namespace {
 
+// Linux restarts ppoll after SIGCONT, or when a frozen container goes on, with
+// the time that was left before. So the deadline is read again at least this
+// often.
+constexpr time_t kLongestLookS = 1;
+
 template <typename Look>
 int Wait(double timeout_ms, Look look) {
   const Deadline deadline(timeout_ms);
   for (;;) {
     timespec left;
-    const int count = look(deadline.Left(&left));
+    const timespec* most = deadline.Left(&left);
+    if (most != nullptr && left.tv_sec >= kLongestLookS) {
+      left = {kLongestLookS, 0};
+    }
+    const int count = look(most);
     if (count > 0 || (count < 0 && count != -EINTR)) return count;
     if (count == 0 && deadline.HasPassed()) return 0;
   }

@@ -63,6 +63,29 @@ function underSignals(wait: string): Promise<string> {
   return runProgram(source).then(({ stdout }) => stdout);
 }
 
+/**
+ * Runs a program that is stopped for 6 s while it waits for as long. Returns for how many
+ * milliseconds it has waited.
+ */
+async function stopped(wait: string): Promise<number> {
+  const { stdout } = await runProgram(`
+    const ends = new Int32Array(2);
+    native.pipe(ends);
+    const selector = native.selectorOpen();
+    native.selectorAdd(selector, ends[0]);
+    const ready = new Int32Array(4);
+    // Its end would interrupt the wait, so it goes on until it is killed.
+    const script = 'sleep 0.2; kill -STOP $PPID; sleep 6; kill -CONT $PPID; exec sleep 60';
+    const { spawn } = require('node:child_process');
+    const stopper = spawn('/bin/sh', ['-c', script], { stdio: 'ignore' });
+    const start = performance.now();
+    ${wait};
+    console.log(performance.now() - start);
+    stopper.kill();
+  `);
+  return Number(stdout);
+}
+
 describe('poll', () => {
   closeAndCheckLeaks();
 
@@ -142,6 +165,13 @@ describe('poll', () => {
     expect(answer.elapsed).toBeGreaterThanOrEqual(300);
     expect(answer.elapsed).toBeLessThan(20_000);
     expect(answer.count).toBeGreaterThan(5);
+  });
+
+  test('does not wait for the time in which the process is stopped as well', async () => {
+    const ms = await stopped('native.poll(Int32Array.of(ends[0], 1), 1, 6000)');
+    expect(ms).toBeGreaterThanOrEqual(6000);
+    // Otherwise it would take 12 s.
+    expect(ms).toBeLessThan(10_000);
   });
 });
 
@@ -250,5 +280,12 @@ describe('a selector', () => {
     expect(answer.elapsed).toBeGreaterThanOrEqual(300);
     expect(answer.elapsed).toBeLessThan(20_000);
     expect(answer.count).toBeGreaterThan(5);
+  });
+
+  test('does not wait for the time in which the process is stopped as well', async () => {
+    const ms = await stopped('native.selectorWait(selector, ready, 6000)');
+    expect(ms).toBeGreaterThanOrEqual(6000);
+    // Otherwise it would take 12 s.
+    expect(ms).toBeLessThan(10_000);
   });
 });
