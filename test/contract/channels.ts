@@ -121,7 +121,8 @@ export function channelContract(context: Context): void {
     const js = open(1);
     for (const [name, controls] of [
       ['AbortError', {}],
-      ['TimeoutError', { runTimeout: 500 }],
+      // Long enough to post its message.
+      ['TimeoutError', { runTimeout: 2000 }],
     ] as const) {
       const [port, other] = channel();
       const controller = new AbortController();

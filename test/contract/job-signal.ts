@@ -151,7 +151,6 @@ export function jobSignalContract(context: Context): void {
       const js = open();
       const future = js.submitSync(jobs.passOn, [started()]);
       await untilStarted();
-      await sleep(100);
       future.kill('SIGTERM');
       const error = await rejection(future.result());
       expect(error).toMatchObject({ name: 'AbortError' });
@@ -208,7 +207,7 @@ export function jobSignalContract(context: Context): void {
   describe.each(ignoring)('an orphan that goes on (%s)', (name) => {
     test('is ended after killGrace, and gives its slot back once', async () => {
       const js = open(2);
-      const { pid, killSubmitter } = await startOrphan(js, name, 300);
+      const { pid, killSubmitter } = await startOrphan(js, name, 1500);
       await killSubmitter();
       expect(freeSlots(js)).toBe(1);
       await expectEnd(js, pid);

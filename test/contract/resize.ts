@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { Context } from '../../dist/context.js';
 import { type Jobserver, JobserverExecutor } from '../../dist/index.js';
 import { startedAt, waitAt } from '../fixtures/gate-jobs.js';
@@ -105,11 +106,14 @@ export function resizeContract(context: Context): void {
 
   test('slots that nested jobs give back are surplus, too', async () => {
     const js = open(3);
-    const gate = makeGate();
-    const outer = js.run(jobs.holdTwo, gate.file);
+    const [gate, ended, shrunk] = [makeGate(), makeGate().file, makeGate()];
+    const outer = js.run(jobs.holdTwo, gate.file, ended, shrunk.file);
     await until('the nested jobs to hold slots', () => freeSlots(js) === 0);
     js.resize(1);
     gate.open();
+    await until('the nested jobs to end', () => existsSync(ended));
+    await until('the slots to be taken', () => freeSlots(js) === 0);
+    shrunk.open();
     expect(await outer).toEqual([1, 2, 'ERR_JOBSERVER_BLOCKED']);
     await until('one free slot', () => freeSlots(js) === 1);
     expect(await js.run(identity, 1)).toBe(1);

@@ -52,8 +52,8 @@ test.each([
 });
 
 test('each job of a process has its own time', async () => {
-  const js = open().with({ jobsPerProcess: Infinity, runTimeout: 1000 });
-  const calls = Array.from({ length: 8 }, () => js.run(jobs.waitAWhile));
+  const js = open().with({ jobsPerProcess: Infinity, runTimeout: 2000 });
+  const calls = Array.from({ length: 12 }, () => js.run(jobs.waitAWhile));
   const pids = await Promise.all(calls);
   expect(new Set(pids).size).toBe(1);
   const stuck = [js.run(jobs.stayLong), js.run(identity, 2)];
