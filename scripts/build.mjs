@@ -1,11 +1,12 @@
 // Builds the addon and the TypeScript, for a person and for other scripts. A
-// part that is newer than its sources is not built again.
+// part that is newer than its sources is not built again, and a file that stays the same
+// is not written, because tests may be running.
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { commandLine, endWithCommands, root, run } from './command.mjs';
-import { copyModules, link, linkedFiles } from './link.mjs';
+import { copyFiles, link, linkedFiles } from './link.mjs';
 
 const usage = `
 Usage: node scripts/build.mjs [--lib] [--tests]
@@ -26,20 +27,20 @@ const dist = join(root, 'dist');
 export async function build(options = {}) {
   const { native = true, tests = false, linked = true } = options;
   const tsc = ['node_modules/typescript/bin/tsc', '-p'];
-  const parts = [
-    ...(native ? [['addon', 'scripts/build-native.mjs']] : []),
-    ['lib/', ...tsc, 'tsconfig.json'],
-    ...(tests ? [['test/', ...tsc, 'tsconfig.test.json']] : []),
-  ];
-  for (const [name, ...args] of parts) {
-    const options = { cwd: root, timeoutMs: 600_000, inherit: true };
-    const { failure } = await run(process.execPath, args, options);
-    if (failure !== undefined) throw new Error(`build of ${name}: ${failure}`);
-  }
+  if (native) await buildPart('addon', 'scripts/build-native.mjs');
+  await buildPart('lib/', ...tsc, 'tsconfig.json');
   removeStale('build/lib', 'lib');
+  (linked ? link : copyFiles)(compiled, dist);
   removeStale('dist', 'lib');
-  (linked ? link : copyModules)(compiled, dist);
-  if (tests) removeStale('dist-test', 'test');
+  if (!tests) return;
+  await buildPart('test/', ...tsc, 'tsconfig.test.json');
+  removeStale('dist-test', 'test');
+}
+
+async function buildPart(name, ...args) {
+  const options = { cwd: root, timeoutMs: 600_000, inherit: true };
+  const { failure } = await run(process.execPath, args, options);
+  if (failure !== undefined) throw new Error(`build of ${name}: ${failure}`);
 }
 
 /** Removes what tsc has made from a source that was deleted or renamed. */

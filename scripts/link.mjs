@@ -95,7 +95,7 @@ export function link(from, to) {
   for (const name of modules) {
     write(name, `module.exports = ${loadIn(name)}(${argsOf(name, fileOf)});\n`);
   }
-  copyModules(from, to, (name) => name.endsWith('.mjs'));
+  copyFiles(from, to, (name) => !name.endsWith('.js'));
 
   function write(name, ...parts) {
     writeChanged(join(to, name), parts.join(''));
@@ -141,9 +141,9 @@ function method(name, text) {
 }
 
 /** Copies the modules as they are. */
-export function copyModules(from, to, isWanted = () => true) {
+export function copyFiles(from, to, isWanted = () => true) {
   for (const name of readdirSync(from, { recursive: true })) {
-    if (!/\.m?js$/.test(name) || !isWanted(name)) continue;
+    if (!/\.(m?js|d\.m?ts)$/.test(name) || !isWanted(name)) continue;
     writeChanged(join(to, name), readFileSync(join(from, name), 'utf8'));
   }
 }
