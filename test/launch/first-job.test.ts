@@ -12,20 +12,18 @@ test('the first jobs begin before the zygote has prepared for more', async () =>
   const path = join(folder(), 'module.mjs');
   const begun = join(folder(), 'begun');
   const late = join(folder(), 'late');
-  // The zygote sets its title whenever it exercises what a job runs. Here it does
-  // not go on with that until a job has begun.
+  // The zygote sets its title whenever it exercises what a job runs. Here it goes on slowly
+  // until a job has begun, which it may not fork while a thread of V8 is still busy.
   writeFileSync(
     path,
     `import { existsSync, readFileSync, writeFileSync } from 'node:fs';
      const zygote = process.pid;
      const cell = new Int32Array(new SharedArrayBuffer(4));
      const isWaiting = () => process.pid === zygote && !existsSync('${begun}');
+     let times = 0;
      Object.defineProperty(process, 'title', { set() {
-       for (let ms = 0; isWaiting(); ms += 10) {
-         if (ms > 10_000) writeFileSync('${late}', '');
-         if (ms > 10_000) break;
-         Atomics.wait(cell, 0, 0, 10);
-       }
+       if (isWaiting() && ++times > 20) writeFileSync('${late}', '');
+       for (let ms = 0; isWaiting() && ms < 500; ms += 10) Atomics.wait(cell, 0, 0, 10);
      } });
      export function begin(name) {
        writeFileSync(name, '');
