@@ -24,9 +24,9 @@ export interface HostTerms {
   readonly host: string;
   readonly living: LivingExecutors;
   /**
-   * Stops renewing the lease of the job with this id. The host calls it before it tells
-   * the queue that the job has ended, because the queue renews no lease of a job that has
-   * ended.
+   * From now on, the host does not renew the lease of the job `id`. The host calls this
+   * before it tells the queue that the job has ended, because the queue refuses to renew
+   * the lease of a job that has ended.
    */
   settle(id: string): void;
   /** Something has gone wrong with the server or the store; the host goes on. */
