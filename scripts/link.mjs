@@ -140,7 +140,7 @@ function method(name, text) {
   return `${JSON.stringify(name)}(exports) {\n${ascii}},\n\n`;
 }
 
-/** Copies the modules as they are. */
+/** Copies modules and their declarations as they are. */
 export function copyFiles(from, to, isWanted = () => true) {
   for (const name of readdirSync(from, { recursive: true })) {
     if (!/\.(m?js|d\.m?ts)$/.test(name) || !isWanted(name)) continue;

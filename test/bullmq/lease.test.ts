@@ -26,7 +26,7 @@ describe('the leases of a host', () => {
     }, longMs);
     const ended: string[] = [];
     leases.add('a', 'lock', now(), () => ended.push('a'));
-    await until('the second time', () => renewed.length >= 2);
+    await until('four times', () => renewed.length >= 4);
     expect(renewed[0]).toEqual(['a', 'lock']);
     leases.delete('a');
     const count = renewed.length;
